@@ -1,0 +1,10 @@
+"""modulae: which biological programmes govern these cells, where is each active, and why do two groups differ."""
+
+from importlib.metadata import version
+
+from . import datasets, get, metrics, pl, pp, presets, tl
+from .gene_sets import read_gene_sets
+
+__version__ = version("modulae")
+
+__all__ = ["__version__", "datasets", "get", "metrics", "pl", "pp", "presets", "read_gene_sets", "tl"]

@@ -1,0 +1,263 @@
+"""The only way into an AnnData: counts, gene names, groups of cells, stored models."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from ._fields import Fields
+from .core.batches import Cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from .core.fitted import Fitted
+
+ROWS_PER_BLOCK = 4096
+"""Cells read at a time; bounds the memory that checking a file on disk takes."""
+
+USER = 4
+"""How far up the stack the user's own line stands, seen from where a warning is raised here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Checked raw counts of some genes, with what only the whole matrix can tell."""
+
+    matrix: sparse.csr_matrix  # cells × genes, float32
+    totals: NDArray[np.float64]  # cells: total count over all genes of the layer
+
+
+def gene_names(adata: AnnData) -> NDArray[np.str_]:
+    """The gene names, which must be unique: genes are matched by name, never by position."""
+    if not adata.var_names.is_unique:
+        twice = adata.var_names[adata.var_names.duplicated()].unique()
+        msg = (
+            f"{len(twice)} gene names appear more than once ({_some(twice)}). "
+            "Run `adata.var_names_make_unique()` first."
+        )
+        raise ValueError(msg)
+    return np.asarray(adata.var_names, dtype=str)
+
+
+def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | None = None, layer: str | None) -> Counts:
+    """Read and check the raw counts of `genes` (all if `None`), in this order, in one pass over the cells.
+
+    Raises
+    ------
+    KeyError
+        No such layer, or a gene that `adata` does not have.
+    ValueError
+        No cells, no genes, gene names that are not unique, NaN, infinite or negative values.
+    """
+    names = gene_names(adata)
+    columns = None if genes is None else _columns(adata, genes)
+    blocks, totals, whole = [], [], True
+    for block in _checked_blocks(adata, layer):
+        whole = whole and _is_whole(block.data)
+        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
+        blocks.append((block if columns is None else block[:, columns]).astype(np.float32))
+    if not whole:
+        _warn_no_counts(layer)
+    matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else sparse.csr_matrix(blocks[0])
+    matrix.sum_duplicates()
+    if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
+        msg = f"{matrix.shape[1]} genes were read where {len(names)} are named; please report this."
+        raise RuntimeError(msg)
+    return Counts(matrix, np.concatenate(totals))
+
+
+def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
+    """Largest count of each gene over all cells, with the same checks as :func:`read_counts`."""
+    gene_names(adata)
+    largest, whole = np.zeros(adata.n_vars), True
+    for block in _checked_blocks(adata, layer):
+        whole = whole and _is_whole(block.data)
+        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
+    if not whole:
+        _warn_no_counts(layer)
+    return largest
+
+
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
+    """The counts that a trained model reads, with the size factors it needs."""
+    absent = np.setdiff1d(fitted.genes, gene_names(adata))
+    if len(absent):
+        msg = (
+            f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({_some(absent)}). "
+            "Use the AnnData with all the genes the model was trained on, or train again on these."
+        )
+        raise KeyError(msg)
+    counts = read_counts(adata, genes=fitted.genes, layer=layer)
+    return Cells(counts.matrix, size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
+
+
+def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
+    """What size factors are proportional to: the totals, or the `obs` column that `source` names."""
+    if source is None or source == "total":
+        return totals
+    if source not in adata.obs:
+        msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
+        raise KeyError(msg)
+    try:
+        values = adata.obs[source].to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."
+        raise ValueError(msg) from error
+    if not np.isfinite(values).all() or (values < 0).any():
+        msg = f"adata.obs[{source!r}] has missing, infinite or negative values. Size factors must be 0 or more: repair them."
+        raise ValueError(msg)
+    return values
+
+
+def size_factors(
+    adata: AnnData, totals: NDArray[np.float64], source: str | None, unit: float
+) -> NDArray[np.float32] | None:
+    """Size factors relative to `unit`, the library size of a cell with factor 1; `None` where the model uses none."""
+    if source is None:
+        return None
+    factors = library_sizes(adata, totals, source) / unit
+    factors[totals == 0] = 0  # nothing was counted: read as zeros, never divided by
+    if (factors[totals > 0] == 0).any():
+        msg = f"adata.obs[{source!r}] is 0 for cells that have counts. Give every such cell a size factor above 0."
+        raise ValueError(msg)
+    return factors.astype(np.float32)
+
+
+def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
+    """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
+
+    Cells without a label are in no group; categories without cells are left out.
+    """
+    import pandas as pd
+
+    if groupby not in adata.obs:
+        msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
+        raise KeyError(msg)
+    column = adata.obs[groupby]
+    if pd.api.types.is_float_dtype(column):
+        msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
+        raise ValueError(msg)
+    labels = column.astype("category").cat.remove_unused_categories()
+    names = [str(name) for name in labels.cat.categories]
+    codes = labels.cat.codes.to_numpy()
+    return names, codes[None, :] == np.arange(len(names))[:, None]
+
+
+def read_model(adata: AnnData, key: str) -> Fitted:
+    """The model that `tl.autoencoder` stored under `key`."""
+    from .core.fitted import Fitted
+
+    entry = model_entry(adata, key)
+    return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
+
+
+def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """The `uns` entry of a trained model: `params`, `history`, `model`."""
+    entry = adata.uns.get(key)
+    if not _is_model(entry):
+        there = [name for name, value in adata.uns.items() if _is_model(value)]
+        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
+        msg = f"there is no model {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return entry  # type: ignore[return-value]
+
+
+def forget_results(adata: AnnData, key: str) -> None:
+    """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
+    stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
+    for name in stale:
+        del adata.uns[name]
+        for store in (adata.varm, adata.obsm, adata.layers):
+            if name in store:
+                del store[name]
+    if _is_model(adata.uns.get(key)):
+        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
+            adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)
+
+
+def changeable(adata: AnnData, *, copy: bool) -> AnnData:
+    """The object to write to: `adata` itself, or a copy (in memory, if `adata` is backed)."""
+    if not copy:
+        return adata
+    return adata.to_memory() if adata.isbacked else adata.copy()
+
+
+def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """genes × … of the model → all genes of `adata` × …; NaN for a gene outside the model (0 would claim no effect)."""
+    field = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=np.float32)
+    field[adata.var_names.get_indexer(genes)] = values
+    return field
+
+
+def _is_model(entry: object) -> bool:
+    return isinstance(entry, dict) and {"params", "history", "model"} <= set(entry)
+
+
+def _columns(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:
+    columns = adata.var_names.get_indexer(genes)
+    if (columns < 0).any():
+        absent = [gene for gene, column in zip(genes, columns, strict=True) if column < 0]
+        msg = f"{len(absent)} genes are not in adata ({_some(absent)}). Choose genes from adata.var_names."
+        raise KeyError(msg)
+    return np.asarray(columns)
+
+
+def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
+    if layer is not None and layer not in adata.layers:
+        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
+        raise KeyError(msg)
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        msg = f"adata has no `.X`. Name the layer that holds the raw counts: layer= one of {list(adata.layers)}."
+        raise ValueError(msg)
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes. Loosen the filters that emptied it."
+        raise ValueError(msg)
+    return matrix
+
+
+def _checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:
+    """Blocks of cells as CSR, each checked for values that no count can have."""
+    matrix = _matrix(adata, layer)
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
+        matrix = sparse.csr_matrix(matrix if sparse.issparse(matrix) else matrix.to_memory())
+    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
+        block = sparse.csr_matrix(matrix[start : min(start + ROWS_PER_BLOCK, adata.n_obs)])
+        if block.dtype.kind not in "biuf":
+            msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
+            raise TypeError(msg)
+        if not np.isfinite(block.data).all():
+            msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+            raise ValueError(msg)
+        if (block.data < 0).any():
+            msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
+            raise ValueError(msg)
+        yield block
+
+
+def _is_whole(values: NDArray[Any]) -> bool:
+    return values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
+
+
+def _warn_no_counts(layer: str | None) -> None:
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    warnings.warn(
+        f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss expects. "
+        "Name the layer that holds the raw counts: layer=.",
+        UserWarning,
+        stacklevel=USER,
+    )
+
+
+def _some(names: Any, n: int = 5) -> str:  # noqa: ANN401
+    shown = ", ".join(str(name) for name in names[:n])
+    return shown + (", …" if len(names) > n else "")

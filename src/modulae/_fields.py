@@ -1,0 +1,58 @@
+"""Every name that modulae writes into an AnnData, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_KEY = "ae"
+DEFAULT_MASK = "in_gene_sets"
+DEFAULT_GATE = "gate"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The names that belong to one trained model.
+
+    Parameters
+    ----------
+    key
+        Name of the model, as given to `tl.autoencoder(key_added=...)`.
+    """
+
+    key: str = DEFAULT_KEY
+
+    @property
+    def model(self) -> str:
+        """`uns`: parameters, history and weights of the model."""
+        return self.key
+
+    @property
+    def representation(self) -> str:
+        """`obsm`: cells × units."""
+        return f"X_{self.key}"
+
+    @property
+    def genes(self) -> str:
+        """`var`: whether the model was trained on the gene."""
+        return f"{self.key}_gene"
+
+    def snapshot(self, epoch: int) -> str:
+        """`obsm`: the representation as it was after `epoch` epochs of training."""
+        return f"X_{self.key}_epoch{epoch}"
+
+    @property
+    def denoised(self) -> str:
+        """`layers`: the decoded rates."""
+        return f"{self.key}_denoised"
+
+    def saliency(self, groupby: str | None = None) -> str:
+        """`varm` (numbers) and `uns` (how they were made): genes × units, or genes × units × groups."""
+        return f"{self.key}_saliency" if groupby is None else f"{self.key}_saliency_{groupby}"
+
+    def impact(self, groupby: str | None = None) -> str:
+        """`uns`: sets × units, or groups × sets × units."""
+        return f"{self.key}_impact" if groupby is None else f"{self.key}_impact_{groupby}"
+
+    def umap(self, what: str | None = None) -> str:
+        """`obsm`: UMAP of the representation, of the `"input"`, or of a snapshot (`"epoch10"`)."""
+        return f"X_{self.key}_umap" if what is None else f"X_{self.key}_umap_{what}"

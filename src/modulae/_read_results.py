@@ -1,0 +1,55 @@
+"""Find stored results, or say what there is and what to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def unit_names(n_units: int) -> list[str]:
+    """Units are numbered from 0 and labelled by string."""
+    return [str(unit) for unit in range(n_units)]
+
+
+def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """How `adata.varm[key]` was made."""
+    if key not in adata.varm or key not in adata.uns:
+        there = [name for name in adata.varm if isinstance(adata.uns.get(name), dict)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.saliency(adata)` first."
+        msg = f"there is no saliency {key!r} in adata.varm. {hint}"
+        raise KeyError(msg)
+    return adata.uns[key]  # type: ignore[no-any-return]
+
+
+def impact_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.pathway_impact` stored under `key`."""
+    entry = adata.uns.get(key)
+    if not _is_impact(entry):
+        there = [name for name, value in adata.uns.items() if _is_impact(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.pathway_impact(adata, gene_sets)` first."
+        msg = f"there is no impact {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return entry  # type: ignore[return-value]
+
+
+def is_comparison(entry: dict[str, Any]) -> bool:
+    """Whether groups were compared."""
+    return "groups" in entry
+
+
+def group_position(entry: dict[str, Any], group: str, key: str) -> int:
+    """Where a group stands in a stored result."""
+    groups = [str(name) for name in np.asarray(entry.get("groups", []))]
+    if str(group) not in groups:
+        hint = f"Choose one of {groups}." if groups else "It covers all cells: leave out group=, or make it with groupby=."
+        msg = f"{key!r} has no group {group!r}. {hint}"
+        raise KeyError(msg)
+    return groups.index(str(group))
+
+
+def _is_impact(entry: object) -> bool:
+    return isinstance(entry, dict) and {"sets", "all_unscaled"} <= set(entry)

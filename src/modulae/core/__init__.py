@@ -1,0 +1,1 @@
+"""The arithmetic: numpy, scipy and torch in, arrays out; no AnnData."""

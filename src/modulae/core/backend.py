@@ -1,0 +1,75 @@
+"""The few operations that NumPy and PyTorch name differently, so that the network is written once."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any] | torch.Tensor
+
+SOFTPLUS_THRESHOLD = 20.0
+"""Above it SoftPlus is the identity, as in `torch.nn.functional.softplus`."""
+
+
+def is_torch(x: Any) -> bool:  # noqa: ANN401
+    """Whether `x` is a tensor, without importing torch to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def softplus(x: Any, beta: float) -> Any:  # noqa: ANN401
+    """Log(1 + exp(βx)) / β, the identity where βx > 20 (Dugas et al. 2001)."""
+    if is_torch(x):
+        from torch.nn import functional
+
+        return functional.softplus(x, beta=beta, threshold=SOFTPLUS_THRESHOLD)
+    scaled = x * beta
+    soft = (np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))) / beta
+    return np.where(scaled > SOFTPLUS_THRESHOLD, x, soft)
+
+
+def softplus_slope(x: Any, beta: float) -> Any:  # noqa: ANN401
+    """Derivative of :func:`softplus`: 1 / (1 + exp(−βx)), and 1 where βx > 20."""
+    scaled = x * beta
+    if is_torch(x):
+        return scaled.sigmoid().where(scaled <= SOFTPLUS_THRESHOLD, 1.0)
+    # tanh does not overflow where exp would
+    return np.where(scaled > SOFTPLUS_THRESHOLD, 1, 0.5 * (1 + np.tanh(0.5 * scaled))).astype(x.dtype, copy=False)
+
+
+def inverse_softplus(y: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
+    """The x > −∞ whose SoftPlus is `y` > 0."""
+    scaled = y * beta
+    return np.asarray(y + np.log(-np.expm1(-scaled)) / beta)
+
+
+def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
+    """Bring a result back to host memory."""
+    return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
+
+
+def pick_device(device: str) -> str:
+    """Resolve `"auto"` to the best device there is, and refuse one that is not there.
+
+    The inference steps run on NumPy where the answer is `"cpu"`, so torch is loaded only if something else is asked for.
+    """
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        msg = f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use device='auto' or device='cpu'."
+        raise ValueError(msg) from error
+    return device

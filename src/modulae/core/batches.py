@@ -1,0 +1,71 @@
+"""From sparse counts to what the network reads, a batch of cells at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Counts of the model's genes, and the size factor of each cell (`None`: the model reads raw counts)."""
+
+    counts: sparse.csr_matrix  # cells × genes, float32
+    size_factors: NDArray[np.float32] | None  # cells; 0 for a cell without counts
+
+    def __len__(self) -> int:
+        return int(self.counts.shape[0])
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """These cells, in this order."""
+        factors = None if self.size_factors is None else self.size_factors[rows]
+        return type(self)(self.counts[rows], factors)
+
+    def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
+        """Consecutive blocks of at most `size` cells, with where they stand."""
+        for start in range(0, len(self), size):
+            rows = slice(start, min(start + size, len(self)))
+            factors = None if self.size_factors is None else self.size_factors[rows]
+            yield rows, type(self)(self.counts[rows], factors)
+
+    def inputs(self) -> NDArray[np.float32]:
+        """What the encoder reads, cells × genes: log1p(x / s), or x itself without size factors.
+
+        A cell without counts has size factor 0 and reads as zeros.
+        """
+        return self.sparse_inputs().toarray()
+
+    def sparse_inputs(self) -> sparse.csr_matrix:
+        """:meth:`inputs` without the zeros spelt out."""
+        if self.size_factors is None:
+            return self.counts
+        inputs = self.counts.copy()
+        inputs.data = np.log1p(inputs.data / np.repeat(self.size_factors, np.diff(inputs.indptr)))
+        return inputs
+
+    def scale(self) -> NDArray[np.float32]:
+        """What the decoder's rates are multiplied by, cells × 1."""
+        if self.size_factors is None:
+            return np.ones((len(self), 1), dtype=np.float32)
+        return self.size_factors[:, None]
+
+    def dense(self) -> NDArray[np.float32]:
+        """Counts as a plain array, cells × genes."""
+        return self.counts.toarray()
+
+
+def as_backend(array: NDArray[Any], device: str) -> Any:  # noqa: ANN401
+    """An array for NumPy on a CPU, a tensor elsewhere."""
+    if device == "cpu":
+        return array
+    import torch
+
+    return torch.from_numpy(array).to(device)

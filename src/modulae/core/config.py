@@ -1,0 +1,98 @@
+"""Every setting of a training run, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LossScale = Literal["mean", "counts"]
+OutputBias = Literal["gene_means", "constant"]
+Architecture = Literal["orthogonal"]
+
+SMALL_BIAS = 0.01
+"""The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of a training run; :func:`modulae.tl.autoencoder` describes each."""
+
+    n_latent: int = 64
+    n_hidden: int = 128
+    orthogonality: float = 0.05
+    orthogonality_gradient: bool = True
+    size_factors: str | None = "total"
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    max_epochs: int = 200
+    patience: int = 10
+    test_fraction: float = 0.1
+    test_every: int = 1
+    activation_beta: float | Literal["width"] = 1.0
+    loss_scale: LossScale = "mean"
+    output_bias: OutputBias = "gene_means"
+    architecture: Architecture = "orthogonal"
+    snapshot_epochs: tuple[int, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
+            _require_whole_number(name, getattr(self, name), least=1)
+        for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
+            _require_number(name, getattr(self, name))
+        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0, such as 0.1.")
+        _require(self.orthogonality >= 0, f"orthogonality is {self.orthogonality}; give 0 (no penalty) or more.")
+        _require(0 <= self.momentum < 1, f"momentum is {self.momentum}; give a number from 0 up to, not including, 1.")
+        _require(
+            0 < self.test_fraction < 1,
+            f"test_fraction is {self.test_fraction}; give the share of cells to hold out, between 0 and 1, such as 0.1.",
+        )
+        if self.activation_beta != "width":
+            _require_number("activation_beta", self.activation_beta)
+            _require(
+                self.activation_beta > 0,
+                f"activation_beta is {self.activation_beta}; give a number above 0, or 'width'.",
+            )
+        for name, choices in (("loss_scale", LossScale), ("output_bias", OutputBias), ("architecture", Architecture)):
+            value = getattr(self, name)
+            _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
+        for epoch in self.snapshot_epochs:
+            _require_whole_number("every entry of snapshot_epochs", epoch, least=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that survive a file."""
+        return {**asdict(self), "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Read what :meth:`as_dict` wrote, also after a file turned its numbers into NumPy's."""
+        names = {field.name for field in fields(cls)}
+        plain = {name: _plain(value) for name, value in values.items() if name in names}
+        plain["snapshot_epochs"] = tuple(int(epoch) for epoch in values.get("snapshot_epochs", ()))
+        return cls(**plain)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+
+
+def _require(ok: bool, message: str) -> None:  # noqa: FBT001
+    if not ok:
+        raise ValueError(message)
+
+
+def _require_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124
+        msg = f"{name} is {value!r}; give a number."
+        raise TypeError(msg)
+
+
+def _require_whole_number(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        msg = f"{name} is {value!r}; give a whole number of at least {least}."
+        raise TypeError(msg)
+    _require(value >= least, f"{name} is {value}; give a whole number of at least {least}.")

@@ -1,0 +1,74 @@
+"""A trained model: everything needed to read other cells with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .config import Config
+from .network import OrthogonalNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How the training went, one entry per tested epoch; losses are means over cells and genes, in counts."""
+
+    epoch: NDArray[np.int64]  # 0 is before training
+    train_loss: NDArray[np.float64]  # Poisson loss of the training cells, while the epoch went on
+    test_loss: NDArray[np.float64]  # Poisson loss of the held-out cells
+    orthogonality: NDArray[np.float64]  # ‖I − W Wᵀ‖_F
+    best_epoch: int
+    stopped: str  # "patience", "max_epochs" or "interrupted"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that survive a file."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote."""
+        arrays = {name: np.asarray(values[name]) for name in ("epoch", "train_loss", "test_loss", "orthogonality")}
+        return cls(**arrays, best_epoch=int(values["best_epoch"]), stopped=str(values["stopped"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Weights, genes, settings and history of a trained model.
+
+    Later steps ask it to encode, to decode and for the gradients of its units, never how it is built.
+    """
+
+    network: OrthogonalNetwork
+    genes: NDArray[np.str_]
+    config: Config
+    history: History
+    size_factor_unit: float  # the total count (or `obs` value) of a cell with size factor 1
+    test_cells: NDArray[np.bool_]  # which of the training cells were held out
+
+    def as_dict(self) -> dict[str, Any]:
+        """The model as plain arrays (`uns["ae"]["model"]`)."""
+        return {
+            **self.network.as_dict(),
+            "genes": np.asarray(self.genes, dtype=object),
+            "size_factor_unit": float(self.size_factor_unit),
+            "test_cells": self.test_cells,
+        }
+
+    @classmethod
+    def from_dict(cls, model: Mapping[str, Any], config: Mapping[str, Any], history: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote, with the settings and the history stored beside it."""
+        return cls(
+            network=OrthogonalNetwork.from_dict(model),
+            genes=np.asarray(model["genes"]).astype(str),
+            config=Config.from_dict(config),
+            history=History.from_dict(history),
+            size_factor_unit=float(model["size_factor_unit"]),
+            test_cells=np.asarray(model["test_cells"], dtype=bool),
+        )

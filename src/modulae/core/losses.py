@@ -1,0 +1,31 @@
+"""The loss of Kinalis et al. 2019, eq. 1, with its letters the right way round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+EPSILON = 1e-8
+"""The "very small constant" inside the logarithm."""
+
+SMALLEST_NORM = 1e-12
+"""Below it the penalty's gradient, which has no limit at 0, is scaled down to 0."""
+
+
+def poisson_loss(rates: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """mean over cells and genes of y − x·log(y + ε), y the rate and x the count."""
+    return (rates - counts * (rates + EPSILON).log()).mean()
+
+
+def orthogonality_penalty(weight: torch.Tensor) -> torch.Tensor:
+    """‖I − W Wᵀ‖_F of the last encoding layer, W units × hidden.
+
+    The norm itself, not its square: its gradient −2 (I − WWᵀ) W / ‖I − WWᵀ‖ has length of order 1 however near W is to
+    orthogonal rows.
+    """
+    import torch
+
+    gap = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) - weight @ weight.T
+    return gap.square().sum().clamp_min(SMALLEST_NORM**2).sqrt()

@@ -1,0 +1,37 @@
+"""How the training went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from modulae._anndata import model_entry
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
+    """The losses of every tested epoch.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+
+    Returns
+    -------
+    One row an epoch (index `epoch`; 0 is before training), with the columns `train_loss` and `test_loss` (mean Poisson
+    loss over cells and genes, in counts), `orthogonality` (‖I − W Wᵀ‖ of the last encoding layer) and `best` (`bool`:
+    the epoch whose weights were kept).
+    """
+    stored = model_entry(adata, key)["history"]
+    table = pd.DataFrame(
+        {name: stored[name] for name in ("train_loss", "test_loss", "orthogonality")},
+        index=pd.Index(stored["epoch"], name="epoch"),
+    )
+    return table.assign(best=table.index == int(stored["best_epoch"]))

@@ -1,0 +1,52 @@
+"""Sets × units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import group_position, impact_entry, unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Value = Literal["impact", "unscaled", "within", "within_unscaled"]
+
+
+@shared
+def impact(
+    adata: AnnData, *, key: str = Fields().impact(), group: str | None = None, value: Value = "impact"
+) -> pd.DataFrame:
+    """The impact of every gene set on every unit, over all cells or for one group.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_bulk_labels"`.
+    group
+        Which group; all cells if `None`.
+    value
+        `"impact"`: scaled, in [0, 1] over all cells, in [−1, 1] for the difference between a group and its reference.
+        `"unscaled"`: the same before scaling. `"within"` and `"within_unscaled"`: the impact over the group's own cells,
+        nothing subtracted; scaled on one scale with all groups and all cells.
+
+    Returns
+    -------
+    sets × units, `float32`; sets by name, units by number ("0", "1", …).
+    """
+    entry = impact_entry(adata, key)
+    if value not in get_args(Value):
+        msg = f"value is {value!r}; choose one of {list(get_args(Value))}."
+        raise ValueError(msg)
+    if group is None:
+        values = entry["all" if value in {"impact", "within"} else "all_unscaled"]
+    else:
+        position = group_position(entry, group, key)  # raises where there are no groups
+        values = entry[value][position]
+    return pd.DataFrame(
+        values, index=pd.Index(entry["sets"], name="set"), columns=pd.Index(unit_names(values.shape[1]), name="unit")
+    )

@@ -1,0 +1,58 @@
+"""Every set and group in one tidy table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import impact_entry, is_comparison, unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+ALL_CELLS = "all cells"
+
+
+@shared
+def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool = False) -> pd.DataFrame:
+    """The impact of every gene set as a tidy table.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_bulk_labels"`.
+    by_unit
+        One row a set and unit, rather than the sum over units.
+
+    Returns
+    -------
+    One row a group and set (and unit): `group` ("all cells" where no groups were compared), `reference` ("" there),
+    `set`, `n_genes`, (`unit`,) `effect`: the unscaled impact, or difference in impact, summed over units. With
+    `signed=True` its sign says whether the set's genes raise the units (more in the group than in the reference).
+    """
+    entry = impact_entry(adata, key)
+    sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])
+    if is_comparison(entry):
+        groups, references, values = np.asarray(entry["groups"]), np.asarray(entry["references"]), entry["unscaled"]
+    else:
+        groups, references, values = np.array([ALL_CELLS]), np.array([""]), entry["all_unscaled"][None]
+    values = np.asarray(values, dtype=np.float64)  # groups × sets × units
+    n_groups, n_sets, n_units = values.shape
+    repeats = n_units if by_unit else 1
+    table = pd.DataFrame(
+        {
+            "group": np.repeat(groups, n_sets * repeats),
+            "reference": np.repeat(references, n_sets * repeats),
+            "set": np.tile(np.repeat(sets, repeats), n_groups),
+            "n_genes": np.tile(np.repeat(n_genes, repeats), n_groups),
+        }
+    )
+    if by_unit:
+        table["unit"] = np.tile(unit_names(n_units), n_groups * n_sets)
+    table["effect"] = values.ravel() if by_unit else values.sum(axis=-1).ravel()
+    return table

@@ -1,0 +1,35 @@
+"""Cells × units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+from modulae._read_results import unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
+    """The activity of every unit in every cell.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+
+    Returns
+    -------
+    cells × units, `float32`; cells by name, units by number ("0", "1", …).
+    """
+    name = Fields(key).representation
+    if name not in adata.obsm:
+        msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata)` first."
+        raise KeyError(msg)
+    values = adata.obsm[name]
+    return pd.DataFrame(values, index=adata.obs_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

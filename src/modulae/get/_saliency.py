@@ -1,0 +1,42 @@
+"""Genes × units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import group_position, saliency_entry, unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | None = None) -> pd.DataFrame:
+    """The mean saliency of every unit to every gene.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_bulk_labels"`.
+    group
+        Which group, for a result made with `groupby`.
+
+    Returns
+    -------
+    genes × units, `float32`; genes by name, units by number ("0", "1", …), `nan` for genes outside the model.
+    """
+    entry = saliency_entry(adata, key)
+    values = adata.varm[key]
+    if values.ndim == 3:
+        if group is None:
+            msg = f"{key!r} was made with groupby: name one of its groups, group= one of {list(entry['groups'])}."
+            raise ValueError(msg)
+        values = values[:, :, group_position(entry, group, key)]
+    elif group is not None:
+        group_position(entry, group, key)  # raises: there are no groups
+    return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

@@ -1,0 +1,6 @@
+"""What the paper measured."""
+
+from ._clustering_nmi import clustering_nmi
+from ._orthogonality import orthogonality
+
+__all__ = ["clustering_nmi", "orthogonality"]

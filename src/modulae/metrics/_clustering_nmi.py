@@ -1,0 +1,67 @@
+"""How well clusters of a representation agree with labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._docs import shared
+from modulae._fields import Fields
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+@shared
+def clustering_nmi(
+    adata: AnnData,
+    *,
+    labels: str,
+    use_rep: str = Fields().representation,
+    n_clusters: int | None = None,
+    n_runs: int = 20,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Normalised mutual information between k-means clusters and labels, over several runs.
+
+    Kinalis et al. (2019), Results: 20 runs of k-means on the representation against Seurat's labels gave 0.761.
+
+    Parameters
+    ----------
+    {adata}
+    labels
+        `obs` column; cells without a label are left out.
+    use_rep
+        `obsm` field to cluster.
+    n_clusters
+        Number of clusters; as many as there are labels if `None`.
+    n_runs
+        Runs, each from one random start.
+    {seed}
+
+    Returns
+    -------
+    The NMI of each run (arithmetic mean in the denominator, as scikit-learn does), in [0, 1].
+
+    Raises
+    ------
+    KeyError
+        No such column or field.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+
+    if labels not in adata.obs:
+        msg = f"labels={labels!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
+        raise KeyError(msg)
+    if use_rep not in adata.obsm:
+        msg = f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `modulae.tl.autoencoder(adata)`."
+        raise KeyError(msg)
+    known = adata.obs[labels].notna().to_numpy()
+    truth = adata.obs[labels].to_numpy()[known].astype(str)
+    points = np.asarray(adata.obsm[use_rep])[known]
+    k = len(set(truth)) if n_clusters is None else n_clusters
+    runs = [KMeans(k, n_init=1, random_state=seed + run).fit_predict(points) for run in range(n_runs)]
+    return np.array([normalized_mutual_info_score(truth, clusters) for clusters in runs])

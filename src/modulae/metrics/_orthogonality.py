@@ -1,0 +1,43 @@
+"""How far the units are from orthogonal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae import get
+from modulae._anndata import read_model
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def orthogonality(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, float]:
+    """Measure the orthogonality of the weights and of the representation.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+
+    Returns
+    -------
+    `"weights"`: ‖I − W Wᵀ‖_F of the last encoding layer, 0 where its rows are orthonormal. `"singular_values"`: the L2
+    norm of the singular values of the representation (cells × units), which the paper reports to fall faster with the
+    penalty (Kinalis et al. 2019, Results); it equals the Frobenius norm, so it measures size more than orthogonality.
+    `"correlation"`: mean absolute correlation between the activities of two units that vary.
+    """
+    weight = np.asarray(read_model(adata, key).network.w2, dtype=np.float64)
+    units = get.representation(adata, key=key).to_numpy(dtype=np.float64)
+    varying = units[:, units.std(axis=0) > 0]
+    correlation = np.corrcoef(varying, rowvar=False) if varying.shape[1] > 1 else np.zeros((1, 1))
+    pairs = np.abs(correlation[np.triu_indices_from(correlation, k=1)])
+    return {
+        "weights": float(np.linalg.norm(np.eye(len(weight)) - weight @ weight.T)),
+        "singular_values": float(np.linalg.norm(np.linalg.svd(units, compute_uv=False))),
+        "correlation": float(pairs.mean()) if pairs.size else 0.0,
+    }

@@ -1,0 +1,256 @@
+"""Train the orthogonal Poisson autoencoder and encode every cell."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from modulae._anndata import Counts, changeable, forget_results, gene_names, library_sizes, read_counts, size_factors
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+from modulae._progress import progress_bar
+from modulae.core.backend import pick_device
+from modulae.core.batches import Cells
+from modulae.core.config import Architecture, Config, LossScale, OutputBias
+from modulae.core.encode import encode
+from modulae.core.fitted import Fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from modulae.core.train import Training
+
+
+@shared
+def autoencoder(
+    adata: AnnData,
+    *,
+    layer: str | None = None,
+    mask_var: str | None = None,
+    n_latent: int = 64,
+    n_hidden: int = 128,
+    orthogonality: float = 0.05,
+    size_factors: str | None = "total",
+    batch_size: int = 64,
+    learning_rate: float = 0.1,
+    momentum: float = 0.9,
+    max_epochs: int = 200,
+    patience: int = 10,
+    test_fraction: float = 0.1,
+    test_every: int = 1,
+    activation_beta: float | Literal["width"] = 1.0,
+    loss_scale: LossScale = "mean",
+    output_bias: OutputBias = "gene_means",
+    orthogonality_gradient: bool = True,
+    architecture: Architecture = "orthogonal",
+    snapshot_epochs: Sequence[int] = (),
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+    key_added: str = DEFAULT_KEY,
+    copy: bool = False,
+) -> AnnData | None:
+    """Train an orthogonal Poisson autoencoder on raw counts and encode every cell.
+
+    Genes → 128 → 64 units (the *representation*) → 128 → genes, SoftPlus after every layer. Loss, after eq. 1 of
+    Kinalis et al. (2019) [1]_ with its letters the right way round (x counts, y rates, W the last encoding weight)::
+
+        mean(y − x·log(y + ε)) + λ·‖I − W Wᵀ‖
+
+    Unlike the paper, the model carries the sequencing depth by default: the encoder reads log1p(x / s) and the decoded
+    rate is multiplied by s, the cell's size factor. `**modulae.presets.KINALIS_2019` gives the paper's setting.
+    Training stops when the loss of the held-out cells has not improved for `patience` epochs; the best weights are
+    kept. Ctrl-C stops early and keeps the best weights so far.
+
+    Parameters
+    ----------
+    {adata}
+    {layer}
+    mask_var
+        Boolean column of `adata.var` that names the genes to train on, such as `"in_gene_sets"` from
+        :func:`modulae.pp.gene_set_mask`; all genes if `None`.
+    n_latent
+        Units of the representation. The paper takes slightly more than there are gene sets.
+    n_hidden
+        Width of the layers before and after the representation.
+    orthogonality
+        λ, the weight of the orthogonality penalty.
+    size_factors
+        `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
+        The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
+    batch_size
+        Cells per step. The paper takes 1.
+    learning_rate
+        Step size of Nesterov's accelerated gradient.
+    momentum
+        Its momentum.
+    max_epochs
+        Passes over the training cells at most.
+    patience
+        Epochs without a better held-out loss before training stops.
+    test_fraction
+        Share of the cells that is held out, at least one cell.
+    test_every
+        Epochs between two looks at the held-out loss (the authors' scripts: 10).
+    activation_beta
+        β of SoftPlus; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
+    loss_scale
+        `"mean"` divides the Poisson loss by the mean count, which makes one learning rate serve thin and deep data;
+        `"counts"` leaves it as published.
+    output_bias
+        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean, or a small `"constant"`.
+    orthogonality_gradient
+        Whether the penalty moves the weights. The authors' scripts compute it on detached weights, so there it does not.
+    architecture
+        `"orthogonal"` is the one there is.
+    snapshot_epochs
+        Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
+    {seed}
+    {device}
+    {progress}
+    key_added
+        Name of the model, and the start of the names of all that is made with it.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following fields, and removes the results of an earlier model
+    of the same name:
+
+    `adata.obsm[f'X_{key_added}']` : :class:`numpy.ndarray` (`float32`, cells × units)
+        The representation, ≥ 0.
+    `adata.obsm[f'X_{key_added}_epoch{n}']` : :class:`numpy.ndarray` (`float32`, cells × units)
+        The same after `n` epochs, for every entry of `snapshot_epochs` that was reached.
+    `adata.uns[key_added]` : `dict`
+        `"params"`: the settings; `"history"`: `epoch`, `train_loss`, `test_loss` (mean Poisson loss over cells and
+        genes, in counts), `orthogonality` (‖I − W Wᵀ‖), `best_epoch`, `stopped`; `"model"`: weights and gene names.
+    `adata.var[f'{key_added}_gene']` : `bool`
+        Whether the model was trained on the gene.
+
+    Raises
+    ------
+    ValueError
+        Counts, genes or settings the training can't use; nothing has been written then.
+    KeyError
+        An unknown layer, mask or column of size factors.
+    FloatingPointError
+        The loss stopped being finite; the message names the learning rate to try.
+
+    References
+    ----------
+    .. [1] Kinalis, Nielsen, Winther & Bagger (2019), *BMC Bioinformatics* 20:379, Methods.
+    """
+    config = Config(
+        n_latent=n_latent,
+        n_hidden=n_hidden,
+        orthogonality=orthogonality,
+        orthogonality_gradient=orthogonality_gradient,
+        size_factors=size_factors,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        max_epochs=max_epochs,
+        patience=patience,
+        test_fraction=test_fraction,
+        test_every=test_every,
+        activation_beta=activation_beta,
+        loss_scale=loss_scale,
+        output_bias=output_bias,
+        architecture=architecture,
+        snapshot_epochs=tuple(snapshot_epochs),
+        seed=seed,
+    )
+    genes = _model_genes(adata, mask_var)
+    counts = read_counts(adata, genes=genes, layer=layer)
+    cells, test, unit = _prepare(adata, counts, config)
+    run = _train(cells, test, config, device=pick_device(device), progress=progress)
+    fitted = Fitted(run.network, genes, config, run.history, unit, test)
+    representation = encode(run.network, cells)
+    snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
+
+    adata = changeable(adata, copy=copy)
+    _write(adata, fitted, representation, snapshots, key=key_added)
+    return adata if copy else None
+
+
+def _model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
+    names = gene_names(adata)
+    if mask_var is None:
+        return names
+    if mask_var not in adata.var:
+        msg = (
+            f"mask_var={mask_var!r} is no column of adata.var ({list(adata.var)}). "
+            "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
+        )
+        raise KeyError(msg)
+    mask = adata.var[mask_var].to_numpy()
+    if mask.dtype != bool:
+        msg = f"adata.var[{mask_var!r}] holds {mask.dtype}, not True and False. Name a boolean column."
+        raise ValueError(msg)
+    if not mask.any():
+        msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
+        raise ValueError(msg)
+    return names[mask]
+
+
+def _prepare(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDArray[np.bool_], float]:
+    """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
+    from modulae.core.train import mean_count, split_cells
+
+    test = split_cells(adata.n_obs, config)
+    sizes = library_sizes(adata, counts.totals, config.size_factors)
+    counted = sizes[~test & (counts.totals > 0)]
+    if not counted.size:
+        msg = "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
+        raise ValueError(msg)
+    unit = float(np.median(counted))
+    cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
+    mean_count(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+    return cells, test, unit
+
+
+def _train(
+    cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None
+) -> Training:
+    from modulae.core.train import train
+
+    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
+
+        def show(_epoch: int, loss: float) -> None:
+            bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)
+            bar.update()
+
+        run = train(cells, test, config, device=device, on_epoch=show)
+    if run.history.stopped == "interrupted":
+        warnings.warn(
+            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return run
+
+
+def _write(
+    adata: AnnData,
+    fitted: Fitted,
+    representation: NDArray[np.float32],
+    snapshots: dict[int, NDArray[np.float32]],
+    *,
+    key: str,
+) -> None:
+    fields = Fields(key)
+    forget_results(adata, key)
+    adata.obsm[fields.representation] = representation
+    for epoch, units in snapshots.items():
+        adata.obsm[fields.snapshot(epoch)] = units
+    adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
+    adata.uns[fields.model] = {
+        "params": fitted.config.as_dict(),
+        "history": fitted.history.as_dict(),
+        "model": fitted.as_dict(),
+    }

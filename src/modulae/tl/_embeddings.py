@@ -1,0 +1,100 @@
+"""UMAP of the input and of the representation, with the same settings, to be drawn side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modulae._anndata import changeable, read_cells, read_model
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+@shared
+def embeddings(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    layer: str | None = None,
+    n_neighbors: int = 15,
+    n_pcs: int | None = 50,
+    seed: int = 0,
+    copy: bool = False,
+) -> AnnData | None:
+    """Embed what the encoder reads, the representation, and every snapshot of it with UMAP.
+
+    The paper's Fig. 1a/c and S2 (Kinalis et al. 2019). A pretty picture is no proof of a good model: snapshots from
+    before training can look as tidy. scanpy's `neighbors` and `umap` do the work.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    {layer}
+    n_neighbors
+        Neighbours of each cell in the graph that UMAP lays out.
+    n_pcs
+        Principal components of the input to build its graph from; `None` takes the genes themselves, as the paper does.
+    {seed}
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following fields, each :class:`numpy.ndarray` (`float32`,
+    cells × 2), with the settings in `adata.uns` under the same name:
+
+    `adata.obsm[f'X_{key}_umap_input']`
+        Of what the encoder reads: log1p of the size-corrected counts of the model's genes.
+    `adata.obsm[f'X_{key}_umap']`
+        Of the representation.
+    `adata.obsm[f'X_{key}_umap_epoch{n}']`
+        Of each snapshot asked for with `tl.autoencoder(snapshot_epochs=...)`.
+
+    Raises
+    ------
+    KeyError
+        No such model, layer or representation.
+    ValueError
+        Too few cells for a graph.
+    """
+    fitted = read_model(adata, key)
+    fields = Fields(key)
+    if adata.n_obs <= n_neighbors:
+        msg = f"{adata.n_obs} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
+        raise ValueError(msg)
+    if fields.representation not in adata.obsm:
+        msg = f"adata.obsm has no {fields.representation!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
+        raise KeyError(msg)
+    cells = read_cells(adata, fitted, layer=layer)
+    found = {fields.umap("input"): _umap(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
+    found[fields.umap()] = _umap(adata.obsm[fields.representation], n_neighbors, seed)
+    for epoch in fitted.config.snapshot_epochs:
+        if fields.snapshot(epoch) in adata.obsm:
+            found[fields.umap(f"epoch{epoch}")] = _umap(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
+
+    adata = changeable(adata, copy=copy)
+    for name, points in found.items():
+        adata.obsm[name] = points
+        adata.uns[name] = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
+    return adata if copy else None
+
+
+def _reduced(inputs: Any, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
+    import scanpy as sc
+
+    if n_pcs is None or min(inputs.shape) <= n_pcs:
+        return inputs
+    return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)
+
+
+def _umap(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
+    import scanpy as sc
+    from anndata import AnnData
+
+    layout = AnnData(values)
+    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed)
+    sc.tl.umap(layout, random_state=seed)
+    return layout.obsm["X_umap"].astype("float32")  # type: ignore[no-any-return]

@@ -1,0 +1,92 @@
+"""Genes × units: what each unit of the representation listens to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from modulae._anndata import changeable, membership, place_by_name, read_cells, read_model
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+from modulae.core.saliency import check_method, mean_saliency
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def saliency(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
+    signed: bool = True,
+    groupby: str | None = None,
+    layer: str | None = None,
+    batch_size: int = 256,
+    device: str = "auto",
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Average over cells how strongly each unit responds to each gene.
+
+    The saliency of a cell is the gradient of a unit with respect to what the encoder reads (log1p of the size-corrected
+    counts; the raw counts where the model has no size factors), or one of its relatives. The paper's is
+    `method="guided", signed=False` (Kinalis et al. 2019, Methods).
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    method
+        `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips what is
+        negative on the way back. `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan et al.
+        2017): along the path from an input of zeros. The last two follow expression closely, with an untrained
+        network as well: they are no evidence of what the model learnt.
+    signed
+        Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.
+    groupby
+        `obs` column; every group of cells gets its own average, all in one pass.
+    {layer}
+    {batch_size_inference}
+    {device}
+    key_added
+        Name of the result; `f"{key}_saliency"`, with `f"_{groupby}"` after it, if `None`.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following fields:
+
+    `adata.varm[f'{key}_saliency']` : :class:`numpy.ndarray` (`float32`, genes × units)
+        Mean saliency; `nan` for genes outside the model. With `groupby`, genes × units × groups in
+        `adata.varm[f'{key}_saliency_{groupby}']`, the groups in the order of the categories.
+    `adata.uns[f'{key}_saliency']` : `dict`
+        How it was made: `of_model`, `method`, `signed`, `groupby`, `groups`.
+
+    Raises
+    ------
+    KeyError
+        No such model, layer or `obs` column, or the model's genes are missing.
+    """
+    check_method(method)
+    fitted = read_model(adata, key)
+    groups, members = ([], None) if groupby is None else membership(adata, groupby)
+    cells = read_cells(adata, fitted, layer=layer)
+    mean = mean_saliency(
+        fitted.network, cells, method=method, signed=signed, membership=members, batch_size=batch_size, device=device
+    )  # groups × genes × units
+
+    adata = changeable(adata, copy=copy)
+    name = Fields(key).saliency(groupby) if key_added is None else key_added
+    values = mean[0] if groupby is None else np.moveaxis(mean, 0, -1)
+    adata.varm[name] = place_by_name(adata, fitted.genes, values)
+    adata.uns[name] = {
+        "of_model": key,
+        "method": method,
+        "signed": signed,
+        "groupby": groupby,
+        "groups": np.array(groups, dtype=object),
+    }
+    return adata if copy else None
