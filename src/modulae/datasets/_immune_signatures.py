@@ -1,0 +1,36 @@
+"""Marker genes of immune cells, shipped with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+
+from modulae.gene_sets import read_gene_sets
+
+
+def immune_signatures() -> dict[str, list[str]]:
+    """Return 20 sets of marker genes of human immune cells and of programmes that run in them.
+
+    Twelve to 21 genes a set, by HGNC symbol: B and plasma cells; T cells, naive and memory CD4, regulatory, CD8;
+    cytotoxicity and NK cells; classical (CD14) and non-classical (CD16) monocytes; conventional and plasmacytoid
+    dendritic cells; stem and progenitor cells, platelets, the red lineage; proliferation, the response to interferon,
+    MHC class II and the respiratory chain. Our own compilation of what textbooks and atlases agree on, for tutorials
+    and first looks: for a study take a curated collection, such as MSigDB or signatures from a reference
+    (:func:`modulae.read_gene_sets`). Some genes are in two sets, as they are in two kinds of cells.
+
+    Needs no network. All sets have four genes or more in :func:`modulae.datasets.pbmc68k`, and at least a quarter.
+
+    Returns
+    -------
+    Set name → genes.
+
+    Notes
+    -----
+    Compiled after: Murphy K, Weaver C (2016), *Janeway's Immunobiology*, 9th edition, Appendix II, for surface
+    molecules and lineages; Zheng GXY et al. (2017), *Nature Communications* 8:14049, and the Seurat and scanpy tutorials, for
+    markers of blood cells in droplet data; Villani AC et al. (2017), *Science* 356:eaah4573, for dendritic cells and
+    monocytes; Novershtern N et al. (2011), *Cell* 144:296–309, for stem cells, platelets and the red lineage; Schoggins
+    JW et al. (2011), *Nature* 472:481–485, for interferon; Tirosh I et al. (2016), *Science* 352:189–196, for
+    proliferation.
+    """
+    with as_file(files("modulae.datasets") / "immune_signatures.gmt") as path:
+        return read_gene_sets(path)

@@ -1,0 +1,124 @@
+"""UMAP of the input beside UMAP of the representation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import matplotlib.pyplot as plt
+
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+
+from ._points import Categories, Numbers, add_legend, draw_points, name_groups, read_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+Legend = Literal["right", "on data"]
+PANEL = 3.2
+
+
+@shared
+def embeddings(
+    adata: AnnData,
+    *,
+    color: str | None = None,
+    key: str = DEFAULT_KEY,
+    epochs: Sequence[int] = (),
+    layer: str | None = None,
+    legend: Legend | None = "right",
+    size: float | None = None,
+    ncols: int = 4,
+    cmap: str | Colormap = "viridis",
+) -> dict[str, Axes]:
+    """Draw the UMAP of the input beside that of the representation (Kinalis et al. 2019, Fig. 1a, 1c and S2).
+
+    Parameters
+    ----------
+    {adata}
+    color
+        An `obs` column or a gene. Categories take the colours in `adata.uns[f"{color}_colors"]` where scanpy has stored
+        some. Numbers are coloured from their 1st to their 99th percentile.
+    {key}
+    epochs
+        Epochs to draw in between, of those that :func:`modulae.tl.autoencoder` took snapshots of (0: before training).
+    layer
+        Layer with the values of a gene; `.X` if `None`.
+    legend
+        Where the names of categories go: `"right"`, `"on data"` or `None`.
+    size
+        Area of a point, in points²; by the number of cells if `None`.
+    ncols
+        Panels side by side at most.
+    cmap
+        Colour map for numbers.
+
+    Returns
+    -------
+    One axes a panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or the highest
+    number on top; as a bitmap above 10 000 cells.
+
+    Raises
+    ------
+    KeyError
+        No embeddings, no snapshot of an epoch, or nothing called `color`.
+    """
+    if legend is not None and legend not in get_args(Legend):
+        msg = f"legend is {legend!r}; choose one of {[*get_args(Legend), None]}."
+        raise ValueError(msg)
+    bases = _bases(adata, key, epochs)
+    colours = None if color is None else read_colours(adata, color, layer=layer)
+    columns = min(ncols, len(bases))
+    rows = -(-len(bases) // columns)
+    right = (
+        0.9 if isinstance(colours, Numbers) else 1.6 if isinstance(colours, Categories) and legend == "right" else 0.0
+    )
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(columns * PANEL + right, rows * (PANEL + 0.3)), layout="constrained", squeeze=False
+    )
+    for ax in grid.ravel()[len(bases) :]:
+        ax.remove()
+    axes = dict(zip(bases, grid.ravel(), strict=False))
+    for title, ax in axes.items():
+        points = adata.obsm[bases[title]]
+        drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
+        ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2")
+        if isinstance(colours, Categories) and legend == "on data":
+            name_groups(ax, points, colours)
+    if isinstance(colours, Numbers):
+        bar = figure.colorbar(drawn, ax=list(axes.values()), extend=colours.extend, shrink=0.6, aspect=18, pad=0.02)
+        bar.set_label(colours.name)
+        bar.ax.grid(visible=False)
+    elif colours is not None and legend == "right":
+        add_legend(figure, colours, loc="outside right center")
+    return axes
+
+
+def _bases(adata: AnnData, key: str, epochs: Sequence[int]) -> dict[str, str]:
+    """Title of each panel → name in `obsm`."""
+    fields = Fields(key)
+    bases = {"input": fields.umap("input"), "representation": fields.umap()}
+    absent = [name for name in bases.values() if name not in adata.obsm]
+    if absent:
+        run = "modulae.tl.embeddings(adata)" if key == DEFAULT_KEY else f"modulae.tl.embeddings(adata, key={key!r})"
+        msg = f"adata.obsm has no {absent[0]!r}. Run `{run}` first."
+        raise KeyError(msg)
+    start = fields.umap("epoch")
+    there = sorted(int(name.removeprefix(start)) for name in adata.obsm if name.removeprefix(start).isdigit())
+    for epoch in epochs:
+        if int(epoch) not in there:
+            msg = (
+                f"there is no embedding after {epoch} epochs; there are those after {there}. Train with "
+                f"`modulae.tl.autoencoder(adata, snapshot_epochs=({epoch},))` and run `modulae.tl.embeddings` again."
+            )
+            raise KeyError(msg)
+    between = {_title(int(epoch)): fields.umap(f"epoch{int(epoch)}") for epoch in epochs}
+    return {"input": bases["input"], **between, "representation": bases["representation"]}
+
+
+def _title(epoch: int) -> str:
+    return "before training" if epoch == 0 else f"after {epoch} epoch" + ("s" if epoch > 1 else "")

@@ -1,0 +1,175 @@
+"""Sets × units, one heat map a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import group_position, impact_entry, is_comparison
+
+from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
+from ._labels import set_labels
+from ._selection import Shown, Wanted, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+GroupValue = Literal["within", "impact"]
+ALL_CELLS = "all cells"
+CELL = (0.105, 0.145)
+"""Width and height of a cell, inches: smaller than in a heat map of its own."""
+WIDEST = 15.0
+"""Inches that the panels side by side may take."""
+
+
+@shared
+def impact_groups(
+    adata: AnnData,
+    *,
+    groupby: str,
+    key: str | None = None,
+    groups: Sequence[str] | None = None,
+    value: GroupValue = "within",
+    sets: Sequence[str] | None = None,
+    units: Sequence[int | str] | None = None,
+    n_sets: int | None = 20,
+    min_impact: float = 0.0,
+    min_unit_impact: float = 0.25,
+    cluster: bool = True,
+    ncols: int | None = None,
+    cmap: str | Colormap | None = None,
+) -> dict[str, Axes]:
+    """Draw the impact of gene sets on units in every group, one panel a group (Kinalis et al. 2019, Fig. 2 and S3).
+
+    All panels have the same rows, columns and colours.
+
+    Parameters
+    ----------
+    {adata}
+    groupby
+        The `obs` column that :func:`modulae.tl.pathway_impact` was given.
+    key
+        Name of the result in `adata.uns`; `f"ae_impact_{groupby}"` if `None`.
+    groups
+        Groups to draw, in this order; all of the result if `None`.
+    value
+        `"within"`: the impact over each group's own cells, after a panel of all cells. `"impact"`: how each group differs
+        from its reference, scaled in each panel; cells that are clearly negative carry a dash.
+    sets
+        Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
+    units
+        Units to draw, in this order; chosen by `min_unit_impact` if `None`.
+    n_sets
+        How many sets at most, those with the largest absolute value in any panel; `None` for no limit.
+    min_impact
+        Leave out sets whose largest absolute value is lower.
+    min_unit_impact
+        Leave out units whose largest absolute value on the drawn sets is lower.
+    cluster
+        Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.
+    ncols
+        Panels side by side; as many as fit a page if `None`.
+    cmap
+        Colour map; one for [0, 1] or one for differences if `None`.
+
+    Returns
+    -------
+    One axes a panel, by the name of the group; that of all cells is `"all cells"`.
+
+    Raises
+    ------
+    KeyError
+        No such result, group or gene set.
+    IndexError
+        No such unit.
+    ValueError
+        Nothing is left to draw.
+    """
+    if value not in get_args(GroupValue):
+        msg = f"value is {value!r}; choose one of {list(get_args(GroupValue))}."
+        raise ValueError(msg)
+    key = Fields().impact(groupby) if key is None else key
+    references = _references(adata, key, groupby)
+    names = list(references) if groups is None else _known(adata, key, groups)
+    panels: list[tuple[str, str | None]] = [(name, name) for name in names]
+    if value == "within":
+        panels.insert(0, (ALL_CELLS, None))
+    drawn = [get.impact(adata, key=key, group=group, value=value) for _, group in panels]
+    unscaled: Literal["within_unscaled", "unscaled"] = "within_unscaled" if value == "within" else "unscaled"
+    ties = [get.impact(adata, key=key, group=group, value=unscaled) for _, group in panels]
+    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster))
+
+    tables = {name: table.loc[shown.sets, shown.units] for (name, _), table in zip(panels, drawn, strict=True)}
+    against = {references[name] for name in names}
+    minus = f"impact in the group\nminus {against.pop() if len(against) == 1 else 'its reference'} (scaled)"
+    label = minus if value == "impact" else "impact (scaled)"
+    scale = make_scale(drawn, label=label, difference=value == "impact", scaled=True, cmap=cmap)
+    return _draw(tables, shown, scale, ncols)
+
+
+def _references(adata: AnnData, key: str, groupby: str) -> dict[str, str]:
+    """Groups of a stored comparison, and what each is compared with."""
+    entry = adata.uns.get(key)
+    if not isinstance(entry, dict) or not is_comparison(entry):
+        msg = (
+            f"there is no comparison of groups {key!r} in adata.uns. "
+            f"Run `modulae.tl.pathway_impact(adata, gene_sets, groupby={groupby!r})` first, or name the result in key=."
+        )
+        raise KeyError(msg)
+    entry = impact_entry(adata, key)
+    return {str(name): str(other) for name, other in zip(entry["groups"], entry["references"], strict=True)}
+
+
+def _known(adata: AnnData, key: str, groups: Sequence[str]) -> list[str]:
+    if isinstance(groups, str) or len(groups) == 0:
+        msg = f"groups is {groups!r}; give a list of names, or leave it out to draw all."
+        raise TypeError(msg)
+    entry = impact_entry(adata, key)
+    for group in groups:
+        group_position(entry, group, key)  # raises, and lists those there are
+    return [str(group) for group in groups]
+
+
+def _draw(tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, ncols: int | None) -> dict[str, Axes]:
+    width = max(len(shown.units) * CELL[0], SMALLEST[0])
+    height = max(len(shown.sets) * CELL[1], SMALLEST[1])
+    size = (width, height)
+    columns = ncols or int(np.clip(WIDEST // (width + 0.1), 1, np.ceil(len(tables) ** 0.5)))
+    columns = min(columns, len(tables))
+    rows = -(-len(tables) // columns)
+    names = text_width(set_labels(shown.sets)[1])
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(names + columns * (width + 0.15) + 1.6, rows * (height + 0.45) + 0.3),
+        layout="constrained",
+        squeeze=False,
+    )
+    for ax in grid.ravel()[len(tables) :]:
+        ax.remove()
+    axes = dict(zip(tables, grid.ravel(), strict=False))
+    for number, (name, ax) in enumerate(axes.items()):
+        image = draw_cells(ax, tables[name], scale, size=size)
+        lowest = number + columns >= len(tables)  # nothing below
+        if number % columns == 0:
+            name_sets(ax, shown, height=height)
+        else:
+            ax.set_yticks([])
+        if lowest:
+            name_units(ax, shown, width=width)
+        else:
+            ax.set_xticks([])
+        ax.set_title(name, fontsize="medium")
+        if number == columns - 1:
+            colour_bar(ax, image, scale, size=size)
+    return axes

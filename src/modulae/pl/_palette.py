@@ -1,0 +1,39 @@
+"""Colours of categories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import is_color_like, to_hex
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SMALL = (
+    ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd"),
+    ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364"),
+    ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+"""Petroff (2021), arXiv:2107.02270: told apart by readers with any colour vision; of 6, 8 and 10 colours."""
+
+
+def category_colours(adata: AnnData, name: str, n: int) -> list[str]:
+    """Colours of the categories of an `obs` column: scanpy's, where it has stored some, or else a palette."""
+    stored = adata.uns.get(f"{name}_colors")
+    if stored is not None and len(stored) >= n and all(is_color_like(str(colour)) for colour in stored):
+        return [to_hex(str(colour), keep_alpha=True) for colour in list(stored)[:n]]
+    for palette in SMALL:
+        if n <= len(palette):
+            return list(palette[:n])
+    return _large(n)
+
+
+def _large(n: int) -> list[str]:
+    """scanpy's palettes, and around again where even they end."""
+    from scanpy.plotting import palettes
+
+    for palette in (palettes.default_20, palettes.default_28, palettes.default_102):
+        if n <= len(palette):
+            return list(palette[:n])
+    return [palettes.default_102[i] for i in np.arange(n) % len(palettes.default_102)]

@@ -1,0 +1,159 @@
+"""Cells as points: what colours them, and how they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+
+from ._palette import category_colours
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+PLAIN = "0.45"
+MISSING = "0.8"
+RASTER_FROM = 10_000
+"""From here on points are drawn as one bitmap: vector files of that many are slow to open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """A label for each cell."""
+
+    name: str
+    codes: NDArray[np.intp]  # cells; −1 where there is none
+    labels: list[str]
+    colours: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A number for each cell, and the range that the colours cover."""
+
+    name: str
+    values: NDArray[np.float64]
+    lowest: float
+    highest: float
+
+    @property
+    def extend(self) -> str:
+        """Whether there are cells beyond the range."""
+        below, above = np.nanmin(self.values) < self.lowest, np.nanmax(self.values) > self.highest
+        return "both" if below and above else "min" if below else "max" if above else "neither"
+
+
+def numbers(name: str, values: NDArray[Any]) -> Numbers:
+    """Colours from the 1st to the 99th percentile, so that a few extreme cells don't take them all."""
+    values = np.asarray(values, dtype=np.float64)
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return Numbers(name, np.zeros_like(values), 0.0, 1.0)
+    lowest, highest = np.quantile(finite, [0.01, 0.99])
+    if lowest == highest:  # nearly all cells are alike, as the counts of a rare gene are
+        lowest, highest = finite.min(), finite.max()
+    return Numbers(name, values, float(lowest), float(highest) if highest > lowest else float(lowest) + 1.0)
+
+
+def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Categories | Numbers:
+    """The `obs` column or gene that `color` names."""
+    if color in adata.obs:
+        column = adata.obs[color]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            return numbers(color, column.to_numpy(dtype=np.float64, na_value=np.nan))
+        as_categories = column.astype("category")
+        labels = [str(label) for label in as_categories.cat.categories]
+        codes = as_categories.cat.codes.to_numpy().astype(np.intp)
+        return Categories(color, codes, labels, category_colours(adata, color, len(labels)))
+    if color in adata.var_names:
+        import scanpy as sc
+
+        return numbers(color, sc.get.obs_df(adata, keys=[color], layer=layer, use_raw=False)[color].to_numpy())
+    msg = f"color={color!r} is no column of adata.obs and no gene. Choose a gene or one of {list(adata.obs)}."
+    raise KeyError(msg)
+
+
+def draw_points(
+    ax: Axes,
+    points: NDArray[np.float32],
+    colours: Categories | Numbers | None,
+    *,
+    size: float | None,
+    cmap: str | Colormap,
+) -> PathCollection:
+    """Draw cells so that none hides another by its place in the table: labels at random, high numbers on top."""
+    options: dict[str, Any] = {
+        "s": float(np.clip(20_000 / len(points), 0.5, 30)) if size is None else size,
+        "linewidths": 0,
+        "rasterized": len(points) > RASTER_FROM,
+        "plotnonfinite": True,
+    }
+    order = np.random.default_rng(0).permutation(len(points))
+    if colours is None:
+        options |= {"color": PLAIN}
+    elif isinstance(colours, Categories):
+        lookup = np.array([to_rgba(colour) for colour in [*colours.colours, MISSING]])  # −1 is the last
+        order = order[np.argsort(colours.codes[order] >= 0, kind="stable")]  # missing ones below
+        options |= {"color": lookup[colours.codes[order]]}
+    else:
+        order = np.argsort(np.nan_to_num(colours.values, nan=-np.inf), kind="stable")
+        options |= {"c": colours.values[order], "cmap": cmap, "vmin": colours.lowest, "vmax": colours.highest}
+    drawn = ax.scatter(points[order, 0], points[order, 1], **options)
+    if isinstance(colours, Numbers):
+        drawn.set_cmap(drawn.get_cmap().with_extremes(bad=MISSING))
+    _frame(ax, points)
+    return drawn
+
+
+def _frame(ax: Axes, points: NDArray[np.float32]) -> None:
+    """A UMAP has no unit: no ticks, and both directions on one scale."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_color("0.7")
+    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    reach = float(np.ptp(points, axis=0).max()) * 0.53 or 1.0
+    ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), box_aspect=1)
+
+
+def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories) -> None:
+    """Write each label at the median of its cells."""
+    for code, label in enumerate(colours.labels):
+        here = points[colours.codes == code]
+        if len(here):
+            x, y = np.median(here, axis=0)
+            text = ax.text(x, y, label, ha="center", va="center", fontsize="small", fontweight="bold")
+            text.set_bbox({"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8})
+
+
+def legend_handles(colours: Categories) -> list[Line2D]:
+    """One dot a label that some cell has, in the order of the categories."""
+    present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
+    pairs = [(colours.labels[code], colours.colours[code]) for code in present]
+    if (colours.codes < 0).any():
+        pairs.append(("no label", MISSING))
+    return [Line2D([], [], linestyle="none", marker="o", markersize=6, color=c, label=label) for label, c in pairs]
+
+
+def add_legend(target: Figure | Axes, colours: Categories, **place: Any) -> None:  # noqa: ANN401
+    """List the labels, in two columns if there are many."""
+    handles = legend_handles(colours)
+    target.legend(
+        handles=handles,
+        title=colours.name,
+        frameon=False,
+        fontsize="small",
+        title_fontsize="small",
+        ncols=1 + (len(handles) - 1) // 18,
+        handletextpad=0.2,
+        alignment="left",
+        **place,
+    )

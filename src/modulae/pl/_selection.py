@@ -1,0 +1,121 @@
+"""Which gene sets and units a heat map shows, and in which order."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+OPTIMAL_UP_TO = 400
+"""Rows whose leaves are put in the best order; for more it takes too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller asked to see."""
+
+    sets: Sequence[str] | None
+    units: Sequence[int | str] | None
+    n_sets: int | None
+    min_impact: float
+    min_unit_impact: float
+    cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Rows and columns of the picture, in their order, and how many there were to choose from."""
+
+    sets: list[str]
+    units: list[str]
+    of_sets: int
+    of_units: int
+
+
+def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
+    """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
+    strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
+    every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
+    if wanted.sets is None:
+        tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties])).max(axis=(0, 2))
+        rows = _strongest(strength.max(axis=(0, 2)), tie, wanted)
+    else:
+        rows = np.array([set_position(name, every_set) for name in _names(wanted.sets, "sets")])
+    if wanted.units is None:
+        columns = _live(strength[:, rows].max(axis=(0, 1)), wanted.min_unit_impact)
+    else:
+        columns = np.array([every_unit.index(unit_name(unit, every_unit)) for unit in _names(wanted.units, "units")])
+    drawn = np.stack([table.to_numpy(dtype=np.float64) for table in tables])[:, rows][:, :, columns]
+    if wanted.cluster and wanted.sets is None:
+        rows = rows[leaf_order(np.concatenate(list(drawn), axis=1))]
+    if wanted.cluster and wanted.units is None:
+        columns = columns[leaf_order(np.concatenate(list(drawn), axis=0).T)]
+    return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
+
+
+def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Order of the rows that puts similar ones side by side (average linkage of Euclidean distances)."""
+    if len(values) < 3:
+        return np.arange(len(values))
+    tree = linkage(values, method="average", optimal_ordering=len(values) <= OPTIMAL_UP_TO)
+    return np.asarray(leaves_list(tree), dtype=np.intp)
+
+
+def unit_name(unit: int | str, units: Sequence[str]) -> str:
+    """Name of a unit given by number or name."""
+    if str(unit) not in units:
+        msg = f"unit {unit!r} does not exist: there are {len(units)}, counted from 0. Choose one from 0 to {len(units) - 1}."
+        raise IndexError(msg)
+    return str(unit)
+
+
+def set_position(name: str, sets: Sequence[str]) -> int:
+    """Where a gene set stands, or which names are like it."""
+    if name not in sets:
+        like = difflib.get_close_matches(name, sets, cutoff=0.4) or list(sets[:5])
+        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; all are in `modulae.get.impact`."
+        raise KeyError(msg)
+    return list(sets).index(name)
+
+
+def _names(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
+    if isinstance(given, str):
+        msg = f"{parameter} is the text {given!r}; give a list: {parameter}=[{given!r}]."
+        raise TypeError(msg)
+    if len(given) == 0:
+        msg = f"{parameter} is empty, so there is nothing to draw. Name some, or leave it out."
+        raise ValueError(msg)
+    return given
+
+
+def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
+    """The strongest sets, in the order of the table."""
+    order = np.lexsort((-tie, -largest))
+    order = order[largest[order] >= wanted.min_impact][: wanted.n_sets]
+    if len(order) == 0:
+        msg = (
+            f"no gene set reaches min_impact={wanted.min_impact:g} (the largest value is {largest.max():.2g}). "
+            "Lower min_impact, and ask for one set or more in n_sets."
+        )
+        raise ValueError(msg)
+    return np.sort(order)
+
+
+def _live(largest: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
+    live = np.flatnonzero(largest >= threshold)
+    if len(live) == 0:
+        msg = (
+            f"no unit reaches min_unit_impact={threshold:g} on the sets shown (the largest value is {largest.max():.2g}). "
+            "Lower min_unit_impact."
+        )
+        raise ValueError(msg)
+    return live

@@ -1,0 +1,83 @@
+"""The genes that move one unit most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import saliency_entry
+
+from ._selection import unit_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+RAISES, LOWERS = "#d55e00", "#0072b2"  # vermillion and blue of Okabe & Ito
+
+
+@shared
+def top_genes(
+    adata: AnnData,
+    unit: int | str,
+    *,
+    n: int = 10,
+    key: str = Fields().saliency(),
+    group: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the `n` genes with the largest absolute saliency for one unit.
+
+    Parameters
+    ----------
+    {adata}
+    unit
+        Which unit of the representation, counted from 0.
+    n
+        How many genes; all, if there are fewer.
+    key
+        Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_bulk_labels"`.
+    group
+        Which group, for a result made with `groupby`.
+    {ax}
+
+    Returns
+    -------
+    The axes, for the caller to style, save or show.
+
+    Raises
+    ------
+    KeyError
+        No such result or group.
+    IndexError
+        No such unit.
+    ValueError
+        A result by group, and no group named; or no gene asked for.
+    """
+    table = get.saliency(adata, key=key, group=group)
+    name = unit_name(unit, list(table.columns))
+    if n < 1:
+        msg = f"n is {n}: there is nothing to draw. Ask for one gene or more."
+        raise ValueError(msg)
+    scores = table[name].dropna()
+    scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
+    entry = saliency_entry(adata, key)
+
+    ax = plt.subplots(figsize=(4.0, 0.9 + 0.22 * len(scores)), layout="constrained")[1] if ax is None else ax
+    ax.barh(
+        list(scores.index), scores.to_numpy(), color=[RAISES if score > 0 else LOWERS for score in scores], height=0.75
+    )
+    ax.set_ylim(len(scores) - 0.4, -0.6)  # strongest gene on top
+    ax.axvline(0, color="0.2", linewidth=0.8)
+    ax.grid(visible=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=5)
+    method = str(entry["method"]).replace("_", " ").replace(" x ", " × ")
+    ax.set(xlabel=f"mean {method}" if entry["signed"] else f"mean |{method}|")
+    ax.set_title(f"unit {name}" if group is None else f"unit {name}, {group}")
+    return ax

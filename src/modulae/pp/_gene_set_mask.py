@@ -1,0 +1,114 @@
+"""Which genes to train on: those of some gene set, counted often enough."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._anndata import changeable, gene_names, max_counts
+from modulae._docs import shared
+from modulae._fields import DEFAULT_MASK
+from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+POOR = 0.25
+"""Share of a set's genes below which the set stands for something else than its name says."""
+
+
+@shared
+def gene_set_mask(
+    adata: AnnData,
+    gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | os.PathLike[str],
+    *,
+    layer: str | None = None,
+    min_max_count: float = 1,
+    key_added: str = DEFAULT_MASK,
+    copy: bool = False,
+) -> AnnData | None:
+    """Mark the genes that are in some gene set and counted often enough.
+
+    Training on these genes alone is what Kinalis et al. (2019) [1]_ do: every gene of the model can then be read in a
+    pathway. One warning names the sets that are lost, shows how many genes are left of the sets that keep less than a
+    quarter, and says why where the reason is a known one (mouse against human symbols, Ensembl ids against symbols).
+
+    Parameters
+    ----------
+    {adata}
+    {gene_sets}
+    {layer}
+    min_max_count
+        Least count that a gene must reach in some cell. 1 keeps every gene that was seen at all; 3 is what the paper's
+        authors take in their scripts ("some count above 2"). Of 3605 genes of Hallmark and DMAP seen in 2638 PBMC, 3
+        keeps 1817, half of them: rare transcription factors and receptors go first.
+    key_added
+        Name of the column.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following field:
+
+    `adata.var[key_added]` : `bool`
+        Whether to train on the gene: `modulae.tl.autoencoder(adata, mask_var="in_gene_sets")`.
+
+    Raises
+    ------
+    KeyError
+        No such layer.
+    ValueError
+        No gene of any set is in the data, or none is counted often enough; gene names that are not unique; values that
+        no count can have.
+
+    References
+    ----------
+    .. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological
+       regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
+    """
+    if isinstance(min_max_count, bool) or not isinstance(min_max_count, int | float | np.number):
+        msg = f"min_max_count is {min_max_count!r}; give a number, such as 1 (every gene that was seen) or 3."
+        raise TypeError(msg)
+    sets = read_gene_sets(gene_sets)
+    names = gene_names(adata).tolist()
+    mask = np.zeros(len(names), dtype=bool)
+    mask[np.concatenate(found_sets(sets, names)[1])] = True
+    largest = max_counts(adata, layer=layer)
+    if not (mask & (largest >= min_max_count)).any():
+        msg = (
+            f"no gene of the gene sets reaches a count of {min_max_count} in any cell; the largest is "
+            f"{largest[mask].max():g}. Lower min_max_count, or name the layer that holds the raw counts: layer=."
+        )
+        raise ValueError(msg)
+    mask &= largest >= min_max_count
+
+    poor = _describe_poor_sets(sets, names, mask)
+    if poor:
+        warnings.warn(poor, UserWarning, stacklevel=2)
+    adata = changeable(adata, copy=copy)
+    adata.var[key_added] = mask
+    return adata if copy else None
+
+
+def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str], mask: NDArray[np.bool_]) -> str:
+    """Say which sets have few genes left, or nothing where all are well."""
+    left = {name: int(mask[genes].sum()) for name, genes in genes_in_data(sets, names).items()}
+    lost = [name for name, n in left.items() if n == 0]
+    poor = [f"{name} ({n} of {len(sets[name])})" for name, n in left.items() if 0 < n < POOR * len(sets[name])]
+    if not lost and not poor:
+        return ""
+    n_genes = len({gene for genes in sets.values() for gene in genes})
+    parts = [
+        f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
+        f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
+        f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
+        explain_mismatch(sets, names) or "Leave these sets out, or start from data with all genes.",
+    ]
+    return " ".join(part for part in parts if part)
