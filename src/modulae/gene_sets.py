@@ -6,7 +6,7 @@ import inspect
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -149,7 +149,9 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
     human (`CD3D`) from mouse symbols (`Cd3d`).
     """
     wanted, there = _all_genes(gene_sets), list(names)
-    kinds = _kind(wanted), _kind(there)
+    if not wanted or not there:
+        return ""
+    kinds = _kind_of_most(wanted), _kind_of_most(there)
     if kinds[0] != kinds[1]:
         step = (
             "Put the symbols into adata.var_names (they are often a column of adata.var), then run "
@@ -157,7 +159,11 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
             if kinds[0] == "symbols"
             else f"Use gene sets with {kinds[1]} (MSigDB offers each collection both ways)."
         )
-        return f"The gene sets name {kinds[0]} (such as {wanted[0]}), the data {kinds[1]} (such as {there[0]}). {step}"
+        ours, theirs = (
+            f"{kind} (such as {next(name for name in names if _kind_of(name) == kind)})"
+            for kind, names in zip(kinds, (wanted, there), strict=True)
+        )
+        return f"The gene sets name {ours}, the data {theirs}. {step}"
 
     if _explains(_without_version, wanted, there):
         return (
@@ -166,7 +172,7 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
         )
     if _explains(str.casefold, wanted, there):
         folded = {name.casefold(): name for name in there}
-        ours = next(gene for gene in wanted if gene.casefold() in folded and gene not in there)
+        ours = next(gene for gene in wanted if folded.get(gene.casefold(), gene) != gene)
         return (
             f"The genes match only when case is ignored (sets: {ours}, data: {folded[ours.casefold()]}), as between "
             "human (CD3D) and mouse (Cd3d). Use gene sets of the species of the data; MSigDB has both."
@@ -190,7 +196,7 @@ def _genes(name: object, genes: object) -> list[str]:
         if not isinstance(gene, str):
             msg = f"gene set {name!r} has {gene!r} ({type(gene).__name__}) among its genes. Give gene names, as text."
             raise TypeError(msg)
-    ordered = sorted(every) if isinstance(genes, Set) else every
+    ordered = sorted(every) if isinstance(genes, set | frozenset) else every
     return [gene for gene in dict.fromkeys(str(gene).strip() for gene in ordered) if gene]
 
 
@@ -198,15 +204,14 @@ def _all_genes(gene_sets: Mapping[str, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(gene for genes in gene_sets.values() for gene in genes))
 
 
-def _kind(names: Sequence[str]) -> str:
-    """Tell what most of the names are."""
-    kinds = Counter(
-        f"Ensembl ids ({ensembl[1]}…)"
-        if (ensembl := ENSEMBL_ID.fullmatch(name))
-        else ("Entrez ids" if name.isdecimal() else "symbols")
-        for name in names
-    )
-    return kinds.most_common(1)[0][0] if kinds else "symbols"
+def _kind_of(name: str) -> str:
+    if ensembl := ENSEMBL_ID.fullmatch(name):
+        return f"Ensembl ids ({ensembl[1]}…)"
+    return "Entrez ids" if name.isdecimal() else "symbols"
+
+
+def _kind_of_most(names: Sequence[str]) -> str:
+    return Counter(map(_kind_of, names)).most_common(1)[0][0]
 
 
 def _without_version(name: str) -> str:

@@ -86,7 +86,7 @@ def train(
     )
     loss_unit = mean_count(learn) if config.loss_scale == "mean" else 1.0
     run = Training(start, History(*([np.empty(0)] * 4), best_epoch=0, stopped="max_epochs"))  # type: ignore[arg-type]
-    rows = [(0, test_loss(network, learn, device), test_loss(network, held_out, device), penalty_of(network))]
+    rows = [(0, held_out_loss(network, learn, device), held_out_loss(network, held_out, device), penalty_of(network))]
     if 0 in config.snapshot_epochs:
         run.snapshots[0] = start
     best_epoch, stopped = 0, "max_epochs"
@@ -97,7 +97,7 @@ def train(
             if epoch in config.snapshot_epochs:
                 run.snapshots[epoch] = network.to_numpy()
             if epoch % config.test_every == 0 or epoch == config.max_epochs:
-                rows.append((epoch, train_loss, test_loss(network, held_out, device), penalty_of(network)))
+                rows.append((epoch, train_loss, held_out_loss(network, held_out, device), penalty_of(network)))
                 check_finite(rows[-1][2], epoch, config)
                 if rows[-1][2] < min(row[2] for row in rows[:-1]):
                     run.network, best_epoch = network.to_numpy(), epoch
@@ -147,7 +147,7 @@ def batches(cells: Cells, size: int, rng: np.random.Generator, device: str) -> I
         yield len(batch), *tensors
 
 
-def test_loss(network: OrthogonalNetwork, cells: Cells, device: str) -> float:
+def held_out_loss(network: OrthogonalNetwork, cells: Cells, device: str) -> float:
     """Mean Poisson loss of these cells, in counts."""
     import torch
 

@@ -26,11 +26,11 @@ def immune_signatures() -> dict[str, list[str]]:
     Notes
     -----
     Compiled after: Murphy K, Weaver C (2016), *Janeway's Immunobiology*, 9th edition, Appendix II, for surface
-    molecules and lineages; Zheng GXY et al. (2017), *Nature Communications* 8:14049, and the Seurat and scanpy tutorials, for
-    markers of blood cells in droplet data; Villani AC et al. (2017), *Science* 356:eaah4573, for dendritic cells and
-    monocytes; Novershtern N et al. (2011), *Cell* 144:296–309, for stem cells, platelets and the red lineage; Schoggins
-    JW et al. (2011), *Nature* 472:481–485, for interferon; Tirosh I et al. (2016), *Science* 352:189–196, for
-    proliferation.
+    molecules and lineages; Zheng GXY et al. (2017), *Nature Communications* 8:14049, and the Seurat and scanpy
+    tutorials, for markers of blood cells in droplet data; Villani AC et al. (2017), *Science* 356:eaah4573, for
+    dendritic cells and monocytes; Novershtern N et al. (2011), *Cell* 144:296–309, for stem cells, platelets and the
+    red lineage; Schoggins JW et al. (2011), *Nature* 472:481–485, for interferon; Tirosh I et al. (2016), *Science*
+    352:189–196, for proliferation.
     """
     with as_file(files("modulae.datasets") / "immune_signatures.gmt") as path:
         return read_gene_sets(path)

@@ -88,7 +88,7 @@ def embeddings(
         drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
         ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2")
         if isinstance(colours, Categories) and legend == "on data":
-            name_groups(ax, points, colours)
+            name_groups(ax, points, colours, panel=PANEL)
     if isinstance(colours, Numbers):
         bar = figure.colorbar(drawn, ax=list(axes.values()), extend=colours.extend, shrink=0.6, aspect=18, pad=0.02)
         bar.set_label(colours.name)

@@ -33,7 +33,7 @@ SMALLEST = (1.6, 1.6)
 """A heat map of few cells is at least this large, inches."""
 TALLEST = 40.0
 """Inches; beyond, cells get lower and sets lose their names."""
-FONT = 7.5
+FONT = 7.0
 BAR = (0.12, 1.6)
 """Width and length of the colour bar, inches."""
 
@@ -71,22 +71,21 @@ def text_width(texts: Sequence[str], size: float = FONT) -> float:
     )
 
 
-def grid_size(shown: Shown, *, cell: tuple[float, float] = CELL) -> tuple[float, float]:
+def grid_size(shown: Shown, *, lowest: float = SMALLEST[1]) -> tuple[float, float]:
     """Width and height of the cells together, inches."""
-    width = max(len(shown.units) * cell[0], SMALLEST[0])
-    return width, float(np.clip(len(shown.sets) * cell[1], SMALLEST[1], TALLEST))
+    width = max(len(shown.units) * CELL[0], SMALLEST[0])
+    return width, float(np.clip(len(shown.sets) * CELL[1], lowest, TALLEST))
 
 
-def new_axes(shown: Shown, *, right: float) -> Axes:
-    """A figure with room for cells, names and `right` inches for what explains the colours."""
-    width, height = grid_size(shown)
+def new_axes(shown: Shown, *, size: tuple[float, float], right: float) -> Axes:
+    """Make a figure with room for cells, names and `right` inches for what explains the colours."""
+    width, height = size
     names = text_width(set_labels(shown.sets)[1])
-    ax = plt.subplots(figsize=(names + width + right + 0.75, height + 0.9), layout="constrained")[1]
-    return ax
+    return plt.subplots(figsize=(names + width + right + 0.75, height + 0.9), layout="constrained")[1]
 
 
 def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float, float]) -> AxesImage:
-    """Draw a table that is already in its order. Strong negative cells carry a dash: in grey, colours don't show the sign."""
+    """Draw a table that is already in its order; clearly negative cells carry a dash, as grey shows no sign."""
     values = table.to_numpy()
     image = ax.imshow(
         values, cmap=scale.cmap, vmin=scale.lowest, vmax=scale.highest, aspect="auto", interpolation="nearest"
@@ -106,8 +105,8 @@ def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float
     return image
 
 
-def name_sets(ax: Axes, shown: Shown, *, height: float) -> None:
-    """Name the rows, the collection they all belong to once, and say how many sets are left out."""
+def name_sets(ax: Axes, shown: Shown, *, height: float) -> str:
+    """Name the rows. The label of the axis: the collection they all belong to, and how many sets are left out."""
     collection, labels = set_labels(shown.sets)
     axis_label = f"gene sets {collection}_…" if collection else "gene sets"
     if len(labels) < shown.of_sets:
@@ -115,33 +114,30 @@ def name_sets(ax: Axes, shown: Shown, *, height: float) -> None:
     per_row = height * 72 / len(labels)
     if per_row < 4:  # nobody could read them
         ax.set_yticks([])
-        ax.set_ylabel(f"{axis_label}\ntoo many to name")
-        return
+        return f"{axis_label}\ntoo many to name"
     ax.set_yticks(np.arange(len(labels)), labels, fontsize=min(FONT, 0.75 * per_row))
     ax.tick_params(axis="y", length=0, pad=2)
-    ax.set_ylabel(axis_label)
+    return axis_label
 
 
-def name_units(ax: Axes, shown: Shown, *, width: float, axis_label: bool = True) -> None:
-    """Name the columns, and say how many units are left out."""
-    per_column = width * 72 / len(shown.units)
-    longest = max(map(len, shown.units))
-    upright = 0.65 * longest * min(FONT, 7) > 0.9 * per_column
-    size = min(FONT, 0.8 * per_column) if upright else min(FONT, 7.0)
-    ax.set_xticks(np.arange(len(shown.units)), shown.units, fontsize=size, rotation=90 if upright else 0)
+def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
+    """Name the columns. The label of the axis: how many units are left out."""
+    n_units = len(shown.units)
+    per_column = width * 72 / n_units
+    upright = 0.65 * max(map(len, shown.units)) * FONT > 0.95 * per_column
+    size = min(FONT, 0.8 * per_column) if upright else FONT
+    ax.set_xticks(np.arange(n_units), shown.units, fontsize=size, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
-    if axis_label:
-        n_units = len(shown.units)
-        ax.set_xlabel("unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})")
+    return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
 
 
-def colour_bar(ax: Axes, image: AxesImage, scale: Scale, *, size: tuple[float, float]) -> Axes:
-    """A colour bar of a fixed size at the lower right of the cells."""
+def colour_bar(ax: Axes, image: AxesImage, scale: Scale, *, size: tuple[float, float], share: float = 1.0) -> Axes:
+    """Add a colour bar of a fixed size, or a share of the height, at the lower right of the cells."""
     width, height = size
-    bar_ax = ax.inset_axes((1 + 0.12 / width, 0.0, BAR[0] / width, min(BAR[1] / height, 1.0)))
+    bar_ax = ax.inset_axes((1 + 0.12 / width, 0.0, BAR[0] / width, min(BAR[1] / height, share)))
     bar = ax.figure.colorbar(image, cax=bar_ax)
     bar.set_ticks([scale.lowest, 0, scale.highest] if scale.diverging else [0, scale.highest / 2, scale.highest])
-    if not (scale.highest == 1):
+    if scale.highest != 1:
         bar.ax.set_yticklabels([f"{tick:.2g}" for tick in bar.get_ticks()])
     bar.ax.tick_params(labelsize=FONT)
     bar.ax.grid(visible=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from modulae import get
 from modulae._docs import shared
@@ -58,7 +59,7 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
     _mark_kept(ax, table)
 
     ax.set(xlabel="epoch", ylabel="Poisson loss (per gene and cell)")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     penalty_ax.set_ylabel("‖I − WWᵀ‖  (0: orthogonal units)", color="0.35")
     penalty_ax.tick_params(axis="y", colors="0.35")
     if (table["orthogonality"] > 0).all():

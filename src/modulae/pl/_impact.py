@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 ROOM = 0.9
 ROOM_FOR_OVERLAY = 1.6
+LOWEST_OVERLAY = 3.0
+"""Inches that the legend and the colour bar need above each other."""
 
 
 @shared
@@ -105,7 +107,9 @@ def impact(
     """
     difference = group is not None and not value.startswith("within")
     if overlay and (group is None or value != "impact"):
-        msg = "overlay=True draws the difference between a group and its reference: name it in group=, and leave out value=."
+        msg = (
+            "overlay=True draws the difference between a group and its reference: name it in group=, leave out value=."
+        )
         raise ValueError(msg)
     scaled = not value.endswith("unscaled")
     drawn = [get.impact(adata, key=key, group=group, value=value)]
@@ -119,17 +123,18 @@ def impact(
     tables = [table.loc[shown.sets, shown.units] for table in drawn]
 
     against = _reference(adata, key, group) if difference and group is not None else ""
-    words = _words(group, against, difference=difference and not overlay, scaled=scaled)
+    words = _words(group, against, difference=difference, overlay=overlay, scaled=scaled)
     scale = make_scale(tables[:1], label=words, difference=difference and not overlay, scaled=scaled, cmap=cmap)
     if overlay and cmap is None:
         scale = Scale(scale.lowest, scale.highest, scale.label, PALE)
-    size = grid_size(shown) if ax is None else measured(ax)
-    ax = new_axes(shown, right=ROOM_FOR_OVERLAY if overlay else ROOM) if ax is None else ax
-    colour_bar(ax, draw_cells(ax, tables[0], scale, size=size), scale, size=size)
+    size = measured(ax) if ax else grid_size(shown, lowest=LOWEST_OVERLAY) if overlay else grid_size(shown)
+    ax = new_axes(shown, size=size, right=ROOM_FOR_OVERLAY if overlay else ROOM) if ax is None else ax
+    image = draw_cells(ax, tables[0], scale, size=size)
+    colour_bar(ax, image, scale, size=size, share=0.5 if overlay else 1.0)
     if overlay:
         draw_differences(ax, tables[1], group=str(group), size=size)
-    name_sets(ax, shown, height=size[1])
-    name_units(ax, shown, width=size[0])
+    ax.set_ylabel(name_sets(ax, shown, height=size[1]))
+    ax.set_xlabel(name_units(ax, shown, width=size[0]))
     ax.set_title("all cells" if group is None else f"{group} vs {against}" if difference else str(group))
     return ax
 
@@ -139,7 +144,9 @@ def _reference(adata: AnnData, key: str, group: str) -> str:
     return str(entry["references"][group_position(entry, group, key)])
 
 
-def _words(group: str | None, against: str, *, difference: bool, scaled: bool) -> str:
+def _words(group: str | None, against: str, *, difference: bool, overlay: bool, scaled: bool) -> str:
+    if overlay:
+        return "impact, all cells (scaled)"
     if difference:
         what = f"impact in {shorten(str(group), 20)}\nminus {shorten(against, 20)}"
         return f"{what} (scaled)" if scaled else what

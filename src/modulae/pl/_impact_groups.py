@@ -63,8 +63,8 @@ def impact_groups(
     groups
         Groups to draw, in this order; all of the result if `None`.
     value
-        `"within"`: the impact over each group's own cells, after a panel of all cells. `"impact"`: how each group differs
-        from its reference, scaled in each panel; cells that are clearly negative carry a dash.
+        `"within"`: the impact over each group's own cells, after a panel of all cells. `"impact"`: how each group
+        differs from its reference, scaled in each panel; cells that are clearly negative carry a dash.
     sets
         Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
     units
@@ -118,7 +118,7 @@ def impact_groups(
 
 
 def _references(adata: AnnData, key: str, groupby: str) -> dict[str, str]:
-    """Groups of a stored comparison, and what each is compared with."""
+    """Read the groups of a stored comparison, and what each is compared with."""
     entry = adata.uns.get(key)
     if not isinstance(entry, dict) or not is_comparison(entry):
         msg = (
@@ -162,14 +162,16 @@ def _draw(tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, ncols: in
         image = draw_cells(ax, tables[name], scale, size=size)
         lowest = number + columns >= len(tables)  # nothing below
         if number % columns == 0:
-            name_sets(ax, shown, height=height)
+            sets_label = name_sets(ax, shown, height=height)
         else:
             ax.set_yticks([])
         if lowest:
-            name_units(ax, shown, width=width)
+            units_label = name_units(ax, shown, width=width)
         else:
             ax.set_xticks([])
         ax.set_title(name, fontsize="medium")
         if number == columns - 1:
             colour_bar(ax, image, scale, size=size)
+    figure.supylabel(sets_label, fontsize="medium", ma="center")
+    figure.supxlabel(units_label, fontsize="medium")
     return axes

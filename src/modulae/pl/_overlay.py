@@ -28,7 +28,7 @@ def draw_differences(ax: Axes, table: pd.DataFrame, *, group: str, size: tuple[f
         rows, columns = np.nonzero(sign * values >= SMALLEST_DRAWN)
         area = marker**2 * np.abs(values[rows, columns])
         ax.scatter(columns, rows, s=area, marker=shape, color=colour, edgecolor="white", linewidth=0.4, gid=word)
-    steps = [1, 0.5, 0.25, -0.25, -0.5, -1]
+    steps = [1.0, 0.5, 0.25, -0.25, -0.5, -1.0]
     handles = [
         Line2D(
             [],
@@ -43,7 +43,7 @@ def draw_differences(ax: Axes, table: pd.DataFrame, *, group: str, size: tuple[f
         for step in steps
     ]
     name = shorten(group, 20)
-    words = {1: f"1, more in {name}", -1: f"−1, less in {name}"}
+    words = {1.0: f"1, more in {name}", -1.0: f"−1, less in {name}"}
     ax.legend(
         handles,
         [words.get(step, f"{step:g}".replace("-", "−")) for step in steps],

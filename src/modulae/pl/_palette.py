@@ -30,7 +30,7 @@ def category_colours(adata: AnnData, name: str, n: int) -> list[str]:
 
 
 def _large(n: int) -> list[str]:
-    """scanpy's palettes, and around again where even they end."""
+    """Take one of scanpy's palettes, and start it around again where even they end."""
     from scanpy.plotting import palettes
 
     for palette in (palettes.default_20, palettes.default_28, palettes.default_102):

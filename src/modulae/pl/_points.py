@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
+from ._heatmap import text_width
 from ._palette import category_colours
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 PLAIN = "0.45"
 MISSING = "0.8"
+LABEL = 7.5
+"""Size of the labels among the points."""
 RASTER_FROM = 10_000
 """From here on points are drawn as one bitmap: vector files of that many are slow to open."""
 
@@ -65,7 +69,7 @@ def numbers(name: str, values: NDArray[Any]) -> Numbers:
 
 
 def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Categories | Numbers:
-    """The `obs` column or gene that `color` names."""
+    """Read the `obs` column or gene that `color` names."""
     if color in adata.obs:
         column = adata.obs[color]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
@@ -115,7 +119,7 @@ def draw_points(
 
 
 def _frame(ax: Axes, points: NDArray[np.float32]) -> None:
-    """A UMAP has no unit: no ticks, and both directions on one scale."""
+    """Leave out ticks, as a UMAP has no unit, and put both directions on one scale."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_color("0.7")
@@ -124,14 +128,37 @@ def _frame(ax: Axes, points: NDArray[np.float32]) -> None:
     ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), box_aspect=1)
 
 
-def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories) -> None:
-    """Write each label at the median of its cells."""
-    for code, label in enumerate(colours.labels):
-        here = points[colours.codes == code]
-        if len(here):
-            x, y = np.median(here, axis=0)
-            text = ax.text(x, y, label, ha="center", va="center", fontsize="small", fontweight="bold")
-            text.set_bbox({"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.8})
+def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, panel: float) -> None:
+    """Write each label at the median of its cells, moved as little as keeps labels apart."""
+    present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
+    centres = np.array([np.median(points[colours.codes == code], axis=0) for code in present], dtype=np.float64)
+    labels = [colours.labels[code] for code in present]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    inch = (right - left) / panel
+    widths = np.array([text_width([label], LABEL) for label in labels]) * inch
+    centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
+    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.3 * LABEL / 72 * inch), low, high)
+    outline = [withStroke(linewidth=2.5, foreground="white")]
+    for (x, y), label in zip(centres, labels, strict=True):
+        ax.text(x, y, label, ha="center", va="center", fontsize=LABEL, fontweight="bold", path_effects=outline)
+
+
+def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], height: float) -> NDArray[np.float64]:
+    """Heights at which labels of these centres and widths don't overlap: pairs are pushed apart until none does."""
+    heights = centres[:, 1].copy()
+    near = np.abs(np.subtract.outer(centres[:, 0], centres[:, 0])) < np.add.outer(widths, widths) / 2
+    for _ in range(200):
+        moved = False
+        for i, j in zip(*np.nonzero(np.triu(near, 1)), strict=True):
+            overlap = height - abs(heights[i] - heights[j])
+            if overlap > 1e-3 * height:
+                upper, lower = (i, j) if heights[i] >= heights[j] else (j, i)
+                heights[upper] += overlap / 2
+                heights[lower] -= overlap / 2
+                moved = True
+        if not moved:
+            break
+    return heights
 
 
 def legend_handles(colours: Categories) -> list[Line2D]:

@@ -49,7 +49,7 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
         tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties])).max(axis=(0, 2))
         rows = _strongest(strength.max(axis=(0, 2)), tie, wanted)
     else:
-        rows = np.array([set_position(name, every_set) for name in _names(wanted.sets, "sets")])
+        rows = np.array([set_position(name, every_set) for name in map(str, _names(wanted.sets, "sets"))])
     if wanted.units is None:
         columns = _live(strength[:, rows].max(axis=(0, 1)), wanted.min_unit_impact)
     else:
@@ -73,7 +73,7 @@ def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
 def unit_name(unit: int | str, units: Sequence[str]) -> str:
     """Name of a unit given by number or name."""
     if str(unit) not in units:
-        msg = f"unit {unit!r} does not exist: there are {len(units)}, counted from 0. Choose one from 0 to {len(units) - 1}."
+        msg = f"unit {unit!r} does not exist: there are {len(units)}, counted from 0. Choose one up to {units[-1]}."
         raise IndexError(msg)
     return str(unit)
 
@@ -98,7 +98,7 @@ def _names(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequen
 
 
 def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
-    """The strongest sets, in the order of the table."""
+    """Find the strongest sets, in the order of the table."""
     order = np.lexsort((-tie, -largest))
     order = order[largest[order] >= wanted.min_impact][: wanted.n_sets]
     if len(order) == 0:
@@ -114,7 +114,7 @@ def _live(largest: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
     live = np.flatnonzero(largest >= threshold)
     if len(live) == 0:
         msg = (
-            f"no unit reaches min_unit_impact={threshold:g} on the sets shown (the largest value is {largest.max():.2g}). "
+            f"no unit reaches min_unit_impact={threshold:g} on these sets (the largest value is {largest.max():.2g}). "
             "Lower min_unit_impact."
         )
         raise ValueError(msg)

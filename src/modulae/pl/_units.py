@@ -83,7 +83,7 @@ def units(
     columns = min(ncols, len(panels))
     rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(columns * (PANEL + 0.45), rows * (PANEL + 0.3)), layout="constrained", squeeze=False
+        rows, columns, figsize=(columns * (PANEL + 0.7), rows * (PANEL + 0.3)), layout="constrained", squeeze=False
     )
     for ax in grid.ravel()[len(panels) :]:
         ax.remove()
@@ -99,7 +99,7 @@ def units(
             bar.ax.locator_params(nbins=4)
             bar.set_label("" if name == color else "activity", fontsize="small")
         elif len(colours.labels) <= ON_DATA_UP_TO:
-            name_groups(ax, np.asarray(points), colours)
+            name_groups(ax, np.asarray(points), colours, panel=PANEL)
         else:
             add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
     return axes
@@ -119,7 +119,7 @@ def _basis(adata: AnnData, basis: str | None, key: str) -> str:
 
 
 def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int) -> list[str]:
-    """The named units, or those that vary most."""
+    """Take the named units, or those that vary most."""
     if isinstance(units, str):
         msg = f"units is the text {units!r}; give a list: units=[{units!r}]."
         raise TypeError(msg)

@@ -125,14 +125,16 @@ def _marker_values(
     unknown = [marker for marker in wanted if marker not in table]
     if unknown:
         msg = (
-            f"the gates use markers that are not there: {listed(unknown)}. There are {list(table.columns)}: "
+            f"the gates use markers that are not there: {listed(unknown)}. There are {list(table)}: "
             "rename them, or give markers= as a dict of marker → obs column."
         )
         raise KeyError(msg)
     return {marker: _numbers(table[marker], marker) for marker in wanted}
 
 
-def _marker_table(adata: AnnData, markers: str | Sequence[str] | Mapping[str, str]) -> pd.DataFrame:
+def _marker_table(
+    adata: AnnData, markers: str | Sequence[str] | Mapping[str, str]
+) -> pd.DataFrame | dict[str, pd.Series]:
     import pandas as pd
 
     if isinstance(markers, str):
@@ -155,7 +157,7 @@ def _marker_table(adata: AnnData, markers: str | Sequence[str] | Mapping[str, st
     if absent:
         msg = f"markers names obs columns that are not there: {listed(absent)}. Choose from {list(adata.obs)}."
         raise KeyError(msg)
-    return pd.DataFrame({marker: adata.obs[column] for marker, column in columns.items()}, index=adata.obs_names)
+    return {marker: adata.obs[column] for marker, column in columns.items()}
 
 
 def _numbers(column: pd.Series, marker: str) -> NDArray[np.float64]:

@@ -109,6 +109,7 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
         f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
         f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
         f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
-        explain_mismatch(sets, names) or "Leave these sets out, or start from data with all genes.",
+        explain_mismatch(sets, names)
+        or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)

@@ -232,6 +232,13 @@ def _train(
             UserWarning,
             stacklevel=3,
         )
+    elif run.history.best_epoch == 0:
+        warnings.warn(
+            "the held-out loss never fell below that of the untrained model, which is what is kept. "
+            f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
+            UserWarning,
+            stacklevel=3,
+        )
     return run
 
 

@@ -1,0 +1,30 @@
+"""The command line: `python -m modulae demo | train | impact`, thin over the public functions."""
+
+from __future__ import annotations
+
+import sys
+
+from modulae._cli.parser import parse
+from modulae._cli.run import run
+
+INTERRUPTED = 130
+"""What a shell reports for Ctrl-C."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if it worked, 1 if the input was at fault, 2 if the words were."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        print("modulae: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (OSError, ValueError, KeyError, TypeError, FloatingPointError) as error:
+        # a KeyError shows its message in quotes when printed as it is
+        print(f"modulae: error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The words of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+from pathlib import Path
+
+from modulae._fields import DEFAULT_KEY
+
+EXAMPLES = """examples:
+  python -m modulae demo
+  python -m modulae train cells.h5ad --gene-sets hallmark.gmt --output trained.h5ad
+  python -m modulae impact trained.h5ad --gene-sets hallmark.gmt --groupby condition --output results
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the words; exits with 2 where they make no sense, as every command does."""
+    parser = argparse.ArgumentParser(
+        prog="modulae",
+        description="Which biological programmes govern these cells, and which pathways explain why two groups differ.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact}")
+    _add_demo(commands)
+    _add_train(commands)
+    _add_impact(commands)
+    return parser.parse_args(arguments)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="the whole job on 700 real blood cells that come with scanpy",
+        description="Train on 700 real blood cells (no download), explain the units, and write figures, tables and the "
+        "finished .h5ad to a folder.",
+    )
+    _add_output(demo, "folder to write to", Path("modulae-demo"))
+    _add_training(demo)
+    _add_common(demo)
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train on the raw counts of an .h5ad file",
+        description="Train on the raw counts of an .h5ad file; write a copy with the representation, the saliencies and "
+        "the model in it.",
+    )
+    train.add_argument("h5ad", type=Path, help="file with raw counts")
+    train.add_argument("--gene-sets", metavar="GMT", help="train on the genes of these sets only")
+    _add_output(train, "file to write", Path("modulae.h5ad"))
+    train.add_argument("--layer", help="layer with the raw counts (default: X)")
+    train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
+    train.add_argument("--paper", action="store_true", help="settings of Kinalis et al. 2019: one cell a step, raw counts")
+    train.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
+    _add_training(train)
+    _add_common(train)
+
+
+def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    impact = commands.add_parser(
+        "impact",
+        help="impact of gene sets on the units of a trained model",
+        description="Sum the saliencies of a trained model to gene sets; write tables (CSV) and heat maps to a folder.",
+    )
+    impact.add_argument("h5ad", type=Path, help="file that `modulae train` wrote")
+    impact.add_argument("--gene-sets", metavar="GMT", required=True, help="the sets")
+    _add_output(impact, "folder to write to", Path("modulae-impact"))
+    impact.add_argument("--groupby", help="obs column whose groups to compare")
+    impact.add_argument("--groups", nargs="+", metavar="GROUP", help="only these groups")
+    impact.add_argument("--reference", default="rest", help="a group, or rest (default: %(default)s)")
+    impact.add_argument(
+        "--method",
+        default="gradient",
+        choices=["gradient", "guided", "input_x_gradient", "integrated_gradients"],
+        help="saliency (default: %(default)s)",
+    )
+    impact.add_argument("--absolute", action="store_true", help="average |saliency|, as the paper does")
+    impact.add_argument("--aggregate", default="mean", choices=["mean", "median"], help="over the genes of a set")
+    impact.add_argument("--layer", help="layer with the raw counts (default: X)")
+    impact.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
+    _add_common(impact)
+
+
+def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> None:
+    parser.add_argument("-o", "--output", type=Path, default=default, help=f"{what} (default: %(default)s)")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
+    parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")

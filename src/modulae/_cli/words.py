@@ -1,0 +1,33 @@
+"""A short summary of results in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LEADING = 3
+"""Sets named for each group."""
+
+
+def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> str:
+    """Cells, genes, epochs, and which sets lead in which group."""
+    from modulae import get
+
+    history = get.history(adata, key=key)
+    kept = history[history["best"]].iloc[0]
+    lines = [
+        f"{adata.n_obs} cells, {int(adata.var[f'{key}_gene'].sum())} genes, "
+        f"{get.representation(adata, key=key).shape[1]} units.",
+        f"{history.index.max()} epochs; the weights of epoch {kept.name} are kept. "
+        f"Held-out Poisson loss {history['test_loss'].iloc[0]:.4f} before training, {kept['test_loss']:.4f} after.",
+    ]
+    if groupby is not None:
+        table = get.impact_table(adata, key=f"{key}_impact_{groupby}")
+        lines.append(f"Sets that raise the units most, {groupby} against {table['reference'].iloc[0]}:")
+        width = max(len(group) for group in table["group"].unique())
+        for group, rows in table.groupby("group", sort=False):
+            leading = rows.nlargest(LEADING, "effect")
+            lines.append(f"  {group:<{width}}  {', '.join(leading['set'])}")
+    return "\n".join(lines)

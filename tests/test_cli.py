@@ -1,0 +1,99 @@
+"""The command line as a user types it."""
+
+import anndata as ad
+import pandas as pd
+import pytest
+
+import modulae as mo
+from modulae.__main__ import main
+
+
+@pytest.fixture
+def h5ad(tmp_path):
+    adata = mo.datasets.simulated(n_cells=120, n_genes=90, n_programmes=3, seed=0)
+    gmt = tmp_path / "sets.gmt"
+    loadings = adata.varm["truth_loadings"]
+    sets = {f"programme {i}": adata.var_names[loadings[:, i] > 0] for i in range(loadings.shape[1])}
+    gmt.write_text("".join(f"{name}\t-\t" + "\t".join(genes) + "\n" for name, genes in sets.items()))
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    return path, gmt
+
+
+def test_train_then_impact(h5ad, tmp_path, capsys):
+    path, gmt = h5ad
+    trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"
+    words = ["train", str(path), "--gene-sets", str(gmt), "-o", str(trained), "--max-epochs", "3", "--no-progress"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    adata = ad.read_h5ad(trained)
+    assert f"{adata.var['in_gene_sets'].sum()} genes" in out
+    assert adata.obsm["X_ae"].shape == (120, 64)
+    assert main(["impact", str(trained), "--gene-sets", str(gmt), "--groupby", "group", "-o", str(folder)]) == 0
+    table = pd.read_csv(folder / "impact_by_group.csv")
+    assert set(table["group"]) == set(adata.obs["group"].astype(str))
+    impact = pd.read_csv(folder / "impact.csv", index_col=0)
+    assert impact.shape == (3, 64)
+    assert impact.to_numpy().min() == 0
+    assert impact.to_numpy().max() == 1
+    assert (folder / "impact_groups.png").stat().st_size > 1000
+    first = table[table["group"] == table["group"][0]].nlargest(1, "effect")["set"].iloc[0]
+    assert first in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "nowhere.h5ad"], "there is no file nowhere.h5ad. Give the path"),
+        (["impact", "nowhere.h5ad", "--gene-sets", "x.gmt"], "there is no file nowhere.h5ad"),
+        (["train", "nowhere.h5ad", "-o", "no/such/folder/x.h5ad"], "can't be written. Give the path of a file"),
+    ],
+)
+def test_what_is_wrong_is_said_on_stderr_with_exit_code_1(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_file_that_is_no_h5ad(tmp_path, capsys):
+    path = tmp_path / "text.h5ad"
+    path.write_text("not HDF5")
+    assert main(["train", str(path), "-o", str(tmp_path / "out.h5ad")]) == 1
+    assert "can't be read as .h5ad" in capsys.readouterr().err
+
+
+def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):
+    path, gmt = h5ad
+    assert main(["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]) == 1
+    assert "Run `modulae.tl.autoencoder(adata)` first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["impact", "x.h5ad"], ["train", "x", "--seed", "one"]])
+def test_words_that_make_no_sense_exit_with_2(words):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    out = capsys.readouterr().out
+    assert [name for name in ("demo", "train", "impact") if f"\n    {name} " not in out] == []
+
+
+def test_demo_does_the_whole_job(tmp_path, capsys):
+    folder = tmp_path / "demo"
+    assert main(["demo", "-o", str(folder), "--max-epochs", "12", "--no-progress"]) == 0
+    out = capsys.readouterr().out
+    assert "700 cells" in out
+    assert "CD19+ B" in out
+    written = {path.name for path in folder.iterdir()}
+    pictures = {"history", "embeddings", "units", "impact", "impact_groups", "impact_differences"}
+    tables = {"impact.csv", "impact_by_group.csv", "impact_by_group_and_unit.csv"}
+    assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}
+    again = ad.read_h5ad(folder / "pbmc68k.h5ad")
+    assert mo.get.impact(again).shape[1] == 64
