@@ -66,7 +66,7 @@ class Fitted:
         """Read what :meth:`as_dict` wrote, with the settings and the history stored beside it."""
         return cls(
             network=OrthogonalNetwork.from_dict(model),
-            genes=np.asarray(model["genes"]).astype(str),
+            genes=np.array([str(gene) for gene in model["genes"]]),  # zarr brings back another kind of text
             config=Config.from_dict(config),
             history=History.from_dict(history),
             size_factor_unit=float(model["size_factor_unit"]),

@@ -1,0 +1,67 @@
+"""What the method must do on real cells. Needs the data that `MODULAE_DATA` names; about a minute a test."""
+
+import numpy as np
+import pytest
+
+import modulae as mo
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def hallmark(data_dir):
+    return mo.read_gene_sets(data_dir / "hallmark_human_v2025.gmt")
+
+
+@pytest.fixture(scope="module")
+def pbmc3k(data_dir, hallmark):
+    import anndata as ad
+
+    adata = ad.read_h5ad(data_dir / "pbmc3k.h5ad")
+    both = hallmark | mo.read_gene_sets(data_dir / "xcell_novershtern_DMAP.gmt")
+    mo.pp.gene_set_mask(adata, both)
+    return adata
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_representation_of_blood_cells_finds_the_cell_types(pbmc3k, seed):
+    import scanpy as sc
+    from sklearn.metrics import normalized_mutual_info_score
+
+    adata = mo.tl.autoencoder(pbmc3k, mask_var="in_gene_sets", seed=seed, copy=True)
+    history = mo.get.history(adata)
+    assert history["test_loss"].min() < history["test_loss"].iloc[0] - 0.05
+    assert mo.metrics.clustering_nmi(adata, labels="seurat_celltype").mean() >= 0.72
+    sc.pp.neighbors(adata, use_rep="X_ae")
+    found = []
+    for resolution in np.arange(0.3, 1.01, 0.1):
+        sc.tl.leiden(adata, resolution=resolution, flavor="igraph", n_iterations=2, directed=False)
+        found.append(normalized_mutual_info_score(adata.obs["seurat_celltype"].astype(str), adata.obs["leiden"]))
+    assert max(found) >= 0.76
+
+
+def test_the_papers_preset_learns_on_the_papers_cells(pbmc3k):
+    from modulae.presets import KINALIS_2019
+
+    adata = pbmc3k[:400].copy()
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets", **{**KINALIS_2019, "max_epochs": 2})
+    history = mo.get.history(adata)
+    assert history["test_loss"].iloc[-1] < history["test_loss"].iloc[0]
+
+
+def test_interferon_leads_in_stimulated_cells(data_dir, hallmark):
+    """Kang 2018: half of the cells were given interferon-β."""
+    import anndata as ad
+
+    adata = ad.read_h5ad(data_dir / "kang_ifnb_sub2000.h5ad")
+    mo.pp.gene_set_mask(adata, hallmark)
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets")
+    for method in ("gradient", "input_x_gradient"):
+        mo.tl.pathway_impact(
+            adata, hallmark, groupby="stim", groups=["STIM"], reference="CTRL", method=method, key_added="ae_impact_stim"
+        )
+        impact = mo.get.impact(adata, key="ae_impact_stim", group="STIM")
+        assert impact.sum(axis=1).idxmax().startswith("HALLMARK_INTERFERON")
+        table = mo.get.impact_table(adata, key="ae_impact_stim")
+        leading = table.nlargest(2, "effect")["set"]
+        assert set(leading) == {"HALLMARK_INTERFERON_ALPHA_RESPONSE", "HALLMARK_INTERFERON_GAMMA_RESPONSE"}
