@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -64,8 +62,7 @@ def docs(session: nox.Session) -> None:
 def notebooks(session: nox.Session) -> None:
     """Run every notebook from top to bottom; `-- --inplace` also keeps the new outputs."""
     install(session, "notebooks")
-    paths = sorted(str(path) for path in Path("notebooks").glob("*.ipynb"))
-    session.run("jupyter", "execute", "--kernel_name=python3", *session.posargs, *paths)
+    session.run("python", "notebooks/run.py", *session.posargs)
 
 
 @nox.session

@@ -202,12 +202,13 @@ def test_empty_file(gmt):
     ("content", "message"),
     [
         (b"T\td\tCD3D\n\nB CD79A CD79B\n", r"sets\.gmt, line 3 has no tab\. Write it as: name, tab, description, tab"),
+        (b"T\td\tCD3D\r\nB CD79A CD79B\r\n", r"sets\.gmt, line 2 has no tab\. Write it as"),
         (b"T\td\tCD3D\n\td\tCD79A\n", r"sets\.gmt, line 2 has no name before the first tab\. Write it as"),
         (b"T\td\tCD3D\nB\td\tX\n T\td\tCD3E\n", r"sets\.gmt, lines 1 and 3 both call their set 'T'\. Rename one"),
         (b"T\td\tCD3D\nB\td\t\xff\xfe\n", r"sets\.gmt, line 2 is not UTF-8 text\. Save the file as UTF-8"),
         (gzip.compress(b"T\td\tCD3D\n" * 99)[:-9], r"sets\.gmt is a damaged gzip file .* download it again"),
     ],
-    ids=["spaces", "no name", "twice", "not utf-8", "truncated"],
+    ids=["spaces", "windows", "no name", "twice", "not utf-8", "truncated"],
 )
 def test_broken_gmt_file(gmt, content, message):
     path = gmt(content)
@@ -305,10 +306,10 @@ def test_no_network(enrichr, monkeypatch, fails):
 
 
 def test_positions_are_by_name_and_ascending():
-    sets = {"T": ["d", "zzz", "a", "d"], "B": ["zzz"]}
-    found = genes_in_data(sets, ["c", "d", "b", "a"])
+    sets = {"T": ["i", "zzz", "b", "i"], "B": ["zzz"]}
+    found = genes_in_data(sets, list("abcdefghi"))
     assert list(found) == ["T", "B"]
-    np.testing.assert_array_equal(found["T"], [1, 3])
+    np.testing.assert_array_equal(found["T"], [1, 8])
     assert found["T"].dtype == found["B"].dtype == np.intp
     assert found["B"].shape == (0,)
 

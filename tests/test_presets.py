@@ -38,9 +38,10 @@ def test_training_takes_them(name):
     """By name, and with values that its settings accept."""
     preset = getattr(mo.presets, name)
     assert set(preset) <= set(inspect.signature(mo.tl.autoencoder).parameters)
-    adata = mo.datasets.simulated(n_cells=20, n_genes=12, n_programmes=2, genes_per_programme=3, n_groups=2)
+    sizes = {"n_cells": 100, "n_genes": 12, "n_programmes": 2, "genes_per_programme": 3, "n_groups": 2}
+    adata = mo.datasets.simulated(**sizes, mean_counts=30)  # published rates fit thin counts
     mo.tl.autoencoder(adata, **preset, max_epochs=1, device="cpu")
-    assert adata.obsm["X_ae"].shape == (20, 64)
+    assert adata.obsm["X_ae"].shape == (100, 64)
     assert {key: adata.uns["ae"]["params"][key] for key in preset} == dict(preset)
 
 

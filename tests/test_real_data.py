@@ -58,7 +58,13 @@ def test_interferon_leads_in_stimulated_cells(data_dir, hallmark):
     mo.tl.autoencoder(adata, mask_var="in_gene_sets")
     for method in ("gradient", "input_x_gradient"):
         mo.tl.pathway_impact(
-            adata, hallmark, groupby="stim", groups=["STIM"], reference="CTRL", method=method, key_added="ae_impact_stim"
+            adata,
+            hallmark,
+            groupby="stim",
+            groups=["STIM"],
+            reference="CTRL",
+            method=method,
+            key_added="ae_impact_stim",
         )
         impact = mo.get.impact(adata, key="ae_impact_stim", group="STIM")
         assert impact.sum(axis=1).idxmax().startswith("HALLMARK_INTERFERON")

@@ -109,7 +109,9 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
     try:
         values = adata.obs[source].to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."
+        msg = (
+            f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."
+        )
         raise ValueError(msg) from error
     if not np.isfinite(values).all() or (values < 0).any():
         msg = f"adata.obs[{source!r}] has missing, infinite or negative values. Size factors must be 0 or more: repair them."
@@ -191,7 +193,7 @@ def changeable(adata: AnnData, *, copy: bool) -> AnnData:
 
 
 def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """genes × … of the model → all genes of `adata` × …; NaN for a gene outside the model (0 would claim no effect)."""
+    """Genes × … of the model → all genes of `adata` × …; NaN for a gene outside the model (0 would claim no effect)."""
     field = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=np.float32)
     field[adata.var_names.get_indexer(genes)] = values
     return field
@@ -236,7 +238,9 @@ def _checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_ma
             msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
             raise TypeError(msg)
         if not np.isfinite(block.data).all():
-            msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+            msg = (
+                f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+            )
             raise ValueError(msg)
         if (block.data < 0).any():
             msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."

@@ -25,8 +25,7 @@ FRAGMENTS = {
     ),
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
     "progress": (
-        "progress\n"
-        "    Show a progress bar. `None` shows one where somebody can see it: in a terminal or a notebook."
+        "progress\n    Show a progress bar. `None` shows one where somebody can see it: in a terminal or a notebook."
     ),
     "ax": "ax\n    Where to draw; a new figure if `None`.",
 }

@@ -44,7 +44,9 @@ def contrasts(
     wanted = [str(group) for group in groups] if groups is not None else [n for n in names if n != reference]
     unknown = [group for group in (*wanted, *([] if reference == REST else [reference])) if group not in names]
     if unknown:
-        msg = f"there is no group {unknown[0]!r}. Choose from {names}" + (", or reference='rest'." if groups is None else ".")
+        msg = f"there is no group {unknown[0]!r}. Choose from {names}" + (
+            ", or reference='rest'." if groups is None else "."
+        )
         raise KeyError(msg)
     if reference == REST and REST in names:
         msg = "a group is itself called 'rest', so reference='rest' has two meanings. Rename that category first."

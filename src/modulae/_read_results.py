@@ -45,7 +45,9 @@ def group_position(entry: dict[str, Any], group: str, key: str) -> int:
     """Where a group stands in a stored result."""
     groups = [str(name) for name in np.asarray(entry.get("groups", []))]
     if str(group) not in groups:
-        hint = f"Choose one of {groups}." if groups else "It covers all cells: leave out group=, or make it with groupby=."
+        hint = (
+            f"Choose one of {groups}." if groups else "It covers all cells: leave out group=, or make it with groupby=."
+        )
         msg = f"{key!r} has no group {group!r}. {hint}"
         raise KeyError(msg)
     return groups.index(str(group))

@@ -42,7 +42,9 @@ def test_penalty_has_a_gradient_and_none_that_is_nan_where_it_is_zero():
 def test_the_whole_gradient_equals_a_derivation_by_hand():
     """Backpropagation written out for loss/m + λ‖I − W₂W₂ᵀ‖, size factors included, in float64."""
     config = Config(n_latent=3, n_hidden=4)
-    net = initial_network(config, np.array([0.5, 1.0, 2.0, 0.2, 1.5]), RNG).to_torch("cpu", dtype=torch.float64, trained=True)
+    net = initial_network(config, np.array([0.5, 1.0, 2.0, 0.2, 1.5]), RNG).to_torch(
+        "cpu", dtype=torch.float64, trained=True
+    )
     x = RNG.poisson(2.0, size=(6, 5)).astype(float)
     s = RNG.uniform(0.5, 2, size=(6, 1))
     unit, lam = 0.7, 0.3

@@ -50,7 +50,7 @@ class Encoder(torch.nn.Module):
 
 
 def reference(network, inputs, method):
-    """cells × genes × units."""
+    """Cells × genes × units."""
     encoder, x = Encoder(network), torch.from_numpy(inputs.astype(np.float64))
     if method == "guided":
         encoder.clip = True
@@ -72,7 +72,9 @@ def test_equals_captum_or_clipped_autograd(network, cells, method, signed):
         pytest.skip("with β = width the path has kinks, where two quadratures differ")
     per_cell = reference(network, cells.inputs(), method)
     expected = (per_cell if signed else np.abs(per_cell)).mean(axis=0)
-    np.testing.assert_allclose(mean_saliency(network, cells, method=method, signed=signed)[0], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        mean_saliency(network, cells, method=method, signed=signed)[0], expected, rtol=0, atol=1e-6
+    )
     assert np.abs(expected).max() > 1e-2
 
 

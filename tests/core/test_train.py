@@ -63,13 +63,17 @@ def test_same_seed_same_numbers_and_another_seed_others(cells):
 
 def test_one_step_is_nesterovs(cells):
     """The first step of Nesterov's momentum is −lr·(1 + μ)·gradient."""
-    config = Config(n_latent=3, n_hidden=4, max_epochs=1, batch_size=N_CELLS, learning_rate=0.01, snapshot_epochs=(0, 1))
+    config = Config(
+        n_latent=3, n_hidden=4, max_epochs=1, batch_size=N_CELLS, learning_rate=0.01, snapshot_epochs=(0, 1)
+    )
     test = split_cells(N_CELLS, config)
     run = train(cells, test, config)
     learn = cells.take(np.flatnonzero(~test))
     start = run.snapshots[0].to_torch("cpu", dtype=torch.float64, trained=True)
     x = torch.from_numpy(learn.dense().astype(float))
-    y = torch.from_numpy(learn.scale().astype(float)) * start.decode(start.encode(torch.from_numpy(learn.inputs().astype(float))))
+    y = torch.from_numpy(learn.scale().astype(float)) * start.decode(
+        start.encode(torch.from_numpy(learn.inputs().astype(float)))
+    )
     gap = torch.eye(3) - start.w2 @ start.w2.T
     ((y - x * (y + 1e-8).log()).mean() / x.mean() + 0.05 * gap.norm()).backward()
     expected = start.w2.detach() - 0.01 * 1.9 * start.w2.grad
@@ -79,7 +83,11 @@ def test_one_step_is_nesterovs(cells):
 def test_the_penalty_makes_rows_orthogonal_unless_it_is_detached(cells):
     test = split_cells(N_CELLS, CONFIG)
     norms = {}
-    for name, changed in {"with": {}, "none": {"orthogonality": 0.0}, "detached": {"orthogonality_gradient": False}}.items():
+    for name, changed in {
+        "with": {},
+        "none": {"orthogonality": 0.0},
+        "detached": {"orthogonality_gradient": False},
+    }.items():
         config = Config(n_latent=6, n_hidden=12, max_epochs=20, batch_size=16, **changed)
         norms[name] = train(cells, test, config).history.orthogonality[-1]
     assert norms["with"] < 0.3 * norms["none"]

@@ -37,6 +37,13 @@ def test_levels_by_the_cells_that_express_the_marker(adata, level, expected):
     np.testing.assert_array_equal(adata.obs["gate"].isna(), np.logical_not(expected))
 
 
+def test_a_value_on_a_quartile_counts_as_below_it():
+    """Quartiles 2, 3 and 4."""
+    adata = cells(CD34=[1, 2, 3, 4, 5])
+    mo.pp.gate_cells(adata, {"mid": {"CD34": "mid"}}, markers="facs")
+    assert adata.obs["gate"].notna().tolist() == [False, False, True, True, False]
+
+
 def test_equal_values_are_never_separated():
     """The median is 1, and no cell at 1 is high."""
     adata = cells(CD34=[1, 1, 1, 1, 2, 0])

@@ -142,7 +142,9 @@ def test_training_again_drops_what_the_old_model_left(trained):
     mo.tl.denoise(trained)
     trained.varm["mine"] = np.zeros((40, 2))
     mo.tl.autoencoder(trained, **SETTINGS)
-    assert not {"ae_saliency", "ae_impact", "ae_denoised"} & (set(trained.varm) | set(trained.uns) | set(trained.layers))
+    assert not {"ae_saliency", "ae_impact", "ae_denoised"} & (
+        set(trained.varm) | set(trained.uns) | set(trained.layers)
+    )
     assert "X_ae_epoch2" not in trained.obsm
     assert "mine" in trained.varm
 
@@ -166,7 +168,12 @@ BAD_INPUT = {
     "infinite": (lambda a: bad(a, np.inf), {}, ValueError, r"adata.X has NaN or infinite values"),
     "layer": (None, {"layer": "counts"}, KeyError, r"no layer 'counts'. Choose one of \[\], or None"),
     "mask": (None, {"mask_var": "in_gene_sets"}, KeyError, r"is no column of adata.var.*gene_set_mask"),
-    "size factors": (None, {"size_factors": "n_counts"}, KeyError, r"'n_counts' is no column of adata.obs. Choose 'total'"),
+    "size factors": (
+        None,
+        {"size_factors": "n_counts"},
+        KeyError,
+        r"'n_counts' is no column of adata.obs. Choose 'total'",
+    ),
     "device": (None, {"device": "cuda:77"}, ValueError, r"cannot be used here.*device='auto'"),
     "setting": (None, {"learning_rate": -1}, ValueError, r"give a number above 0"),
     "all zero": (lambda a: setattr(a, "X", a.X * 0), {}, ValueError, r"no training cell has any counts.*layer="),
@@ -231,7 +238,11 @@ def test_size_factors_that_can_not_be(untrained):
     untrained.obs["text"] = "a"
     untrained.obs["missing"] = np.where(np.arange(90) == 4, np.nan, 1.0)
     untrained.obs["zero"] = np.where(np.arange(90) == 4, 0.0, 1.0)
-    for column, message in {"text": "holds no numbers", "missing": "missing, infinite", "zero": "is 0 for cells"}.items():
+    for column, message in {
+        "text": "holds no numbers",
+        "missing": "missing, infinite",
+        "zero": "is 0 for cells",
+    }.items():
         with pytest.raises(ValueError, match=message):
             mo.tl.autoencoder(untrained, size_factors=column, **SETTINGS)
 

@@ -146,7 +146,11 @@ MISTAKES = {
     "method": (lambda a: mo.tl.saliency(a, method="lime"), ValueError, "method is 'lime'; choose one of"),
     "groupby": (lambda a: mo.tl.saliency(a, groupby="nope"), KeyError, "'nope' is no column of adata.obs. Choose"),
     "numbers": (lambda a: mo.tl.saliency(a, groupby="number"), ValueError, "holds numbers, not groups.*pd.cut"),
-    "no gene": (lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}), ValueError, "no gene of the 1 gene sets is in the model"),
+    "no gene": (
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}),
+        ValueError,
+        "no gene of the 1 gene sets is in the model",
+    ),
     "aggregate": (lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, aggregate="max"), ValueError, "aggregate is 'max'"),
     "one group": (
         lambda a: mo.tl.pathway_impact(a, {"s": list(a.var_names)}, groupby="same"),

@@ -100,9 +100,7 @@ def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str
     mo.get.impact_table(adata, key=compared).to_csv(folder / "impact_by_group.csv", index=False)
     mo.get.impact_table(adata, key=compared, by_unit=True).to_csv(folder / "impact_by_group_and_unit.csv", index=False)
     _save(mo.pl.impact_groups(adata, groupby=groupby, key=compared), folder / "impact_groups.png")
-    _save(
-        mo.pl.impact_groups(adata, groupby=groupby, key=compared, value="impact"), folder / "impact_differences.png"
-    )
+    _save(mo.pl.impact_groups(adata, groupby=groupby, key=compared, value="impact"), folder / "impact_differences.png")
 
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def pick_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        msg = f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use device='auto' or device='cpu'."
+        msg = (
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use device='auto' or device='cpu'."
+        )
         raise ValueError(msg) from error
     return device

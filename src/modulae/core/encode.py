@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .network import OrthogonalNetwork
 
 
-def encode(network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def encode(
+    network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
+) -> NDArray[np.float32]:
     """The representation, cells × units."""
     device = pick_device(device)
     network = network.on(device)
@@ -26,7 +28,9 @@ def encode(network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, d
     return units
 
 
-def denoise(network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def denoise(
+    network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
+) -> NDArray[np.float32]:
     """The decoded rates, cells × genes, in counts at each cell's own size factor."""
     device = pick_device(device)
     network = network.on(device)

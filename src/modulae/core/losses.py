@@ -15,7 +15,7 @@ SMALLEST_NORM = 1e-12
 
 
 def poisson_loss(rates: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """mean over cells and genes of y − x·log(y + ε), y the rate and x the count."""
+    """Mean over cells and genes of y − x·log(y + ε), y the rate and x the count."""
     return (rates - counts * (rates + EPSILON).log()).mean()
 
 

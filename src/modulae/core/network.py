@@ -54,12 +54,12 @@ class OrthogonalNetwork:
         return int(self.w1.shape[1])
 
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
-        """cells × genes → cells × units."""
+        """Cells × genes → cells × units."""
         hidden = softplus(inputs @ self.w1.T + self.b1, self.betas[0])
         return softplus(hidden @ self.w2.T + self.b2, self.betas[1])
 
     def decode(self, units: Any) -> Any:  # noqa: ANN401
-        """cells × units → cells × genes, the rates before the size factor."""
+        """Cells × units → cells × genes, the rates before the size factor."""
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
 
@@ -137,7 +137,9 @@ def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.G
     """
     n_genes, hidden, units = len(rates), config.n_hidden, config.n_latent
     widths = (hidden, units, hidden, n_genes)
-    betas = tuple(float(width) for width in widths) if config.activation_beta == "width" else (config.activation_beta,) * 4
+    betas = (
+        tuple(float(width) for width in widths) if config.activation_beta == "width" else (config.activation_beta,) * 4
+    )
 
     def xavier(n_out: int, n_in: int) -> NDArray[np.float32]:
         bound = np.sqrt(6 / (n_out + n_in))
@@ -154,5 +156,13 @@ def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.G
         floor = 0.1 * seen.min() if len(seen) else 1.0  # a gene never seen starts below the rarest one
         b4 = inverse_softplus(np.maximum(rates, floor), betas[3]).astype(np.float32)
     return OrthogonalNetwork(
-        w1, constant(hidden), w2, constant(units), w3, constant(hidden), w4, b4, betas=betas  # type: ignore[arg-type]
+        w1,
+        constant(hidden),
+        w2,
+        constant(units),
+        w3,
+        constant(hidden),
+        w4,
+        b4,
+        betas=betas,  # type: ignore[arg-type]
     )

@@ -177,7 +177,9 @@ def mean_count(cells: Cells) -> float:
     """Mean count over cells and genes: the unit that makes one learning rate serve thin and deep data."""
     mean = float(cells.counts.sum(dtype=np.float64)) / (cells.counts.shape[0] * cells.counts.shape[1])
     if mean == 0:
-        msg = "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."
+        msg = (
+            "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."
+        )
         raise ValueError(msg)
     return mean
 

@@ -66,7 +66,6 @@ def pbmc68k() -> AnnData:
             "another copy. Use `modulae.datasets.simulated()`, and please report the version."
         )
         raise RuntimeError(msg)
-    matrix.eliminate_zeros()
 
     adata = AnnData(matrix.astype(np.float32), obs=source.obs.copy(), var=source.raw.var[[]].copy())
     adata.obsm["X_umap_scanpy"] = np.asarray(source.obsm["X_umap"])

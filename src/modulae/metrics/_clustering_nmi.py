@@ -57,7 +57,9 @@ def clustering_nmi(
         msg = f"labels={labels!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
     if use_rep not in adata.obsm:
-        msg = f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `modulae.tl.autoencoder(adata)`."
+        msg = (
+            f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `modulae.tl.autoencoder(adata)`."
+        )
         raise KeyError(msg)
     known = adata.obs[labels].notna().to_numpy()
     truth = adata.obs[labels].to_numpy()[known].astype(str)

@@ -206,7 +206,9 @@ def _prepare(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDA
     sizes = library_sizes(adata, counts.totals, config.size_factors)
     counted = sizes[~test & (counts.totals > 0)]
     if not counted.size:
-        msg = "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
+        msg = (
+            "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
+        )
         raise ValueError(msg)
     unit = float(np.median(counted))
     cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
@@ -214,12 +216,15 @@ def _prepare(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDA
     return cells, test, unit
 
 
-def _train(
-    cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None
-) -> Training:
+def _train(cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None) -> Training:
+    from modulae.core.threads import threads_for
     from modulae.core.train import train
 
-    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
+    size_of_step = config.batch_size * cells.counts.shape[1] * config.n_hidden
+    with (
+        progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar,
+        threads_for(size_of_step),
+    ):
 
         def show(_epoch: int, loss: float) -> None:
             bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)

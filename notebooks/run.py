@@ -1,0 +1,39 @@
+"""Run every notebook from top to bottom, without a network; skip one whose data are not there, and say why.
+
+`python notebooks/run.py` checks them, `python notebooks/run.py --inplace` also keeps the new outputs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).parent
+
+
+def missing(notebook: nbformat.NotebookNode) -> list[str]:
+    """Name the data files that the notebook needs and that are not there."""
+    folder = os.environ.get("MODULAE_DATA")
+    needs = notebook.metadata.get("modulae", {}).get("needs", [])
+    return [name for name in needs if folder is None or not (Path(folder) / name).is_file()]
+
+
+def main() -> None:
+    """Run them in the order of their names; the first error ends it."""
+    for path in sorted(HERE.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        if absent := missing(notebook):
+            print(f"{path.name}: skipped, needs {', '.join(absent)} in the folder that MODULAE_DATA names", flush=True)
+            continue
+        NotebookClient(notebook, timeout=1200, kernel_name="python3", record_timing=False).execute(cwd=str(HERE))
+        if "--inplace" in sys.argv:
+            nbformat.write(notebook, path)
+        print(f"{path.name}: ran", flush=True)
+
+
+if __name__ == "__main__":
+    main()
