@@ -24,6 +24,7 @@ def missing(notebook: nbformat.NotebookNode) -> list[str]:
 
 def main() -> None:
     """Run them in the order of their names; the first error ends it."""
+    os.environ.pop("MPLBACKEND", None)  # a notebook draws inline, whatever the shell is set to
     for path in sorted(HERE.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if absent := missing(notebook):

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from ._count_blocks import checked_blocks, is_whole, warn_no_counts
 from ._fields import Fields
 from .core.batches import Cells
+from .gene_sets import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from .core.fitted import Fitted
-
-ROWS_PER_BLOCK = 4096
-"""Cells read at a time; bounds the memory that checking a file on disk takes."""
-
-USER = 4
-"""How far up the stack the user's own line stands, seen from where a warning is raised here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,7 @@ def gene_names(adata: AnnData) -> NDArray[np.str_]:
     if not adata.var_names.is_unique:
         twice = adata.var_names[adata.var_names.duplicated()].unique()
         msg = (
-            f"{len(twice)} gene names appear more than once ({_some(twice)}). "
+            f"{len(twice)} gene names appear more than once ({listed(twice)}). "
             "Run `adata.var_names_make_unique()` first."
         )
         raise ValueError(msg)
@@ -60,12 +55,12 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
     blocks, totals, whole = [], [], True
-    for block in _checked_blocks(adata, layer):
-        whole = whole and _is_whole(block.data)
+    for block in checked_blocks(adata, layer):
+        whole = whole and is_whole(block.data)
         totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
         blocks.append((block if columns is None else block[:, columns]).astype(np.float32))
     if not whole:
-        _warn_no_counts(layer)
+        warn_no_counts(layer)
     matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else sparse.csr_matrix(blocks[0])
     matrix.sum_duplicates()
     if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
@@ -78,11 +73,11 @@ def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     """Largest count of each gene over all cells, with the same checks as :func:`read_counts`."""
     gene_names(adata)
     largest, whole = np.zeros(adata.n_vars), True
-    for block in _checked_blocks(adata, layer):
-        whole = whole and _is_whole(block.data)
+    for block in checked_blocks(adata, layer):
+        whole = whole and is_whole(block.data)
         largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
     if not whole:
-        _warn_no_counts(layer)
+        warn_no_counts(layer)
     return largest
 
 
@@ -91,7 +86,7 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
         msg = (
-            f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({_some(absent)}). "
+            f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). "
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
@@ -114,9 +109,11 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
         )
         raise ValueError(msg) from error
     if not np.isfinite(values).all() or (values < 0).any():
-        msg = f"adata.obs[{source!r}] has missing, infinite or negative values. Size factors must be 0 or more: repair them."
+        msg = (
+            f"adata.obs[{source!r}] has missing, infinite or negative values. Repair them: size factors are 0 or more."
+        )
         raise ValueError(msg)
-    return values
+    return np.asarray(values)
 
 
 def size_factors(
@@ -163,13 +160,13 @@ def read_model(adata: AnnData, key: str) -> Fitted:
 
 def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """The `uns` entry of a trained model: `params`, `history`, `model`."""
-    entry = adata.uns.get(key)
+    entry = adata.uns.get(key, {})
     if not _is_model(entry):
         there = [name for name, value in adata.uns.items() if _is_model(value)]
         hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    return entry  # type: ignore[return-value]
+    return dict(entry)
 
 
 def forget_results(adata: AnnData, key: str) -> None:
@@ -207,61 +204,6 @@ def _columns(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) -> NDArray
     columns = adata.var_names.get_indexer(genes)
     if (columns < 0).any():
         absent = [gene for gene, column in zip(genes, columns, strict=True) if column < 0]
-        msg = f"{len(absent)} genes are not in adata ({_some(absent)}). Choose genes from adata.var_names."
+        msg = f"{len(absent)} genes are not in adata ({listed(absent)}). Choose genes from adata.var_names."
         raise KeyError(msg)
     return np.asarray(columns)
-
-
-def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
-    if layer is not None and layer not in adata.layers:
-        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
-        raise KeyError(msg)
-    matrix = adata.X if layer is None else adata.layers[layer]
-    if matrix is None:
-        msg = f"adata has no `.X`. Name the layer that holds the raw counts: layer= one of {list(adata.layers)}."
-        raise ValueError(msg)
-    if adata.n_obs == 0 or adata.n_vars == 0:
-        msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes. Loosen the filters that emptied it."
-        raise ValueError(msg)
-    return matrix
-
-
-def _checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:
-    """Blocks of cells as CSR, each checked for values that no count can have."""
-    matrix = _matrix(adata, layer)
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
-        matrix = sparse.csr_matrix(matrix if sparse.issparse(matrix) else matrix.to_memory())
-    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
-        block = sparse.csr_matrix(matrix[start : min(start + ROWS_PER_BLOCK, adata.n_obs)])
-        if block.dtype.kind not in "biuf":
-            msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
-            raise TypeError(msg)
-        if not np.isfinite(block.data).all():
-            msg = (
-                f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
-            )
-            raise ValueError(msg)
-        if (block.data < 0).any():
-            msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
-            raise ValueError(msg)
-        yield block
-
-
-def _is_whole(values: NDArray[Any]) -> bool:
-    return values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
-
-
-def _warn_no_counts(layer: str | None) -> None:
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    warnings.warn(
-        f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss expects. "
-        "Name the layer that holds the raw counts: layer=.",
-        UserWarning,
-        stacklevel=USER,
-    )
-
-
-def _some(names: Any, n: int = 5) -> str:  # noqa: ANN401
-    shown = ", ".join(str(name) for name in names[:n])
-    return shown + (", …" if len(names) > n else "")

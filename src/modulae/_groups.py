@@ -55,7 +55,9 @@ def contrasts(
         msg = f"group {reference!r} cannot be compared with itself. Leave it out of groups=."
         raise ValueError(msg)
     if len(names) < 2 or not wanted:
-        msg = f"there is nothing to compare: the groups with cells are {names}. Choose an obs column with two groups or more."
+        msg = (
+            f"there is nothing to compare: the groups with cells are {names}. Choose a column with two groups or more."
+        )
         raise ValueError(msg)
     rows = np.array([members[names.index(group)] for group in wanted])
     labelled = members.any(axis=0)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-def progress_bar(total: int, what: str, unit: str, *, progress: bool | None) -> tqdm[None]:
+def progress_bar(total: int, what: str, unit: str, *, progress: bool | None) -> tqdm[Any]:
     """A bar on stderr; with `progress=None` only in a terminal or a notebook."""
     from tqdm import tqdm
 
     shown = progress if progress is not None else (sys.stderr.isatty() or _in_notebook())
-    return tqdm(total=total, desc=what, unit=unit, disable=not shown, file=sys.stderr, dynamic_ncols=True)
+    bar: tqdm[Any] = tqdm(total=total, desc=what, unit=unit, disable=not shown, file=sys.stderr, dynamic_ncols=True)
+    return bar
 
 
 def _in_notebook() -> bool:

@@ -27,13 +27,13 @@ def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
 
 def impact_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.pathway_impact` stored under `key`."""
-    entry = adata.uns.get(key)
+    entry = adata.uns.get(key, {})
     if not _is_impact(entry):
         there = [name for name, value in adata.uns.items() if _is_impact(value)]
         hint = f"There are {there}." if there else "Run `modulae.tl.pathway_impact(adata, gene_sets)` first."
         msg = f"there is no impact {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    return entry  # type: ignore[return-value]
+    return dict(entry)
 
 
 def is_comparison(entry: dict[str, Any]) -> bool:

@@ -230,7 +230,7 @@ def test_masks_that_mark_nothing_or_hold_no_booleans(untrained):
     untrained.var["none"], untrained.var["text"] = False, "yes"
     with pytest.raises(ValueError, match=r"'none'\] marks no gene"):
         mo.tl.autoencoder(untrained, mask_var="none", **SETTINGS)
-    with pytest.raises(ValueError, match="not True and False. Name a boolean column"):
+    with pytest.raises(ValueError, match=r"not True and False\. Name a boolean column"):
         mo.tl.autoencoder(untrained, mask_var="text", **SETTINGS)
 
 

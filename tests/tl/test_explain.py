@@ -177,8 +177,8 @@ MISTAKES = {
         ValueError,
         "two meanings. Rename",
     ),
-    "no impact": (lambda a: mo.get.impact(a), KeyError, "no impact 'ae_impact'.*Run `modulae.tl.pathway_impact"),
-    "no saliency": (lambda a: mo.get.saliency(a), KeyError, "no saliency 'ae_saliency'.*Run `modulae.tl.saliency"),
+    "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `modulae.tl.pathway_impact"),
+    "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `modulae.tl.saliency"),
     "no representation": (lambda a: mo.get.representation(a, key="x"), KeyError, "no 'X_x'. Run `modulae.tl.auto"),
     "genes gone": (
         lambda a: mo.tl.saliency(a[:, 10:].copy()),

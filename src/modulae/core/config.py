@@ -49,7 +49,7 @@ class Config:
         _require(0 <= self.momentum < 1, f"momentum is {self.momentum}; give a number from 0 up to, not including, 1.")
         _require(
             0 < self.test_fraction < 1,
-            f"test_fraction is {self.test_fraction}; give the share of cells to hold out, between 0 and 1, such as 0.1.",
+            f"test_fraction is {self.test_fraction}; give the share of cells to hold out, such as 0.1.",
         )
         if self.activation_beta != "width":
             _require_number("activation_beta", self.activation_beta)

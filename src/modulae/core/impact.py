@@ -56,10 +56,10 @@ def scale_strength(unscaled: NDArray[np.float64], *, scale: Scale = "all") -> ND
     axis = None if scale == "all" else -1
     lowest = strength.min(axis=axis, keepdims=True)
     spread = strength.max(axis=axis, keepdims=True) - lowest
-    return np.divide(strength - lowest, spread, out=np.zeros_like(strength), where=spread > 0)
+    return np.asarray(np.divide(strength - lowest, spread, out=np.zeros_like(strength), where=spread > 0))
 
 
 def scale_difference(difference: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide sets × units by the largest absolute value, so in [−1, 1] with 0 kept (Kinalis et al. 2019, Methods)."""
     largest = np.abs(difference).max(axis=(-2, -1), keepdims=True)
-    return np.divide(difference, largest, out=np.zeros_like(difference), where=largest > 0)
+    return np.asarray(np.divide(difference, largest, out=np.zeros_like(difference), where=largest > 0))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Method = Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"]
 
 PATH_STEPS = 32
-"""Points of the Gauss–Legendre rule along the path of integrated gradients (error < 1e-6 of the change on real cells)."""
+"""Points of the Gauss–Legendre rule along the path of integrated gradients."""
 
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4")
 
@@ -95,11 +95,13 @@ class OrthogonalNetwork:
         def move(array: NDArray[Any]) -> torch.Tensor:
             return torch.tensor(array, dtype=dtype, device=device, requires_grad=trained)
 
-        return replace(self, **{name: move(getattr(self, name)) for name in WEIGHTS})
+        weights: dict[str, Any] = {name: move(getattr(self, name)) for name in WEIGHTS}
+        return replace(self, **weights)
 
     def to_numpy(self) -> Self:
         """The same network with its own NumPy arrays."""
-        return replace(self, **{name: np.array(to_numpy(getattr(self, name))) for name in WEIGHTS})
+        weights: dict[str, Any] = {name: np.array(to_numpy(getattr(self, name))) for name in WEIGHTS}
+        return replace(self, **weights)
 
     def on(self, device: str) -> Self:
         """The network as inference wants it: NumPy on a CPU, tensors elsewhere."""

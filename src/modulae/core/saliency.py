@@ -78,4 +78,4 @@ def mean_saliency(
             total[:, :, unit] += to_numpy(weights @ (saliency if signed else abs(saliency)))
     n_cells = membership.sum(axis=1, dtype=np.float64)[:, None, None]
     mean = np.divide(total, n_cells, out=np.full_like(total, np.nan), where=n_cells > 0)
-    return mean.astype(np.float32)
+    return np.asarray(mean, dtype=np.float32)

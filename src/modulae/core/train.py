@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,13 +24,13 @@ TEST_BLOCK = 512
 """Cells per pass when the held-out loss is measured."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Training:
     """What a finished (or interrupted) training hands back."""
 
     network: OrthogonalNetwork
     history: History
-    snapshots: dict[int, OrthogonalNetwork] = field(default_factory=dict)
+    snapshots: dict[int, OrthogonalNetwork]  # by epoch
 
 
 def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
@@ -85,22 +85,20 @@ def train(
         nesterov=config.momentum > 0,
     )
     loss_unit = mean_count(learn) if config.loss_scale == "mean" else 1.0
-    run = Training(start, History(*([np.empty(0)] * 4), best_epoch=0, stopped="max_epochs"))  # type: ignore[arg-type]
+    kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
     rows = [(0, held_out_loss(network, learn, device), held_out_loss(network, held_out, device), penalty_of(network))]
-    if 0 in config.snapshot_epochs:
-        run.snapshots[0] = start
     best_epoch, stopped = 0, "max_epochs"
     try:
         for epoch in range(1, config.max_epochs + 1):
             train_loss = one_epoch(network, optimizer, learn, config, loss_unit=loss_unit, rng=rng, device=device)
             check_finite(train_loss, epoch, config)
             if epoch in config.snapshot_epochs:
-                run.snapshots[epoch] = network.to_numpy()
+                snapshots[epoch] = network.to_numpy()
             if epoch % config.test_every == 0 or epoch == config.max_epochs:
                 rows.append((epoch, train_loss, held_out_loss(network, held_out, device), penalty_of(network)))
                 check_finite(rows[-1][2], epoch, config)
                 if rows[-1][2] < min(row[2] for row in rows[:-1]):
-                    run.network, best_epoch = network.to_numpy(), epoch
+                    kept, best_epoch = network.to_numpy(), epoch
             on_epoch(epoch, rows[-1][2])
             if epoch - best_epoch >= config.patience:
                 stopped = "patience"
@@ -108,8 +106,8 @@ def train(
     except KeyboardInterrupt:
         stopped = "interrupted"
     epochs, train_losses, test_losses, penalties = (np.asarray(column) for column in zip(*rows, strict=True))
-    run.history = History(epochs, train_losses, test_losses, penalties, best_epoch, stopped)
-    return run
+    history = History(epochs, train_losses, test_losses, penalties, best_epoch, stopped)
+    return Training(kept, history, snapshots)
 
 
 def one_epoch(
@@ -143,8 +141,10 @@ def batches(cells: Cells, size: int, rng: np.random.Generator, device: str) -> I
     order = rng.permutation(len(cells))
     for start in range(0, len(order), size):
         batch = cells.take(order[start : start + size])
-        tensors = (torch.from_numpy(array).to(device) for array in (batch.inputs(), batch.dense(), batch.scale()))
-        yield len(batch), *tensors
+        inputs, counts, scale = (
+            torch.from_numpy(array).to(device) for array in (batch.inputs(), batch.dense(), batch.scale())
+        )
+        yield len(batch), inputs, counts, scale
 
 
 def held_out_loss(network: OrthogonalNetwork, cells: Cells, device: str) -> float:
@@ -167,7 +167,7 @@ def penalty_of(network: OrthogonalNetwork) -> float:
 
 
 def mean_rates(cells: Cells) -> NDArray[np.float64]:
-    """Counts of each gene per cell of size factor 1: the maximum-likelihood rate of a Poisson model without structure."""
+    """Counts of each gene per cell of size factor 1: the best rates of a Poisson model without structure."""
     exposure = len(cells) if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
     totals = np.asarray(cells.counts.sum(axis=0, dtype=np.float64)).ravel()
     return np.asarray(totals / max(exposure, np.finfo(float).tiny))

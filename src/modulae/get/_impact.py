@@ -31,7 +31,7 @@ def impact(
         Which group; all cells if `None`.
     value
         `"impact"`: scaled, in [0, 1] over all cells, in [−1, 1] for the difference between a group and its reference.
-        `"unscaled"`: the same before scaling. `"within"` and `"within_unscaled"`: the impact over the group's own cells,
+        `"unscaled"`: the same before scaling. `"within"` and `"within_unscaled"`: the impact over the group's cells,
         nothing subtracted; scaled on one scale with all groups and all cells.
 
     Returns

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import Counts, changeable, forget_results, gene_names, library_sizes, read_counts, size_factors
+from modulae._anndata import changeable, forget_results, read_counts
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._progress import progress_bar
+from modulae._training_data import model_genes, training_cells
 from modulae.core.backend import pick_device
-from modulae.core.batches import Cells
 from modulae.core.config import Architecture, Config, LossScale, OutputBias
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae.core.batches import Cells
     from modulae.core.train import Training
 
 
@@ -105,7 +106,7 @@ def autoencoder(
     output_bias
         Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean, or a small `"constant"`.
     orthogonality_gradient
-        Whether the penalty moves the weights. The authors' scripts compute it on detached weights, so there it does not.
+        Whether the penalty moves the weights. In the authors' scripts it does not: they detach the weights first.
     architecture
         `"orthogonal"` is the one there is.
     snapshot_epochs
@@ -165,9 +166,9 @@ def autoencoder(
         snapshot_epochs=tuple(snapshot_epochs),
         seed=seed,
     )
-    genes = _model_genes(adata, mask_var)
+    genes = model_genes(adata, mask_var)
     counts = read_counts(adata, genes=genes, layer=layer)
-    cells, test, unit = _prepare(adata, counts, config)
+    cells, test, unit = training_cells(adata, counts, config)
     run = _train(cells, test, config, device=pick_device(device), progress=progress)
     fitted = Fitted(run.network, genes, config, run.history, unit, test)
     representation = encode(run.network, cells)
@@ -176,44 +177,6 @@ def autoencoder(
     adata = changeable(adata, copy=copy)
     _write(adata, fitted, representation, snapshots, key=key_added)
     return adata if copy else None
-
-
-def _model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
-    names = gene_names(adata)
-    if mask_var is None:
-        return names
-    if mask_var not in adata.var:
-        msg = (
-            f"mask_var={mask_var!r} is no column of adata.var ({list(adata.var)}). "
-            "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
-        )
-        raise KeyError(msg)
-    mask = adata.var[mask_var].to_numpy()
-    if mask.dtype != bool:
-        msg = f"adata.var[{mask_var!r}] holds {mask.dtype}, not True and False. Name a boolean column."
-        raise ValueError(msg)
-    if not mask.any():
-        msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
-        raise ValueError(msg)
-    return names[mask]
-
-
-def _prepare(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDArray[np.bool_], float]:
-    """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
-    from modulae.core.train import mean_count, split_cells
-
-    test = split_cells(adata.n_obs, config)
-    sizes = library_sizes(adata, counts.totals, config.size_factors)
-    counted = sizes[~test & (counts.totals > 0)]
-    if not counted.size:
-        msg = (
-            "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
-        )
-        raise ValueError(msg)
-    unit = float(np.median(counted))
-    cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
-    mean_count(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
-    return cells, test, unit
 
 
 def _train(cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None) -> Training:

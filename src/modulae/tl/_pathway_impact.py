@@ -145,7 +145,7 @@ def _compared(values: NDArray[np.float64], plan: Contrast, scale: Literal["all",
         strengths = scale_strength(levels.reshape(-1, n_units)).reshape(levels.shape)
     else:  # each set over its units and all levels
         by_set = np.moveaxis(levels, 1, 0).reshape(n_sets, -1)
-        strengths = np.moveaxis(scale_strength(by_set, scale="set").reshape(n_sets, n_levels, n_units), 0, 1)
+        strengths = scale_strength(by_set, scale="set").reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
     return {
         "reference": plan.reference,
         "groups": np.array(plan.groups, dtype=object),

@@ -1,0 +1,74 @@
+"""Raw counts, read a block of cells at a time and checked for values that no count can have."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+ROWS_PER_BLOCK = 4096
+"""Cells read at a time; bounds the memory that checking a file on disk takes."""
+
+USER = 4
+"""How far up the stack the user's own line stands, seen from where a warning is raised here."""
+
+
+def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
+    if layer is not None and layer not in adata.layers:
+        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
+        raise KeyError(msg)
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        msg = f"adata has no `.X`. Name the layer that holds the raw counts: layer= one of {list(adata.layers)}."
+        raise ValueError(msg)
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes. Loosen the filters that emptied it."
+        raise ValueError(msg)
+    return matrix
+
+
+def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:
+    """Blocks of cells as CSR, each checked for values that no count can have."""
+    matrix = _matrix(adata, layer)
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
+        in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
+        matrix = sparse.csr_matrix(in_memory)
+    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
+        block = sparse.csr_matrix(matrix[start : min(start + ROWS_PER_BLOCK, adata.n_obs)])
+        if block.dtype.kind not in "biuf":
+            msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
+            raise TypeError(msg)
+        if not np.isfinite(block.data).all():
+            msg = (
+                f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+            )
+            raise ValueError(msg)
+        if (block.data < 0).any():
+            msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
+            raise ValueError(msg)
+        yield block
+
+
+def is_whole(values: NDArray[Any]) -> bool:
+    """Whether all values are whole numbers."""
+    return values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
+
+
+def warn_no_counts(layer: str | None) -> None:
+    """Warn that the values are no raw counts, at the line of the user who called a public function."""
+    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    warnings.warn(
+        f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss expects. "
+        "Name the layer that holds the raw counts: layer=.",
+        UserWarning,
+        stacklevel=USER,
+    )

@@ -1,0 +1,55 @@
+"""What a training reads: which genes, which cells are held out, and their size factors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._anndata import Counts, gene_names, library_sizes, size_factors
+from modulae.core.batches import Cells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from modulae.core.config import Config
+
+
+def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
+    """The genes to train on: those that `mask_var` marks, or all."""
+    names = gene_names(adata)
+    if mask_var is None:
+        return names
+    if mask_var not in adata.var:
+        msg = (
+            f"mask_var={mask_var!r} is no column of adata.var ({list(adata.var)}). "
+            "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
+        )
+        raise KeyError(msg)
+    mask = adata.var[mask_var].to_numpy()
+    if mask.dtype != bool:
+        msg = f"adata.var[{mask_var!r}] holds {mask.dtype}, not True and False. Name a boolean column."
+        raise ValueError(msg)
+    if not mask.any():
+        msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
+        raise ValueError(msg)
+    return np.asarray(names[mask])
+
+
+def training_cells(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDArray[np.bool_], float]:
+    """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
+    from modulae.core.train import mean_count, split_cells
+
+    test = split_cells(adata.n_obs, config)
+    sizes = library_sizes(adata, counts.totals, config.size_factors)
+    counted = sizes[~test & (counts.totals > 0)]
+    if not counted.size:
+        msg = (
+            "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
+        )
+        raise ValueError(msg)
+    unit = float(np.median(counted))
+    cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
+    mean_count(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+    return cells, test, unit
