@@ -47,8 +47,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train = commands.add_parser(
         "train",
         help="train on the raw counts of an .h5ad file",
-        description="Train on the raw counts of an .h5ad file; write a copy with the representation, the saliencies and "
-        "the model in it.",
+        description="Train on the raw counts of an .h5ad file; write a copy with the representation, the saliencies "
+        "and the model in it.",
     )
     train.add_argument("h5ad", type=Path, help="file with raw counts")
     train.add_argument("--gene-sets", metavar="GMT", help="train on the genes of these sets only")

@@ -57,7 +57,8 @@ def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
 def pick_device(device: str) -> str:
     """Resolve `"auto"` to the best device there is, and refuse one that is not there.
 
-    The inference steps run on NumPy where the answer is `"cpu"`, so torch is loaded only if something else is asked for.
+    The inference steps run on NumPy where the answer is `"cpu"`, so torch is loaded only for
+    something else.
     """
     if device == "cpu":
         return device

@@ -66,7 +66,8 @@ def embeddings(
         msg = f"{adata.n_obs} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
         raise ValueError(msg)
     if fields.representation not in adata.obsm:
-        msg = f"adata.obsm has no {fields.representation!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
+        name = fields.representation
+        msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
     found = {fields.umap("input"): _umap(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}

@@ -69,7 +69,8 @@ def pathway_impact(
     aggregate
         `"mean"` (the paper) or `"median"` (the authors' scripts) over the genes of a set.
     scale
-        Scale all cells' impact over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the scripts).
+        Scale the impact of all cells over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the
+        scripts).
     {layer}
     {batch_size_inference}
     {device}
@@ -141,11 +142,8 @@ def _compared(values: NDArray[np.float64], plan: Contrast, scale: Literal["all",
     everyone, groups, references = np.split(values, [1, 1 + len(plan.groups)])
     levels = np.concatenate([everyone, groups])  # all cells first, on one scale
     n_levels, n_sets, n_units = levels.shape
-    if scale == "all":
-        strengths = scale_strength(levels.reshape(-1, n_units)).reshape(levels.shape)
-    else:  # each set over its units and all levels
-        by_set = np.moveaxis(levels, 1, 0).reshape(n_sets, -1)
-        strengths = scale_strength(by_set, scale="set").reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
+    by_set = levels.swapaxes(0, 1).reshape(n_sets, -1)  # sets × (levels and units)
+    strengths = scale_strength(by_set, scale=scale).reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
     return {
         "reference": plan.reference,
         "groups": np.array(plan.groups, dtype=object),
