@@ -40,9 +40,9 @@ def saliency(
     {adata}
     {key}
     method
-        `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips what
-        is negative on the way back. `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan et al.
-        2017): along the path from an input of zeros. The last two follow expression closely, with an untrained
+        `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips
+        what is negative on the way back. `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan
+        et al. 2017): along the path from an input of zeros. The last two follow expression closely, with an untrained
         network as well: they are no evidence of what the model learnt.
     signed
         Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.

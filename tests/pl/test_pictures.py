@@ -1,0 +1,204 @@
+"""Every picture, asserted on its artists: labels, their order, numbers, colours."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex, to_rgba
+
+import modulae as mo
+
+
+def rows(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def columns(ax):
+    return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def shown_equals(ax, table, **tolerance):
+    """The numbers in the picture are those of the table under the names in the picture."""
+    np.testing.assert_allclose(ax.images[0].get_array(), table.loc[rows(ax), columns(ax)], **tolerance)
+
+
+def contents(adata):
+    return [sorted(getattr(adata, name)) for name in ("obs", "var", "uns", "obsm", "varm")]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_written(adata):
+    before = contents(adata)
+    yield
+    assert contents(adata) == before
+
+
+def test_history_draws_the_losses_and_marks_the_kept_epoch(adata):
+    ax = mo.pl.history(adata)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    np.testing.assert_array_equal(lines["held-out cells"].get_ydata(), [0.95, 0.6, 0.45, 0.41, 0.43])
+    np.testing.assert_array_equal(lines["training cells"].get_ydata(), [0.9, 0.5, 0.4, 0.3, 0.2])
+    assert [line.get_xdata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"] == [3]
+    assert any("epoch 3" in text.get_text() for text in ax.texts)
+    penalty = ax.figure.axes[-1]
+    np.testing.assert_array_equal(penalty.get_lines()[0].get_ydata(), [8, 4, 2, 1, 0.5])
+
+
+def test_impact_draws_the_table_under_its_own_names(adata):
+    ax = mo.pl.impact(adata, min_unit_impact=0)
+    shown_equals(ax, mo.get.impact(adata))
+    assert sorted(rows(ax)) == ["alpha", "mid", "zeta"]
+    assert sorted(columns(ax)) == list("0123")
+    assert ax.images[0].get_clim() == (0, 1)
+    assert ax.get_title() == "all cells"
+
+
+def test_impact_leaves_out_dead_units_and_says_so(adata):
+    ax = mo.pl.impact(adata)
+    assert sorted(columns(ax)) == ["0", "1", "2"]
+    assert "3 of 4" in ax.get_xlabel()
+    few = mo.pl.impact(adata, n_sets=2)
+    assert sorted(rows(few)) == ["alpha", "zeta"]  # 1.0 and 0.9; mid has 0.7
+    assert "2 of 3" in few.get_ylabel()
+
+
+def test_impact_keeps_the_order_asked_for(adata):
+    ax = mo.pl.impact(adata, sets=["mid", "zeta"], units=[3, "1"])
+    assert (rows(ax), columns(ax)) == (["mid", "zeta"], ["3", "1"])
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.2, 0.7], [0.1, 0.9]])
+
+
+def test_a_difference_is_centred_on_zero_and_negative_cells_carry_a_dash(adata):
+    ax = mo.pl.impact(adata, key="ae_impact_kind", group="z", min_unit_impact=0)
+    shown_equals(ax, mo.get.impact(adata, key="ae_impact_kind", group="z"))
+    assert ax.images[0].get_clim() == (-1, 1)
+    assert ax.get_title() == "z vs rest"
+    dashes = next(points for points in ax.collections if points.get_gid() == "negative")
+    marked = {(rows(ax)[int(y)], columns(ax)[int(x)]) for x, y in dashes.get_offsets()}
+    assert marked == {("zeta", "0"), ("mid", "1")}  # below −0.3; −0.3 itself is not
+
+
+def test_overlay_draws_triangles_where_the_group_differs(adata):
+    ax = mo.pl.impact(adata, key="ae_impact_kind", group="z", overlay=True, min_unit_impact=0)
+    shown_equals(ax, mo.get.impact(adata, key="ae_impact_kind"))
+    found = {
+        points.get_gid(): {(rows(ax)[int(y)], columns(ax)[int(x)]) for x, y in points.get_offsets()}
+        for points in ax.collections
+    }
+    assert found["less"] == {("zeta", "0"), ("mid", "1"), ("alpha", "3")}
+    assert found["more"] == {("alpha", "0"), ("alpha", "1"), ("mid", "0"), ("zeta", "1")}
+
+
+def test_panels_of_groups_share_scale_and_order_and_all_cells_come_first(adata):
+    axes = mo.pl.impact_groups(adata, groupby="kind", min_unit_impact=0)
+    assert list(axes) == ["all cells", "z", "m", "a"]
+    first = next(ax for ax in axes.values() if rows(ax) and columns(ax))
+    names, units = rows(axes["all cells"]), next(columns(ax) for ax in reversed(axes.values()) if columns(ax))
+    assert first is not None
+    for name, ax in axes.items():
+        group = None if name == "all cells" else name
+        table = mo.get.impact(adata, key="ae_impact_kind", group=group, value="within")
+        np.testing.assert_allclose(ax.images[0].get_array(), table.loc[names, units])
+        assert ax.images[0].get_clim() == (0, 1)
+        assert ax.get_title() == name
+
+
+def test_panels_of_differences_have_no_panel_of_all_cells(adata):
+    axes = mo.pl.impact_groups(adata, groupby="kind", value="impact", groups=["a", "z"])
+    assert list(axes) == ["a", "z"]
+    assert {ax.images[0].get_clim() for ax in axes.values()} == {(-1, 1)}
+
+
+def test_bars_of_top_genes_are_the_numbers(adata):
+    ax = mo.pl.top_genes(adata, 0, n=3)
+    assert rows(ax) == ["c", "d", "a"]
+    assert [bar.get_width() for bar in ax.patches] == [-5, 3, -2]
+    colours = [to_hex(bar.get_facecolor()) for bar in ax.patches]
+    assert colours[0] == colours[2] != colours[1]
+    assert ax.yaxis_inverted()
+    assert ax.get_title() == "unit 0"
+
+
+def test_embeddings_put_the_input_first_and_colour_alike(adata):
+    adata.uns["kind_colors"] = ["#ff0000", "#00ff00", "#0000ff"]
+    axes = mo.pl.embeddings(adata, color="kind", epochs=[10])
+    assert list(axes) == ["input", "after 10 epochs", "representation"]
+    want = {"z": "#ff0000", "m": "#00ff00", "a": "#0000ff"}
+    for i, (name, ax) in enumerate(
+        zip(("input", "representation"), (axes["input"], axes["representation"]), strict=True)
+    ):
+        points = ax.collections[0]
+        cells = (points.get_offsets()[:, 0] - 100 * i).astype(int)
+        expected = [to_rgba(want[kind]) for kind in adata.obs["kind"].to_numpy()[cells]]
+        np.testing.assert_allclose(points.get_facecolors(), expected, err_msg=name)
+        assert sorted(cells) == list(range(30))
+    legend = axes["input"].figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["z", "m", "a"]
+    del adata.uns["kind_colors"]
+
+
+def test_embeddings_by_a_number_or_a_gene(adata):
+    by_depth = mo.pl.embeddings(adata, color="depth")["representation"].collections[0]
+    np.testing.assert_array_equal(by_depth.get_array(), by_depth.get_offsets()[:, 0] - 100)
+    by_gene = mo.pl.embeddings(adata, color="c")["input"].collections[0]
+    cells = by_gene.get_offsets()[:, 0].astype(int)
+    np.testing.assert_array_equal(by_gene.get_array(), adata[:, "c"].X[cells, 0])
+
+
+def test_units_that_vary_most_come_first(adata):
+    axes = mo.pl.units(adata, n=3)
+    assert list(axes) == ["1", "3", "2"]
+    points = axes["1"].collections[0]
+    cells = (points.get_offsets()[:, 0] - 100).astype(int)
+    np.testing.assert_allclose(points.get_array(), adata.obsm["X_ae"][cells, 1])
+    assert list(mo.pl.units(adata, [2, "0"], color="kind")) == ["kind", "2", "0"]
+
+
+def test_pictures_draw_where_they_are_told(adata):
+    import matplotlib.pyplot as plt
+
+    for draw in (mo.pl.history, mo.pl.impact, lambda a, ax: mo.pl.top_genes(a, 0, ax=ax)):
+        ax = plt.subplots()[1]
+        assert draw(adata, ax=ax) is ax
+
+
+MISTAKES = {
+    "impact": (lambda a: mo.pl.impact(a, key="x"), KeyError, "no impact 'x'.*There are"),
+    "group": (lambda a: mo.pl.impact(a, key="ae_impact_kind", group="q"), KeyError, "no group 'q'. Choose one of"),
+    "set": (lambda a: mo.pl.impact(a, sets=["alpa"]), KeyError, "no gene set 'alpa'.*alpha"),
+    "unit": (lambda a: mo.pl.impact(a, units=[9]), IndexError, "unit 9 does not exist: there are 4"),
+    "dead": (lambda a: mo.pl.impact(a, min_unit_impact=2), ValueError, "Lower min_unit_impact"),
+    "overlay": (lambda a: mo.pl.impact(a, overlay=True), ValueError, "name it in group="),
+    "groupby": (lambda a: mo.pl.impact_groups(a, groupby="x"), KeyError, "Run `modulae.tl.pathway_impact.*groupby='x'"),
+    "gene": (lambda a: mo.pl.top_genes(a, 7), IndexError, "unit 7 does not exist: there are 2"),
+    "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `modulae.tl.embeddings"),
+    "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
+    "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "no column of adata.obs and no gene. Choose"),
+    "basis": (lambda a: mo.pl.units(a, basis="X_tsne"), KeyError, "no 'X_tsne'. Run .* or choose with basis="),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_get_the_next_step(adata, name):
+    call, error, message = MISTAKES[name]
+    with pytest.raises(error, match=message):
+        call(adata)
+
+
+@pytest.mark.parametrize(("n_sets", "n_units"), [(50, 64), (2, 3)])
+def test_all_names_stay_inside_the_figure_and_apart(adata, n_sets, n_units):
+    """50 sets with long names × 64 units, and 2 × 3: no label is cut off, no two overlap."""
+    rng = np.random.default_rng(0)
+    names = [f"REACTOME_A_LONG_NAME_OF_A_PATHWAY_THAT_GOES_ON_AND_ON_AND_ENDS_IN_{i}" for i in range(n_sets)]
+    values = rng.uniform(size=(n_sets, n_units)).astype(np.float32)
+    adata.uns["ae_impact"] |= {"sets": np.array(names, dtype=object), "n_genes": np.full(n_sets, 5)}
+    adata.uns["ae_impact"] |= {"all": values, "all_unscaled": values}
+    ax = mo.pl.impact(adata, n_sets=None, min_unit_impact=0)
+    figure = ax.figure
+    figure.canvas.draw()
+    assert len(set(rows(ax))) == n_sets
+    for labels, side in ((ax.get_yticklabels(), "y"), (ax.get_xticklabels(), "x")):
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+        spans = sorted((getattr(box, f"{side}0"), getattr(box, f"{side}1")) for box in boxes)
+        assert all(end <= start + 2 for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert min(label.get_fontsize() for label in labels) >= 5

@@ -1,0 +1,20 @@
+"""The benchmarks still run; nothing here looks at a time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_a_short_run_prints_its_tables_and_writes_nothing():
+    root = Path(__file__).parents[1]
+    before = {path: path.stat().st_mtime_ns for path in (root / "docs" / "benchmarks").glob("*")}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--short"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "# Import time" in done.stdout
+    assert "| pbmc68k | default |" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (root / "docs" / "benchmarks").glob("*")} == before
