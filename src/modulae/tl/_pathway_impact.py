@@ -64,8 +64,8 @@ def pathway_impact(
         Which saliency, see :func:`modulae.tl.saliency`.
     signed
         Keep the sign of the saliency when averaging over cells and genes. Over all cells the impact is the strength
-        `abs(value)` either way; the sign stays in the unscaled values. In a comparison, positive means that the genes of
-        the set raise the unit more in the group than in the reference.
+        `abs(value)` either way; the sign stays in the unscaled values. In a comparison, positive means that the genes
+        of the set raise the unit more in the group than in the reference.
     aggregate
         `"mean"` (the paper) or `"median"` (the authors' scripts) over the genes of a set.
     scale

@@ -42,8 +42,8 @@ def saliency(
     method
         `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips
         what is negative on the way back. `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan
-        et al. 2017): along the path from an input of zeros. The last two follow expression closely, with an untrained
-        network as well: they are no evidence of what the model learnt.
+        et al. 2017): along the path from an input of zeros. The last two multiply by the input, so they follow
+        expression whatever the network has learnt: they are no evidence of that.
     signed
         Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.
     groupby
