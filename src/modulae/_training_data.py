@@ -39,7 +39,7 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
 
 def training_cells(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDArray[np.bool_], float]:
     """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
-    from modulae.core.train import mean_count, split_cells
+    from modulae.core.train import loss_unit, split_cells
 
     test = split_cells(adata.n_obs, config)
     sizes = library_sizes(adata, counts.totals, config.size_factors)
@@ -51,5 +51,5 @@ def training_cells(adata: AnnData, counts: Counts, config: Config) -> tuple[Cell
         raise ValueError(msg)
     unit = float(np.median(counted))
     cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
-    mean_count(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+    loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
     return cells, test, unit

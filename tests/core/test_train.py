@@ -8,7 +8,7 @@ from scipy import sparse
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.encode import denoise, encode
-from modulae.core.train import held_out_loss, mean_rates, split_cells, train
+from modulae.core.train import held_out_loss, loss_unit, mean_rates, split_cells, train
 
 N_CELLS, N_GENES = 200, 30
 
@@ -75,7 +75,7 @@ def test_one_step_is_nesterovs(cells):
         start.encode(torch.from_numpy(learn.inputs().astype(float)))
     )
     gap = torch.eye(3) - start.w2 @ start.w2.T
-    ((y - x * (y + 1e-8).log()).mean() / x.mean() + 0.05 * gap.norm()).backward()
+    ((y - x * (y + 1e-8).log()).mean() / x.mean().sqrt() + 0.05 * gap.norm()).backward()
     expected = start.w2.detach() - 0.01 * 1.9 * start.w2.grad
     np.testing.assert_allclose(run.snapshots[1].w2, expected, rtol=1e-5, atol=1e-7)
 
@@ -131,3 +131,9 @@ def test_batch_size_of_a_reading_step_changes_nothing(cells):
     np.testing.assert_allclose(
         encode(run.network, cells, batch_size=7), encode(run.network, cells, batch_size=500), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(("mean", "unit"), [(0.25, 0.25), (4.0, 2.0)])
+def test_loss_is_divided_by_the_mean_count_or_above_one_by_its_root(mean, unit):
+    counts = sparse.csr_matrix(np.array([[2 * mean, 0], [mean, mean]], dtype=np.float32))
+    assert loss_unit(Cells(counts, None)) == unit

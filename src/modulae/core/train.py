@@ -84,13 +84,13 @@ def train(
         momentum=config.momentum,
         nesterov=config.momentum > 0,
     )
-    loss_unit = mean_count(learn) if config.loss_scale == "mean" else 1.0
+    unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
     kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
     rows = [(0, held_out_loss(network, learn, device), held_out_loss(network, held_out, device), penalty_of(network))]
     best_epoch, stopped = 0, "max_epochs"
     try:
         for epoch in range(1, config.max_epochs + 1):
-            train_loss = one_epoch(network, optimizer, learn, config, loss_unit=loss_unit, rng=rng, device=device)
+            train_loss = one_epoch(network, optimizer, learn, config, unit=unit, rng=rng, device=device)
             check_finite(train_loss, epoch, config)
             if epoch in config.snapshot_epochs:
                 snapshots[epoch] = network.to_numpy()
@@ -116,7 +116,7 @@ def one_epoch(
     learn: Cells,
     config: Config,
     *,
-    loss_unit: float,
+    unit: float,
     rng: np.random.Generator,
     device: str,
 ) -> float:
@@ -125,7 +125,7 @@ def one_epoch(
     for batch, inputs, counts, scale in batches(learn, config.batch_size, rng, device):
         loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
         total += float(loss.detach()) * batch
-        objective = loss / loss_unit
+        objective = loss / unit
         if config.orthogonality and config.orthogonality_gradient:
             objective = objective + config.orthogonality * orthogonality_penalty(network.w2)
         optimizer.zero_grad(set_to_none=True)
@@ -173,15 +173,20 @@ def mean_rates(cells: Cells) -> NDArray[np.float64]:
     return np.asarray(totals / max(exposure, np.finfo(float).tiny))
 
 
-def mean_count(cells: Cells) -> float:
-    """Mean count over cells and genes: the unit that makes one learning rate serve thin and deep data."""
+def loss_unit(cells: Cells) -> float:
+    """What the loss is divided by, so that one learning rate serves thin and deep data: the mean count, or its root.
+
+    Below a count of 1, SoftPlus is an exponential and the curvature of the Poisson loss in what it gets is the mean
+    count; far above, SoftPlus is linear and the curvature falls as 1 / count. The square root above 1 is what measured
+    between too slow (the mean count) and unstable (its inverse).
+    """
     mean = float(cells.counts.sum(dtype=np.float64)) / (cells.counts.shape[0] * cells.counts.shape[1])
     if mean == 0:
         msg = (
             "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."
         )
         raise ValueError(msg)
-    return mean
+    return mean if mean < 1 else float(np.sqrt(mean))
 
 
 def check_finite(loss: float, epoch: int, config: Config) -> None:

@@ -101,8 +101,8 @@ def autoencoder(
     activation_beta
         β of SoftPlus; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
     loss_scale
-        `"mean"` divides the Poisson loss by the mean count, which makes one learning rate serve thin and deep data;
-        `"counts"` leaves it as published.
+        `"mean"` divides the Poisson loss by the mean count (above 1, by its square root), which makes one learning rate
+        serve thin and deep data; `"counts"` leaves it as published.
     output_bias
         Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean, or a small `"constant"`.
     orthogonality_gradient
