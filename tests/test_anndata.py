@@ -93,3 +93,11 @@ def test_groups_keep_the_order_of_their_categories(values):
     assert names == {"b": ["b", "a"], True: ["False", "True"], 3: ["1", "3"]}[values[0]]
     for name, row in zip(names, members, strict=True):
         assert [str(value) == name for value in values] == row.tolist()
+
+
+def test_stored_zeros_are_no_counts_and_the_input_keeps_its_own():
+    matrix = sparse.csr_matrix((np.array([0.0, 2.0], dtype=np.float32), [0, 1], [0, 1, 2]), shape=(2, 2))
+    adata = cells(matrix)
+    read = read_counts(adata, layer=None)
+    assert read.matrix.nnz == 1
+    assert adata.X.nnz == 2

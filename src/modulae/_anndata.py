@@ -63,6 +63,7 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
         warn_no_counts(layer)
     matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else sparse.csr_matrix(blocks[0])
     matrix.sum_duplicates()
+    matrix.eliminate_zeros()  # a stored 0 of an empty cell would be divided by its size factor, 0
     if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
         msg = f"{matrix.shape[1]} genes were read where {len(names)} are named; please report this."
         raise RuntimeError(msg)
