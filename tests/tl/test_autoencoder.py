@@ -124,11 +124,13 @@ def test_size_factors_count_genes_outside_the_mask(untrained):
     assert model["size_factor_unit"] > np.median(np.asarray(untrained[:, mask].X.sum(axis=1)))
 
 
-def test_an_empty_cell_is_encoded_never_nan(untrained):
+@pytest.mark.parametrize("source", ["total", "depth"])
+def test_an_empty_cell_is_encoded_never_nan(untrained, source):
+    untrained.obs["depth"] = 3.0  # says nothing of the cell being empty
     counts = untrained.X.toarray()
     counts[7] = 0
     untrained.X = sparse.csr_matrix(counts)
-    mo.tl.autoencoder(untrained, **SETTINGS)
+    mo.tl.autoencoder(untrained, size_factors=source, **SETTINGS)
     mo.tl.denoise(untrained)
     mo.tl.saliency(untrained)
     assert np.isfinite(untrained.obsm["X_ae"]).all()
