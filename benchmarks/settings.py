@@ -79,9 +79,9 @@ def run(*, short: bool) -> str:
             rows.append({"data": name, "setting": variant, **measure(adata, labels, settings, short=short)})
             print(rows[-1], flush=True)
     words = (
-        "One change at a time against the defaults, one seed, so that all rows share the split of the cells. The loss is "
-        "the mean Poisson loss y − x·log y of the held-out cells; lower is better. NMI: 20 runs of "
-        "k-means on the representation against the published cell types. Seconds are of one run on a shared machine: "
-        "an order of magnitude."
+        "One change at a time against the defaults, one seed, so that all rows share the split of the cells. The loss "
+        "is the mean Poisson loss y − x·log y of the held-out cells; lower is better. NMI: 20 runs of k-means on the "
+        "representation against the published cell types. Seconds are of one run on a shared machine: an order of "
+        "magnitude."
     )
     return table.write("settings", "Settings of the training", words, rows, short=short)
