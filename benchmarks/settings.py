@@ -76,7 +76,8 @@ def run(*, short: bool) -> str:
     for name, adata, labels in data(short=short):
         variants = list(VARIANTS.items())[: 2 if short else None]
         for variant, settings in variants:
-            rows.append({"data": name, "setting": variant, **measure(adata, labels, settings, short=short)})
+            shown = variant if variant == "default" else f"`{variant}`"
+            rows.append({"data": name, "setting": shown, **measure(adata, labels, settings, short=short)})
             print(rows[-1], flush=True)
     words = (
         "One change at a time against the defaults, one seed, so that all rows share the split of the cells. The loss "
