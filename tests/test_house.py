@@ -22,6 +22,7 @@ NAMESPACES = ("", "pp", "tl", "get", "pl", "metrics", "datasets")
 
 MAX_LINES_PER_FILE = 250
 MAX_LINES_PER_FUNCTION = 50
+ONE_FILE = {"core/engines/kernels.py": 450}  # numba's cache does not see a change in a file that the caller imports
 SECOND_OBJECTS = {"gene_sets", "gates", "path"}  # what a function brings to the first object needs no name either
 
 # What takes long to import, or is not needed by everybody, comes in when a function needs it.
@@ -132,7 +133,7 @@ def test_core_knows_only_arrays(name):
 @pytest.mark.parametrize("name", TREES)
 def test_no_file_is_long(name):
     n_lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
-    assert n_lines <= MAX_LINES_PER_FILE, "split it by noun"
+    assert n_lines <= ONE_FILE.get(name, MAX_LINES_PER_FILE), "split it by noun"
 
 
 @pytest.mark.parametrize("name", TREES)

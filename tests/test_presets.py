@@ -16,6 +16,7 @@ PAPER = {
     "batch_size": 1,
     "learning_rate": 0.001,
     "momentum": 0.9,
+    "schedule": "constant",
     "patience": 10,
     "test_fraction": 0.05,
     "activation_beta": 1.0,

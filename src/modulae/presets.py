@@ -21,6 +21,7 @@ KINALIS_2019: Mapping[str, Any] = MappingProxyType(
         "batch_size": 1,
         "learning_rate": 1e-3,
         "momentum": 0.9,
+        "schedule": "constant",
         "patience": 10,
         "test_fraction": 0.05,
         "activation_beta": 1.0,

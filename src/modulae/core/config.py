@@ -11,6 +11,19 @@ if TYPE_CHECKING:
 LossScale = Literal["mean", "counts"]
 OutputBias = Literal["gene_means", "constant"]
 Architecture = Literal["orthogonal"]
+Schedule = Literal["constant", "cosine"]
+EngineName = Literal["auto", "numba", "torch"]
+
+CHOICES = {
+    "loss_scale": LossScale,
+    "output_bias": OutputBias,
+    "architecture": Architecture,
+    "schedule": Schedule,
+    "engine": EngineName,
+}
+
+EPOCHS: dict[Schedule, int] = {"cosine": 60, "constant": 200}
+"""Passes over the cells when nothing is asked for: a constant step size ends by `patience` long before."""
 
 SMALL_BIAS = 0.01
 """The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""
@@ -25,11 +38,12 @@ class Config:
     orthogonality: float = 0.05
     orthogonality_gradient: bool = True
     size_factors: str | None = "total"
-    batch_size: int = 64
-    learning_rate: float = 0.1
+    batch_size: int = 16
+    learning_rate: float = 0.2
     momentum: float = 0.9
-    max_epochs: int = 200
-    patience: int = 10
+    schedule: Schedule = "cosine"
+    max_epochs: int = EPOCHS["cosine"]
+    patience: int = 20
     test_fraction: float = 0.1
     test_every: int = 1
     activation_beta: float | Literal["width"] = 1.0
@@ -38,6 +52,7 @@ class Config:
     architecture: Architecture = "orthogonal"
     snapshot_epochs: tuple[int, ...] = ()
     seed: int = 0
+    engine: EngineName = "auto"
 
     def __post_init__(self) -> None:
         for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
@@ -57,7 +72,7 @@ class Config:
                 self.activation_beta > 0,
                 f"activation_beta is {self.activation_beta}; give a number above 0, or 'width'.",
             )
-        for name, choices in (("loss_scale", LossScale), ("output_bias", OutputBias), ("architecture", Architecture)):
+        for name, choices in CHOICES.items():
             value = getattr(self, name)
             _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
         for epoch in self.snapshot_epochs:

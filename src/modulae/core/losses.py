@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
 EPSILON = 1e-8
 """The "very small constant" inside the logarithm."""
@@ -29,3 +32,8 @@ def orthogonality_penalty(weight: torch.Tensor) -> torch.Tensor:
 
     gap = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) - weight @ weight.T
     return gap.square().sum().clamp_min(SMALLEST_NORM**2).sqrt()
+
+
+def orthogonality_gap(weight: NDArray[Any]) -> float:
+    """:func:`orthogonality_penalty` of an array, as a number."""
+    return float(np.linalg.norm(np.eye(len(weight)) - weight @ weight.T))

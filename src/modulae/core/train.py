@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .engines.start import start_engine
 from .fitted import History
-from .losses import orthogonality_penalty, poisson_loss
-from .network import WEIGHTS, OrthogonalNetwork, initial_network
+from .losses import orthogonality_gap
+from .network import OrthogonalNetwork, initial_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    import torch
     from numpy.typing import NDArray
 
     from .batches import Cells
     from .config import Config
-
-TEST_BLOCK = 512
-"""Cells per pass when the held-out loss is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def train(
     config
         Settings.
     device
-        Where torch computes.
+        Where to compute.
     on_epoch
         Called after each epoch with its number and the last held-out loss.
 
@@ -72,98 +70,42 @@ def train(
     FloatingPointError
         The loss stopped being finite.
     """
-    import torch
-
     rng = np.random.default_rng([config.seed, 1])
     learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
     start = initial_network(config, mean_rates(learn), rng)
-    network = start.to_torch(device, trained=True)
-    optimizer = torch.optim.SGD(
-        [getattr(network, name) for name in WEIGHTS],
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        nesterov=config.momentum > 0,
-    )
     unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
+    engine = start_engine(start, learn, config, unit, device)
     kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
-    rows = [(0, held_out_loss(network, learn, device), held_out_loss(network, held_out, device), penalty_of(network))]
+    rows = [(0, engine.loss(learn), engine.loss(held_out), orthogonality_gap(start.w2))]
     best_epoch, stopped = 0, "max_epochs"
     try:
         for epoch in range(1, config.max_epochs + 1):
-            train_loss = one_epoch(network, optimizer, learn, config, unit=unit, rng=rng, device=device)
+            train_loss = engine.epoch(rng.permutation(len(learn)), learning_rate(epoch, config))
             check_finite(train_loss, epoch, config)
             if epoch in config.snapshot_epochs:
-                snapshots[epoch] = network.to_numpy()
+                snapshots[epoch] = engine.network()
             if epoch % config.test_every == 0 or epoch == config.max_epochs:
-                rows.append((epoch, train_loss, held_out_loss(network, held_out, device), penalty_of(network)))
+                now = engine.network()
+                rows.append((epoch, train_loss, engine.loss(held_out), orthogonality_gap(now.w2)))
                 check_finite(rows[-1][2], epoch, config)
                 if rows[-1][2] < min(row[2] for row in rows[:-1]):
-                    kept, best_epoch = network.to_numpy(), epoch
+                    kept, best_epoch = now, epoch
             on_epoch(epoch, rows[-1][2])
             if epoch - best_epoch >= config.patience:
                 stopped = "patience"
                 break
     except KeyboardInterrupt:
         stopped = "interrupted"
-    epochs, train_losses, test_losses, penalties = (np.asarray(column) for column in zip(*rows, strict=True))
-    history = History(epochs, train_losses, test_losses, penalties, best_epoch, stopped)
+    epochs, train_losses, test_losses, gaps = (np.asarray(column) for column in zip(*rows, strict=True))
+    history = History(epochs, train_losses, test_losses, gaps, best_epoch, stopped)
     return Training(kept, history, snapshots)
 
 
-def one_epoch(
-    network: OrthogonalNetwork,
-    optimizer: torch.optim.Optimizer,
-    learn: Cells,
-    config: Config,
-    *,
-    unit: float,
-    rng: np.random.Generator,
-    device: str,
-) -> float:
-    """One pass over the training cells in random order; returns their mean Poisson loss on the way, in counts."""
-    total = 0.0
-    for batch, inputs, counts, scale in batches(learn, config.batch_size, rng, device):
-        loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
-        total += float(loss.detach()) * batch
-        objective = loss / unit
-        if config.orthogonality and config.orthogonality_gradient:
-            objective = objective + config.orthogonality * orthogonality_penalty(network.w2)
-        optimizer.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return total / len(learn)
-
-
-def batches(cells: Cells, size: int, rng: np.random.Generator, device: str) -> Iterator[tuple[int, Any, Any, Any]]:
-    """Shuffled batches as tensors: how many cells, inputs, counts, size factors."""
-    import torch
-
-    order = rng.permutation(len(cells))
-    for start in range(0, len(order), size):
-        batch = cells.take(order[start : start + size])
-        inputs, counts, scale = (
-            torch.from_numpy(array).to(device) for array in (batch.inputs(), batch.dense(), batch.scale())
-        )
-        yield len(batch), inputs, counts, scale
-
-
-def held_out_loss(network: OrthogonalNetwork, cells: Cells, device: str) -> float:
-    """Mean Poisson loss of these cells, in counts."""
-    import torch
-
-    total = 0.0
-    with torch.no_grad():
-        for _, block in cells.blocks(TEST_BLOCK):
-            inputs, counts, scale = (
-                torch.from_numpy(array).to(device) for array in (block.inputs(), block.dense(), block.scale())
-            )
-            total += float(poisson_loss(scale * network.decode(network.encode(inputs)), counts)) * len(block)
-    return total / len(cells)
-
-
-def penalty_of(network: OrthogonalNetwork) -> float:
-    """‖I − W Wᵀ‖_F as a number."""
-    return float(orthogonality_penalty(network.w2.detach()))
+def learning_rate(epoch: int, config: Config) -> float:
+    """Step size in an epoch, counted from 1: constant, or falling from the first epoch to the last on a half cosine."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.max_epochs))
 
 
 def mean_rates(cells: Cells) -> NDArray[np.float64]:

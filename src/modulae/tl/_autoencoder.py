@@ -13,7 +13,7 @@ from modulae._fields import DEFAULT_KEY, Fields
 from modulae._progress import progress_bar
 from modulae._training_data import model_genes, training_cells
 from modulae.core.backend import pick_device
-from modulae.core.config import Architecture, Config, LossScale, OutputBias
+from modulae.core.config import EPOCHS, Architecture, Config, EngineName, LossScale, OutputBias, Schedule
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
 
@@ -37,11 +37,12 @@ def autoencoder(
     n_hidden: int = 128,
     orthogonality: float = 0.05,
     size_factors: str | None = "total",
-    batch_size: int = 64,
-    learning_rate: float = 0.1,
+    batch_size: int = 16,
+    learning_rate: float = 0.2,
     momentum: float = 0.9,
-    max_epochs: int = 200,
-    patience: int = 10,
+    schedule: Schedule = "cosine",
+    max_epochs: int | None = None,
+    patience: int = 20,
     test_fraction: float = 0.1,
     test_every: int = 1,
     activation_beta: float | Literal["width"] = 1.0,
@@ -51,6 +52,7 @@ def autoencoder(
     architecture: Architecture = "orthogonal",
     snapshot_epochs: Sequence[int] = (),
     seed: int = 0,
+    engine: EngineName = "auto",
     device: str = "auto",
     progress: bool | None = None,
     key_added: str = DEFAULT_KEY,
@@ -87,11 +89,13 @@ def autoencoder(
     batch_size
         Cells per step. The paper takes 1.
     learning_rate
-        Step size of Nesterov's accelerated gradient.
+        Step size of Nesterov's accelerated gradient, in the first epoch.
     momentum
         Its momentum.
+    schedule
+        `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most.
+        Passes over the training cells at most; 60 with `schedule="cosine"` and 200 with `"constant"` if `None`.
     patience
         Epochs without a better held-out loss before training stops.
     test_fraction
@@ -112,6 +116,10 @@ def autoencoder(
     snapshot_epochs
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
     {seed}
+    engine
+        What takes the steps: `"numba"`, compiled loops on a CPU (the first call compiles them, some ten seconds, and
+        keeps them on disk), or `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch
+        elsewhere.
     {device}
     {progress}
     key_added
@@ -155,7 +163,8 @@ def autoencoder(
         batch_size=batch_size,
         learning_rate=learning_rate,
         momentum=momentum,
-        max_epochs=max_epochs,
+        schedule=schedule,
+        max_epochs=EPOCHS.get(schedule, 1) if max_epochs is None else max_epochs,
         patience=patience,
         test_fraction=test_fraction,
         test_every=test_every,
@@ -165,6 +174,7 @@ def autoencoder(
         architecture=architecture,
         snapshot_epochs=tuple(snapshot_epochs),
         seed=seed,
+        engine=engine,
     )
     genes = model_genes(adata, mask_var)
     counts = read_counts(adata, genes=genes, layer=layer)
@@ -180,14 +190,9 @@ def autoencoder(
 
 
 def _train(cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None) -> Training:
-    from modulae.core.threads import threads_for
     from modulae.core.train import train
 
-    size_of_step = config.batch_size * cells.counts.shape[1] * config.n_hidden
-    with (
-        progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar,
-        threads_for(size_of_step),
-    ):
+    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
 
         def show(_epoch: int, loss: float) -> None:
             bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)

@@ -1,0 +1,1 @@
+"""What moves the weights: compiled loops on a CPU, torch anywhere."""

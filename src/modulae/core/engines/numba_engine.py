@@ -1,0 +1,137 @@
+"""Training on a CPU in compiled loops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae.core.losses import EPSILON, SMALLEST_NORM
+from modulae.core.network import WEIGHTS
+
+from . import kernels
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    from modulae.core.batches import Cells
+    from modulae.core.config import Config
+    from modulae.core.network import OrthogonalNetwork
+
+GENES_AT_ONCE = 512
+"""Genes of the output layer that are predicted and updated together."""
+
+TEST_BLOCK = 256
+"""Cells at once when a loss is measured."""
+
+
+class NumbaEngine:
+    """Weights and velocities of a training, and the steps that move them; in the type of the network's weights."""
+
+    def __init__(self, network: OrthogonalNetwork, learn: Cells, config: Config, unit: float) -> None:
+        self._network = network
+        self._config = config
+        self._unit = unit * network.n_genes
+        self._type: Any = network.w1.dtype.type
+        self._data = as_sparse(learn, self._type)
+        gene_major = {**{name: getattr(network, name) for name in WEIGHTS}, "w1": network.w1.T}
+        self._layers = tuple(
+            kernels.Layer(
+                *(aligned(gene_major[f"{kind}{at}"], velocity) for kind in "wb" for velocity in (False, True))
+            )
+            for at in (1, 2, 3, 4)
+        )
+        self._touched = np.zeros(network.n_genes, dtype=np.int64)
+        self._scratch = scratch_for(network, max(config.batch_size, TEST_BLOCK), GENES_AT_ONCE)
+
+    def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
+        """One pass over the training cells in this order; their mean Poisson loss on the way."""
+        size = min(self._config.batch_size, len(order))
+        n_steps = -(-len(order) // size)
+        return self._pass(order, size, self._data, self._settings(learning_rate, n_steps), learn=True)
+
+    def loss(self, cells: Cells) -> float:
+        """Mean Poisson loss of these cells, in counts."""
+        data = as_sparse(cells, self._type)
+        return self._pass(np.arange(len(cells)), TEST_BLOCK, data, self._settings(0, 1), learn=False)
+
+    def network(self) -> OrthogonalNetwork:
+        """A copy of the network as it is now."""
+        first = self._layers[0]
+        weights: dict[str, Any] = {"w1": first.weight.T.copy(), "b1": first.bias.copy()}
+        for at, layer in enumerate(self._layers[1:], start=2):
+            weights |= {f"w{at}": layer.weight.copy(), f"b{at}": layer.bias.copy()}
+        return replace(self._network, **weights)
+
+    def _pass(self, order: Any, size: int, data: Any, settings: Any, *, learn: bool) -> float:  # noqa: ANN401
+        state = (data, self._layers, self._touched, settings, self._unit, *self._scratch)
+        return float(kernels.epoch(order, size, *state, learn)) / (len(order) * self._network.n_genes)
+
+    def _settings(self, learning_rate: float, n_steps: int) -> kernels.Settings:
+        number, momentum = self._type, self._config.momentum
+        powers = momentum ** np.arange(n_steps + 1)
+        powers = np.append(powers[powers > np.finfo(np.float32).tiny], 0)  # below, velocities would be denormal
+        penalised = self._config.orthogonality_gradient
+        return kernels.Settings(
+            learning_rate=number(learning_rate),
+            momentum=number(momentum),
+            reach=number(learning_rate * momentum**2 / (1 - momentum)),
+            powers=powers.astype(number),
+            orthogonality=number(self._config.orthogonality if penalised else 0),
+            betas=tuple(number(beta) for beta in self._network.betas),
+            epsilon=number(EPSILON),
+            smallest_norm=number(SMALLEST_NORM),
+            zero=number(0),
+            one=number(1),
+        )
+
+
+def as_sparse(cells: Cells, dtype: DTypeLike) -> kernels.Sparse:
+    """Counts and inputs row by row, genes ascending."""
+    counts, inputs = cells.counts, cells.sparse_inputs()
+    if not counts.has_sorted_indices:
+        counts, inputs = counts.sorted_indices(), inputs.sorted_indices()
+    return kernels.Sparse(
+        counts.indptr.astype(np.int64),
+        counts.indices.astype(np.int64),
+        counts.data.astype(dtype),
+        inputs.data.astype(dtype),
+        cells.scale()[:, 0].astype(dtype),
+    )
+
+
+def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple[Any, ...]:
+    """Memory for steps of at most so many cells, and so many genes of the output at once."""
+    dtype = network.w1.dtype
+    (hidden, units), n_genes = network.w2.shape[::-1], min(n_genes, network.n_genes)
+    layers = [kernels.Hidden(*(empty((n_cells, width), dtype) for _ in range(4))) for width in (hidden, units, hidden)]
+    square = kernels.Square(gap=empty((units, units), dtype), penalty=empty((units, hidden), dtype))
+    bits = empty((n_cells * max(n_genes, hidden, units),), np.int32 if dtype.itemsize == 4 else np.int64)
+    linear, rate, delta = (empty((n_cells * n_genes,), dtype) for _ in range(3))
+    block = kernels.Block(
+        linear=linear,
+        rate=rate,
+        delta=delta,
+        bits=bits,
+        power_of_two=bits.view(dtype),
+        gradient=empty((n_genes, hidden), dtype),
+        row=empty((max(hidden, units),), dtype),
+        places=np.zeros(n_cells, dtype=np.int64),
+    )
+    return *layers, square, block
+
+
+def aligned(array: NDArray[Any], velocity: bool) -> NDArray[Any]:  # noqa: FBT001
+    """A copy by rows that starts at a cache line; or zeros of the same shape."""
+    copy = empty(array.shape, array.dtype)
+    copy[:] = 0 if velocity else array
+    return copy
+
+
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Memory that starts at a cache line of 64 bytes."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
