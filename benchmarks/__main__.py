@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from . import import_time, settings
+from . import engines, growth, import_time, saliency, settings
 
-BENCHMARKS = {"import_time": import_time.run, "settings": settings.run}
+BENCHMARKS = {
+    "engines": engines.run,
+    "saliency": saliency.run,
+    "growth": growth.run,
+    "import_time": import_time.run,
+    "settings": settings.run,
+}
 
 if __name__ == "__main__":
     words = sys.argv[1:]

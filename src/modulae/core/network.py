@@ -63,24 +63,45 @@ class OrthogonalNetwork:
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
 
-    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
-        """For each unit in turn, its gradient in every cell, as two factors: `(cells × paths, paths × genes)`.
+    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+        """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
-        The product is d unit / d input, cells × genes; it is left to the caller, who may average over cells first.
-        A path is a hidden neuron. With the SoftPlus slopes s₁, s₂ of a cell, the gradient of unit k to gene g is
-        s₂[k] · Σⱼ W₂[k, j] · s₁[j] · W₁[j, g]; guided backpropagation (Springenberg et al. 2014) clips what flows
-        back into the hidden layer below 0, so only the positive W₂[k, j] stay; for integrated gradients (Sundararajan
-        et al. 2017, baseline 0) s₂ · s₁ is averaged along the straight path from an input of zeros.
+        The gradient d unit / d input, cells × genes, is the product of the last two, times the first, which is ≥ 0.
+        It is left to the caller, who may take parts or average first. A path is a hidden neuron. With the SoftPlus
+        slopes s₁, s₂ of a cell, the gradient of unit k to gene g is s₂[k] · Σⱼ W₂[k, j] · s₁[j] · W₁[j, g]; guided
+        backpropagation (Springenberg et al. 2014) clips what flows back into the hidden layer below 0, so only the
+        positive W₂[k, j] stay; for integrated gradients (Sundararajan et al. 2017, baseline 0) s₂ · s₁ is averaged
+        along the straight path from an input of zeros.
         """
         at_hidden = inputs @ self.w1.T  # cells × hidden, without the bias
-        nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)
-        path = zip((nodes + 1) / 2, weights / 2, strict=True) if method == "integrated_gradients" else [(1.0, 1.0)]
-        slopes = [(weight, *self._slopes(at_hidden * float(share))) for share, weight in path]
+        if method == "integrated_gradients":
+            nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)
+            shares = zip((nodes + 1) / 2, weights / 2, strict=True)
+            slopes = [(float(weight), *self._slopes(at_hidden * float(share))) for share, weight in shares]
+        else:
+            s1, s2 = self._slopes(at_hidden)
         for unit in range(self.n_units):
             row = self.w2[unit]  # hidden
             used = row > 0 if method == "guided" else row != 0
-            along = sum((s2[:, unit, None] * float(weight)) * s1[:, used] for weight, s1, s2 in slopes)
-            yield along * row[used], self.w1[used]
+            basis = self.w1[used] * row[used][:, None]
+            if method == "integrated_gradients":
+                along = sum((s2[:, unit, None] * weight) * s1[:, used] for weight, s1, s2 in slopes)
+                yield at_hidden[:, 0] * 0 + 1, along, basis
+            else:
+                yield s2[:, unit], s1[:, used], basis
+
+    def slope_products(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+        """Σ over cells of weight · s₂[k] · s₁[j], groups × units × hidden; `weights` is groups × cells.
+
+        Summed gradients without absolute values need nothing else of the cells: see :meth:`gradient_of_products`.
+        """
+        s1, s2 = self._slopes(inputs @ self.w1.T)
+        return (weights[:, None, :] * s2.T[None]) @ s1
+
+    def gradient_of_products(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+        """Summed gradients, groups × units × genes, from summed :meth:`slope_products`."""
+        w2 = self.w2 * (self.w2 > 0) if method == "guided" else self.w2
+        return (products * w2) @ self.w1
 
     def _slopes(self, at_hidden: Any) -> tuple[Any, Any]:  # noqa: ANN401
         """Slopes of the two encoding SoftPlus: cells × hidden, cells × units."""

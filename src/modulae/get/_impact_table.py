@@ -33,7 +33,9 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     -------
     One row a group and set (and unit): `group` ("all cells" where no groups were compared), `reference` ("" there),
     `set`, `n_genes`, (`unit`,) `effect`: the unscaled impact, or difference in impact, summed over units. With
-    `signed=True` its sign says whether the set's genes raise the units (more in the group than in the reference).
+    `signed=True` its sign says whether the set's genes raise the units (more in the group than in the reference). Where
+    the comparison was tested also `direction` ("more in STIM", "less in STIM"), `se`, `p`, `q`, `null_mean` and what
+    else is in `statistics`, see :func:`modulae.tl.pathway_impact`; `effect` is then over donors if there were donors.
     """
     entry = impact_entry(adata, key)
     sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])
@@ -55,4 +57,12 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     if by_unit:
         table["unit"] = np.tile(unit_names(n_units), n_groups * n_sets)
     table["effect"] = values.ravel() if by_unit else values.sum(axis=-1).ravel()
+    for name, statistic in entry.get("statistics", {}).items():
+        if name == "effect" and not entry.get("donor_key"):
+            continue  # the same number, before rounding
+        exact = np.asarray(statistic, dtype=np.float64)
+        table[name] = (exact[..., :-1] if by_unit else exact[..., -1]).ravel()
+    if "statistics" in entry:
+        words = np.where(table["effect"] > 0, "more in ", "less in ")
+        table.insert(list(table).index("effect") + 1, "direction", words + table["group"].astype(str))
     return table

@@ -10,6 +10,7 @@ from modulae._anndata import changeable, membership, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, contrasts
+from modulae._impact_statistics import Null, Reading, compare_groups, plan_test
 from modulae.core.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.gene_sets import found_sets, read_gene_sets
@@ -36,8 +37,13 @@ def pathway_impact(
     signed: bool = True,
     aggregate: Literal["mean", "median"] = "mean",
     scale: Literal["all", "set"] = "all",
+    null: Null | None = "matched+cells",
+    n_permutations: int = 1000,
+    donor_key: str | None = None,
+    stratify_by: str | None = None,
+    seed: int = 0,
     layer: str | None = None,
-    batch_size: int = 256,
+    batch_size: int = 128,
     device: str = "auto",
     key_added: str | None = None,
     copy: bool = False,
@@ -47,7 +53,13 @@ def pathway_impact(
     Without `groupby`, the impact over all cells, min–max scaled to [0, 1]. With it, how each group differs from the
     reference: impact(group) − impact(reference), divided by the largest absolute difference, so in [−1, 1]
     (Kinalis et al. 2019, Methods). The paper's own numbers are `method="guided", signed=False`, the authors' scripts
-    add `aggregate="median", scale="set"`. No p-values: cells are not replicates, and gene sets overlap.
+    add `aggregate="median", scale="set"`.
+
+    A comparison is tested, by default with two nulls of which the larger p counts: the labels of the cells permuted
+    (is there a difference between these groups?) and the genes of the set exchanged for genes of the same expression
+    and detection (is it more than any such genes would show?). Either alone is fooled: the first by highly expressed
+    sets, the second by chance differences. Cells are not replicates: such a p speaks of these cells, not of the
+    population they were drawn from. Where there are donors, name them in `donor_key`.
 
     Parameters
     ----------
@@ -71,6 +83,17 @@ def pathway_impact(
     scale
         Scale the impact of all cells over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the
         scripts).
+    null
+        How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (other labels only), or
+        `None` (no p-values). There are none without `groupby`, nor with `aggregate="median"`.
+    n_permutations
+        Permutations of either null; the smallest p is 1 / (n + 1).
+    donor_key
+        `obs` column with the donor of each cell. Donors are then what is replicated: their means are compared, and
+        their labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped).
+    stratify_by
+        `obs` column; labels of cells are permuted within its categories only, such as cell types or batches.
+    {seed}
     {layer}
     {batch_size_inference}
     {device}
@@ -88,8 +111,12 @@ def pathway_impact(
         left out. `"all"` and `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also
         `"groups"`, `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units,
         `float32`): the differences; `"within"` and `"within_unscaled"` (same shape): the impact over the cells of each
-        group, on one scale with `"all"`. And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
-        `groupby`, `reference`.
+        group, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1), `float32`, the last for
+        the sum over units): `effect`, `se` (Welch over cells, or over donors), `p` (two-sided; 1 where the two nulls
+        disagree about the direction), `q` (Benjamini–Hochberg over groups and sets, and units), `p_cells`,
+        `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest` (with one donor
+        left out). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
+        `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
 
     Raises
     ------
@@ -102,6 +129,9 @@ def pathway_impact(
     check_aggregate(aggregate, scale)
     fitted = read_model(adata, key)
     names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    test = plan_test(
+        adata, null, n_permutations=n_permutations, stratify_by=stratify_by, donor_key=donor_key, seed=seed
+    )
     plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=groups, reference=reference)
     cells = read_cells(adata, fitted, layer=layer)
     everyone = np.ones((1, len(cells)), dtype=bool)
@@ -116,6 +146,20 @@ def pathway_impact(
     )
     values = aggregate_sets(saliency, positions, aggregate=aggregate)  # (1 +) groups × sets × units
 
+    compared = {} if plan is None else _compared(values, plan, scale)
+    if plan is not None and test.null is not None and aggregate == "mean":
+        reading = Reading(method, signed, batch_size, device)
+        compared["statistics"] = compare_groups(
+            fitted, cells, plan, saliency=saliency[1:], sets=positions, test=test, reading=reading
+        )
+        compared |= {
+            "null": null,
+            "n_permutations": n_permutations,
+            "donor_key": donor_key,
+            "stratify_by": stratify_by,
+            "seed": seed,
+        }
+
     adata = changeable(adata, copy=copy)
     adata.uns[Fields(key).impact(groupby) if key_added is None else key_added] = {
         "of_model": key,
@@ -126,7 +170,7 @@ def pathway_impact(
         "groupby": groupby,
         "sets": np.array(names, dtype=object),
         "n_genes": np.array([len(genes) for genes in positions]),
-        **(_overall(values, scale) if plan is None else _compared(values, plan, scale)),
+        **(_overall(values, scale) if plan is None else compared),
     }
     return adata if copy else None
 

@@ -24,7 +24,7 @@ def saliency(
     signed: bool = True,
     groupby: str | None = None,
     layer: str | None = None,
-    batch_size: int = 256,
+    batch_size: int = 128,
     device: str = "auto",
     key_added: str | None = None,
     copy: bool = False,

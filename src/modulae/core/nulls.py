@@ -1,0 +1,152 @@
+"""What a difference between two groups of cells would be if there were none: other labels, and other genes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Group minus reference for every statistic, and the same under permuted labels."""
+
+    effect: NDArray[np.float64]  # statistics
+    standard_error: NDArray[np.float64]  # statistics
+    p: NDArray[np.float64]  # statistics, two-sided
+
+
+def compare_cells(
+    values: Iterable[tuple[slice, NDArray[np.float32]]],
+    group: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+    *,
+    n_permutations: int,
+    rng: np.random.Generator,
+    strata: NDArray[np.intp] | None = None,
+) -> Difference:
+    """Difference of means, its standard error (Welch), and p from permuting the labels of the cells.
+
+    Sums are permuted, never the model: each block of cells is read once.
+
+    Parameters
+    ----------
+    values
+        Blocks of cells × statistics, with where they stand.
+    group, reference
+        Cells; which are on either side.
+    n_permutations
+        How many; p is at least 1 / (n + 1) (Phipson & Smyth 2010, *Statistical Applications in Genetics and Molecular
+        Biology* 9:39).
+    rng
+        Source of the permutations.
+    strata
+        Cells; labels are permuted among cells with the same number only.
+    """
+    labels = permuted_labels(group, reference, n_permutations, rng, strata)  # the first row is the labels themselves
+    sides: Any = 0.0  # permutations × statistics: sums over the cells labelled as the group
+    total: Any = 0.0  # statistics
+    squares: Any = 0.0  # 2 × statistics
+    for rows, block in values:
+        numbers, either = block.astype(np.float64), [group[rows], reference[rows]]
+        sides = sides + (labels[:, rows].astype(np.float32) @ block).astype(np.float64)
+        total = total + numbers[either[0] | either[1]].sum(axis=0)
+        squares = squares + np.stack([(numbers[side] ** 2).sum(axis=0) for side in either])
+    n = np.array([group.sum(), reference.sum()], dtype=np.float64)
+    means = np.stack([sides / n[0], (total - sides) / n[1]])  # sides × permutations × statistics
+    difference = means[0] - means[1]
+    variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * (n / np.maximum(n - 1, 1))[:, None]
+    return Difference(
+        difference[0],
+        np.sqrt((variance / n[:, None]).sum(axis=0)),
+        two_sided(difference[0], difference[1:], centre=0.0),
+    )
+
+
+def permuted_labels(
+    group: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+    n_permutations: int,
+    rng: np.random.Generator,
+    strata: NDArray[np.intp] | None,
+) -> NDArray[np.bool_]:
+    """(1 + permutations) × cells: who is in the group; the first row as it is."""
+    labels = np.zeros((n_permutations + 1, len(group)), dtype=bool)
+    labels[0] = group
+    used = group | reference
+    strata = np.zeros(len(group), dtype=np.intp) if strata is None else strata
+    for stratum in np.unique(strata[used]):
+        where = np.flatnonzero(used & (strata == stratum))
+        labels[1:, where] = rng.permuted(np.tile(group[where], (n_permutations, 1)), axis=1)
+    return labels
+
+
+def matched_sets(
+    gene_difference: NDArray[np.floating],
+    indicator: NDArray[np.float32],
+    bins: NDArray[np.intp],
+    *,
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """P and mean of the null in which each gene of a set is exchanged for another of the same expression.
+
+    Parameters
+    ----------
+    gene_difference
+        Genes × units: the difference between the groups in the saliency to every gene.
+    indicator
+        Genes × sets, from :func:`modulae.core.set_values.set_indicator`.
+    bins
+        Genes; those with the same number may take each other's place, see :func:`expression_bins`.
+    n_permutations
+        How many times all genes are shuffled within their bins.
+    rng
+        Source of the shuffles.
+
+    Returns
+    -------
+    p (two-sided, about the mean of the null) and that mean, each sets × units.
+    """
+    from scipy import sparse
+
+    weights = sparse.csr_matrix(indicator.T)  # sets × genes
+    exact = gene_difference.astype(np.float64)
+    observed = np.asarray(weights @ exact)
+    members = [np.flatnonzero(bins == at) for at in np.unique(bins)]
+    null = np.empty((n_permutations, *observed.shape))
+    order = np.arange(len(bins))
+    for draw in range(n_permutations):
+        for genes in members:
+            order[genes] = rng.permutation(genes)
+        null[draw] = weights @ exact[order]
+    centre = null.mean(axis=0)
+    return two_sided(observed, null, centre=centre), centre
+
+
+def expression_bins(
+    mean: NDArray[np.floating], detection: NDArray[np.floating], *, genes_per_bin: int = 60
+) -> NDArray[np.intp]:
+    """Genes: a number for each bin of like mean count and, within it, like share of cells in which it is seen."""
+    n_bins = max(1, len(mean) // (2 * genes_per_bin))
+    bins = np.argsort(np.argsort(mean, kind="stable"), kind="stable") * n_bins // len(mean) * 2
+    for at in range(0, 2 * n_bins, 2):
+        genes = np.flatnonzero(bins == at)
+        ranks = np.argsort(np.argsort(detection[genes], kind="stable"), kind="stable")
+        bins[genes] += ranks * 2 // max(len(genes), 1)
+    return bins
+
+
+def two_sided(
+    observed: NDArray[np.float64], null: NDArray[np.float64], *, centre: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Share of the null at least as far from its centre, the observed one counted (Phipson & Smyth 2010)."""
+    far = np.abs(observed - centre)
+    slack = 1e-9 * np.maximum(far, np.finfo(np.float64).tiny)  # a permutation that changes nothing counts as a tie
+    return np.asarray((1 + (np.abs(null - centre) >= far - slack).sum(axis=0)) / (1 + len(null)))

@@ -1,0 +1,78 @@
+"""The saliency of every unit to every gene set in every cell: what tests over cells are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .backend import pick_device, to_numpy
+from .batches import as_backend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from .batches import Cells
+    from .network import Method, OrthogonalNetwork
+
+
+def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.float32]:
+    """Genes × sets; a column holds 1 / n at the n genes of the set, so that a product with it is their mean."""
+    indicator = np.zeros((n_genes, len(sets)), dtype=np.float32)
+    for at, genes in enumerate(sets):
+        indicator[genes, at] = 1 / len(genes)
+    return indicator
+
+
+def set_values(
+    network: OrthogonalNetwork,
+    cells: Cells,
+    indicator: NDArray[np.float32],
+    *,
+    method: Method = "gradient",
+    signed: bool = True,
+    batch_size: int = 128,
+    device: str = "cpu",
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Blocks of cells × sets × (units + 1): the mean saliency over the genes of a set; last, its sum over units.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    cells
+        The cells.
+    indicator
+        Genes × sets, from :func:`set_indicator`.
+    method, signed, device
+        As in :func:`modulae.core.saliency.mean_saliency`.
+    batch_size
+        Cells per block.
+
+    Yields
+    ------
+    Where the block stands among the cells, and its values.
+    """
+    device = pick_device(device)
+    network = network.on(device)
+    weights = as_backend(indicator, device)
+    for rows, block in cells.blocks(batch_size):
+        inputs = as_backend(block.inputs(), device)
+        values = np.empty((len(block), indicator.shape[1], network.n_units + 1), dtype=np.float32)
+        times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
+        for unit, (scale, along, basis) in enumerate(network.gradients(inputs, method)):
+            values[:, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
+        values[:, :, -1] = values[:, :, :-1].sum(axis=2)
+        yield rows, values
+
+
+def _means(along: Any, basis: Any, weights: Any, times: Any | None, *, signed: bool) -> Any:  # noqa: ANN401
+    """Cells × sets; without an absolute value or the input between them, the genes are averaged first."""
+    if signed and times is None:
+        return along @ (basis @ weights)
+    saliency = along @ basis
+    if times is not None:
+        saliency = saliency * times
+    return (saliency if signed else abs(saliency)) @ weights
