@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "max_epochs=30": {"max_epochs": 30},
-    "max_epochs=120": {"max_epochs": 120},
+    "max_epochs=40": {"max_epochs": 40},
+    "max_epochs=160": {"max_epochs": 160},
     "batch_size=4, learning_rate=0.05": {"batch_size": 4, "learning_rate": 0.05},
     "batch_size=64, learning_rate=0.3, max_epochs=120": {"batch_size": 64, "learning_rate": 0.3, "max_epochs": 120},
     "learning_rate=0.1": {"learning_rate": 0.1},
@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.1,
     },
     "output_bias='constant'": {"output_bias": "constant"},
-    "output_bias='constant', max_epochs=80": {"output_bias": "constant", "max_epochs": 80},
+    "output_bias='gene_means'": {"output_bias": "gene_means"},
     "orthogonality=0": {"orthogonality": 0.0},
     "orthogonality=0.5": {"orthogonality": 0.5},
     "momentum=0": {"momentum": 0.0},
@@ -108,7 +108,13 @@ def measure(adata: AnnData, labels: str, settings: dict[str, Any], *, short: boo
 def show_gains(rows: list[dict[str, object]], adata: AnnData) -> None:
     """What each row gains over rates that are the gene means times the size factor, in % of the best gain."""
     untrained = mo.tl.autoencoder(
-        adata, mask_var="in_gene_sets", copy=True, progress=False, max_epochs=1, learning_rate=1e-12
+        adata,
+        mask_var="in_gene_sets",
+        copy=True,
+        progress=False,
+        max_epochs=1,
+        learning_rate=1e-12,
+        output_bias="gene_means",
     )
     means = float(mo.get.history(untrained)["test_loss"].iloc[0])
     gains = [means - float(str(row["held-out loss"])) for row in rows]
@@ -134,8 +140,8 @@ def run(*, short: bool) -> str:
         show_gains([row for row in rows if row["data"] == name and row["held-out loss"]], adata)
     words = (
         "One change at a time against the defaults, one seed, so that all rows share the split of the cells. The loss "
-        "is the mean Poisson loss y − x·log y of the held-out cells; lower is better. Its gain is over the untrained "
-        "default, which predicts about the gene means times the size factor. NMI: 20 runs of k-means on the "
+        "is the mean Poisson loss y − x·log y of the held-out cells; lower is better. Its gain is over about the gene "
+        "means times the size factor (`output_bias='gene_means'`, untrained). NMI: 20 runs of k-means on the "
         "representation against the published cell types. Seconds are of one run on a shared machine: an order of "
         "magnitude."
     )

@@ -71,3 +71,70 @@ def test_interferon_leads_in_stimulated_cells(data_dir, hallmark):
         table = mo.get.impact_table(adata, key="ae_impact_stim")
         leading = table.nlargest(2, "effect")["set"]
         assert set(leading) == {"HALLMARK_INTERFERON_ALPHA_RESPONSE", "HALLMARK_INTERFERON_GAMMA_RESPONSE"}
+
+
+@pytest.fixture(scope="module")
+def kang(data_dir, hallmark):
+    """Trained once, with one label for cell type and treatment."""
+    import anndata as ad
+
+    adata = ad.read_h5ad(data_dir / "kang_ifnb_sub2000.h5ad")
+    mo.pp.gene_set_mask(adata, hallmark)
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets")
+    kinds, treatment = adata.obs["seurat_annotations"].astype(str), adata.obs["stim"].astype(str)
+    adata.obs["kind_treatment"] = (kinds + " " + treatment).astype("category")
+    return adata
+
+
+def test_interferon_is_called_in_every_cell_type(kang, hallmark):
+    counts = kang.obs["kind_treatment"].value_counts()
+    kinds = [
+        k
+        for k in kang.obs["seurat_annotations"].unique()
+        if min(counts.get(f"{k} {t}", 0) for t in ("CTRL", "STIM")) >= 30
+    ]
+    assert len(kinds) == 8
+    for kind in kinds:
+        mo.tl.pathway_impact(
+            kang,
+            hallmark,
+            groupby="kind_treatment",
+            groups=[f"{kind} STIM"],
+            reference=f"{kind} CTRL",
+            key_added="kind",
+        )
+        table = mo.get.impact_table(kang, key="kind").set_index("set")
+        interferon = table.loc[["HALLMARK_INTERFERON_ALPHA_RESPONSE", "HALLMARK_INTERFERON_GAMMA_RESPONSE"]]
+        assert (interferon["q"] < 0.05).all()
+        assert (interferon["effect"] > 0).all()
+
+
+def test_false_positives_of_the_comparison_stay_at_the_nominal_rate(kang, hallmark):
+    """Labels permuted within the cell types; and random sets, from all genes and from the highly expressed ones."""
+    rng = np.random.default_rng(0)
+    settings = {
+        "groupby": "kind",
+        "groups": ["B STIM"],
+        "reference": "B CTRL",
+        "n_permutations": 300,
+        "key_added": "null",
+    }
+    chance = []
+    for _ in range(40):
+        labels = kang.obs["kind_treatment"].astype(str).to_numpy(copy=True)
+        these = np.flatnonzero(kang.obs["seurat_annotations"] == "B")
+        labels[these] = rng.permutation(labels[these])
+        kang.obs["kind"] = labels
+        mo.tl.pathway_impact(kang, hallmark, **settings)
+        chance.append(mo.get.impact_table(kang, key="null")["p"])
+    assert (np.concatenate(chance) < 0.05).mean() < 0.06
+
+    kang.obs["kind"] = kang.obs["kind_treatment"]
+    genes = kang.var_names[kang.var["ae_gene"]]
+    means = np.asarray(kang[:, genes].X.mean(axis=0)).ravel()
+    high = genes[np.argsort(-means)[:600]]
+    for pool in (genes, high):
+        sets = {str(at): rng.choice(pool, 40, replace=False) for at in range(600)}
+        mo.tl.pathway_impact(kang, sets, **settings)
+        called = (mo.get.impact_table(kang, key="null")["p"] < 0.05).mean()
+        assert 0.02 < called < 0.075

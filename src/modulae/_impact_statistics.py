@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from modulae._groups import Contrast
     from modulae.core.batches import Cells
@@ -44,6 +45,11 @@ class Test:
     strata: NDArray[np.intp] | None  # cells
     donors: NDArray[np.intp] | None  # cells; −1 where not known
     seed: int
+
+    def among(self, cells: NDArray[np.intp]) -> Test:
+        """The same for these cells."""
+        strata, donors = (None if numbers is None else numbers[cells] for numbers in (self.strata, self.donors))
+        return replace(self, strata=strata, donors=donors)
 
 
 def plan_test(
@@ -120,15 +126,18 @@ def compare_groups(
     """
     indicator = set_indicator(sets, len(fitted.genes))
     n_groups, shape = len(plan.groups), (len(sets), fitted.network.n_units + 1)
+    # how strongly a gene is read depends on all the cells the model saw, not only on those compared
+    bins = expression_bins(*_expression(cells.counts))
     found: dict[str, list[NDArray[np.float64]]] = {}
     for at in range(n_groups):
         rng = np.random.default_rng([test.seed, at])
-        sides = plan.members[at], plan.reference_members[at]
-        result = _over_cells(_flat(fitted, cells, indicator, reading), *sides, test, rng)
+        used = np.flatnonzero(plan.members[at] | plan.reference_members[at])
+        compared = cells.take(used)
+        sides = plan.members[at][used], plan.reference_members[at][used]
+        result = _over_cells(_flat(fitted, compared, indicator, reading), *sides, test.among(used), rng)
         if test.null != "cells":
             difference = (saliency[at] - saliency[n_groups + at]).astype(np.float64)
             difference = np.column_stack([difference, difference.sum(axis=1)])
-            bins = expression_bins(*_expression(cells, sides[0] | sides[1]))
             p, centre = matched_sets(difference, indicator, bins, n_permutations=test.n_permutations, rng=rng)
             result |= {"p_matched": p.ravel(), "null_mean": centre.ravel()}
         result["p"] = _together(result, test.null)
@@ -189,9 +198,8 @@ def _false_discovery_rates(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return q
 
 
-def _expression(cells: Cells, used: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean count of each gene, and the share of these cells that have it."""
-    counts = cells.counts[np.flatnonzero(used)]
+def _expression(counts: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean count of each gene, and the share of the cells that have it."""
     seen = np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
     mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / counts.shape[0]
     return mean, seen / counts.shape[0]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LossScale = Literal["mean", "counts"]
-OutputBias = Literal["gene_means", "constant"]
+OutputBias = Literal["halfway", "gene_means", "constant"]
 Architecture = Literal["orthogonal"]
 Schedule = Literal["constant", "cosine"]
 EngineName = Literal["auto", "numba", "torch"]
@@ -22,7 +22,7 @@ CHOICES = {
     "engine": EngineName,
 }
 
-EPOCHS: dict[Schedule, int] = {"cosine": 60, "constant": 200}
+EPOCHS: dict[Schedule, int] = {"cosine": 80, "constant": 200}
 """Passes over the cells when nothing is asked for: a constant step size ends by `patience` long before."""
 
 SMALL_BIAS = 0.01
@@ -48,7 +48,7 @@ class Config:
     test_every: int = 1
     activation_beta: float | Literal["width"] = 1.0
     loss_scale: LossScale = "mean"
-    output_bias: OutputBias = "gene_means"
+    output_bias: OutputBias = "halfway"
     architecture: Architecture = "orthogonal"
     snapshot_epochs: tuple[int, ...] = ()
     seed: int = 0

@@ -152,7 +152,7 @@ def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.G
     Parameters
     ----------
     config
-        Widths, SoftPlus β and whether the output starts at the gene means.
+        Widths, SoftPlus β and where the output starts.
     rates
         Mean rate of each gene (counts per cell of size factor 1); the start of the output bias.
     rng
@@ -174,10 +174,11 @@ def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.G
     w1, w2 = xavier(hidden, n_genes), xavier(units, hidden)
     w3, w4 = xavier(hidden, units), xavier(n_genes, hidden)
     b4 = constant(n_genes)
-    if config.output_bias == "gene_means":
+    if config.output_bias != "constant":
         seen = rates[rates > 0]
         floor = 0.1 * seen.min() if len(seen) else 1.0  # a gene never seen starts below the rarest one
-        b4 = inverse_softplus(np.maximum(rates, floor), betas[3]).astype(np.float32)
+        share = 1.0 if config.output_bias == "gene_means" else 0.5
+        b4 = (share * inverse_softplus(np.maximum(rates, floor), betas[3])).astype(np.float32)
     return OrthogonalNetwork(
         w1,
         constant(hidden),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+DRAWS_AT_ONCE = 100
+"""Shuffles of the genes that are worked out together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Group minus reference for every statistic, and the same under permuted labels."""
@@ -55,7 +59,7 @@ def compare_cells(
     squares: Any = 0.0  # 2 × statistics
     for rows, block in values:
         numbers, either = block.astype(np.float64), [group[rows], reference[rows]]
-        sides = sides + (labels[:, rows].astype(np.float32) @ block).astype(np.float64)
+        sides = sides + labels[:, rows].astype(np.float64) @ numbers
         total = total + numbers[either[0] | either[1]].sum(axis=0)
         squares = squares + np.stack([(numbers[side] ** 2).sum(axis=0) for side in either])
     n = np.array([group.sum(), reference.sum()], dtype=np.float64)
@@ -116,22 +120,32 @@ def matched_sets(
     """
     from scipy import sparse
 
-    weights = sparse.csr_matrix(indicator.T)  # sets × genes
+    weights = sparse.csr_matrix(indicator.T.astype(np.float64))  # sets × genes
     exact = gene_difference.astype(np.float64)
     observed = np.asarray(weights @ exact)
-    members = [np.flatnonzero(bins == at) for at in np.unique(bins)]
     null = np.empty((n_permutations, *observed.shape))
-    order = np.arange(len(bins))
-    for draw in range(n_permutations):
-        for genes in members:
-            order[genes] = rng.permutation(genes)
-        null[draw] = weights @ exact[order]
+    for start in range(0, n_permutations, DRAWS_AT_ONCE):
+        n = min(DRAWS_AT_ONCE, n_permutations - start)
+        drawn = shuffled_within(bins, n, rng)[
+            :, weights.indices
+        ].ravel()  # the genes that stand in for those of the sets
+        rows = np.concatenate([[0], np.add.outer(np.arange(n) * weights.nnz, weights.indptr[1:]).ravel()])
+        stand_ins = sparse.csr_matrix((np.tile(weights.data, n), drawn, rows), shape=(n * len(observed), len(bins)))
+        null[start : start + n] = (stand_ins @ exact).reshape(n, *observed.shape)
     centre = null.mean(axis=0)
     return two_sided(observed, null, centre=centre), centre
 
 
+def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """N × genes: for every gene one of its bin; each row takes every gene once."""
+    places = np.argsort(bins, kind="stable")
+    order = np.empty((n, len(bins)), dtype=np.intp)
+    order[:, places] = np.argsort(bins + rng.random((n, len(bins))), axis=1)
+    return order
+
+
 def expression_bins(
-    mean: NDArray[np.floating], detection: NDArray[np.floating], *, genes_per_bin: int = 60
+    mean: NDArray[np.floating], detection: NDArray[np.floating], *, genes_per_bin: int = 25
 ) -> NDArray[np.intp]:
     """Genes: a number for each bin of like mean count and, within it, like share of cells in which it is seen."""
     n_bins = max(1, len(mean) // (2 * genes_per_bin))

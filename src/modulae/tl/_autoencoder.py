@@ -47,7 +47,7 @@ def autoencoder(
     test_every: int = 1,
     activation_beta: float | Literal["width"] = 1.0,
     loss_scale: LossScale = "mean",
-    output_bias: OutputBias = "gene_means",
+    output_bias: OutputBias = "halfway",
     orthogonality_gradient: bool = True,
     architecture: Architecture = "orthogonal",
     snapshot_epochs: Sequence[int] = (),
@@ -95,7 +95,7 @@ def autoencoder(
     schedule
         `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most; 60 with `schedule="cosine"` and 200 with `"constant"` if `None`.
+        Passes over the training cells at most; 80 with `schedule="cosine"` and 200 with `"constant"` if `None`.
     patience
         Epochs without a better held-out loss before training stops.
     test_fraction
@@ -108,7 +108,8 @@ def autoencoder(
         `"mean"` divides the Poisson loss by the mean count (above 1, by its square root), which makes one learning rate
         serve thin and deep data; `"counts"` leaves it as published.
     output_bias
-        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean, or a small `"constant"`.
+        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` to there from
+        0, so that the rest has to be learnt; or a small `"constant"`, as published.
     orthogonality_gradient
         Whether the penalty moves the weights. In the authors' scripts it does not: they detach the weights first.
     architecture

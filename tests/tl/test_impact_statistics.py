@@ -1,0 +1,142 @@
+"""p-values of `tl.pathway_impact`: what is written, what is asked for, and what they are worth."""
+
+import numpy as np
+import pytest
+
+import modulae as mo
+
+
+@pytest.fixture
+def groups(trained):
+    trained.obs["side"] = np.where(np.arange(trained.n_obs) % 3 == 0, "one", "other")
+    trained.obs["donor"] = [f"d{i % 6}" for i in range(trained.n_obs)]  # three on either side of "late"
+    trained.obs["late"] = np.where(np.arange(trained.n_obs) % 6 < 3, "early", "late")
+    trained.obs["batch"] = np.where(np.arange(trained.n_obs) < 45, "first", "second")
+    trained.obs["paired"] = [f"p{i % 5}" for i in range(trained.n_obs)]
+    return trained
+
+
+@pytest.fixture
+def gene_sets(trained):
+    genes = list(trained.var_names[trained.var["ae_gene"]])
+    return {"alpha": genes[:5], "beta": genes[5:12], "gamma": genes[12:25]}
+
+
+def run(adata, gene_sets, **settings):
+    settings = {"groupby": "side", "n_permutations": 50, "device": "cpu", **settings}
+    mo.tl.pathway_impact(adata, gene_sets, key_added="result", **settings)
+    return mo.get.impact_table(adata, key="result")
+
+
+def test_table_has_effect_direction_error_and_p(groups, gene_sets):
+    table = run(groups, gene_sets)
+    head = ["group", "reference", "set", "n_genes", "effect", "direction", "se"]
+    assert list(table)[:7] == head
+    assert {"p", "q", "p_cells", "p_matched", "null_mean"} <= set(table)
+    assert table["p"].between(1 / 51, 1).all()
+    assert (table["q"] >= table["p"] - 1e-7).all()
+    assert (table["p"] >= table[["p_cells", "p_matched"]].max(axis=1) - 1e-7).all()
+    assert (table["direction"].str.startswith("more in") == (table["effect"] > 0)).all()
+    by_unit = mo.get.impact_table(groups, key="result", by_unit=True)
+    assert len(by_unit) == 2 * 3 * 5
+    assert by_unit["p"].between(1 / 51, 1).all()
+
+
+def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets):
+    table = run(groups, gene_sets, n_permutations=400).set_index(["group", "set"])
+    one, other = table.loc["one"], table.loc["other"]
+    np.testing.assert_allclose(one["effect"], -other["effect"], rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(one["se"], other["se"], rtol=1e-4)
+    np.testing.assert_allclose(one["p"], other["p"], atol=0.15)
+
+
+def test_effect_and_error_are_welchs_over_cells(groups, gene_sets):
+    from scipy import stats
+
+    from modulae._anndata import read_cells, read_model
+    from modulae.core.set_values import set_indicator, set_values
+
+    table = run(groups, gene_sets, groups=["one"])
+    fitted = read_model(groups, "ae")
+    genes = list(fitted.genes)
+    indicator = set_indicator(
+        [np.array([genes.index(gene) for gene in names]) for names in gene_sets.values()], len(genes)
+    )
+    cells = read_cells(groups, fitted, layer=None)
+    values = np.concatenate([block for _, block in set_values(fitted.network, cells, indicator)])[:, :, -1]
+    inside = (groups.obs["side"] == "one").to_numpy()
+    welch = stats.ttest_ind(values[inside], values[~inside], equal_var=False)
+    np.testing.assert_allclose(table["effect"] / table["se"], welch.statistic, rtol=1e-3)
+
+
+def test_same_seed_same_p_and_block_size_changes_nothing(groups, gene_sets):
+    first, again, blocks, other = (
+        run(groups, gene_sets, **settings)["p"].to_numpy() for settings in ({}, {}, {"batch_size": 7}, {"seed": 1})
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, blocks, atol=1e-6)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize(
+    ("null", "there"), [("cells", {"p_cells"}), ("matched", {"p_matched", "null_mean"}), (None, set())]
+)
+def test_only_the_nulls_that_were_asked_for(groups, gene_sets, null, there):
+    table = run(groups, gene_sets, null=null)
+    assert set(table) & {"p_cells", "p_matched", "null_mean"} == there
+    assert ("p" in table) == (null is not None)
+
+
+def test_no_p_values_where_they_would_not_hold(groups, gene_sets):
+    assert "p" not in run(groups, gene_sets, aggregate="median")
+    mo.tl.pathway_impact(groups, gene_sets)
+    assert "p" not in mo.get.impact_table(groups)
+
+
+def test_donors_are_replicates(groups, gene_sets):
+    table = run(groups, gene_sets, groupby="late", donor_key="donor", null="cells")
+    assert table["p"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
+    assert (table["effect_lowest"] <= table["effect"] + 1e-9).all()
+    assert (table["effect_highest"] >= table["effect"] - 1e-9).all()
+    paired = run(groups, gene_sets, groupby="late", donor_key="paired", null="cells")
+    assert paired["p"].min() >= 2 / 32 - 1e-6
+
+
+def test_labels_stay_within_strata(groups, gene_sets):
+    plain = run(groups, gene_sets, groupby="late", null="cells", n_permutations=200)["p"]
+    within = run(groups, gene_sets, groupby="late", null="cells", n_permutations=200, stratify_by="batch")["p"]
+    np.testing.assert_allclose(plain, within, atol=0.2)  # the batches hold both groups alike
+    confounded = run(groups, gene_sets, groupby="batch", null="cells", stratify_by="batch")["p_cells"]
+    np.testing.assert_array_equal(confounded, 1)  # nothing can be permuted
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
+def test_statistics_survive_a_file(groups, gene_sets, tmp_path):
+    import anndata as ad
+
+    table = run(groups, gene_sets)
+    groups.write_h5ad(tmp_path / "a.h5ad")
+    groups.write_zarr(tmp_path / "a.zarr")
+    for again in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
+        found = mo.get.impact_table(again, key="result")
+        np.testing.assert_array_equal(found["p"], table["p"])
+        assert list(found["direction"]) == list(table["direction"])
+
+
+MISTAKES = {
+    "null": ({"null": "genes"}, ValueError, r"null is 'genes'; choose one of \['matched\+cells'"),
+    "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number"),
+    "strata": ({"stratify_by": "nothing"}, KeyError, "stratify_by='nothing' is no column of adata.obs. Choose one of"),
+    "donor": ({"donor_key": "nothing"}, KeyError, "donor_key='nothing' is no column"),
+    "both": ({"donor_key": "donor", "stratify_by": "batch"}, ValueError, "Give one of them"),
+    "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "fewer than two donors a side"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_get_the_next_step_and_write_nothing(groups, gene_sets, name):
+    settings, error, message = MISTAKES[name]
+    before = set(groups.uns)
+    with pytest.raises(error, match=message):
+        run(groups, gene_sets, **settings)
+    assert set(groups.uns) == before
