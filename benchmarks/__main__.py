@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, growth, import_time, saliency, settings
+from . import engines, explanations, growth, import_time, saliency, settings
 
 BENCHMARKS = {
     "engines": engines.run,
     "saliency": saliency.run,
+    "explanations": explanations.run,
     "growth": growth.run,
     "import_time": import_time.run,
     "settings": settings.run,

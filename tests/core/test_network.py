@@ -39,12 +39,22 @@ def test_numpy_and_torch_agree():
 
 def test_starts_at_the_gene_means_with_xavier_weights():
     rates = np.array([0.01, 1.0, 5.0])
-    network = initial_network(Config(n_latent=40, n_hidden=60), rates, np.random.default_rng(0))
+    config = Config(n_latent=40, n_hidden=60, output_bias="gene_means")
+    network = initial_network(config, rates, np.random.default_rng(0))
     np.testing.assert_allclose(softplus(network.b4.astype(float), 1.0), rates, rtol=1e-4)
     bound = np.sqrt(6 / (40 + 60))
     assert 0.95 * bound < np.abs(network.w2).max() <= bound
     np.testing.assert_allclose(network.w2.std(), np.sqrt(2 / 100), rtol=0.05)
     np.testing.assert_array_equal(network.b1, np.full(60, SMALL_BIAS, dtype=np.float32))
+
+
+def test_halfway_is_half_of_the_bias_that_gives_the_gene_means():
+    rates = np.array([0.01, 1.0, 5.0, 0.0])
+    whole, half = (
+        initial_network(Config(output_bias=start), rates, np.random.default_rng(0)).b4
+        for start in ("gene_means", "halfway")
+    )
+    np.testing.assert_allclose(half, whole / 2)
 
 
 def test_the_papers_start_is_a_small_constant_everywhere():

@@ -268,7 +268,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(untrained, monkeypatch):
 
 def test_a_training_that_never_helps_says_so(untrained):
     with pytest.warns(UserWarning, match="never fell below that of the untrained model.*learning_rate="):
-        mo.tl.autoencoder(untrained, learning_rate=30.0, **SETTINGS)
+        mo.tl.autoencoder(untrained, learning_rate=30.0, output_bias="gene_means", **SETTINGS)
 
 
 def test_progress_is_shown_only_where_asked_for(untrained, capsys):

@@ -1,0 +1,76 @@
+"""Whether the explanation of a group names the signature it should."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._read_results import impact_entry, is_comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+
+
+@shared
+def signature_recovery(
+    adata: AnnData, *, expected: Mapping[str, str | Sequence[str]], key: str, per_unit: bool = False
+) -> pd.DataFrame:
+    """Rank of the right gene set of each group among all sets, by the difference in impact.
+
+    For data whose groups are known, with one signature each: 1 is the top; a ranking by chance has
+    (number of sets + 1) / 2 on average. An untrained network is the control that a finding has to beat.
+
+    Parameters
+    ----------
+    {adata}
+    expected
+        For each group the set, or sets of which any will do, that should lead. Groups that are not in the result are
+        passed over.
+    key
+        Name of a comparison of groups in `adata.uns`, such as `"ae_impact_bulk_labels"`.
+    per_unit
+        Rank each set by its best unit, as the paper's heatmaps are read, instead of by the sum over units.
+
+    Returns
+    -------
+    One row a group: `rank` of the best expected set (from 1), `n_sets`, `top` (the set that leads).
+
+    Raises
+    ------
+    KeyError
+        No such result, or an expected set that is not in it.
+    ValueError
+        The result compares no groups, or none of those expected.
+
+    Examples
+    --------
+    >>> mo.metrics.signature_recovery(adata, expected={{"CD19+ B": "B_CELL"}}, key="ae_impact_bulk_labels")  # doctest: +SKIP
+    """
+    entry = impact_entry(adata, key)
+    if not is_comparison(entry):
+        msg = f"{key!r} compares no groups. Run `modulae.tl.pathway_impact(adata, gene_sets, groupby=...)` first."
+        raise ValueError(msg)
+    sets, groups = [str(name) for name in entry["sets"]], [str(name) for name in entry["groups"]]
+    values = np.asarray(entry["unscaled"], dtype=np.float64)  # groups × sets × units
+    scores = values.max(axis=2) if per_unit else values.sum(axis=2)
+    rows = {}
+    for group, names in expected.items():
+        wanted = [names] if isinstance(names, str) else list(names)
+        absent = [name for name in wanted if name not in sets]
+        if absent:
+            msg = f"expected set {absent[0]!r} of group {group!r} is not in {key!r}. Choose from {sets}."
+            raise KeyError(msg)
+        if group not in groups:
+            continue
+        order = np.argsort(-scores[groups.index(group)], kind="stable")
+        ranks = {sets[at]: rank for rank, at in enumerate(order, start=1)}
+        rows[group] = {"rank": min(ranks[name] for name in wanted), "n_sets": len(sets), "top": sets[order[0]]}
+    if not rows:
+        msg = f"none of the expected groups is in {key!r}, which has {groups}. Name those as the `obs` column does."
+        raise ValueError(msg)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
