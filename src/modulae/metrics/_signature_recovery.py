@@ -46,10 +46,6 @@ def signature_recovery(
         No such result, or an expected set that is not in it.
     ValueError
         The result compares no groups, or none of those expected.
-
-    Examples
-    --------
-    >>> mo.metrics.signature_recovery(adata, expected={{"CD19+ B": "B_CELL"}}, key="ae_impact_bulk_labels")  # doctest: +SKIP
     """
     entry = impact_entry(adata, key)
     if not is_comparison(entry):

@@ -306,7 +306,7 @@ def compare(cell, place, first, data, rates, deltas, scale, settings):
     return place, loss + total * size
 
 
-@inline
+@stage
 def compare_all(cells, first, n, data, settings, scale, block):
     """After `linear` of some genes: their rates and deltas in the block, and the loss."""
     flat, loss, shape = cells.shape[0] * n, 0.0, (cells.shape[0], n)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from modulae.core.losses import orthogonality_penalty, poisson_loss
 from modulae.core.network import WEIGHTS
 from modulae.core.threads import threads_for
 
+from .resident import ResidentCells
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from modulae.core.batches import Cells
@@ -27,10 +31,11 @@ class TorchEngine:
 
     def __init__(self, network: OrthogonalNetwork, learn: Cells, config: Config, unit: float, device: str) -> None:
         self._network = network.to_torch(device, trained=True)
-        self._learn = learn
+        self._learn = ResidentCells(learn, device, self._network.w1.dtype)
         self._config = config
         self._unit = unit
         self._device = device
+        self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
         self._optimizer = torch.optim.SGD(
             [getattr(self._network, name) for name in WEIGHTS],
             lr=config.learning_rate,
@@ -39,17 +44,15 @@ class TorchEngine:
         )
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
-        """One pass over the training cells in this order; their mean Poisson loss on the way."""
-        size, total = self._config.batch_size, 0.0
+        """One pass over the training cells in this order; their mean Poisson loss on the way, read back at its end."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        with threads_for(size * self._network.n_genes * self._config.n_hidden):
-            for start in range(0, len(order), size):
-                total += self._step(self._learn.take(order[start : start + size]))
-        return total / len(order)
+        total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
+        for rows, there in self._batches(order, self._config.batch_size):
+            total += self._step(*self._learn.batch(rows, there)) * len(rows)
+        return float(total) / len(order)
 
-    def _step(self, cells: Cells) -> float:
-        inputs, counts, scale = self._tensors(cells)
+    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         network = self._network
         loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
         objective = loss / self._unit
@@ -58,24 +61,26 @@ class TorchEngine:
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        return float(loss.detach()) * len(cells)
+        return loss.detach()
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
-        total = 0.0
-        with torch.no_grad(), threads_for(TEST_BLOCK * self._network.n_genes * self._config.n_hidden):
-            for _, block in cells.blocks(TEST_BLOCK):
-                inputs, counts, scale = self._tensors(block)
+        resident = ResidentCells(cells, self._device, self._network.w1.dtype)
+        total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
+        with torch.no_grad():
+            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK):
+                inputs, counts, scale = resident.batch(rows, there)
                 rates = scale * self._network.decode(self._network.encode(inputs))
-                total += float(poisson_loss(rates, counts)) * len(block)
-        return total / len(cells)
+                total += poisson_loss(rates, counts) * len(rows)
+        return float(total) / len(cells)
 
     def network(self) -> OrthogonalNetwork:
         """A copy of the network as it is now."""
         return self._network.to_numpy()
 
-    def _tensors(self, cells: Cells) -> tuple[Any, Any, Any]:
-        dtype = self._network.w1.dtype
-        arrays = (cells.inputs(), cells.dense(), cells.scale())
-        inputs, counts, scale = (torch.from_numpy(array).to(self._device, dtype) for array in arrays)
-        return inputs, counts, scale
+    def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
+        """Rows of each batch, here and on the device, where the order is sent once."""
+        there = torch.from_numpy(order).to(self._device)
+        with threads_for(size * self._network.n_genes * self._config.n_hidden):
+            for start in range(0, len(order), size):
+                yield order[start : start + size], there[start : start + size]
