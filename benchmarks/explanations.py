@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import scanpy as sc
 
 import modulae as mo
@@ -18,18 +17,38 @@ from . import table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pandas as pd
     from anndata import AnnData
 
 METHODS: dict[str, tuple[dict[str, Any], bool]] = {  # settings, and whether each set is ranked by its best unit
-    "gradient, sum over units (default)": ({}, False),
-    "gradient, best unit": ({}, True),
-    "gradient, median over genes, sum over units": ({"aggregate": "median"}, False),
-    "guided |S|, best unit (the paper)": ({"method": "guided", "signed": False}, True),
-    "guided |S|, sum over units": ({"method": "guided", "signed": False}, False),
-    "guided, signed, sum over units": ({"method": "guided"}, False),
-    "input × gradient, sum over units": ({"method": "input_x_gradient"}, False),
-    "integrated gradients, sum over units": ({"method": "integrated_gradients"}, False),
+    "gradient × activity difference, sum over units (default)": ({}, False),
+    "gradient × activity difference, best unit": ({}, True),
+    "gradient × activity difference, median over genes": ({"aggregate": "median"}, False),
+    "guided × activity difference, sum over units": ({"method": "guided"}, False),
+    "guided |S| × activity difference, sum over units": ({"method": "guided", "signed": False}, False),
+    "gradient, group − rest, sum over units": ({"difference": "saliency"}, False),
+    "gradient, group − rest, best unit": ({"difference": "saliency"}, True),
+    "guided |S|, group − rest, best unit (the paper)": (
+        {"method": "guided", "signed": False, "difference": "saliency"},
+        True,
+    ),
+    "guided |S|, group − rest, sum over units": (
+        {"method": "guided", "signed": False, "difference": "saliency"},
+        False,
+    ),
+    "guided, group − rest, sum over units": ({"method": "guided", "difference": "saliency"}, False),
+    "input × gradient, group − rest, sum over units": (
+        {"method": "input_x_gradient", "difference": "saliency"},
+        False,
+    ),
+    "integrated gradients, group − rest, sum over units": (
+        {"method": "integrated_gradients", "difference": "saliency"},
+        False,
+    ),
 }
+
+CONTAMINATED = {"DMAP_BASO", "DMAP_EOS", "DMAP_GRAN"}
+"""Lineages of DMAP whose samples held other cells: their sets hold the genes of B cells and monocytes."""
 
 TOP = 3
 
@@ -84,30 +103,40 @@ def data(*, short: bool) -> Iterator[tuple[AnnData, str, dict[str, list[str]], d
         yield adata, labels, sets, {group: [f"DMAP_{n}" for n in names] for group, names in LINEAGES[name].items()}
 
 
-def ranks_by_score(
-    adata: AnnData, labels: str, sets: Mapping[str, list[str]], expected: Mapping[str, list[str]]
-) -> list[int]:
-    """The same with `scanpy.tl.score_genes`: mean score in the group minus the rest."""
+def scores(adata: AnnData, labels: str, sets: Mapping[str, list[str]], groups: list[str]) -> dict[str, pd.Series]:
+    """Every set's `scanpy.tl.score_genes`, the mean in the group minus that of the rest."""
     normal = adata.copy()
     sc.pp.normalize_total(normal)
     sc.pp.log1p(normal)
     for name, genes in sets.items():
         sc.tl.score_genes(normal, [gene for gene in genes if gene in normal.var_names], score_name=name)
-    scores, ranks = normal.obs[list(sets)], []
-    for group, wanted in expected.items():
-        inside = normal.obs[labels] == group
-        difference = (scores[inside].mean() - scores[~inside].mean()).sort_values(ascending=False)
-        ranks.append(1 + min(list(difference.index).index(name) for name in wanted))
-    return ranks
+    found, inside = normal.obs[list(sets)], {group: normal.obs[labels] == group for group in groups}
+    return {group: found[inside[group]].mean() - found[~inside[group]].mean() for group in groups}
+
+
+def effects(adata: AnnData, groups: list[str], *, per_unit: bool) -> dict[str, pd.Series]:
+    """Every set's effect in the result `explained`: summed over units, or that of its best unit."""
+    found = {group: mo.get.impact(adata, key="explained", group=group, value="unscaled") for group in groups}
+    return {group: table.max(axis=1) if per_unit else table.sum(axis=1) for group, table in found.items()}
+
+
+def ranks(effect: pd.Series, wanted: list[str]) -> tuple[int, int]:
+    """Rank of the best of the right sets, among all sets and without the contaminated ones."""
+    found = []
+    for left_out in (set(), CONTAMINATED):
+        order = effect.drop(list(left_out & set(effect.index))).sort_values(ascending=False).index
+        found.append(1 + min(list(order).index(name) for name in wanted))
+    return found[0], found[1]
 
 
 def run(*, short: bool) -> str:
     """Every method, trained and untrained, over the seeds."""
-    found: dict[tuple[str, str], list[int]] = {}
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
     seeds, methods = (1, list(METHODS.items())[:2]) if short else (5, list(METHODS.items()))
     for adata, labels, sets, expected in data(short=short):
+        simple = scores(adata, labels, sets, list(expected))
         found.setdefault(("scanpy.tl.score_genes", ""), []).extend(
-            ranks_by_score(adata, labels, sets, expected) * seeds
+            [ranks(simple[group], wanted) for group, wanted in expected.items()] * seeds
         )
         for seed in range(seeds):
             for who, settings in (
@@ -119,25 +148,30 @@ def run(*, short: bool) -> str:
                     mo.tl.autoencoder(adata, mask_var="in_gene_sets", seed=seed, progress=False, **settings)
                 for name, (reading, per_unit) in methods:
                     mo.tl.pathway_impact(adata, sets, groupby=labels, null=None, key_added="explained", **reading)
-                    recovered = mo.metrics.signature_recovery(
-                        adata, expected=expected, key="explained", per_unit=per_unit
+                    effect = effects(adata, list(expected), per_unit=per_unit)
+                    found.setdefault((name, who), []).extend(
+                        ranks(effect[group], wanted) for group, wanted in expected.items()
                     )
-                    found.setdefault((name, who), []).extend(recovered["rank"])
         print(len(next(iter(found.values()))), "ranks", flush=True)
-    rows = [
-        {
-            "explanation": name,
-            "network": who,
-            "on top": f"{np.mean(np.array(ranks) == 1) * len(ranks) / seeds:.1f}",
-            "in the top three": f"{np.mean(np.array(ranks) <= TOP) * len(ranks) / seeds:.1f}",
-            "median rank": f"{pd.Series(ranks).median():.0f}",
-            "of": len(ranks) // seeds,
-        }
-        for (name, who), ranks in found.items()
-    ]
+    rows = []
+    for (name, who), both in found.items():
+        all_sets, clean = np.array(both).T
+        rows.append(
+            {
+                "explanation": name,
+                "network": who,
+                "on top": f"{(clean == 1).sum() / seeds:.1f}",
+                "in the top three": f"{(clean <= TOP).sum() / seeds:.1f}",
+                "on top of all 19": f"{(all_sets == 1).sum() / seeds:.1f}",
+                "in the top three of all 19": f"{(all_sets <= TOP).sum() / seeds:.1f}",
+                "contrasts": len(both) // seeds,
+            }
+        )
     words = (
-        "Each cell type against the rest, 19 DMAP lineage signatures: how often its own is on top, a mean over seeds. "
-        "An untrained network is the control: what it finds, expression alone explains. `score_genes` has no model at "
-        "all. Of 19 sets, chance puts the right one on top in 1 contrast of 19."
+        "Each cell type against the rest on pbmc3k and Kang: how often its own DMAP lineage signature has the largest "
+        "effect, a mean over 5 seeds. Three of the 19 lineages (basophils, eosinophils, granulocytes) were derived "
+        "from samples that held B cells or monocytes too; the first two columns leave them out, the last two keep "
+        "them. An untrained network is the control: what it finds, expression alone explains. `score_genes` has no "
+        "model at all. Chance puts the right one of 16 on top in about one contrast of the 19."
     )
     return table.write("explanations", "Explanations beside their controls", words, rows, short=short)

@@ -176,8 +176,9 @@ def forget_results(adata: AnnData, key: str) -> None:
     for name in stale:
         del adata.uns[name]
         for store in (adata.varm, adata.obsm, adata.layers):
-            if name in store:
-                del store[name]
+            for field in (name, Fields.percentile(name)):
+                if field in store:
+                    del store[field]
     if _is_model(adata.uns.get(key)):
         for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

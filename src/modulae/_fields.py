@@ -53,6 +53,16 @@ class Fields:
         """`uns`: sets × units, or groups × sets × units."""
         return f"{self.key}_impact" if groupby is None else f"{self.key}_impact_{groupby}"
 
+    @property
+    def pathways(self) -> str:
+        """`obsm` (scores) and `uns` (how they were made): cells × sets."""
+        return f"{self.key}_pathways"
+
+    @staticmethod
+    def percentile(name: str) -> str:
+        """`obsm`: the percentiles beside the scores called `name`."""
+        return f"{name}_percentile"
+
     def umap(self, what: str | None = None) -> str:
         """`obsm`: UMAP of the representation, of the `"input"`, or of a snapshot (`"epoch10"`)."""
         return f"X_{self.key}_umap" if what is None else f"X_{self.key}_umap_{what}"

@@ -2,94 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae.core.activity import activity_difference, activity_values, by_set
 from modulae.core.donors import compare_donors
-from modulae.core.nulls import compare_cells, expression_bins, matched_sets
+from modulae.core.encode import encode
+from modulae.core.impact import aggregate_sets
+from modulae.core.nulls import compare_cells, expression_bins, expression_of, matched_sets
 from modulae.core.set_values import set_indicator, set_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from anndata import AnnData
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from modulae._groups import Contrast
+    from modulae._impact_test import Difference, Null, Test
     from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
     from modulae.core.network import Method
 
-Null = Literal["matched+cells", "matched", "cells"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the saliency is read, see :func:`modulae.core.saliency.mean_saliency`."""
+    """How the saliency is read, see :func:`modulae.core.saliency.mean_saliency`, and what of it is compared."""
 
     method: Method
     signed: bool
     batch_size: int
     device: str
+    difference: Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """How the differences between groups are tested."""
+class Compared:
+    """Two sides of every comparison, as genes."""
 
-    null: Null | None
-    n_permutations: int
-    strata: NDArray[np.intp] | None  # cells
-    donors: NDArray[np.intp] | None  # cells; −1 where not known
-    seed: int
-
-    def among(self, cells: NDArray[np.intp]) -> Test:
-        """The same for these cells."""
-        strata, donors = (None if numbers is None else numbers[cells] for numbers in (self.strata, self.donors))
-        return replace(self, strata=strata, donors=donors)
+    genes: NDArray[np.float64]  # groups × genes × units: the difference as each gene carries it
+    pooled: NDArray[np.float64]  # groups × genes × units: the mean saliency of the cells of both sides
+    activity: NDArray[np.float32] | None  # cells × units; `None` where saliencies are compared
 
 
-def plan_test(
-    adata: AnnData,
-    null: Null | None,
-    *,
-    n_permutations: int,
-    stratify_by: str | None,
-    donor_key: str | None,
-    seed: int,
-) -> Test:
-    """Check what was asked for, and read the columns.
+def gene_differences(
+    fitted: Fitted, cells: Cells, plan: Contrast, saliency: NDArray[np.float32], reading: Reading
+) -> Compared:
+    """What each gene carries of the difference between group and reference, for each unit.
 
-    Raises
-    ------
-    KeyError
-        An unknown column.
-    ValueError
-        An unknown null, too few permutations, or strata and donors together.
+    `difference="activity"`: the saliency of the unit to the gene, averaged over the cells of both sides, times the
+    difference in the activity of the unit in standard deviations. Summed over units it is the gradient along the
+    direction in which the sides differ. `"saliency"`: the difference in saliency.
+
+    Parameters
+    ----------
+    fitted, cells, plan, reading
+        As in :func:`compare_groups`.
+    saliency
+        2 · groups × genes × units: the mean saliency of the groups, then of their references.
     """
-    if null is not None and null not in get_args(Null):
-        msg = f"null is {null!r}; choose one of {list(get_args(Null))}, or None for no p-values."
-        raise ValueError(msg)
-    if isinstance(n_permutations, bool) or not isinstance(n_permutations, int) or n_permutations < 1:
-        msg = f"n_permutations is {n_permutations!r}; give a whole number, 1000 or more for small p-values."
-        raise ValueError(msg)
-    if stratify_by is not None and donor_key is not None:
-        msg = "stratify_by= permutes cells, donor_key= permutes donors. Give one of them."
-        raise ValueError(msg)
-    strata = None if stratify_by is None else codes(adata, stratify_by, "stratify_by")
-    donors = None if donor_key is None else codes(adata, donor_key, "donor_key")
-    return Test(null, n_permutations, strata, donors, seed)
-
-
-def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
-    """The categories of an `obs` column as numbers from 0; −1 where there is none."""
-    if column not in adata.obs:
-        msg = f"{argument}={column!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    return np.asarray(adata.obs[column].astype("category").cat.codes, dtype=np.intp)
+    groups, references = np.split(saliency.astype(np.float64), 2)
+    n = np.stack([plan.members.sum(axis=1), plan.reference_members.sum(axis=1)]).astype(np.float64)
+    share = (n[0] / n.sum(axis=0))[:, None, None]
+    pooled = share * groups + (1 - share) * references
+    if reading.difference == "saliency":
+        return Compared(groups - references, pooled, None)
+    activity = encode(fitted.network, cells, batch_size=reading.batch_size, device=reading.device)
+    sides = zip(plan.members, plan.reference_members, strict=True)
+    along = np.stack([activity_difference(activity, group, reference) for group, reference in sides])
+    return Compared(pooled * along[:, None, :], pooled, activity)
 
 
 def compare_groups(
@@ -97,7 +79,7 @@ def compare_groups(
     cells: Cells,
     plan: Contrast,
     *,
-    saliency: NDArray[np.float32],
+    compared: Compared,
     sets: list[NDArray[np.intp]],
     test: Test,
     reading: Reading,
@@ -110,8 +92,8 @@ def compare_groups(
         The model and the cells as it reads them.
     plan
         Which groups.
-    saliency
-        2 · groups × genes × units: the mean saliency of the groups, then of their references.
+    compared
+        What is compared, from :func:`gene_differences`.
     sets
         Positions of the genes of each set.
     test
@@ -125,38 +107,51 @@ def compare_groups(
     asked for, `p_cells`, `p_matched`, `null_mean`; with donors `effect_lowest` and `effect_highest`.
     """
     indicator = set_indicator(sets, len(fitted.genes))
-    n_groups, shape = len(plan.groups), (len(sets), fitted.network.n_units + 1)
     # how strongly a gene is read depends on all the cells the model saw, not only on those compared
-    bins = expression_bins(*_expression(cells.counts))
+    bins = expression_bins(*expression_of(cells.counts))
     found: dict[str, list[NDArray[np.float64]]] = {}
-    for at in range(n_groups):
+    for at in range(len(plan.groups)):
         rng = np.random.default_rng([test.seed, at])
         used = np.flatnonzero(plan.members[at] | plan.reference_members[at])
-        compared = cells.take(used)
         sides = plan.members[at][used], plan.reference_members[at][used]
-        result = _over_cells(_flat(fitted, compared, indicator, reading), *sides, test.among(used), rng)
+        if compared.activity is None:
+            saliencies = _flat(fitted, cells.take(used), indicator, reading)
+            result = _over_cells(saliencies, *sides, test.among(used), rng)
+            result = {name: statistic.reshape(len(sets), -1) for name, statistic in result.items()}
+        else:
+            set_saliency = aggregate_sets(compared.pooled[at], sets)
+            activities = activity_values(compared.activity[used], set_saliency)
+            result = by_set(_over_cells(activities, *sides, test.among(used), rng), set_saliency)
         if test.null != "cells":
-            difference = (saliency[at] - saliency[n_groups + at]).astype(np.float64)
-            difference = np.column_stack([difference, difference.sum(axis=1)])
+            difference = np.column_stack([compared.genes[at], compared.genes[at].sum(axis=1)])
             p, centre = matched_sets(difference, indicator, bins, n_permutations=test.n_permutations, rng=rng)
-            result |= {"p_matched": p.ravel(), "null_mean": centre.ravel()}
+            result |= {"p_matched": p, "null_mean": centre}
         result["p"] = _together(result, test.null)
-        for name, values in result.items():
-            found.setdefault(name, []).append(values.reshape(shape))
-    stacked = {name: np.stack(values) for name, values in found.items()}
+        for name, statistic in result.items():
+            found.setdefault(name, []).append(statistic)
+    stacked = {name: np.stack(statistics) for name, statistics in found.items()}
     stacked["q"] = _false_discovery_rates(stacked["p"])
-    return {name: values.astype(np.float32) for name, values in stacked.items()}
+    return {name: statistic.astype(np.float32) for name, statistic in stacked.items()}
 
 
 def _flat(
     fitted: Fitted, cells: Cells, indicator: NDArray[np.float32], reading: Reading
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    for rows, block in set_values(fitted.network, cells, indicator, **asdict(reading)):
+    blocks = set_values(
+        fitted.network,
+        cells,
+        indicator,
+        method=reading.method,
+        signed=reading.signed,
+        batch_size=reading.batch_size,
+        device=reading.device,
+    )
+    for rows, block in blocks:
         yield rows, block.reshape(len(block), -1)
 
 
 def _over_cells(
-    values: Iterator[tuple[slice, NDArray[np.float32]]],
+    values: Iterable[tuple[slice, NDArray[np.floating]]],
     group: NDArray[np.bool_],
     reference: NDArray[np.bool_],
     test: Test,
@@ -196,10 +191,3 @@ def _false_discovery_rates(p: NDArray[np.float64]) -> NDArray[np.float64]:
     for part in (slice(None, -1), slice(-1, None)):
         q[..., part] = false_discovery_control(p[..., part], axis=None).reshape(p[..., part].shape)
     return q
-
-
-def _expression(counts: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean count of each gene, and the share of the cells that have it."""
-    seen = np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
-    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / counts.shape[0]
-    return mean, seen / counts.shape[0]

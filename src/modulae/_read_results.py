@@ -36,6 +36,16 @@ def impact_entry(adata: AnnData, key: str) -> dict[str, Any]:
     return dict(entry)
 
 
+def activity_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.pathway_activity` stored under `key`."""
+    if key not in adata.obsm or not _is_activity(adata.uns.get(key)):
+        there = [name for name, value in adata.uns.items() if _is_activity(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.pathway_activity(adata, gene_sets)` first."
+        msg = f"there are no pathway activities {key!r} in adata.obsm. {hint}"
+        raise KeyError(msg)
+    return dict(adata.uns[key])
+
+
 def is_comparison(entry: dict[str, Any]) -> bool:
     """Whether groups were compared."""
     return "groups" in entry
@@ -55,3 +65,7 @@ def group_position(entry: dict[str, Any], group: str, key: str) -> int:
 
 def _is_impact(entry: object) -> bool:
     return isinstance(entry, dict) and {"sets", "all_unscaled"} <= set(entry)
+
+
+def _is_activity(entry: object) -> bool:
+    return isinstance(entry, dict) and {"sets", "model_cells"} <= set(entry)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from modulae.core.batches import Cells
 from modulae.core.config import Config
-from modulae.core.losses import EPSILON, orthogonality_penalty, poisson_loss
+from modulae.core.losses import EPSILON, gene_means_loss, orthogonality_penalty, poisson_loss
 from modulae.core.network import WEIGHTS, initial_network
 
 RNG = np.random.default_rng(0)
@@ -23,6 +24,15 @@ def test_poisson_loss_is_the_formula():
     rates, counts = torch.tensor([[0.5, 2.0], [1.0, 4.0]]), torch.tensor([[0.0, 3.0], [1.0, 2.0]])
     by_hand = (0.5 + (2 - 3 * np.log(2)) + 1.0 + (4 - 2 * np.log(4))) / 4
     np.testing.assert_allclose(float(poisson_loss(rates, counts)), by_hand, rtol=1e-6)
+
+
+def test_loss_of_gene_means_is_that_of_their_rates():
+    counts = sparse.random(30, 8, density=0.4, format="csr", rng=RNG)
+    counts.data = np.ceil(counts.data * 5)
+    rates, factors = RNG.gamma(1.0, size=8), RNG.gamma(2.0, size=30)
+    for given, used in ((factors, factors), (None, np.ones(30))):
+        expected = poisson_loss(torch.tensor(used[:, None] * rates), torch.tensor(counts.toarray()))
+        np.testing.assert_allclose(gene_means_loss(rates, counts, given), float(expected), rtol=1e-12)
 
 
 def test_penalty_is_the_norm_not_its_square():

@@ -271,6 +271,19 @@ def test_a_training_that_never_helps_says_so(untrained):
         mo.tl.autoencoder(untrained, learning_rate=30.0, output_bias="gene_means", **SETTINGS)
 
 
+def test_a_model_no_better_than_gene_means_says_so(untrained):
+    shuffled = untrained.copy()
+    rng = np.random.default_rng(0)
+    shuffled.X = rng.poisson(1.0, size=shuffled.shape).astype(np.float32)  # nothing to learn
+    with pytest.warns(UserWarning, match=r"no better than the mean of each gene.*Train longer"):
+        mo.tl.autoencoder(shuffled, **SETTINGS)
+    history = shuffled.uns["ae"]["history"]
+    assert history["gene_means_loss"] <= history["test_loss"].min()
+    learnt = mo.datasets.simulated(n_cells=300, n_genes=100, n_programmes=3, seed=0)
+    mo.tl.autoencoder(learnt, n_latent=8, n_hidden=16, max_epochs=30, device="cpu")
+    assert learnt.uns["ae"]["history"]["gene_means_loss"] > learnt.uns["ae"]["history"]["test_loss"].min()
+
+
 def test_progress_is_shown_only_where_asked_for(untrained, capsys):
     mo.tl.autoencoder(untrained, progress=True, **SETTINGS)
     assert "held-out loss" in capsys.readouterr().err

@@ -64,34 +64,42 @@ def test_impact_over_all_cells(trained, gene_sets, settings):
     np.testing.assert_array_equal(trained.uns["ae_impact"]["n_genes"], [6, 5])
 
 
-def test_impact_of_groups_is_the_difference_to_the_reference(trained, gene_sets):
+@pytest.mark.parametrize("difference", ["saliency", "activity"])
+def test_impact_of_groups_is_the_difference_to_the_reference(trained, gene_sets, difference):
     kind = np.array(["z", "a", "m"] * 30)
     trained.obs["kind"] = pd.Categorical(kind, categories=["z", "m", "a"])
     trained.obs.loc[trained.obs_names[:6], "kind"] = np.nan  # unlabelled cells are in no group and no rest
     known = trained.obs["kind"].notna().to_numpy()
-    mo.tl.pathway_impact(trained, gene_sets, groupby="kind")
-    mine, rest = (by_hand(trained, gene_sets, known & where) for where in (kind == "m", kind != "m"))
+    mo.tl.pathway_impact(trained, gene_sets, groupby="kind", difference=difference)
+    mine, rest, both = (by_hand(trained, gene_sets, known & where) for where in (kind == "m", kind != "m", known))
+    expected = mine - rest
+    if difference == "activity":
+        activity = trained.obsm["X_ae"][known].astype(float)
+        inside = kind[known] == "m"
+        expected = both * (activity[inside].mean(axis=0) - activity[~inside].mean(axis=0)) / activity.std(axis=0)
     unscaled = mo.get.impact(trained, key="ae_impact_kind", group="m", value="unscaled")
-    np.testing.assert_allclose(unscaled, mine - rest, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(unscaled, expected, rtol=1e-3, atol=1e-6)
     scaled = mo.get.impact(trained, key="ae_impact_kind", group="m")
-    np.testing.assert_allclose(scaled, (mine - rest) / np.abs(mine - rest).max(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(scaled, expected / np.abs(expected).max(), rtol=1e-3, atol=1e-5)
     within = mo.get.impact(trained, key="ae_impact_kind", group="m", value="within_unscaled")
     np.testing.assert_allclose(within, mine, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(trained.uns["ae_impact_kind"]["n_cells"], [28, 28, 28])
 
     table = mo.get.impact_table(trained, key="ae_impact_kind")
     row = table[(table["group"] == "m") & (table["set"] == "alpha")].iloc[0]
-    np.testing.assert_allclose(row["effect"], (mine - rest)[1].sum(), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(row["effect"], expected[1].sum(), rtol=1e-3, atol=1e-6)
     assert (row["reference"], row["n_genes"]) == ("rest", 5)
     by_unit = mo.get.impact_table(trained, key="ae_impact_kind", by_unit=True)
     cell = by_unit[(by_unit["group"] == "m") & (by_unit["set"] == "alpha") & (by_unit["unit"] == "3")]
     np.testing.assert_allclose(cell["effect"], unscaled.loc["alpha", "3"], rtol=1e-6)
 
 
-def test_swapping_group_and_reference_flips_every_sign(trained, gene_sets):
+@pytest.mark.parametrize("difference", ["saliency", "activity"])
+def test_swapping_group_and_reference_flips_every_sign(trained, gene_sets, difference):
     trained.obs["kind"] = ["a", "b"] * 45
     for group, other in (("a", "b"), ("b", "a")):
-        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", groups=[group], reference=other, key_added=group)
+        sides = {"groups": [group], "reference": other, "key_added": group}
+        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", difference=difference, **sides)
     one, two = (mo.get.impact(trained, key=key, group=key) for key in ("a", "b"))
     np.testing.assert_allclose(one, -two, atol=1e-6)
     assert np.abs(one.to_numpy()).max() == 1
@@ -152,6 +160,11 @@ MISTAKES = {
         "no gene of the 1 gene sets is in the model",
     ),
     "aggregate": (lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, aggregate="max"), ValueError, "aggregate is 'max'"),
+    "difference": (
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, difference="units"),
+        ValueError,
+        r"difference is 'units'; choose one of \['activity', 'saliency'\]",
+    ),
     "one group": (
         lambda a: mo.tl.pathway_impact(a, {"s": list(a.var_names)}, groupby="same"),
         ValueError,

@@ -42,31 +42,60 @@ def test_table_has_effect_direction_error_and_p(groups, gene_sets):
     assert by_unit["p"].between(1 / 51, 1).all()
 
 
-def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets):
-    table = run(groups, gene_sets, n_permutations=400).set_index(["group", "set"])
+BOTH = pytest.mark.parametrize("difference", ["activity", "saliency"])
+
+
+@BOTH
+def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets, difference):
+    table = run(groups, gene_sets, n_permutations=400, difference=difference).set_index(["group", "set"])
     one, other = table.loc["one"], table.loc["other"]
     np.testing.assert_allclose(one["effect"], -other["effect"], rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(one["se"], other["se"], rtol=1e-4)
     np.testing.assert_allclose(one["p"], other["p"], atol=0.15)
 
 
-def test_effect_and_error_are_welchs_over_cells(groups, gene_sets):
-    from scipy import stats
-
+def cell_values(adata, gene_sets, difference):
+    """What is compared, per cell: sets × units, summed over units."""
     from modulae._anndata import read_cells, read_model
     from modulae.core.set_values import set_indicator, set_values
 
-    table = run(groups, gene_sets, groups=["one"])
-    fitted = read_model(groups, "ae")
+    fitted = read_model(adata, "ae")
     genes = list(fitted.genes)
-    indicator = set_indicator(
-        [np.array([genes.index(gene) for gene in names]) for names in gene_sets.values()], len(genes)
-    )
-    cells = read_cells(groups, fitted, layer=None)
-    values = np.concatenate([block for _, block in set_values(fitted.network, cells, indicator)])[:, :, -1]
+    positions = [np.array([genes.index(gene) for gene in names]) for names in gene_sets.values()]
+    cells = read_cells(adata, fitted, layer=None)
+    blocks = set_values(fitted.network, cells, set_indicator(positions, len(genes)))
+    values = np.concatenate([block for _, block in blocks])[:, :, :-1].astype(float)
+    if difference == "saliency":
+        return values.sum(axis=2)
+    activity = adata.obsm["X_ae"].astype(float)
+    return activity / activity.std(axis=0) @ values.mean(axis=0).T
+
+
+@BOTH
+def test_effect_and_error_are_welchs_over_cells(groups, gene_sets, difference):
+    from scipy import stats
+
+    table = run(groups, gene_sets, groups=["one"], difference=difference)
+    values = cell_values(groups, gene_sets, difference)
     inside = (groups.obs["side"] == "one").to_numpy()
     welch = stats.ttest_ind(values[inside], values[~inside], equal_var=False)
     np.testing.assert_allclose(table["effect"] / table["se"], welch.statistic, rtol=1e-3)
+    np.testing.assert_allclose(
+        table["effect"], values[inside].mean(axis=0) - values[~inside].mean(axis=0), rtol=1e-3, atol=1e-7
+    )
+
+
+@BOTH
+def test_units_add_up_to_their_sum(groups, gene_sets, difference):
+    table = run(groups, gene_sets, difference=difference)
+    by_unit = mo.get.impact_table(groups, key="result", by_unit=True)
+    of_set = ["group", "set"]
+    np.testing.assert_allclose(
+        by_unit.groupby(of_set)["effect"].sum(), table.set_index(of_set)["effect"].sort_index(), rtol=1e-3, atol=1e-6
+    )
+    assert (by_unit["se"] > 0).all()
+    if difference == "activity":  # the p over cells is that of the unit, whatever the set
+        assert (by_unit.groupby(["group", "unit"], observed=True)["p_cells"].nunique() == 1).all()
 
 
 def test_same_seed_same_p_and_block_size_changes_nothing(groups, gene_sets):
@@ -93,12 +122,15 @@ def test_no_p_values_where_they_would_not_hold(groups, gene_sets):
     assert "p" not in mo.get.impact_table(groups)
 
 
-def test_donors_are_replicates(groups, gene_sets):
-    table = run(groups, gene_sets, groupby="late", donor_key="donor", null="cells")
+@BOTH
+def test_donors_are_replicates(groups, gene_sets, difference):
+    table = run(groups, gene_sets, groupby="late", donor_key="donor", null="cells", difference=difference)
     assert table["p"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
-    assert (table["effect_lowest"] <= table["effect"] + 1e-9).all()
-    assert (table["effect_highest"] >= table["effect"] - 1e-9).all()
-    paired = run(groups, gene_sets, groupby="late", donor_key="paired", null="cells")
+    for by_unit in (False, True):
+        table = mo.get.impact_table(groups, key="result", by_unit=by_unit)
+        assert (table["effect_lowest"] <= table["effect"] + 1e-7).all()
+        assert (table["effect_highest"] >= table["effect"] - 1e-7).all()
+    paired = run(groups, gene_sets, groupby="late", donor_key="paired", null="cells", difference=difference)
     assert paired["p"].min() >= 2 / 32 - 1e-6
 
 

@@ -29,7 +29,7 @@ class DonorDifference:
 
 
 def compare_donors(
-    values: Iterable[tuple[slice, NDArray[np.float32]]],
+    values: Iterable[tuple[slice, NDArray[np.floating]]],
     group: NDArray[np.bool_],
     reference: NDArray[np.bool_],
     donors: NDArray[np.intp],

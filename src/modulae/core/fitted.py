@@ -26,6 +26,7 @@ class History:
     orthogonality: NDArray[np.float64]  # ‖I − W Wᵀ‖_F
     best_epoch: int
     stopped: str  # "patience", "max_epochs" or "interrupted"
+    gene_means_loss: float  # test_loss of the mean rates of the training cells, times the size factors
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that survive a file."""
@@ -35,7 +36,17 @@ class History:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
         arrays = {name: np.asarray(values[name]) for name in ("epoch", "train_loss", "test_loss", "orthogonality")}
-        return cls(**arrays, best_epoch=int(values["best_epoch"]), stopped=str(values["stopped"]))
+        return cls(
+            **arrays,
+            best_epoch=int(values["best_epoch"]),
+            stopped=str(values["stopped"]),
+            gene_means_loss=float(values["gene_means_loss"]),
+        )
+
+    @property
+    def gain(self) -> float:
+        """How much lower the best held-out loss is than that of the gene means; 0 or less: nothing was learnt."""
+        return self.gene_means_loss - float(self.test_loss.min())
 
 
 @dataclass(frozen=True, slots=True)

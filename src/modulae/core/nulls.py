@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
 
 DRAWS_AT_ONCE = 100
@@ -27,7 +28,7 @@ class Difference:
 
 
 def compare_cells(
-    values: Iterable[tuple[slice, NDArray[np.float32]]],
+    values: Iterable[tuple[slice, NDArray[np.floating]]],
     group: NDArray[np.bool_],
     reference: NDArray[np.bool_],
     *,
@@ -142,6 +143,13 @@ def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) ->
     order = np.empty((n, len(bins)), dtype=np.intp)
     order[:, places] = np.argsort(bins + rng.random((n, len(bins))), axis=1)
     return order
+
+
+def expression_of(counts: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean count of each gene, and the share of the cells that have it."""
+    seen = np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
+    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / counts.shape[0]
+    return mean, seen / counts.shape[0]
 
 
 def expression_bins(

@@ -10,7 +10,7 @@ import numpy as np
 
 from .engines.start import start_engine
 from .fitted import History
-from .losses import orthogonality_gap
+from .losses import gene_means_loss, orthogonality_gap
 from .network import OrthogonalNetwork, initial_network
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def train(
     """
     rng = np.random.default_rng([config.seed, 1])
     learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
-    start = initial_network(config, mean_rates(learn), rng)
+    rates = mean_rates(learn)
+    start = initial_network(config, rates, rng)
     unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
     engine = start_engine(start, learn, config, unit, device)
     kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
@@ -97,7 +98,8 @@ def train(
     except KeyboardInterrupt:
         stopped = "interrupted"
     epochs, train_losses, test_losses, gaps = (np.asarray(column) for column in zip(*rows, strict=True))
-    history = History(epochs, train_losses, test_losses, gaps, best_epoch, stopped)
+    plain = gene_means_loss(rates, held_out.counts, held_out.size_factors)
+    history = History(epochs, train_losses, test_losses, gaps, best_epoch, stopped, plain)
     return Training(kept, history, snapshots)
 
 

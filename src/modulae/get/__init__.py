@@ -3,7 +3,8 @@
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
+from ._pathway_activity import pathway_activity
 from ._representation import representation
 from ._saliency import saliency
 
-__all__ = ["history", "impact", "impact_table", "representation", "saliency"]
+__all__ = ["history", "impact", "impact_table", "pathway_activity", "representation", "saliency"]

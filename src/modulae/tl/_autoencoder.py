@@ -213,6 +213,13 @@ def _train(cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str
             UserWarning,
             stacklevel=3,
         )
+    elif run.history.gain <= 0:
+        warnings.warn(
+            "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
+            "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
+            UserWarning,
+            stacklevel=3,
+        )
     return run
 
 

@@ -10,7 +10,8 @@ from modulae._anndata import changeable, membership, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, contrasts
-from modulae._impact_statistics import Null, Reading, compare_groups, plan_test
+from modulae._impact_statistics import Reading, compare_groups, gene_differences
+from modulae._impact_test import Difference, Null, check_difference, plan_test
 from modulae.core.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.gene_sets import found_sets, read_gene_sets
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from modulae._impact_statistics import Compared
 
 
 @shared
@@ -36,6 +39,7 @@ def pathway_impact(
     method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
     signed: bool = True,
     aggregate: Literal["mean", "median"] = "mean",
+    difference: Difference = "activity",
     scale: Literal["all", "set"] = "all",
     null: Null | None = "matched+cells",
     n_permutations: int = 1000,
@@ -50,10 +54,11 @@ def pathway_impact(
 ) -> AnnData | None:
     """Sum the saliencies of the genes of each set: its impact on each unit.
 
-    Without `groupby`, the impact over all cells, min–max scaled to [0, 1]. With it, how each group differs from the
-    reference: impact(group) − impact(reference), divided by the largest absolute difference, so in [−1, 1]
-    (Kinalis et al. 2019, Methods). The paper's own numbers are `method="guided", signed=False`, the authors' scripts
-    add `aggregate="median", scale="set"`.
+    Without `groupby`, the impact over all cells, min–max scaled to [0, 1] (Kinalis et al. 2019, Methods). With it, what
+    moves the representation from the reference to the group: the impact on each unit, times the difference in the
+    activity of that unit, in standard deviations; divided by the largest absolute value, so in [−1, 1]. The paper's own
+    numbers, impact(group) − impact(reference), are `method="guided", signed=False, difference="saliency"`; the authors'
+    scripts add `aggregate="median", scale="set"`.
 
     A comparison is tested, by default with two nulls of which the larger p counts: the labels of the cells permuted
     (is there a difference between these groups?) and the genes of the set exchanged for genes of the same expression
@@ -76,10 +81,15 @@ def pathway_impact(
         Which saliency, see :func:`modulae.tl.saliency`.
     signed
         Keep the sign of the saliency when averaging over cells and genes. Over all cells the impact is the strength
-        `abs(value)` either way; the sign stays in the unscaled values. In a comparison, positive means that the genes
-        of the set raise the unit more in the group than in the reference.
+        `abs(value)` either way; the sign stays in the unscaled values.
     aggregate
         `"mean"` (the paper) or `"median"` (the authors' scripts) over the genes of a set.
+    difference
+        What of two groups is compared. `"activity"`: the activity of the units, each weighted with the impact of the
+        set on it over the cells of both sides. Positive: more of the set's genes moves a cell towards the group,
+        because they raise a unit that is more active there, or turn one down that is less active there. Summed over
+        units this is the gradient along the direction in which the groups differ. `"saliency"` (the paper): the impact
+        itself, on the cells of either side. Positive: the genes of the set raise the unit more in the group.
     scale
         Scale the impact of all cells over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the
         scripts).
@@ -110,13 +120,13 @@ def pathway_impact(
         `"sets"` and `"n_genes"` (sets): names, and how many of each set's genes the model has; sets without any are
         left out. `"all"` and `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also
         `"groups"`, `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units,
-        `float32`): the differences; `"within"` and `"within_unscaled"` (same shape): the impact over the cells of each
-        group, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1), `float32`, the last for
-        the sum over units): `effect`, `se` (Welch over cells, or over donors), `p` (two-sided; 1 where the two nulls
-        disagree about the direction), `q` (Benjamini–Hochberg over groups and sets, and units), `p_cells`,
-        `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest` (with one donor
-        left out). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
-        `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
+        `float32`): the differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over
+        each group's own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1),
+        `float32`, the last for the sum over units): `effect`, `se` (Welch over cells, or over donors), `p` (two-sided;
+        1 where the two nulls disagree about the direction), `q` (Benjamini–Hochberg over groups and sets, and units),
+        `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest`
+        (with one donor left out). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
+        `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
 
     Raises
     ------
@@ -127,6 +137,7 @@ def pathway_impact(
     """
     check_method(method)
     check_aggregate(aggregate, scale)
+    check_difference(difference)
     fitted = read_model(adata, key)
     names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
     test = plan_test(
@@ -144,21 +155,20 @@ def pathway_impact(
         batch_size=batch_size,
         device=device,
     )
-    values = aggregate_sets(saliency, positions, aggregate=aggregate)  # (1 +) groups × sets × units
-
-    compared = {} if plan is None else _compared(values, plan, scale)
-    if plan is not None and test.null is not None and aggregate == "mean":
-        reading = Reading(method, signed, batch_size, device)
-        compared["statistics"] = compare_groups(
-            fitted, cells, plan, saliency=saliency[1:], sets=positions, test=test, reading=reading
-        )
-        compared |= {
-            "null": null,
-            "n_permutations": n_permutations,
-            "donor_key": donor_key,
-            "stratify_by": stratify_by,
-            "seed": seed,
-        }
+    levels = aggregate_sets(saliency, positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
+    if plan is None:
+        found = _overall(levels[0], scale)
+    else:
+        reading = Reading(method, signed, batch_size, device, difference)
+        compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
+        found = _compared(levels, _differences(levels, compared, positions, aggregate), plan, scale)
+        found["difference"] = difference
+        if test.null is not None and aggregate == "mean":
+            found["statistics"] = compare_groups(
+                fitted, cells, plan, compared=compared, sets=positions, test=test, reading=reading
+            )
+            asked = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
+            found |= {"null": null, "seed": seed, **asked}
 
     adata = changeable(adata, copy=copy)
     adata.uns[Fields(key).impact(groupby) if key_added is None else key_added] = {
@@ -170,21 +180,30 @@ def pathway_impact(
         "groupby": groupby,
         "sets": np.array(names, dtype=object),
         "n_genes": np.array([len(genes) for genes in positions]),
-        **(_overall(values, scale) if plan is None else compared),
+        **found,
     }
     return adata if copy else None
 
 
+def _differences(
+    levels: NDArray[np.float64], compared: Compared, sets: list[NDArray[np.intp]], aggregate: Literal["mean", "median"]
+) -> NDArray[np.float64]:
+    """Groups × sets × units. A median of differences is no difference of medians, so saliencies are summed up first."""
+    if compared.activity is None:
+        groups, references = np.split(levels[1:], 2)
+        return np.asarray(groups - references)
+    return aggregate_sets(compared.genes, sets, aggregate=aggregate)
+
+
 def _overall(values: NDArray[np.float64], scale: Literal["all", "set"]) -> dict[str, Any]:
-    return {
-        "all": scale_strength(values[0], scale=scale).astype(np.float32),
-        "all_unscaled": values[0].astype(np.float32),
-    }
+    return {"all": scale_strength(values, scale=scale).astype(np.float32), "all_unscaled": values.astype(np.float32)}
 
 
-def _compared(values: NDArray[np.float64], plan: Contrast, scale: Literal["all", "set"]) -> dict[str, Any]:
-    everyone, groups, references = np.split(values, [1, 1 + len(plan.groups)])
-    levels = np.concatenate([everyone, groups])  # all cells first, on one scale
+def _compared(
+    levels: NDArray[np.float64], differences: NDArray[np.float64], plan: Contrast, scale: Literal["all", "set"]
+) -> dict[str, Any]:
+    """What is stored of a comparison; `levels` are the impacts over all cells, each group, and each reference."""
+    levels = levels[: 1 + len(plan.groups)]
     n_levels, n_sets, n_units = levels.shape
     by_set = levels.swapaxes(0, 1).reshape(n_sets, -1)  # sets × (levels and units)
     strengths = scale_strength(by_set, scale=scale).reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
@@ -193,10 +212,10 @@ def _compared(values: NDArray[np.float64], plan: Contrast, scale: Literal["all",
         "groups": np.array(plan.groups, dtype=object),
         "references": np.array(plan.references, dtype=object),
         "n_cells": plan.members.sum(axis=1),
-        "impact": scale_difference(groups - references).astype(np.float32),
-        "unscaled": (groups - references).astype(np.float32),
+        "impact": scale_difference(differences).astype(np.float32),
+        "unscaled": differences.astype(np.float32),
         "within": strengths[1:].astype(np.float32),
-        "within_unscaled": groups.astype(np.float32),
+        "within_unscaled": levels[1:].astype(np.float32),
         "all": strengths[0].astype(np.float32),
-        "all_unscaled": everyone[0].astype(np.float32),
+        "all_unscaled": levels[0].astype(np.float32),
     }

@@ -1,0 +1,95 @@
+"""The same cells in several panels, each coloured by something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+
+from modulae._fields import Fields
+
+from ._points import Categories, Numbers, add_legend, draw_points, name_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from numpy.typing import NDArray
+
+PANEL = 2.6
+ON_DATA_UP_TO = 15
+"""Categories whose names are written among the points; the panel has no room for a legend."""
+
+
+def draw_panels(
+    points: NDArray[np.floating],
+    panels: Mapping[str, Categories | Numbers],
+    titles: Mapping[str, str],
+    *,
+    size: float | None,
+    ncols: int,
+    cmap: str | Colormap,
+    measure: str,
+) -> dict[str, Axes]:
+    """Draw one panel for each of `panels`; those of numbers get a colour bar.
+
+    Parameters
+    ----------
+    points
+        Cells × 2.
+    panels
+        What colours the cells, by name.
+    titles
+        What is written above each.
+    size
+        Area of a point, in points²; by the number of cells if `None`.
+    ncols
+        Panels side by side at most.
+    cmap
+        Colours of numbers.
+    measure
+        Label of the colour bars, of the panels whose title is not their name.
+
+    Returns
+    -------
+    One axes a panel, by name.
+    """
+    columns = min(ncols, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(columns * (PANEL + 0.7), rows * (PANEL + 0.3)), layout="constrained", squeeze=False
+    )
+    for ax in grid.ravel()[len(panels) :]:
+        ax.remove()
+    axes = dict(zip(panels, grid.ravel(), strict=False))
+    for name, ax in axes.items():
+        colours = panels[name]
+        drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
+        ax.set_title(titles[name], fontsize="medium")
+        if isinstance(colours, Numbers):
+            bar = figure.colorbar(drawn, ax=ax, extend=colours.extend, shrink=0.7, aspect=15, pad=0.02)
+            bar.ax.tick_params(labelsize="small")
+            bar.ax.grid(visible=False)
+            bar.ax.locator_params(nbins=4)
+            bar.set_label("" if name == titles[name] else measure, fontsize="small")
+        elif len(colours.labels) <= ON_DATA_UP_TO:
+            name_groups(ax, points, colours, panel=PANEL)
+        else:
+            add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
+    return axes
+
+
+def find_basis(adata: AnnData, basis: str | None, key: str) -> str:
+    """Name of the coordinates; `"umap"` may stand for `"X_umap"`, as in scanpy."""
+    wanted = [Fields(key).umap(), "X_umap"] if basis is None else [basis, f"X_{basis}"]
+    for name in wanted:
+        if name in adata.obsm:
+            return name
+    msg = (
+        f"adata.obsm has no {wanted[0]!r}. Run `modulae.tl.embeddings(adata)` first, "
+        f"or choose with basis= one of {list(adata.obsm)}."
+    )
+    raise KeyError(msg)

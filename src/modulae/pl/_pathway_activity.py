@@ -1,0 +1,107 @@
+"""In which cells each gene set is expressed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import activity_entry
+
+from ._labels import set_labels
+from ._panels import draw_panels, find_basis
+from ._points import Categories, Numbers, numbers, read_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+
+TITLE = 30
+"""Characters of a set name that fit above a panel."""
+
+
+@shared
+def pathway_activity(
+    adata: AnnData,
+    sets: Sequence[str] | None = None,
+    *,
+    n: int = 8,
+    percentile: bool = False,
+    color: str | None = None,
+    basis: str | None = None,
+    key: str = Fields().pathways,
+    layer: str | None = None,
+    size: float | None = None,
+    ncols: int = 4,
+    cmap: str | Colormap | None = None,
+) -> dict[str, Axes]:
+    """Draw how strongly every cell expresses gene sets, one UMAP a set.
+
+    Parameters
+    ----------
+    {adata}
+    sets
+        Which sets, in this order; the `n` whose score varies most between cells if `None`.
+    n
+        How many sets at most, where none are named.
+    percentile
+        The percentile among random sets of genes of the same expression, from 0 to 100, rather than the score.
+    color
+        An `obs` column or a gene to draw first, with the names of categories among the cells.
+    basis
+        Coordinates in `adata.obsm`; those of the model, `"X_ae_umap"`, or else `"X_umap"`, if `None`.
+    key
+        Name of the result in `adata.obsm`.
+    layer
+        Layer with the values of a gene; `.X` if `None`.
+    size
+        Area of a point, in points²; by the number of cells if `None`.
+    ncols
+        Panels side by side at most.
+    cmap
+        Colour map; `"viridis"` for scores, `"RdBu_r"` for percentiles if `None`.
+
+    Returns
+    -------
+    One axes a panel, by the name of the set; that of `color` first, by its name.
+
+    Raises
+    ------
+    KeyError
+        No such result, set or coordinates, or nothing called `color`.
+    """
+    scores = get.pathway_activity(adata, key=key, percentile=percentile)
+    chosen = _chosen(scores, sets, n)
+    points = np.asarray(adata.obsm[find_basis(adata, basis, str(activity_entry(adata, key)["of_model"]))])
+    panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
+    for name in chosen:
+        values = scores[name].to_numpy(dtype=np.float64)
+        panels[name] = Numbers(name, values, 0.0, 100.0) if percentile else numbers(name, values)
+    titles = dict(zip(chosen, set_labels(chosen, width=TITLE)[1], strict=True))
+    if color is not None:
+        titles[color] = color
+    measure = "percentile" if percentile else "score"
+    colours = ("RdBu_r" if percentile else "viridis") if cmap is None else cmap
+    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=colours, measure=measure)
+
+
+def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:
+    """Take the named sets, or those that vary most."""
+    if isinstance(sets, str):
+        msg = f"sets is the text {sets!r}; give a list: sets=[{sets!r}]."
+        raise TypeError(msg)
+    if sets is None:
+        return [str(name) for name in scores.var().sort_values(ascending=False, kind="stable").index[:n]]
+    absent = [name for name in sets if name not in scores]
+    if absent:
+        msg = f"there is no set {absent[0]!r} among the scores. Choose from {list(scores)}."
+        raise KeyError(msg)
+    return list(sets)
