@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+SCORED = ["HALLMARK_ALPHA", "HALLMARK_BETA", "HALLMARK_GAMMA"]
 SETS = ["zeta", "alpha", "mid"]
 ALL = np.array([[0.0, 0.9, 0.3, 0.1], [1.0, 0.2, 0.5, 0.0], [0.6, 0.7, 0.4, 0.2]], dtype=np.float32)
 STIM = np.array([[-1.0, 0.2, 0.0, 0.1], [0.8, 0.4, 0.1, -0.3], [0.5, -0.6, 0.0, 0.0]], dtype=np.float32)
@@ -54,4 +55,7 @@ def adata():
         "within": np.stack([ALL / 2, ALL, ALL[::-1]]),
         "within_unscaled": np.stack([ALL / 2, ALL, ALL[::-1]]) * 7,
     }
+    adata.uns["ae_pathways"] = {"of_model": "ae", "sets": np.array(SCORED, dtype=object), "model_cells": 3.0}
+    adata.obsm["ae_pathways"] = (rng.normal(size=(30, 3)) * [1, 5, 2]).astype(np.float32)
+    adata.obsm["ae_pathways_percentile"] = rng.uniform(0, 100, size=(30, 3)).astype(np.float32)
     return adata
