@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, growth, import_time, saliency, settings
+from . import engines, explanations, growth, import_time, saliency, settings, simulator
 
 BENCHMARKS = {
     "engines": engines.run,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "growth": growth.run,
     "import_time": import_time.run,
     "settings": settings.run,
+    "simulator": simulator.run,
 }
 
 if __name__ == "__main__":

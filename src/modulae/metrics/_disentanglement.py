@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import pandas as pd
 
@@ -12,28 +12,23 @@ from modulae.core import disentanglement as core
 from ._cells import read_labels, read_units
 
 if TYPE_CHECKING:
-    import numpy as np
-    from anndata import AnnData
-    from numpy.typing import NDArray
-
-    Data = AnnData | pd.DataFrame | NDArray[np.floating]
-    Labels = str | pd.Series | pd.DataFrame | NDArray[Any]
+    from ._cells import Labels, Units
 
 
 @overload
 def disentanglement(
-    data: Data, labels: Labels, *, use_rep: str = ..., details: Literal[False] = ...
+    data: Units, labels: Labels, *, use_rep: str = ..., details: Literal[False] = ...
 ) -> pd.DataFrame: ...
 
 
 @overload
 def disentanglement(
-    data: Data, labels: Labels, *, use_rep: str = ..., details: Literal[True]
+    data: Units, labels: Labels, *, use_rep: str = ..., details: Literal[True]
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]: ...
 
 
 def disentanglement(
-    data: Data, labels: Labels, *, use_rep: str = Fields().representation, details: bool = False
+    data: Units, labels: Labels, *, use_rep: str = Fields().representation, details: bool = False
 ) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Score how far every label has one unit of its own: LMS, MSAS and MSGS, over SMI and SPN.
 
@@ -74,8 +69,8 @@ def disentanglement(
 
     Returns
     -------
-    A table with the rows LMS, MSAS, MSGS and the columns SMI, SPN, each in [0, 1], 1 at best. With `details`, a pair: this
-    table, and a dict `"SMI"`, `"SPN"` → units × labels, `float64`.
+    A table with the rows LMS, MSAS, MSGS and the columns SMI, SPN, each in [0, 1], 1 at best. With `details`, a pair:
+    this table, and a dict `"SMI"`, `"SPN"` → units × labels, `float64`.
 
     Raises
     ------
@@ -84,8 +79,8 @@ def disentanglement(
     TypeError
         A name for labels without an `AnnData`.
     ValueError
-        Values that are not finite, other cells in one than in the other, fewer than two units, or a label on in fewer than
-        two cells or in all of them.
+        Values that are not finite, other cells in one than in the other, fewer than two units, or a label that is on
+        in fewer than two cells or in all of them.
 
     Notes
     -----

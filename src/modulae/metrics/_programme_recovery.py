@@ -30,8 +30,8 @@ def programme_recovery(
 
     Genes are ranked by their weight in a unit, from either end, since the sign of a unit says nothing; the end that
     ranks the programme higher counts. The area is scikit-learn's average precision: 1 if the programme's genes all
-    come first, about their share of the genes for a ranking by chance. Each programme has a unit of its own, so that the sum
-    of the areas is largest (Hungarian matching); what the best unit of all would give stands beside it.
+    come first, about their share of the genes for a ranking by chance. Each programme has a unit of its own, so that
+    the sum of the areas is largest (Hungarian matching); what the best unit of all would give stands beside it.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def programme_recovery(
         An `AnnData` with genes × units in `varm`, such as saliencies or loadings; or genes × units as a table with
         the genes as its index. Genes that are NaN, outside the model, are left out.
     gene_sets
-        The programmes: a dict of name → genes, such as `uns["gene_sets"]` of :func:`modulae.datasets.simulated`, or whatever
-        :func:`modulae.read_gene_sets` reads.
+        The programmes: a dict of name → genes, such as `uns["gene_sets"]` of :func:`modulae.datasets.simulated`, or
+        whatever :func:`modulae.read_gene_sets` reads.
     key
         `varm` field with the weights, where `data` is an `AnnData`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,19 @@ from modulae._fields import Fields
 from ._cells import read_units, same_cells
 
 if TYPE_CHECKING:
-    from anndata import AnnData
     from numpy.typing import NDArray
 
-    Data = AnnData | pd.DataFrame | NDArray[np.floating]
+    from ._cells import Units
 
 
 def unit_stability(
-    first: Data,
-    second: Data | Sequence[Data] | Mapping[str, Data],
+    first: Units,
+    second: Units | Sequence[Units] | Mapping[str, Units],
     *,
     use_rep: str = Fields().representation,
     threshold: float = 0.9,
 ) -> pd.DataFrame:
-    """Match the units of one representation to those of another of the same cells, by the correlation of their activity.
+    """Match the units of one representation to those of another of the same cells, by correlation.
 
     Each unit is given a partner of its own so that the sum of |r|, Pearson's over the cells, is largest (Hungarian
     matching). The order, the scale and the sign of units change nothing.
@@ -65,7 +64,7 @@ def unit_stability(
     """
     mine = read_units(first, use_rep=use_rep, what="first")
     if isinstance(second, Mapping):
-        others: dict[str, Any] = {str(name): run for name, run in second.items()}
+        others: dict[str, Units] = {str(name): run for name, run in second.items()}
     elif isinstance(second, list | tuple):
         others = {str(number): run for number, run in enumerate(second)}
     else:
@@ -80,7 +79,7 @@ def unit_stability(
     return pd.concat(tables, names=["run"])
 
 
-def _match(mine: pd.DataFrame, other: Any, *, use_rep: str, threshold: float, what: str) -> pd.DataFrame:
+def _match(mine: pd.DataFrame, other: Units, *, use_rep: str, threshold: float, what: str) -> pd.DataFrame:
     theirs = same_cells(read_units(other, use_rep=use_rep, what=what), mine.index, what=what)
     r = np.abs(_standardised(mine).T @ _standardised(theirs))
     rows, columns = linear_sum_assignment(r, maximize=True)
@@ -98,4 +97,5 @@ def _standardised(units: pd.DataFrame) -> NDArray[np.float64]:
     varies = np.ptp(values, axis=0) > 0
     values = np.where(varies, values - values.mean(axis=0), 0.0)
     length = np.linalg.norm(values, axis=0)
-    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    length[length == 0] = 1
+    return np.asarray(values / length)
