@@ -43,7 +43,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
 def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return labelled cells × labels, on or off, in the order of `units`, and which of the cells have a label."""
     found = _by_name(data, labels) if isinstance(labels, str) else labels
-    if isinstance(found, pd.DataFrame) or np.ndim(found) == 2:
+    if isinstance(found, pd.DataFrame) or np.ndim(found) > 1:
         activity = same_cells(_table(found, "labels"), units.index, what="labels")
         if not _numeric(activity) or activity.isna().any(axis=None):
             msg = "labels holds values that are missing or no numbers. Give cells × labels of booleans or activities."
