@@ -30,11 +30,12 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     running[:, 5] = running[:, 0] * running[:, 1]
     activity = running * rng.gamma(4, 0.25, running.shape)
     noisy = np.c_[activity + 0.05 * rng.normal(size=activity.shape), rng.normal(size=(160, 3))]
+    on_edges = np.clip(np.round(10 * activity[:, :2]), 0, 10)  # whole numbers from 0 to 10 lie between two bins
     return {
         "categories": (mixed, one_hot),
         "fewer units than labels": (few[:, :3] + 0.4 * rng.normal(size=(120, 3)), few),
         "programmes": (noisy, running),
-        "ties": (np.maximum(noisy - 0.2, 0), running),
+        "ties": (np.c_[np.maximum(noisy - 0.2, 0), on_edges], running),
     }
 
 
