@@ -71,8 +71,7 @@ def in_types(
     rng: np.random.Generator,
 ) -> Planted:
     """Programmes that run across cell types, each of which has an identity programme too, as the last columns."""
-    # The first type is twice to three times as frequent as the last.
-    shares = np.linspace(1.0, 0.4, n_groups)
+    shares = np.linspace(1.0, 0.4, n_groups)  # cell types are never equally frequent
     group = rng.permutation(np.searchsorted(np.cumsum(shares / shares.sum()), (np.arange(n_cells) + 0.5) / n_cells))
     group = np.minimum(group, n_groups - 1)
     running, both, pairs = _running(n_groups, n_programmes, rng, hard=hard)

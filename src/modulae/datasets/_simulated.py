@@ -68,8 +68,8 @@ def simulated(
 
     `"hard"`: how often a programme runs depends on the cell type. The third runs where, and only where, the first two
     both do (an AND). The next ones, two thirds of the rest, are in pairs that run together: in four cells of five the
-    second runs where, and only where, the first does. Loadings are between 1 and 2, the standard deviation of the log
-    depth is 0.4.
+    second runs where, and only where, the first does, and in the fifth by itself. Loadings are between 1 and 2, the
+    standard deviation of the log depth is 0.4.
 
     Parameters
     ----------
