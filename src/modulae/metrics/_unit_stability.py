@@ -28,8 +28,8 @@ def unit_stability(
 ) -> pd.DataFrame:
     """Match the units of one representation to those of another of the same cells, by correlation.
 
-    Each unit is given a partner of its own so that the sum of |r|, Pearson's over the cells, is largest (Hungarian
-    matching). The order, the scale and the sign of units change nothing.
+    Each unit is given a partner of its own so that the sum of their absolute correlations, Pearson's over the cells, is
+    largest (Hungarian matching). The order, the scale and the sign of units change nothing.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def unit_stability(
     use_rep
         `obsm` field with the units, where an `AnnData` is given.
     threshold
-        |r| above which a unit counts as back.
+        Absolute correlation above which a unit counts as back.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def unit_stability(
     `partner` : `object`
         The unit of the other run, `None` if there were not enough.
     `abs_r` : `float64`
-        |r| of the two; 0 without a partner, and for a unit that is the same in all cells.
+        Absolute correlation of the two; 0 without a partner, and for a unit that is the same in all cells.
     `back` : `bool`
         Whether `abs_r` is above `threshold`. `table["back"].mean()` is the share of units that come back, and
         `table["back"].groupby("unit", sort=False).mean()` the share of runs in which each does.
