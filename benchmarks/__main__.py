@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, false_positives, growth, import_time, saliency, settings
+from . import (
+    engines,
+    explanations,
+    false_positives,
+    growth,
+    import_time,
+    saliency,
+    settings,
+    simulator,
+)
 
 BENCHMARKS = {
     "engines": engines.run,
-    "saliency": saliency.run,
     "explanations": explanations.run,
     "false_positives": false_positives.run,
     "growth": growth.run,
     "import_time": import_time.run,
+    "saliency": saliency.run,
     "settings": settings.run,
+    "simulator": simulator.run,
 }
 
 if __name__ == "__main__":

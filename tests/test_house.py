@@ -23,7 +23,13 @@ NAMESPACES = ("", "pp", "tl", "get", "pl", "metrics", "datasets")
 MAX_LINES_PER_FILE = 250
 MAX_LINES_PER_FUNCTION = 50
 ONE_FILE = {"core/engines/kernels.py": 450}  # numba's cache does not see a change in a file that the caller imports
-SECOND_OBJECTS = {"gene_sets", "gates", "path"}  # what a function brings to the first object needs no name either
+SECOND_OBJECTS = {
+    "gene_sets",
+    "gates",
+    "path",
+    "labels",
+    "second",
+}  # what a function brings to the first object needs no name either
 
 # What takes long to import, or is not needed by everybody, comes in when a function needs it.
 LATE = {"torch", "numba", "umap", "pynndescent", "gseapy", "igraph", "leidenalg"}

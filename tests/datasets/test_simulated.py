@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse, stats
 
@@ -134,3 +135,178 @@ def test_more_programme_genes_than_genes():
         ValueError, match=r"8 programmes of 30 genes need 240 genes, and n_genes is 100\. Raise n_genes"
     ):
         mo.datasets.simulated(n_genes=100)
+
+
+# Programmes across cell types
+
+
+@pytest.fixture(scope="module", params=["easy", "hard"])
+def planted(request):
+    return mo.datasets.simulated(difficulty=request.param, n_cells=6000, n_genes=400, seed=1)
+
+
+def on(adata):
+    """Cells × programmes, where each runs, with names."""
+    return pd.DataFrame(
+        adata.obsm["truth_activity"] > 0, index=adata.obs_names, columns=list(adata.uns["truth"]["programmes"])
+    )
+
+
+@pytest.mark.parametrize("difficulty", [None, "easy", "hard"])
+@pytest.mark.parametrize("kind", ["log-additive", "additive"])
+def test_counts_are_poisson_around_the_rates_of_the_formula(difficulty, kind):
+    """As above, for every kind; the other formula fits far worse, so the two do differ."""
+    adata = mo.datasets.simulated(difficulty=difficulty, rates=kind, n_cells=400, n_genes=300, seed=2)
+    adata.X = adata.X.toarray()
+    baseline, depth = np.exp(adata.var["truth_baseline"].to_numpy()), adata.obs["truth_depth"].to_numpy()[:, None]
+    activity, loadings = adata.obsm["truth_activity"], adata.varm["truth_loadings"]
+    effect = {
+        "additive": 1 + activity @ np.expm1(loadings).T,
+        "log-additive": np.exp(activity @ loadings.T),
+    }
+    off = {}
+    for name, factor in effect.items():
+        r = depth * baseline * factor
+        spread = np.sqrt((2 + 1 / r).mean() / r.size)
+        off[name] = abs(((adata.X - r) ** 2 / r).mean() - 1) / spread
+    assert off[kind] < 5
+    assert off["additive" if kind == "log-additive" else "log-additive"] > 20
+
+
+def test_sizes_of_the_serious_data():
+    adata = mo.datasets.simulated(difficulty="hard")
+    totals = np.asarray(adata.X.sum(axis=1)).ravel()
+    assert adata.shape == (2000, 2000)
+    assert 1350 < np.median(totals) < 1650
+    assert 0.3 < np.log(totals).std() < 0.55
+    assert isinstance(adata.X, sparse.csr_matrix)
+    assert adata.X.dtype == np.float32
+    assert adata.obs["group"].nunique() == 5
+    assert list(adata.uns["truth"]["programmes"]) == [f"programme_{p}" for p in range(10)] + [
+        f"group_{g}" for g in range(5)
+    ]
+    n_genes = [len(genes) for genes in adata.uns["gene_sets"].values()]
+    assert 20 <= min(n_genes) < 30
+    assert 50 < max(n_genes) <= 60
+    n_programmes = (adata.varm["truth_loadings"] > 0).sum(axis=1)
+    assert 0.1 < (n_programmes > 1).sum() / (n_programmes > 0).sum() < 0.4
+    housekeeping = adata.var["truth_housekeeping"].to_numpy()
+    assert housekeeping.sum() == 100
+    assert (n_programmes[housekeeping] == 0).all()
+    assert adata.var["truth_baseline"][housekeeping].mean() > adata.var["truth_baseline"][~housekeeping].mean() + 1
+    inside = adata.var["truth_baseline"][n_programmes > 0]
+    assert inside.min() > np.quantile(adata.var["truth_baseline"], 0.29)
+
+
+def test_identities_run_in_all_cells_of_their_type_and_in_no_other(planted):
+    runs, truth = on(planted), planted.uns["truth"]
+    groups = planted.obs["group"]
+    for name in truth["groups"]:
+        np.testing.assert_array_equal(runs[name], groups == name)
+    assert truth["identity"].tolist() == [False] * 10 + [True] * 5
+    sizes = groups.value_counts().loc[list(truth["groups"])].to_numpy()
+    assert (np.diff(sizes) < 0).all()
+    assert sizes[0] / sizes[-1] == pytest.approx(2.5, abs=0.05)
+
+
+def test_activities_are_never_close_to_zero_where_a_programme_runs(planted):
+    """So that which cells are on is well defined."""
+    activity = planted.obsm["truth_activity"]
+    assert activity[activity > 0].min() > 0.2
+    assert activity[activity > 0].mean() == pytest.approx(1, abs=0.01)
+
+
+def test_programmes_run_as_often_as_the_truth_says(planted):
+    runs, truth = on(planted).to_numpy(), planted.uns["truth"]
+    for g, name in enumerate(truth["groups"]):
+        inside = (planted.obs["group"] == name).to_numpy()
+        share = truth["running"][g]
+        spread = np.sqrt(share * (1 - share) / inside.sum())
+        assert (np.abs(runs[inside].mean(axis=0) - share) <= 5 * spread).all()
+
+
+def test_easy_programmes_run_on_their_own():
+    adata = mo.datasets.simulated(difficulty="easy", n_cells=6000, n_genes=400, seed=1)
+    r = np.corrcoef(on(adata).iloc[:, :10].to_numpy().T)
+    assert np.abs(r[np.triu_indices(10, k=1)]).max() < 0.06
+    np.testing.assert_array_equal(adata.uns["truth"]["running"][:, :10], 0.25)
+    assert adata.uns["truth"]["co_active"].shape == (0, 2)
+    assert adata.uns["truth"]["and"].shape == (0, 3)
+
+
+def test_hard_programmes_hang_together_as_the_truth_says():
+    adata = mo.datasets.simulated(difficulty="hard", n_cells=6000, n_genes=400, seed=1)
+    runs, truth = on(adata), adata.uns["truth"]
+    ((first, second, third),) = truth["and"]
+    np.testing.assert_array_equal(runs[third], runs[first] & runs[second])
+    assert abs(np.corrcoef(runs[first], runs[second])[0, 1]) < 0.06
+    assert 0.15 < runs[third].mean() < 0.25
+    assert truth["co_active"].tolist() == [["programme_3", "programme_4"], ["programme_5", "programme_6"]]
+    r = runs.astype(float).corr()
+    assert all(0.7 < r.loc[first, second] < 0.95 for first, second in truth["co_active"])
+    for a in ("programme_0", "programme_3", "programme_5", "programme_7", "programme_8", "programme_9"):
+        for b in ("programme_0", "programme_3", "programme_5", "programme_7", "programme_8", "programme_9"):
+            assert a == b or abs(r.loc[a, b]) < 0.25
+    shares = truth["running"][:, 3:10]
+    assert (np.ptp(shares, axis=0) > 0.1).all()
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own default
+@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+def test_the_truth_of_hard_and_easy_data_survives_a_file(tmp_path, form):
+    for difficulty in ("easy", "hard"):
+        adata = mo.datasets.simulated(difficulty=difficulty, rates="additive", n_cells=50, n_genes=200, seed=1)
+        path = tmp_path / f"{difficulty}.{form}"
+        getattr(adata, f"write_{form}")(path)
+        again = getattr(ad, f"read_{form}")(path)
+        assert set(again.uns["truth"]) == set(adata.uns["truth"])
+        for name, value in adata.uns["truth"].items():
+            np.testing.assert_array_equal(again.uns["truth"][name], value)
+        assert mo.read_gene_sets(again.uns["gene_sets"]) == mo.read_gene_sets(adata.uns["gene_sets"])
+        assert again.var["truth_housekeeping"].equals(adata.var["truth_housekeeping"])
+        np.testing.assert_array_equal(again.obsm["truth_activity"], adata.obsm["truth_activity"])
+
+
+def test_same_seed_same_hard_counts():
+    sizes = {"difficulty": "hard", "n_cells": 60, "n_genes": 150}
+    first, again, other = (mo.datasets.simulated(**sizes, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.X.toarray(), again.X.toarray())
+    assert (first.X != other.X).nnz > 0
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"n_cells": 1, "n_groups": 1},
+        {"n_cells": 3, "n_groups": 7},
+        {"n_programmes": 6, "genes_per_programme": 1},
+        {"n_programmes": 30, "n_genes": 120, "genes_per_programme": [1, 60]},
+    ],
+    ids=["one cell", "more types than cells", "smallest", "programmes that overlap much"],
+)
+def test_unusual_sizes_of_hard_data(sizes):
+    adata = mo.datasets.simulated(difficulty="hard", **({"n_cells": 40, "n_genes": 200} | sizes))
+    n_programmes = sizes.get("n_programmes", 10) + sizes.get("n_groups", 5)
+    assert adata.obsm["truth_activity"].shape[1] == adata.varm["truth_loadings"].shape[1] == n_programmes
+    assert len(adata.uns["truth"]["programmes"]) == n_programmes
+    assert np.isfinite(adata.X.data).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"difficulty": "medium"}, r"difficulty is 'medium'; choose None or one of \['easy', 'hard'\]"),
+        ({"rates": "multiplicative"}, r"rates is 'multiplicative'; choose one of \['log-additive', 'additive'\]"),
+        ({"difficulty": "hard", "n_programmes": 5}, "n_programmes is 5; the hard data need 6, .* Raise n_programmes"),
+        ({"difficulty": "easy", "n_genes": 100}, "60 genes needs twice as many .* n_genes is 100. Raise n_genes"),
+        ({"difficulty": "easy", "genes_per_programme": (9, 3)}, "the fewest first, then the most"),
+        (
+            {"difficulty": "easy", "genes_per_programme": (0, 3)},
+            r"genes_per_programme is \(0, 3\); give a number above",
+        ),
+        ({"genes_per_programme": (3, 9)}, "a range, which only data with a difficulty have. Give one number"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, message):
+    with pytest.raises(ValueError, match=message):
+        mo.datasets.simulated(**settings)

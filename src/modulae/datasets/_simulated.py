@@ -2,52 +2,93 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from modulae._docs import shared
 
+from ._planted import LEAST_HARD, Planted, in_types, of_groups
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-SHARED_PART = 4
-"""One programme in this many runs in cells of every group, as the cell cycle does."""
+Difficulty = Literal["easy", "hard"]
+Rates = Literal["log-additive", "additive"]
+
+SMALL: dict[str, Any] = {
+    "n_cells": 1000,
+    "n_genes": 600,
+    "n_programmes": 8,
+    "genes_per_programme": 30,
+    "n_groups": 4,
+    "mean_counts": 2000.0,
+}
+SERIOUS: dict[str, Any] = {
+    "n_cells": 2000,
+    "n_genes": 2000,
+    "n_programmes": 10,
+    "genes_per_programme": (20, 60),
+    "n_groups": 5,
+    "mean_counts": 1700.0,
+}
 
 
 @shared
 def simulated(
     *,
-    n_cells: int = 1000,
-    n_genes: int = 600,
-    n_programmes: int = 8,
-    genes_per_programme: int = 30,
-    n_groups: int = 4,
-    mean_counts: float = 2000.0,
+    difficulty: Difficulty | None = None,
+    rates: Rates = "log-additive",
+    n_cells: int | None = None,
+    n_genes: int | None = None,
+    n_programmes: int | None = None,
+    genes_per_programme: int | tuple[int, int] | None = None,
+    n_groups: int | None = None,
+    mean_counts: float | None = None,
     seed: int = 0,
 ) -> AnnData:
-    """Draw Poisson counts from log-additive programmes that are known.
+    """Draw Poisson counts from programmes that are known.
 
-    The rate of gene g in cell c is depth_c · exp(baseline_g + Σ_p activity_cp · loading_gp). Every programme has genes
-    of its own, scattered over the gene list, each with a loading between 0.5 and 1.5. Most programmes belong to one
-    group and run in all of its cells; every fourth runs in half of the cells of every group. Activities are gamma
-    distributed around 1 where a programme runs, and 0 elsewhere; depths are log-normal.
+    The rate of gene g in cell c is depth_c · exp(baseline_g + Σ_p activity_cp · loading_gp), or, additive, depth_c ·
+    exp(baseline_g) · (1 + Σ_p activity_cp · (exp(loading_gp) − 1)): one programme at activity 1 does the same to a gene
+    in both, several multiply in the one and add up in the other. Baselines are normal, so gene means log-normal, depths
+    are log-normal, activities 0 where a programme does not run.
+
+    Without a difficulty, programmes share no gene, have loadings between 0.5 and 1.5 and gamma activities around 1.
+    Most belong to one group and run in all of its cells; every fourth runs in half of the cells of every group.
+
+    `"easy"` and `"hard"` are tests for methods that look for programmes. Groups are cell types, the first 2.5 times as
+    frequent as the last, and each has an identity programme that runs in all of its cells and in no other. The genes of
+    a programme are drawn whatever the others have, so programmes overlap a little; one gene in twenty is highly
+    expressed and in none, and neither are the 30 % that are counted least. Activities are log-normal around 1.
+
+    `"easy"`: each programme runs in a quarter of the cells, by itself. Loadings are between 1.2 and 2.2, the standard
+    deviation of the log depth is 0.3.
+
+    `"hard"`: how often a programme runs depends on the cell type. The third runs where, and only where, the first two
+    both do (an AND). The next ones, two thirds of the rest, are in pairs that run together: in four cells of five the
+    second runs where, and only where, the first does, and in the fifth by itself. Loadings are between 1 and 2, the
+    standard deviation of the log depth is 0.4.
 
     Parameters
     ----------
+    difficulty
+        `None`, `"easy"` or `"hard"`, as above.
+    rates
+        `"log-additive"` or `"additive"`: how programmes come together in a gene.
     n_cells
-        Cells, dealt evenly to the groups.
+        Cells; 1000 if `None`, and 2000 with a difficulty.
     n_genes
-        Genes, of which `n_programmes * genes_per_programme` are in a programme.
+        Genes; 600, and 2000 with a difficulty.
     n_programmes
-        Planted programmes.
+        Planted programmes, not counting identities; 8, and 10 with a difficulty. `"hard"` needs 6.
     genes_per_programme
-        Genes of each.
+        Genes of each, or the fewest and the most: 30, and (20, 60) with a difficulty.
     n_groups
-        Groups of cells.
+        Groups of cells; 4, and 5 with a difficulty.
     mean_counts
-        Mean total count of a cell.
+        Mean total count of a cell; 2000, and 1700 with a difficulty, which gives a median of about 1500.
     {seed}
 
     Returns
@@ -57,92 +98,129 @@ def simulated(
     `.X` : :class:`scipy.sparse.csr_matrix` (`float32`)
         Raw counts.
     `.obs['group']` : `category`
-        Group of the cell.
+        Group, or cell type, of the cell.
     `.obs['truth_depth']`, `.var['truth_baseline']` : `float64`
         Depth of the cell, and log rate of the gene where nothing runs.
+    `.var['truth_housekeeping']` : `bool`
+        With a difficulty: highly expressed, and in no programme.
     `.obsm['truth_activity']` : :class:`numpy.ndarray` (`float32`, cells × programmes)
-        How active each programme is in each cell, ≥ 0.
+        How active each programme is in each cell, ≥ 0; with a difficulty, the last `n_groups` are the identities.
     `.varm['truth_loadings']` : :class:`numpy.ndarray` (`float32`, genes × programmes)
         How strongly each gene follows each programme, 0 outside its genes.
     `.uns['gene_sets']` : `dict`
         Programme → names of its genes, ready for :func:`modulae.read_gene_sets`.
     `.uns['truth']` : `dict`
-        `"programmes"` and `"groups"`: names; `"running"` (groups × programmes, `float64`): the share of the group's
-        cells in which the programme runs.
+        `"programmes"` and `"groups"`: names; `"running"` (groups × programmes, `float64`): the expected share of the
+        group's cells in which the programme runs; `"rates"`; and with a difficulty `"difficulty"`, `"identity"`
+        (programmes, `bool`): whether it is that of a cell type, `"co_active"`: names of the pairs, a row each, and
+        `"and"`: a row with the names of two programmes and of the one that runs where both do.
 
     Raises
     ------
     ValueError
-        Sizes that are not positive, or programmes with more genes than there are.
+        An unknown difficulty or kind of rates, sizes that are not positive, programmes with more genes than there are,
+        or too few programmes for `"hard"`.
     """
-    sizes = {"n_cells": n_cells, "n_genes": n_genes, "n_programmes": n_programmes, "n_groups": n_groups}
-    _check({**sizes, "genes_per_programme": genes_per_programme, "mean_counts": mean_counts})
+    given = {
+        "n_cells": n_cells,
+        "n_genes": n_genes,
+        "n_programmes": n_programmes,
+        "genes_per_programme": genes_per_programme,
+        "n_groups": n_groups,
+        "mean_counts": mean_counts,
+    }
+    sizes = (SMALL if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
+    _check(sizes, difficulty, rates)
+    members = sizes.pop("genes_per_programme")
+    sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)
+    mean = sizes.pop("mean_counts")
+    rng = np.random.default_rng(seed)
+    planted = (
+        of_groups(**sizes, rng=rng) if difficulty is None else in_types(hard=difficulty == "hard", **sizes, rng=rng)
+    )
+    if rates == "additive":
+        expected = np.exp(planted.baseline) * (1 + planted.activity @ np.expm1(planted.loadings).T)
+    else:
+        expected = np.exp(planted.baseline + planted.activity @ planted.loadings.T)  # cells × genes
+    depth = planted.depth * (mean / (planted.depth @ expected.sum(axis=1) / sizes["n_cells"]))
+    counts = rng.poisson(depth[:, None] * expected)
+    return _as_anndata(counts, planted, depth, {"rates": rates, **({"difficulty": difficulty} if difficulty else {})})
+
+
+def _as_anndata(
+    counts: NDArray[np.int64], planted: Planted, depth: NDArray[np.float64], how: dict[str, str]
+) -> AnnData:
     import pandas as pd
     from anndata import AnnData
     from scipy import sparse
 
-    rng = np.random.default_rng(seed)
-    group = rng.permutation(np.arange(n_cells) % n_groups)
-    running = _running(n_groups, n_programmes)
-    runs = rng.random((n_cells, n_programmes)) < running[group]  # cells × programmes
-    activity = np.where(runs, rng.gamma(4.0, 0.25, size=runs.shape), 0.0)
-    loadings = _loadings(n_genes, n_programmes, genes_per_programme, rng)
-    baseline = rng.normal(0.0, 1.0, size=n_genes)
-    rates = np.exp(baseline + activity @ loadings.T)  # cells × genes
-    depth = rng.lognormal(0.0, 0.3, size=n_cells)
-    depth *= mean_counts / (depth @ rates.sum(axis=1) / n_cells)
-
-    cells, genes, programmes, groups = (_names(word, n) for word, n in zip(_WORDS, sizes.values(), strict=True))
+    n_groups, n_programmes = planted.running.shape
+    n_identities = n_groups if "difficulty" in how else 0
+    cells, genes, groups = (
+        _names(*word) for word in (("cell", len(depth)), ("gene", counts.shape[1]), ("group", n_groups))
+    )
+    programmes = np.concatenate([_names("programme", n_programmes - n_identities), groups[:n_identities]])
+    truth = {"programmes": programmes, "groups": groups, "running": planted.running, **how}
+    var = pd.DataFrame({"truth_baseline": planted.baseline}, index=genes)
+    if planted.housekeeping is not None:
+        var["truth_housekeeping"] = planted.housekeeping
+        truth["identity"] = np.arange(n_programmes) >= n_programmes - n_identities
+        truth["co_active"] = programmes[np.array(planted.pairs, dtype=np.intp).reshape(-1, 2)]
+        truth["and"] = programmes[np.array(planted.both, dtype=np.intp).reshape(-1, 3)]
+    group = pd.Categorical(groups[planted.group], categories=groups)
     return AnnData(
-        sparse.csr_matrix(rng.poisson(depth[:, None] * rates).astype(np.float32)),
-        obs=pd.DataFrame(
-            {"group": pd.Categorical(groups[group], categories=groups), "truth_depth": depth}, index=cells
-        ),
-        var=pd.DataFrame({"truth_baseline": baseline}, index=genes),
-        obsm={"truth_activity": activity.astype(np.float32)},
-        varm={"truth_loadings": loadings.astype(np.float32)},
+        sparse.csr_matrix(counts.astype(np.float32)),
+        obs=pd.DataFrame({"group": group, "truth_depth": depth}, index=cells),
+        var=var,
+        obsm={"truth_activity": planted.activity.astype(np.float32)},
+        varm={"truth_loadings": planted.loadings.astype(np.float32)},
         uns={
-            "gene_sets": {name: genes[loadings[:, p] > 0] for p, name in enumerate(programmes)},
-            "truth": {"programmes": programmes, "groups": groups, "running": running},
+            "gene_sets": {name: genes[planted.loadings[:, p] > 0] for p, name in enumerate(programmes)},
+            "truth": truth,
         },
     )
 
 
-_WORDS = ("cell", "gene", "programme", "group")
-
-
-def _check(sizes: dict[str, float]) -> None:
+def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
+    """Refuse what can't be drawn."""
+    if difficulty is not None and difficulty not in get_args(Difficulty):
+        msg = f"difficulty is {difficulty!r}; choose None or one of {list(get_args(Difficulty))}."
+        raise ValueError(msg)
+    if rates not in get_args(Rates):
+        msg = f"rates is {rates!r}; choose one of {list(get_args(Rates))}."
+        raise ValueError(msg)
     for name, size in sizes.items():
-        if not size > 0:
+        if not all(part > 0 for part in (size if isinstance(size, tuple | list) else (size,))):
             msg = f"{name} is {size}; give a number above 0."
             raise ValueError(msg)
-    needed = int(sizes["n_programmes"] * sizes["genes_per_programme"])
-    if needed > sizes["n_genes"]:
+    fewest, most = np.broadcast_to(sizes["genes_per_programme"], 2)
+    if difficulty is None and fewest != most:
         msg = (
-            f"{sizes['n_programmes']} programmes of {sizes['genes_per_programme']} genes need {needed} genes, and "
-            f"n_genes is {sizes['n_genes']}. Raise n_genes, or take fewer programmes or smaller ones."
+            "genes_per_programme is a range, which only data with a difficulty have. Give one number, or a difficulty."
         )
         raise ValueError(msg)
-
-
-def _running(n_groups: int, n_programmes: int) -> NDArray[np.float64]:
-    """Share of each group's cells in which each programme runs, as groups × programmes."""
-    n_own = n_programmes - n_programmes // SHARED_PART
-    running = np.zeros((n_groups, n_programmes))
-    running[np.arange(n_own) % n_groups, np.arange(n_own)] = 1.0
-    running[:, n_own:] = 0.5
-    return running
-
-
-def _loadings(
-    n_genes: int, n_programmes: int, genes_per_programme: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw the loadings, genes × programmes; no gene is in two programmes."""
-    loadings = np.zeros((n_genes, n_programmes))
-    members = rng.permutation(n_genes)[: n_programmes * genes_per_programme].reshape(n_programmes, -1)
-    for p, genes in enumerate(members):
-        loadings[genes, p] = rng.uniform(0.5, 1.5, size=genes_per_programme)
-    return loadings
+    if fewest > most:
+        msg = f"genes_per_programme is {sizes['genes_per_programme']}; give the fewest first, then the most."
+        raise ValueError(msg)
+    n_programmes, n_genes = sizes["n_programmes"], sizes["n_genes"]
+    needed = int(n_programmes * most)
+    if difficulty is None and needed > n_genes:
+        msg = (
+            f"{n_programmes} programmes of {most} genes need {needed} genes, and n_genes is {n_genes}. "
+            "Raise n_genes, or take fewer programmes or smaller ones."
+        )
+        raise ValueError(msg)
+    if difficulty is not None and 2 * most > n_genes:
+        msg = (
+            f"a programme of {most} genes needs twice as many to choose from, and n_genes is {n_genes}. Raise n_genes."
+        )
+        raise ValueError(msg)
+    if difficulty == "hard" and n_programmes < LEAST_HARD:
+        msg = (
+            f"n_programmes is {n_programmes}; the hard data need {LEAST_HARD}, three for an AND and two for a pair. "
+            "Raise n_programmes."
+        )
+        raise ValueError(msg)
 
 
 def _names(word: str, n: int) -> NDArray[np.object_]:

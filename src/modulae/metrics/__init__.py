@@ -1,7 +1,17 @@
 """What the paper measured, and what we hold ourselves to."""
 
 from ._clustering_nmi import clustering_nmi
+from ._disentanglement import disentanglement
 from ._orthogonality import orthogonality
+from ._programme_recovery import programme_recovery
 from ._signature_recovery import signature_recovery
+from ._unit_stability import unit_stability
 
-__all__ = ["clustering_nmi", "orthogonality", "signature_recovery"]
+__all__ = [
+    "clustering_nmi",
+    "disentanglement",
+    "orthogonality",
+    "programme_recovery",
+    "signature_recovery",
+    "unit_stability",
+]

@@ -1,0 +1,126 @@
+"""Read representations and labels of the same cells, from an AnnData, tables or arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from modulae.gene_sets import listed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    Units: TypeAlias = AnnData | pd.DataFrame | NDArray[np.floating]
+    Labels: TypeAlias = str | pd.Series[Any] | pd.DataFrame | NDArray[Any]
+
+Table = TypeVar("Table", "pd.Series[Any]", pd.DataFrame)
+
+
+def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame:
+    """Return cells × units with names; an array has its cells and units numbered."""
+    from anndata import AnnData
+
+    if isinstance(data, AnnData):
+        if use_rep not in data.obsm:
+            there = list(data.obsm)
+            msg = f"adata.obsm has no {use_rep!r}. Choose one of {there}, or run `modulae.tl.autoencoder(adata)`."
+            raise KeyError(msg)
+        units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)
+    else:
+        units = _table(data, what)
+    if not _numeric(units) or not np.isfinite(units).all(axis=None):
+        msg = f"{what} holds values that are missing, infinite or no numbers. Give cells × units of finite numbers."
+        raise ValueError(msg)
+    if len(units) < 2:
+        msg = f"{what} has {len(units)} cells. Give two or more."
+        raise ValueError(msg)
+    return units
+
+
+def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return labelled cells × labels, on or off, in the order of `units`, and which of the cells have a label."""
+    found = _by_name(data, labels) if isinstance(labels, str) else labels
+    if isinstance(found, pd.DataFrame) or np.ndim(found) > 1:
+        activity = same_cells(_table(found, "labels"), units.index, what="labels")
+        if not _numeric(activity) or activity.isna().any(axis=None):
+            msg = "labels holds values that are missing or no numbers. Give cells × labels of booleans or activities."
+            raise ValueError(msg)
+        known, on = np.ones(len(units), dtype=np.bool_), activity > 0
+    else:
+        column = same_cells(pd.Series(found), units.index, what="labels")
+        if pd.api.types.is_float_dtype(column.dtype):
+            msg = (
+                "labels holds numbers, not categories. Cut them into groups first, for example with `pd.cut`, or give "
+                "activities as cells × programmes."
+            )
+            raise ValueError(msg)
+        known = column.notna().to_numpy(dtype=np.bool_)
+        on = pd.get_dummies(column[known].astype("category").cat.remove_unused_categories(), dtype=bool)
+        on = on.set_axis(on.columns.astype(str), axis=1)
+    _check_both(on)
+    return on, known
+
+
+def same_cells(table: Table, cells: pd.Index[Any], *, what: str) -> Table:
+    """Bring a table into the order of `cells`: by name where both have names, else as it stands."""
+    if len(table) != len(cells):
+        msg = f"{what} has {len(table)} cells, and the representation {len(cells)}. Give the same cells."
+        raise ValueError(msg)
+    if isinstance(table.index, pd.RangeIndex) or isinstance(cells, pd.RangeIndex):
+        return table
+    at = table.index.get_indexer(cells) if table.index.is_unique else np.array([-1])
+    if (at < 0).any():
+        msg = f"{what} names other cells than the representation, or a cell twice. Give the same cells, each once."
+        raise ValueError(msg)
+    return table.iloc[at]
+
+
+def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:
+    """Look labels up in `obs`, then in `obsm`."""
+    from anndata import AnnData
+
+    if not isinstance(data, AnnData):
+        msg = f"labels={name!r} is a name, and there is no AnnData to find it in. Give the labels themselves."
+        raise TypeError(msg)
+    if name in data.obs:
+        return pd.Series(data.obs[name])
+    if name in data.obsm:
+        return _table(data.obsm[name], "labels").set_axis(data.obs_names, axis=0)
+    msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. Choose one of {[*data.obs, *data.obsm]}."
+    raise KeyError(msg)
+
+
+def _check_both(on: pd.DataFrame) -> None:
+    """Every label has cells with it and cells without, or no score is defined."""
+    if on.empty:
+        msg = "no cell has a label. Give each cell a category, or cells × programmes."
+        raise ValueError(msg)
+    n_with = on.sum(axis=0)
+    poor = list(on.columns[(n_with < 2) | (n_with == len(on))])
+    if poor:
+        msg = (
+            f"{len(poor)} labels are on in fewer than two cells, or in all of them: {listed(poor)}. "
+            "Leave these labels out."
+        )
+        raise ValueError(msg)
+
+
+def _table(values: object, what: str) -> pd.DataFrame:
+    """Cells × columns, the columns named by text."""
+    from scipy import sparse
+
+    if isinstance(values, pd.DataFrame):
+        return values.set_axis(values.columns.astype(str), axis=1)
+    dense: Any = values
+    matrix = np.asarray(dense.todense() if sparse.issparse(values) else values)
+    if matrix.ndim != 2:
+        msg = f"{what} has {matrix.ndim} dimensions. Give cells × columns."
+        raise ValueError(msg)
+    return pd.DataFrame(matrix, columns=[str(number) for number in range(matrix.shape[1])])
+
+
+def _numeric(table: pd.DataFrame) -> bool:
+    return all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)  # booleans too

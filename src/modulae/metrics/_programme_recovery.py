@@ -1,0 +1,132 @@
+"""Whether the genes that a unit weighs most are those of one programme."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from modulae._anndata import gene_names
+from modulae._fields import Fields
+from modulae.gene_sets import listed, read_gene_sets
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def programme_recovery(
+    data: AnnData | pd.DataFrame,
+    gene_sets: Mapping[str, Iterable[str]] | pd.DataFrame | str | os.PathLike[str],
+    *,
+    key: str = Fields().saliency(),
+) -> pd.DataFrame:
+    """Area under the precision-recall curve of every programme's genes in the gene weights of its unit.
+
+    Genes are ranked by their weight in a unit, from either end, since the sign of a unit says nothing; the end that
+    ranks the programme higher counts. The area is scikit-learn's average precision: 1 if the programme's genes all
+    come first, about their share of the genes for a ranking by chance. Each programme has a unit of its own, so that
+    the sum of the areas is largest (Hungarian matching); what the best unit of all would give stands beside it.
+
+    Parameters
+    ----------
+    data
+        An `AnnData` with genes × units in `varm`, such as saliencies or loadings; or genes × units as a table with
+        the genes as its index. Genes that are NaN, outside the model, are left out.
+    gene_sets
+        The programmes: a dict of name → genes, such as `uns["gene_sets"]` of :func:`modulae.datasets.simulated`, or
+        whatever :func:`modulae.read_gene_sets` reads.
+    key
+        `varm` field with the weights, where `data` is an `AnnData`.
+
+    Returns
+    -------
+    One row a programme:
+
+    `unit` : `object`
+        Its unit, `None` if there are fewer units than programmes.
+    `direction` : `int64`
+        1 if the programme's genes have the highest weights in this unit, −1 if the lowest, 0 without a unit.
+    `auprc` : `float64`
+        Area for this unit; 0 without one.
+    `best_unit`, `best_auprc`
+        The unit with the largest area, which may also be another programme's.
+    `n_genes` : `int64`
+        Genes of the programme among those with weights.
+    `chance` : `float64`
+        Their share of all genes with weights.
+
+    Raises
+    ------
+    KeyError
+        No such `varm` field.
+    ValueError
+        Weights that are no genes × units, no genes with weights, or a programme that has none or all of them.
+    """
+    weights = _weights(data, key)
+    programmes = read_gene_sets(gene_sets)
+    members = np.array([weights.index.isin(genes) for genes in programmes.values()])  # programmes × genes
+    n_genes = members.sum(axis=1)
+    poor = [name for name, n in zip(programmes, n_genes, strict=True) if n in {0, len(weights)}]
+    if poor:
+        msg = (
+            f"{len(poor)} programmes have none of the {len(weights)} genes with weights, or all of them "
+            f"({listed(poor)}). Leave these out, or name the genes as the data do."
+        )
+        raise ValueError(msg)
+    up = _areas(members, weights.to_numpy(dtype=np.float64))
+    down = _areas(members, -weights.to_numpy(dtype=np.float64))
+    areas = np.maximum(up, down)  # programmes × units
+    rows, units = linear_sum_assignment(areas, maximize=True)
+    names = weights.columns.to_numpy()
+    unit = np.full(len(programmes), None, dtype=object)
+    unit[rows] = names[units]
+    direction = np.zeros(len(programmes), dtype=np.int64)
+    direction[rows] = np.where(up[rows, units] >= down[rows, units], 1, -1)
+    auprc = np.zeros(len(programmes))
+    auprc[rows] = areas[rows, units]
+    columns = {
+        "unit": unit,
+        "direction": direction,
+        "auprc": auprc,
+        "best_unit": names[areas.argmax(axis=1)],
+        "best_auprc": areas.max(axis=1),
+        "n_genes": n_genes,
+        "chance": n_genes / len(weights),
+    }
+    return pd.DataFrame(columns, index=pd.Index(programmes, name="programme"))
+
+
+def _weights(data: AnnData | pd.DataFrame, key: str) -> pd.DataFrame:
+    """Genes × units, without the genes outside the model."""
+    if isinstance(data, pd.DataFrame):
+        weights = data
+    else:
+        if key not in data.varm:
+            msg = f"adata.varm has no {key!r}. Choose one of {list(data.varm)}, or run `modulae.tl.saliency(adata)`."
+            raise KeyError(msg)
+        field = data.varm[key]
+        if np.ndim(field) != 2:
+            msg = f"adata.varm[{key!r}] is no genes × units. Choose one group of it with `modulae.get.saliency`."
+            raise ValueError(msg)
+        weights = pd.DataFrame(field).set_axis(gene_names(data), axis=0)
+    if not weights.index.is_unique:
+        msg = "a gene has more than one row of weights. Make the names of the genes unique first."
+        raise ValueError(msg)
+    weights = weights[weights.notna().all(axis=1)]
+    if weights.empty:
+        msg = "no gene has weights. Give genes × units with one unit or more, and numbers for some genes."
+        raise ValueError(msg)
+    return weights.set_axis(weights.columns.astype(str), axis=1)
+
+
+def _areas(members: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average precision of each programme's genes in each unit, as programmes × units."""
+    from sklearn.metrics import average_precision_score
+
+    return np.array([[average_precision_score(genes, unit) for unit in weights.T] for genes in members])

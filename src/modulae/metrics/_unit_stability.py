@@ -1,0 +1,101 @@
+"""Which units come back in another run on the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from modulae._fields import Fields
+
+from ._cells import read_units, same_cells
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._cells import Units
+
+
+def unit_stability(
+    first: Units,
+    second: Units | Sequence[Units] | Mapping[str, Units],
+    *,
+    use_rep: str = Fields().representation,
+    threshold: float = 0.9,
+) -> pd.DataFrame:
+    """Match the units of one representation to those of another of the same cells, by correlation.
+
+    Each unit is given a partner of its own so that the sum of their absolute correlations, Pearson's over the cells, is
+    largest (Hungarian matching). The order, the scale and the sign of units change nothing.
+
+    Parameters
+    ----------
+    first
+        Cells × units, as an array or a table; or an `AnnData` that has them in `obsm`.
+    second
+        The same of another run, whose units may be more or fewer; or several runs, as a list or by name in a dict.
+        Tables are matched to the cells of `first` by name.
+    use_rep
+        `obsm` field with the units, where an `AnnData` is given.
+    threshold
+        Absolute correlation above which a unit counts as back.
+
+    Returns
+    -------
+    One row a unit of `first`, named by `unit`; for several runs one a run and unit, by `run` and `unit`:
+
+    `partner` : `object`
+        The unit of the other run, `None` if there were not enough.
+    `abs_r` : `float64`
+        Absolute correlation of the two; 0 without a partner, and for a unit that is the same in all cells.
+    `back` : `bool`
+        Whether `abs_r` is above `threshold`. `table["back"].mean()` is the share of units that come back, and
+        `table["back"].groupby("unit", sort=False).mean()` the share of runs in which each does.
+
+    Raises
+    ------
+    KeyError
+        No such `obsm` field.
+    ValueError
+        Values that are not finite, other cells in one run than in the other, or no second run.
+    """
+    mine = read_units(first, use_rep=use_rep, what="first")
+    if isinstance(second, Mapping):
+        others: dict[str, Units] = {str(name): run for name, run in second.items()}
+    elif isinstance(second, list | tuple):
+        others = {str(number): run for number, run in enumerate(second)}
+    else:
+        return _match(mine, second, use_rep=use_rep, threshold=threshold, what="second")
+    if not others:
+        msg = "second holds no run. Give at least one representation of the same cells."
+        raise ValueError(msg)
+    tables = {
+        name: _match(mine, run, use_rep=use_rep, threshold=threshold, what=f"run {name!r} of second")
+        for name, run in others.items()
+    }
+    return pd.concat(tables, names=["run"])
+
+
+def _match(mine: pd.DataFrame, other: Units, *, use_rep: str, threshold: float, what: str) -> pd.DataFrame:
+    theirs = same_cells(read_units(other, use_rep=use_rep, what=what), mine.index, what=what)
+    r = np.abs(_standardised(mine).T @ _standardised(theirs))
+    rows, columns = linear_sum_assignment(r, maximize=True)
+    partner = np.full(mine.shape[1], None, dtype=object)
+    partner[rows] = theirs.columns.to_numpy()[columns]
+    abs_r = np.zeros(mine.shape[1])
+    abs_r[rows] = np.minimum(r[rows, columns], 1.0)  # rounding
+    index = mine.columns.rename("unit")
+    return pd.DataFrame({"partner": partner, "abs_r": abs_r, "back": abs_r > threshold}, index=index)
+
+
+def _standardised(units: pd.DataFrame) -> NDArray[np.float64]:
+    """Columns of mean 0 and length 1; 0 where a unit does not vary."""
+    values = units.to_numpy(dtype=np.float64)
+    varies = np.ptp(values, axis=0) > 0
+    values = np.where(varies, values - values.mean(axis=0), 0.0)
+    length = np.linalg.norm(values, axis=0)
+    length[length == 0] = 1
+    return np.asarray(values / length)
