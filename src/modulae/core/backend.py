@@ -43,6 +43,16 @@ def softplus_slope(x: Any, beta: float) -> Any:  # noqa: ANN401
     return np.where(scaled > SOFTPLUS_THRESHOLD, 1, 0.5 * (1 + np.tanh(0.5 * scaled))).astype(x.dtype, copy=False)
 
 
+def expm1(x: Any) -> Any:  # noqa: ANN401
+    """exp(x) − 1."""
+    return x.expm1() if is_torch(x) else np.expm1(x)
+
+
+def clamp_min(x: Any, least: float) -> Any:  # noqa: ANN401
+    """The values, none below `least`."""
+    return x.clamp_min(least) if is_torch(x) else np.maximum(x, x.dtype.type(least))
+
+
 def inverse_softplus(y: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
     """The x > −∞ whose SoftPlus is `y` > 0."""
     scaled = y * beta

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 LossScale = Literal["mean", "counts"]
 OutputBias = Literal["halfway", "gene_means", "constant"]
-Architecture = Literal["orthogonal"]
+Architecture = Literal["orthogonal", "parts"]
 Schedule = Literal["constant", "cosine"]
 EngineName = Literal["auto", "numba", "torch"]
 

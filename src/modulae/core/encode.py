@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
-    from .network import OrthogonalNetwork
+    from .weights import Network
 
 
 def encode(
-    network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
+    network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
 ) -> NDArray[np.float32]:
     """The representation, cells × units."""
     device = pick_device(device)
@@ -29,7 +29,7 @@ def encode(
 
 
 def denoise(
-    network: OrthogonalNetwork, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
+    network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
 ) -> NDArray[np.float32]:
     """The decoded rates, cells × genes, in counts at each cell's own size factor."""
     device = pick_device(device)

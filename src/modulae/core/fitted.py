@@ -9,11 +9,18 @@ import numpy as np
 
 from .config import Config
 from .network import OrthogonalNetwork
+from .parts import PartsNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from .weights import Network
+
+ARCHITECTURES: dict[str, type[OrthogonalNetwork | PartsNetwork]] = {
+    network.architecture: network for network in (OrthogonalNetwork, PartsNetwork)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class History:
     epoch: NDArray[np.int64]  # 0 is before training
     train_loss: NDArray[np.float64]  # Poisson loss of the training cells, while the epoch went on
     test_loss: NDArray[np.float64]  # Poisson loss of the held-out cells
-    orthogonality: NDArray[np.float64]  # ‖I − W Wᵀ‖_F
+    orthogonality: NDArray[np.float64]  # ‖I − W Wᵀ‖_F, W the weight that gives the units
     best_epoch: int
     stopped: str  # "patience", "max_epochs" or "interrupted"
     gene_means_loss: float  # test_loss of the mean rates of the training cells, times the size factors
@@ -56,7 +63,7 @@ class Fitted:
     Later steps ask it to encode, to decode and for the gradients of its units, never how it is built.
     """
 
-    network: OrthogonalNetwork
+    network: Network
     genes: NDArray[np.str_]
     config: Config
     history: History
@@ -76,10 +83,22 @@ class Fitted:
     def from_dict(cls, model: Mapping[str, Any], config: Mapping[str, Any], history: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote, with the settings and the history stored beside it."""
         return cls(
-            network=OrthogonalNetwork.from_dict(model),
+            network=read_network(model),
             genes=np.array([str(gene) for gene in model["genes"]]),  # zarr brings back another kind of text
             config=Config.from_dict(config),
             history=History.from_dict(history),
             size_factor_unit=float(model["size_factor_unit"]),
             test_cells=np.asarray(model["test_cells"], dtype=bool),
         )
+
+
+def read_network(model: Mapping[str, Any]) -> Network:
+    """The network of a stored model; one without a name of its architecture is older than the second of them."""
+    name = str(model.get("architecture", OrthogonalNetwork.architecture))
+    if name not in ARCHITECTURES:
+        msg = (
+            f"the stored model has the architecture {name!r}, which this version does not know "
+            f"({list(ARCHITECTURES)}). Read it with the version of modulae that made it, or train again."
+        )
+        raise ValueError(msg)
+    return ARCHITECTURES[name].from_dict(model)

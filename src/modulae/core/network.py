@@ -6,13 +6,14 @@ Weights have the shape outputs × inputs, as in PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from .backend import inverse_softplus, is_torch, softplus, softplus_slope, to_numpy
+from .backend import inverse_softplus, softplus, softplus_slope
 from .config import SMALL_BIAS
+from .weights import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +31,11 @@ WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4")
 
 
 @dataclass(frozen=True, slots=True)
-class OrthogonalNetwork:
+class OrthogonalNetwork(Network):
     """Weights and SoftPlus β of each layer; arrays of NumPy or tensors of torch."""
+
+    architecture: ClassVar[str] = "orthogonal"
+    weights: ClassVar[tuple[str, ...]] = WEIGHTS
 
     w1: Any  # hidden × genes
     b1: Any  # hidden
@@ -52,6 +56,16 @@ class OrthogonalNetwork:
     def n_genes(self) -> int:
         """Width of the input."""
         return int(self.w1.shape[1])
+
+    @property
+    def n_paths(self) -> int:
+        """Hidden neurons: the ways from a unit back to the genes."""
+        return int(self.w1.shape[0])
+
+    @property
+    def to_units(self) -> NDArray[Any]:
+        """The weight that is kept orthogonal, units × hidden."""
+        return self.w2  # type: ignore[no-any-return]
 
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
         """Cells × genes → cells × units."""
@@ -109,41 +123,15 @@ class OrthogonalNetwork:
         a2 = softplus(a1, self.betas[0]) @ self.w2.T + self.b2
         return softplus_slope(a1, self.betas[0]), softplus_slope(a2, self.betas[1])
 
-    def to_torch(self, device: str, *, dtype: Any = None, trained: bool = False) -> Self:  # noqa: ANN401
-        """The same network with tensors on `device`."""
-        import torch
-
-        def move(array: NDArray[Any]) -> torch.Tensor:
-            return torch.tensor(array, dtype=dtype, device=device, requires_grad=trained)
-
-        weights: dict[str, Any] = {name: move(getattr(self, name)) for name in WEIGHTS}
-        return replace(self, **weights)
-
-    def to_numpy(self) -> Self:
-        """The same network with its own NumPy arrays."""
-        weights: dict[str, Any] = {name: np.array(to_numpy(getattr(self, name))) for name in WEIGHTS}
-        return replace(self, **weights)
-
-    def on(self, device: str) -> Self:
-        """The network as inference wants it: NumPy on a CPU, tensors elsewhere."""
-        if device == "cpu":
-            return self.to_numpy() if is_torch(self.w1) else self
-        return self.to_torch(device)
-
-    def as_dict(self) -> dict[str, NDArray[Any]]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain arrays that survive a file."""
-        weights = {name: np.array(to_numpy(getattr(self, name))) for name in WEIGHTS}
-        return {**weights, "betas": np.asarray(self.betas, dtype=np.float64)}
+        return {**Network.as_dict(self), "betas": np.asarray(self.betas, dtype=np.float64)}
 
     @classmethod
     def from_dict(cls, arrays: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
-        absent = [field.name for field in fields(cls) if field.name not in arrays]
-        if absent:
-            msg = f"the stored model lacks {absent}. Train again with `modulae.tl.autoencoder(adata)`."
-            raise ValueError(msg)
-        betas = tuple(float(beta) for beta in arrays["betas"])
-        return cls(**{name: np.asarray(arrays[name]) for name in WEIGHTS}, betas=betas)  # type: ignore[arg-type]
+        weights = cls.stored(arrays, "betas")
+        return cls(**weights, betas=tuple(float(beta) for beta in arrays["betas"]))  # type: ignore[arg-type]
 
 
 def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.Generator) -> OrthogonalNetwork:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
-    from .network import OrthogonalNetwork
+    from .weights import Network
 
 
 BLOCKS_AT_ONCE = 8
@@ -29,7 +29,7 @@ def check_method(method: str) -> None:
 
 
 def mean_saliency(
-    network: OrthogonalNetwork,
+    network: Network,
     cells: Cells,
     *,
     method: Method = "gradient",
@@ -69,7 +69,7 @@ def mean_saliency(
         membership = np.ones((1, len(cells)), dtype=bool)
     shape = (network.n_units, len(membership), network.n_genes)
     averages = signed and method in {"gradient", "guided"}
-    products = np.zeros((len(membership), *network.w2.shape), dtype=np.float64)
+    products = np.zeros((len(membership), network.n_units, network.n_paths), dtype=np.float64)
     total = np.zeros((0,) if averages else shape, dtype=np.float64)
     for rows, block in cells.blocks(batch_size * BLOCKS_AT_ONCE):
         inputs = as_backend(block.inputs(), device)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
-    from .network import Method, OrthogonalNetwork
+    from .network import Method
+    from .weights import Network
 
 
 def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.float32]:
@@ -27,7 +28,7 @@ def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.
 
 
 def set_values(
-    network: OrthogonalNetwork,
+    network: Network,
     cells: Cells,
     indicator: NDArray[np.float32],
     *,

@@ -1,4 +1,4 @@
-"""The training loop: Nesterov steps on the Poisson loss and the orthogonality penalty, stopped on held-out cells."""
+"""The training loop: steps on the Poisson loss, stopped on held-out cells; one for all architectures."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from .engines.start import start_engine
 from .fitted import History
-from .losses import gene_means_loss, orthogonality_gap
-from .network import OrthogonalNetwork, initial_network
+from .losses import gene_means_loss
+from .network import initial_network
+from .parts_start import initial_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
     from .batches import Cells
     from .config import Config
+    from .weights import Network
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
     """What a finished (or interrupted) training hands back."""
 
-    network: OrthogonalNetwork
+    network: Network
     history: History
-    snapshots: dict[int, OrthogonalNetwork]  # by epoch
+    snapshots: dict[int, Network]  # by epoch
 
 
 def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
@@ -73,11 +75,13 @@ def train(
     rng = np.random.default_rng([config.seed, 1])
     learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
     rates = mean_rates(learn)
-    start = initial_network(config, rates, rng)
+    start: Network = (
+        initial_parts(config, learn) if config.architecture == "parts" else initial_network(config, rates, rng)
+    )
     unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
     engine = start_engine(start, learn, config, unit, device)
     kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
-    rows = [(0, engine.loss(learn), engine.loss(held_out), orthogonality_gap(start.w2))]
+    rows = [(0, engine.loss(learn), engine.loss(held_out), start.orthogonality_gap)]
     best_epoch, stopped = 0, "max_epochs"
     try:
         for epoch in range(1, config.max_epochs + 1):
@@ -87,7 +91,7 @@ def train(
                 snapshots[epoch] = engine.network()
             if epoch % config.test_every == 0 or epoch == config.max_epochs:
                 now = engine.network()
-                rows.append((epoch, train_loss, engine.loss(held_out), orthogonality_gap(now.w2)))
+                rows.append((epoch, train_loss, engine.loss(held_out), now.orthogonality_gap))
                 check_finite(rows[-1][2], epoch, config)
                 if rows[-1][2] < min(row[2] for row in rows[:-1]):
                     kept, best_epoch = now, epoch

@@ -26,18 +26,19 @@ def orthogonality(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, float]
 
     Returns
     -------
-    `"weights"`: ‖I − W Wᵀ‖_F of the last encoding layer, 0 where its rows are orthonormal. `"singular_values"`: the L2
+    `"weights"`: ‖I − W Wᵀ‖_F of the last encoding layer (`architecture="parts"`: of its rows scaled to length 1), 0
+    where its rows are orthonormal. `"singular_values"`: the L2
     norm of the singular values of the representation (cells × units), which the paper reports to fall faster with the
     penalty (Kinalis et al. 2019, Results); it equals the Frobenius norm, so it measures size more than orthogonality.
     `"correlation"`: mean absolute correlation between the activities of two units that vary.
     """
-    weight = np.asarray(read_model(adata, key).network.w2, dtype=np.float64)
+    network = read_model(adata, key).network
     units = get.representation(adata, key=key).to_numpy(dtype=np.float64)
     varying = units[:, units.std(axis=0) > 0]
     correlation = np.corrcoef(varying, rowvar=False) if varying.shape[1] > 1 else np.zeros((1, 1))
     pairs = np.abs(correlation[np.triu_indices_from(correlation, k=1)])
     return {
-        "weights": float(np.linalg.norm(np.eye(len(weight)) - weight @ weight.T)),
+        "weights": network.orthogonality_gap,
         "singular_values": float(np.linalg.norm(np.linalg.svd(units, compute_uv=False))),
         "correlation": float(pairs.mean()) if pairs.size else 0.0,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from modulae.core.batches import Cells
     from modulae.core.config import Config
     from modulae.core.network import OrthogonalNetwork
+    from modulae.core.parts import PartsNetwork
+    from modulae.core.weights import Network
 
 
 class Engine(Protocol):
@@ -22,11 +24,11 @@ class Engine(Protocol):
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
 
-    def network(self) -> OrthogonalNetwork:
+    def network(self) -> Network:
         """Copy the network as it is now, as NumPy arrays."""
 
 
-def start_engine(network: OrthogonalNetwork, learn: Cells, config: Config, unit: float, device: str) -> Engine:
+def start_engine(network: Network, learn: Cells, config: Config, unit: float, device: str) -> Engine:
     """Put a network at its first step.
 
     Parameters
@@ -36,7 +38,7 @@ def start_engine(network: OrthogonalNetwork, learn: Cells, config: Config, unit:
     learn
         The training cells.
     config
-        Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere.
+        Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere, and torch for parts.
     unit
         What the loss is divided by.
     device
@@ -45,10 +47,14 @@ def start_engine(network: OrthogonalNetwork, learn: Cells, config: Config, unit:
     if config.engine == "numba" and device != "cpu":
         msg = f"engine='numba' computes on a CPU, not on {device!r}. Use device='cpu' or engine='torch'."
         raise ValueError(msg)
+    if network.architecture == "parts":
+        from .parts_engine import PartsEngine
+
+        return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device)
     if config.engine == "torch" or device != "cpu":
         from .torch_engine import TorchEngine
 
         return TorchEngine(network, learn, config, unit, device)
     from .numba_engine import NumbaEngine
 
-    return NumbaEngine(network, learn, config, unit)
+    return NumbaEngine(cast("OrthogonalNetwork", network), learn, config, unit)

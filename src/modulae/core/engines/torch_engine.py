@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from modulae.core.losses import orthogonality_penalty, poisson_loss
-from modulae.core.network import WEIGHTS
 from modulae.core.threads import threads_for
 
 from .resident import ResidentCells
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from modulae.core.batches import Cells
     from modulae.core.config import Config
-    from modulae.core.network import OrthogonalNetwork
+    from modulae.core.weights import Network
 
 TEST_BLOCK = 512
 """Cells at once when a loss is measured."""
@@ -29,19 +28,15 @@ TEST_BLOCK = 512
 class TorchEngine:
     """A network of tensors, its optimiser, and the training cells."""
 
-    def __init__(self, network: OrthogonalNetwork, learn: Cells, config: Config, unit: float, device: str) -> None:
+    def __init__(self, network: Network, learn: Cells, config: Config, unit: float, device: str) -> None:
         self._network = network.to_torch(device, trained=True)
-        self._learn = ResidentCells(learn, device, self._network.w1.dtype)
+        self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
+        self._learn = ResidentCells(learn, device, self._dtype)
         self._config = config
         self._unit = unit
         self._device = device
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
-        self._optimizer = torch.optim.SGD(
-            [getattr(self._network, name) for name in WEIGHTS],
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            nesterov=config.momentum > 0,
-        )
+        self._optimizer = self._start_optimizer()
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the training cells in this order; their mean Poisson loss on the way, read back at its end."""
@@ -52,12 +47,20 @@ class TorchEngine:
             total += self._step(*self._learn.batch(rows, there)) * len(rows)
         return float(total) / len(order)
 
+    def _start_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            [getattr(self._network, name) for name in self._network.weights],
+            lr=self._config.learning_rate,
+            momentum=self._config.momentum,
+            nesterov=self._config.momentum > 0,
+        )
+
     def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         network = self._network
         loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
         objective = loss / self._unit
         if self._config.orthogonality and self._config.orthogonality_gradient:
-            objective = objective + self._config.orthogonality * orthogonality_penalty(network.w2)
+            objective = objective + self._config.orthogonality * orthogonality_penalty(network.to_units)  # type: ignore[arg-type]
         self._optimizer.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -65,7 +68,7 @@ class TorchEngine:
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
-        resident = ResidentCells(cells, self._device, self._network.w1.dtype)
+        resident = ResidentCells(cells, self._device, self._dtype)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
             for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK):
@@ -74,13 +77,13 @@ class TorchEngine:
                 total += poisson_loss(rates, counts) * len(rows)
         return float(total) / len(cells)
 
-    def network(self) -> OrthogonalNetwork:
+    def network(self) -> Network:
         """A copy of the network as it is now."""
         return self._network.to_numpy()
 
     def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""
         there = torch.from_numpy(order).to(self._device)
-        with threads_for(size * self._network.n_genes * self._config.n_hidden):
+        with threads_for(size * self._network.n_genes * max(self._network.n_units, self._network.n_paths)):
             for start in range(0, len(order), size):
                 yield order[start : start + size], there[start : start + size]

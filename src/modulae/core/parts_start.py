@@ -1,0 +1,105 @@
+"""Where the parts-based autoencoder starts: non-negative matrix factorisation, and a linear map that reads it back."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .parts import PartsNetwork
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from .batches import Cells
+    from .config import Config
+
+STEPS = 200
+"""Iterations of the factorisation at most."""
+
+RIDGE = 0.002
+"""The ridge penalty, as a share of the total sum of squares of the inputs."""
+
+DIRECT_UP_TO = 4096
+"""Largest system that is solved directly; beyond it, conjugate gradients need no square matrix in memory."""
+
+GENES_AT_ONCE = 1024
+
+
+def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
+    """Factorise the inputs of the training cells; decode with the parts found, and read them off by ridge regression.
+
+    E ≈ W·H with W, H ≥ 0 (Lee & Seung 1999; scikit-learn's coordinate descent from `nndsvda`), rescaled so that every
+    unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ = 0.002·tr(EᵀE), c = 0.
+    """
+    inputs = learn.sparse_inputs()
+    most = min(inputs.shape)
+    if config.n_latent > most:
+        msg = (
+            f"n_latent is {config.n_latent}; with {inputs.shape[0]} training cells and {inputs.shape[1]} genes there "
+            f"are at most {most} parts. Give n_latent={most} or less."
+        )
+        raise ValueError(msg)
+    activity, loadings = factorise(inputs, config.n_latent, config.seed)
+    encoder = ridge(inputs, activity)
+    bias = np.zeros(config.n_latent, dtype=np.float32)
+    return PartsNetwork(encoder.T.astype(np.float32), bias, loadings.astype(np.float32))
+
+
+def factorise(
+    inputs: sparse.csr_matrix, n_parts: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cells × parts with mean square 1, and parts × genes; a part that was not needed is 0 in both."""
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    model = NMF(n_parts, init="nndsvda", max_iter=STEPS, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
+        activity = model.fit_transform(inputs).astype(np.float64)
+    size = np.sqrt((activity**2).mean(axis=0))
+    return activity / np.where(size > 0, size, 1), model.components_ * size[:, None]
+
+
+def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Genes × parts: the A that makes ‖inputs·A − targets‖² + λ‖A‖² smallest, λ a share of ‖inputs‖².
+
+    Solved among cells or among genes, whichever are fewer: Eᵀ(EEᵀ + λI)⁻¹W = (EᵀE + λI)⁻¹EᵀW.
+    """
+    penalty = RIDGE * float((inputs.data.astype(np.float64) ** 2).sum())
+    if penalty == 0:
+        return np.zeros((inputs.shape[1], targets.shape[1]))
+    among_cells = inputs.shape[0] <= inputs.shape[1]
+    rows = inputs if among_cells else inputs.T.tocsr()  # what the system is square in
+    right = targets if among_cells else rows @ targets
+    if rows.shape[0] <= DIRECT_UP_TO:
+        solved = np.linalg.solve(_gram(rows) + penalty * np.eye(rows.shape[0]), right)
+    else:
+        solved = _conjugate_gradients(rows, right, penalty)
+    return np.asarray(rows.T @ solved if among_cells else solved)
+
+
+def _gram(rows: sparse.csr_matrix) -> NDArray[np.float64]:
+    """rows · rowsᵀ, a block of columns at a time: nearly all of it differs from 0."""
+    columns = rows.tocsc()
+    total = np.zeros((rows.shape[0],) * 2)
+    for start in range(0, rows.shape[1], GENES_AT_ONCE):
+        block = columns[:, start : start + GENES_AT_ONCE].toarray()
+        total += block @ block.T
+    return total
+
+
+def _conjugate_gradients(rows: sparse.csr_matrix, right: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    """(rows·rowsᵀ + penalty·I)⁻¹ right. No eigenvalue is above 501 times another, so this takes a few dozen steps."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    exact = rows.astype(np.float64)
+    across = exact.T.tocsr()
+
+    def apply(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(exact @ (across @ vector) + penalty * vector)
+
+    system = LinearOperator((rows.shape[0],) * 2, matvec=apply, dtype=np.float64)
+    return np.column_stack([cg(system, column, rtol=1e-6)[0] for column in right.T])

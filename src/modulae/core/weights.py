@@ -1,0 +1,115 @@
+"""What every architecture offers to the steps that follow training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from .backend import is_torch, to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from .network import Method
+
+
+class Network(ABC):
+    """Weights that encode, decode and give the gradients of their units; arrays of NumPy or tensors of torch.
+
+    What reads a trained model knows this much and no more. Subclasses are frozen dataclasses whose arrays are named in
+    `weights`.
+    """
+
+    __slots__ = ()
+    architecture: ClassVar[str]
+    weights: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def n_units(self) -> int:
+        """Width of the representation."""
+
+    @property
+    @abstractmethod
+    def n_genes(self) -> int:
+        """Width of the input."""
+
+    @property
+    @abstractmethod
+    def n_paths(self) -> int:
+        """Ways from a unit back to the genes; the last axis of :meth:`slope_products`."""
+
+    @property
+    @abstractmethod
+    def to_units(self) -> NDArray[Any]:
+        """The weight that gives the units: its rows are what orthogonality is about; see :attr:`orthogonality_gap`."""
+
+    @abstractmethod
+    def encode(self, inputs: Any) -> Any:  # noqa: ANN401
+        """Cells × genes → cells × units."""
+
+    @abstractmethod
+    def decode(self, units: Any) -> Any:  # noqa: ANN401
+        """Cells × units → cells × genes, the rates before the size factor."""
+
+    @abstractmethod
+    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+        """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
+
+        The gradient d unit / d input, cells × genes, is the product of the last two, times the first, which is ≥ 0.
+        """
+
+    @abstractmethod
+    def slope_products(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+        """What summed gradients need of the cells, groups × units × paths; `weights` is groups × cells."""
+
+    @abstractmethod
+    def gradient_of_products(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+        """Summed gradients, groups × units × genes, from summed :meth:`slope_products`."""
+
+    @property
+    def orthogonality_gap(self) -> float:
+        """‖I − W Wᵀ‖_F of :attr:`to_units`: 0 where its rows are orthonormal."""
+        rows = np.asarray(to_numpy(self.to_units), dtype=np.float64)
+        return float(np.linalg.norm(np.eye(len(rows)) - rows @ rows.T))
+
+    def to_torch(self, device: str, *, dtype: Any = None, trained: bool = False) -> Self:  # noqa: ANN401
+        """The same network with tensors on `device`."""
+        import torch
+
+        def move(array: NDArray[Any]) -> torch.Tensor:
+            return torch.tensor(array, dtype=dtype, device=device, requires_grad=trained)
+
+        return self._with({name: move(getattr(self, name)) for name in self.weights})
+
+    def to_numpy(self) -> Self:
+        """The same network with its own NumPy arrays."""
+        return self._with({name: np.array(to_numpy(getattr(self, name))) for name in self.weights})
+
+    def on(self, device: str) -> Self:
+        """The network as inference wants it: NumPy on a CPU, tensors elsewhere."""
+        if device == "cpu":
+            return self.to_numpy() if is_torch(getattr(self, self.weights[0])) else self
+        return self.to_torch(device)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain arrays that survive a file."""
+        arrays = {name: np.array(to_numpy(getattr(self, name))) for name in self.weights}
+        return {"architecture": self.architecture, **arrays}
+
+    @classmethod
+    def stored(cls, arrays: Mapping[str, Any], *also: str) -> dict[str, NDArray[Any]]:
+        """The weights among what :meth:`as_dict` wrote, or what to do if some of them, or of `also`, are absent."""
+        absent = [name for name in (*cls.weights, *also) if name not in arrays]
+        if absent:
+            msg = f"the stored model lacks {absent}. Train again with `modulae.tl.autoencoder(adata)`."
+            raise ValueError(msg)
+        return {name: np.asarray(arrays[name]) for name in cls.weights}
+
+    def _with(self, arrays: dict[str, Any]) -> Self:
+        return replace(self, **arrays)  # type: ignore[type-var]
