@@ -36,6 +36,11 @@ class Fields:
         """`var`: whether the model was trained on the gene."""
         return f"{self.key}_gene"
 
+    @property
+    def loadings(self) -> str:
+        """`varm` (numbers) and `uns` (whose they are): genes × units, what the units decode to."""
+        return f"{self.key}_loadings"
+
     def snapshot(self, epoch: int) -> str:
         """`obsm`: the representation as it was after `epoch` epochs of training."""
         return f"X_{self.key}_epoch{epoch}"

@@ -17,8 +17,8 @@ def unit_names(n_units: int) -> list[str]:
 
 def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """How `adata.varm[key]` was made."""
-    if key not in adata.varm or key not in adata.uns:
-        there = [name for name in adata.varm if isinstance(adata.uns.get(name), dict)]
+    if key not in adata.varm or not _is_saliency(adata.uns.get(key)):
+        there = [name for name in adata.varm if _is_saliency(adata.uns.get(name))]
         hint = f"There are {there}." if there else "Run `modulae.tl.saliency(adata)` first."
         msg = f"there is no saliency {key!r} in adata.varm. {hint}"
         raise KeyError(msg)
@@ -61,6 +61,10 @@ def group_position(entry: dict[str, Any], group: str, key: str) -> int:
         msg = f"{key!r} has no group {group!r}. {hint}"
         raise KeyError(msg)
     return groups.index(str(group))
+
+
+def _is_saliency(entry: object) -> bool:
+    return isinstance(entry, dict) and {"of_model", "method", "groups"} <= set(entry)
 
 
 def _is_impact(entry: object) -> bool:

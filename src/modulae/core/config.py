@@ -22,8 +22,25 @@ CHOICES = {
     "engine": EngineName,
 }
 
-EPOCHS: dict[Schedule, int] = {"cosine": 80, "constant": 200}
+EPOCHS: dict[Architecture, dict[Schedule, int]] = {
+    "orthogonal": {"cosine": 80, "constant": 200},
+    "parts": {"cosine": 15, "constant": 15},
+}
 """Passes over the cells when nothing is asked for: a constant step size ends by `patience` long before."""
+
+PARTS: dict[str, Any] = {"n_latent": 32, "batch_size": 128, "learning_rate": 1e-3, "patience": 5}
+"""Where the parts-based autoencoder has other defaults than :class:`Config`."""
+
+NOT_FOR_PARTS = (
+    "n_hidden",
+    "orthogonality",
+    "orthogonality_gradient",
+    "momentum",
+    "activation_beta",
+    "loss_scale",
+    "output_bias",
+)
+"""Settings that the parts-based autoencoder does not have."""
 
 SMALL_BIAS = 0.01
 """The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""
@@ -42,7 +59,7 @@ class Config:
     learning_rate: float = 0.2
     momentum: float = 0.9
     schedule: Schedule = "cosine"
-    max_epochs: int = EPOCHS["cosine"]
+    max_epochs: int = EPOCHS["orthogonal"]["cosine"]
     patience: int = 20
     test_fraction: float = 0.1
     test_every: int = 1
@@ -77,10 +94,22 @@ class Config:
             _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
         for epoch in self.snapshot_epochs:
             _require_whole_number("every entry of snapshot_epochs", epoch, least=0)
+        if self.architecture == "parts":
+            _require(
+                self.size_factors is not None,
+                "architecture='parts' adds up what units make of a cell of the usual depth, so it needs size factors. "
+                "Leave out size_factors=None, or take architecture='orthogonal'.",
+            )
+            _require(
+                self.engine != "numba",
+                "engine='numba' trains architecture='orthogonal' only. Take engine='auto' or engine='torch'.",
+            )
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values that survive a file."""
-        return {**asdict(self), "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
+        """Plain values that survive a file; only those that the architecture has."""
+        absent = NOT_FOR_PARTS if self.architecture == "parts" else ()
+        values = {name: value for name, value in asdict(self).items() if name not in absent}
+        return {**values, "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
@@ -89,6 +118,33 @@ class Config:
         plain = {name: _plain(value) for name, value in values.items() if name in names}
         plain["snapshot_epochs"] = tuple(int(epoch) for epoch in values.get("snapshot_epochs", ()))
         return cls(**plain)
+
+
+def config_for(
+    architecture: Architecture,
+    *,
+    schedule: Schedule,
+    size_factors: str | None,
+    **given: Any,  # noqa: ANN401
+) -> Config:
+    """Settings, where `None` among those given stands for the default of the architecture.
+
+    Raises
+    ------
+    ValueError
+        A setting that the architecture does not have.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if architecture == "parts":
+        foreign = [name for name in NOT_FOR_PARTS if name in chosen]
+        _require(
+            not foreign,
+            f"architecture='parts' has no {', '.join(foreign)}. Leave these out, or take architecture='orthogonal'.",
+        )
+        chosen = {**PARTS, **chosen}
+    if "max_epochs" not in chosen:
+        chosen["max_epochs"] = EPOCHS.get(architecture, {}).get(schedule, 1)  # where one is unknown, Config says so
+    return Config(architecture=architecture, schedule=schedule, size_factors=size_factors, **chosen)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from .weights import Network
 
 
-def encode(
-    network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
-) -> NDArray[np.float32]:
+def encode(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The representation, cells × units."""
     device = pick_device(device)
     network = network.on(device)
@@ -28,9 +26,7 @@ def encode(
     return units
 
 
-def denoise(
-    network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu"
-) -> NDArray[np.float32]:
+def denoise(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The decoded rates, cells × genes, in counts at each cell's own size factor."""
     device = pick_device(device)
     network = network.on(device)

@@ -66,6 +66,11 @@ class PartsNetwork(Network):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.where(length > 0, length, 1))
 
+    @property
+    def gene_loadings(self) -> NDArray[Any]:
+        """V, as genes × units."""
+        return to_numpy(self.loadings).T
+
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
         """Cells × genes → cells × units: softplus(E·A + c) + 1e-4."""
         return softplus(clamp_min(inputs @ self.encoder.T + self.bias, LOWEST), BETA) + SILENT

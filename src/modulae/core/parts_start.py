@@ -48,9 +48,7 @@ def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
     return PartsNetwork(encoder.T.astype(np.float32), bias, loadings.astype(np.float32))
 
 
-def factorise(
-    inputs: sparse.csr_matrix, n_parts: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def factorise(inputs: sparse.csr_matrix, n_parts: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cells × parts with mean square 1, and parts × genes; a part that was not needed is 0 in both."""
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
@@ -82,7 +80,7 @@ def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np
 
 
 def _gram(rows: sparse.csr_matrix) -> NDArray[np.float64]:
-    """rows · rowsᵀ, a block of columns at a time: nearly all of it differs from 0."""
+    """Rows · rowsᵀ, a block of columns at a time: nearly all of it differs from 0."""
     columns = rows.tocsc()
     total = np.zeros((rows.shape[0],) * 2)
     for start in range(0, rows.shape[1], GENES_AT_ONCE):

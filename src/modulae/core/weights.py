@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from .backend import is_torch, to_numpy
+from .losses import orthogonality_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +50,11 @@ class Network(ABC):
     def to_units(self) -> NDArray[Any]:
         """The weight that gives the units: its rows are what orthogonality is about; see :attr:`orthogonality_gap`."""
 
+    @property
+    def gene_loadings(self) -> NDArray[Any] | None:
+        """What each unit makes of each gene, genes × units, where decoding is one layer; else `None`."""
+        return None
+
     @abstractmethod
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
         """Cells × genes → cells × units."""
@@ -75,8 +81,7 @@ class Network(ABC):
     @property
     def orthogonality_gap(self) -> float:
         """‖I − W Wᵀ‖_F of :attr:`to_units`: 0 where its rows are orthonormal."""
-        rows = np.asarray(to_numpy(self.to_units), dtype=np.float64)
-        return float(np.linalg.norm(np.eye(len(rows)) - rows @ rows.T))
+        return orthogonality_gap(to_numpy(self.to_units))
 
     def to_torch(self, device: str, *, dtype: Any = None, trained: bool = False) -> Self:  # noqa: ANN401
         """The same network with tensors on `device`."""

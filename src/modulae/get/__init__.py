@@ -3,8 +3,9 @@
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
+from ._loadings import loadings
 from ._pathway_activity import pathway_activity
 from ._representation import representation
 from ._saliency import saliency
 
-__all__ = ["history", "impact", "impact_table", "pathway_activity", "representation", "saliency"]
+__all__ = ["history", "impact", "impact_table", "loadings", "pathway_activity", "representation", "saliency"]

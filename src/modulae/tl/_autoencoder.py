@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, forget_results, read_counts
+from modulae._anndata import changeable, forget_results, place_by_name, read_counts
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._progress import progress_bar
 from modulae._training_data import model_genes, training_cells
+from modulae._training_run import run_training
 from modulae.core.backend import pick_device
-from modulae.core.config import EPOCHS, Architecture, Config, EngineName, LossScale, OutputBias, Schedule
+from modulae.core.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.batches import Cells
-    from modulae.core.train import Training
-
 
 @shared
 def autoencoder(
@@ -33,22 +29,22 @@ def autoencoder(
     *,
     layer: str | None = None,
     mask_var: str | None = None,
-    n_latent: int = 64,
-    n_hidden: int = 128,
-    orthogonality: float = 0.05,
+    n_latent: int | None = None,
+    n_hidden: int | None = None,
+    orthogonality: float | None = None,
     size_factors: str | None = "total",
-    batch_size: int = 16,
-    learning_rate: float = 0.2,
-    momentum: float = 0.9,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    momentum: float | None = None,
     schedule: Schedule = "cosine",
     max_epochs: int | None = None,
-    patience: int = 20,
+    patience: int | None = None,
     test_fraction: float = 0.1,
     test_every: int = 1,
-    activation_beta: float | Literal["width"] = 1.0,
-    loss_scale: LossScale = "mean",
-    output_bias: OutputBias = "halfway",
-    orthogonality_gradient: bool = True,
+    activation_beta: float | Literal["width"] | None = None,
+    loss_scale: LossScale | None = None,
+    output_bias: OutputBias | None = None,
+    orthogonality_gradient: bool | None = None,
     architecture: Architecture = "orthogonal",
     snapshot_epochs: Sequence[int] = (),
     seed: int = 0,
@@ -70,6 +66,32 @@ def autoencoder(
     Training stops when the loss of the held-out cells has not improved for `patience` epochs; the best weights are
     kept. Ctrl-C stops early and keeps the best weights so far.
 
+    `architecture="parts"` is another model for the same fields: units that are parts of a cell, and that other seeds
+    find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/modules`)::
+
+        E = log1p(x / s)    z = softplus(E·A + c)    y = s·(expm1(z·V) + 1e-4)    loss = mean(y − x·log(y + ε))
+
+    SoftPlus has β = 10; 1e-4 is added to z. It starts from a non-negative matrix factorisation of E [2]_ and trains
+    with Adam [3]_. What follows in this table differs between the two:
+
+    ==================  ======================  ===========================
+    parameter           `"orthogonal"`          `"parts"`
+    ==================  ======================  ===========================
+    `n_latent`          64                      32
+    `batch_size`        16                      128
+    `learning_rate`     0.2                     0.001
+    `max_epochs`        80; 200 if constant     15
+    `patience`          20                      5
+    `n_hidden`          128                     not for it: refused
+    `orthogonality`     0.05                    not for it: refused
+    `momentum`          0.9                     not for it: refused
+    `activation_beta`   1                       not for it: refused
+    `loss_scale`        `"mean"`                not for it: refused
+    `output_bias`       `"halfway"`             not for it: refused
+    `size_factors`      any                     not `None`
+    `engine`            any                     not `"numba"`
+    ==================  ======================  ===========================
+
     Parameters
     ----------
     {adata}
@@ -78,7 +100,8 @@ def autoencoder(
         Boolean column of `adata.var` that names the genes to train on, such as `"in_gene_sets"` from
         :func:`modulae.pp.gene_set_mask`; all genes if `None`.
     n_latent
-        Units of the representation. The paper takes slightly more than there are gene sets.
+        Units of the representation. The paper takes slightly more than there are gene sets. Parts: at most as many as
+        there are training cells, and genes.
     n_hidden
         Width of the layers before and after the representation.
     orthogonality
@@ -89,13 +112,13 @@ def autoencoder(
     batch_size
         Cells per step. The paper takes 1.
     learning_rate
-        Step size of Nesterov's accelerated gradient, in the first epoch.
+        Step size of Nesterov's accelerated gradient, or of Adam for parts, in the first epoch.
     momentum
-        Its momentum.
+        Momentum of Nesterov's method.
     schedule
         `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most; 80 with `schedule="cosine"` and 200 with `"constant"` if `None`.
+        Passes over the training cells at most.
     patience
         Epochs without a better held-out loss before training stops.
     test_fraction
@@ -111,9 +134,10 @@ def autoencoder(
         Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` to there from
         0, so that the rest has to be learnt; or a small `"constant"`, as published.
     orthogonality_gradient
-        Whether the penalty moves the weights. In the authors' scripts it does not: they detach the weights first.
+        Whether the penalty moves the weights (the default). In the authors' scripts it does not: they detach the
+        weights first. Not for parts.
     architecture
-        `"orthogonal"` is the one there is.
+        `"orthogonal"`, the paper's, or `"parts"`.
     snapshot_epochs
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
     {seed}
@@ -138,9 +162,12 @@ def autoencoder(
         The same after `n` epochs, for every entry of `snapshot_epochs` that was reached.
     `adata.uns[key_added]` : `dict`
         `"params"`: the settings; `"history"`: `epoch`, `train_loss`, `test_loss` (mean Poisson loss over cells and
-        genes, in counts), `orthogonality` (‖I − W Wᵀ‖), `best_epoch`, `stopped`; `"model"`: weights and gene names.
+        genes, in counts), `orthogonality` (‖I − W Wᵀ‖; for parts W is A, its rows scaled to length 1), `best_epoch`,
+        `stopped`; `"model"`: weights and gene names.
     `adata.var[f'{key_added}_gene']` : `bool`
         Whether the model was trained on the gene.
+    `adata.varm[f'{key_added}_loadings']` : :class:`numpy.ndarray` (`float32`, genes × units), parts only
+        V: what a unit adds to log1p of the gene's rate; see :func:`modulae.get.loadings`.
 
     Raises
     ------
@@ -154,25 +181,27 @@ def autoencoder(
     References
     ----------
     .. [1] Kinalis, Nielsen, Winther & Bagger (2019), *BMC Bioinformatics* 20:379, Methods.
+    .. [2] Lee & Seung (1999), *Nature* 401:788–791.
+    .. [3] Kingma & Ba (2015), *ICLR*, arXiv:1412.6980.
     """
-    config = Config(
+    config = config_for(
+        architecture,
+        schedule=schedule,
+        size_factors=size_factors,
         n_latent=n_latent,
         n_hidden=n_hidden,
         orthogonality=orthogonality,
         orthogonality_gradient=orthogonality_gradient,
-        size_factors=size_factors,
         batch_size=batch_size,
         learning_rate=learning_rate,
         momentum=momentum,
-        schedule=schedule,
-        max_epochs=EPOCHS.get(schedule, 1) if max_epochs is None else max_epochs,
+        max_epochs=max_epochs,
         patience=patience,
         test_fraction=test_fraction,
         test_every=test_every,
         activation_beta=activation_beta,
         loss_scale=loss_scale,
         output_bias=output_bias,
-        architecture=architecture,
         snapshot_epochs=tuple(snapshot_epochs),
         seed=seed,
         engine=engine,
@@ -180,7 +209,7 @@ def autoencoder(
     genes = model_genes(adata, mask_var)
     counts = read_counts(adata, genes=genes, layer=layer)
     cells, test, unit = training_cells(adata, counts, config)
-    run = _train(cells, test, config, device=pick_device(device), progress=progress)
+    run = run_training(cells, test, config, device=pick_device(device), progress=progress)
     fitted = Fitted(run.network, genes, config, run.history, unit, test)
     representation = encode(run.network, cells)
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
@@ -188,39 +217,6 @@ def autoencoder(
     adata = changeable(adata, copy=copy)
     _write(adata, fitted, representation, snapshots, key=key_added)
     return adata if copy else None
-
-
-def _train(cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None) -> Training:
-    from modulae.core.train import train
-
-    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
-
-        def show(_epoch: int, loss: float) -> None:
-            bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)
-            bar.update()
-
-        run = train(cells, test, config, device=device, on_epoch=show)
-    if run.history.stopped == "interrupted":
-        warnings.warn(
-            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept.",
-            UserWarning,
-            stacklevel=3,
-        )
-    elif run.history.best_epoch == 0:
-        warnings.warn(
-            "the held-out loss never fell below that of the untrained model, which is what is kept. "
-            f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
-            UserWarning,
-            stacklevel=3,
-        )
-    elif run.history.gain <= 0:
-        warnings.warn(
-            "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
-            "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return run
 
 
 def _write(
@@ -237,6 +233,10 @@ def _write(
     for epoch, units in snapshots.items():
         adata.obsm[fields.snapshot(epoch)] = units
     adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
+    loadings = fitted.network.gene_loadings
+    if loadings is not None:
+        adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
+        adata.uns[fields.loadings] = {"of_model": key}
     adata.uns[fields.model] = {
         "params": fitted.config.as_dict(),
         "history": fitted.history.as_dict(),

@@ -26,7 +26,7 @@ WARM_UP = 30
 
 
 class PartsEngine(TorchEngine):
-    """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V is clipped at 0 and its rows get their length back.
+    """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V is clipped at 0, its rows get their length back.
 
     Held at their start, the rows can't trade length with the activities, so that a unit keeps its scale.
     """

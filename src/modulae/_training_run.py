@@ -1,0 +1,52 @@
+"""A training that somebody watches: its progress, and what to say at its end."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from ._progress import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .core.batches import Cells
+    from .core.config import Config
+    from .core.train import Training
+
+
+def run_training(
+    cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None
+) -> Training:
+    """Train, and warn of a training that was interrupted or that learnt nothing."""
+    from modulae.core.train import train
+
+    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
+
+        def show(_epoch: int, loss: float) -> None:
+            bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)
+            bar.update()
+
+        run = train(cells, test, config, device=device, on_epoch=show)
+    if run.history.stopped == "interrupted":
+        warnings.warn(
+            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept.",
+            UserWarning,
+            stacklevel=3,
+        )
+    elif run.history.best_epoch == 0:
+        warnings.warn(
+            "the held-out loss never fell below that of the untrained model, which is what is kept. "
+            f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    elif run.history.gain <= 0:
+        warnings.warn(
+            "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
+            "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return run

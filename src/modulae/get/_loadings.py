@@ -1,0 +1,51 @@
+"""Genes × units, of the decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
+    """What every unit makes of every gene, of a model with `architecture="parts"`.
+
+    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't take anything away. So the
+    loadings name the genes that a unit *makes*: trust them for what the programme is. The saliency
+    (:func:`modulae.tl.saliency`) names the genes that the unit is *read from*: trust it for what tells this programme
+    from others. There, a gene that two units make has little weight in both, or a negative one in the weaker, while
+    genes that only one of them makes stand out. Genes high in both are safe to name a unit by.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the field in `adata.varm`.
+
+    Returns
+    -------
+    genes × units, `float32`, ≥ 0; genes by name, units by number ("0", "1", …), `nan` for genes outside the model.
+    Units have a mean square activity of 1 at the start of training and loadings of fixed length, so loadings can be
+    compared between units.
+
+    Raises
+    ------
+    KeyError
+        No such field.
+    """
+    if key not in adata.varm:
+        msg = (
+            f"adata.varm has no loadings {key!r}. Run `modulae.tl.autoencoder(adata, architecture='parts')` first: "
+            "the other architecture has none, its genes are named by `modulae.tl.saliency(adata)`."
+        )
+        raise KeyError(msg)
+    values = adata.varm[key]
+    return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))
