@@ -54,7 +54,7 @@ def factorise(inputs: sparse.csr_matrix, n_parts: int, seed: int) -> tuple[NDArr
     from sklearn.exceptions import ConvergenceWarning
 
     model = NMF(n_parts, init="nndsvda", max_iter=STEPS, random_state=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
         activity = model.fit_transform(inputs).astype(np.float64)
     size = np.sqrt((activity**2).mean(axis=0))
