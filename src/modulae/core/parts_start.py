@@ -28,11 +28,12 @@ DIRECT_UP_TO = 4096
 GENES_AT_ONCE = 1024
 
 
-def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
+def initial_parts(config: Config, learn: Cells, loadings: NDArray[np.float64] | None = None) -> PartsNetwork:
     """Factorise the inputs of the training cells; decode with the parts found, and read them off by ridge regression.
 
     E ≈ W·H with W, H ≥ 0 (Lee & Seung 1999; scikit-learn's coordinate descent from `nndsvda`), rescaled so that every
-    unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ = 0.002·tr(EᵀE), c = 0.
+    unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ = 0.002·tr(EᵀE), c = 0. With `loadings` H is given,
+    and only W is sought.
     """
     inputs = learn.sparse_inputs()
     most = min(inputs.shape)
@@ -42,23 +43,33 @@ def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
             f"are at most {most} parts. Give n_latent={most} or less."
         )
         raise ValueError(msg)
-    activity, loadings = factorise(inputs, config.n_latent, config.seed)
+    activity, parts = factorise(inputs, config.n_latent, config.seed, loadings)
     encoder = ridge(inputs, activity)
     bias = np.zeros(config.n_latent, dtype=np.float32)
-    return PartsNetwork(encoder.T.astype(np.float32), bias, loadings.astype(np.float32))
+    return PartsNetwork(encoder.T.astype(np.float32), bias, parts.astype(np.float32))
 
 
-def factorise(inputs: sparse.csr_matrix, n_parts: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def factorise(
+    inputs: sparse.csr_matrix, n_parts: int, seed: int, loadings: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cells × parts with mean square 1, and parts × genes; a part that was not needed is 0 in both."""
-    from sklearn.decomposition import NMF
+    from sklearn.decomposition import NMF, non_negative_factorization
     from sklearn.exceptions import ConvergenceWarning
 
     model = NMF(n_parts, init="nndsvda", max_iter=STEPS, random_state=seed)
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
-        activity = model.fit_transform(inputs).astype(np.float64)
+        if loadings is None:
+            activity = model.fit_transform(inputs).astype(np.float64)
+            parts = np.asarray(model.components_, dtype=np.float64)
+        else:
+            parts = loadings.astype(inputs.dtype)
+            activity, _, _ = non_negative_factorization(
+                inputs, H=parts, n_components=len(parts), update_H=False, max_iter=STEPS, random_state=seed
+            )
+            activity = activity.astype(np.float64)
     size = np.sqrt((activity**2).mean(axis=0))
-    return activity / np.where(size > 0, size, 1), model.components_ * size[:, None]
+    return activity / np.where(size > 0, size, 1), parts * size[:, None]
 
 
 def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,6 +50,7 @@ def train(
     config: Config,
     *,
     device: str = "cpu",
+    loadings: NDArray[np.float64] | None = None,
     on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
 ) -> Training:
     """Train on the cells that are not held out; keep the weights with the lowest held-out loss.
@@ -64,6 +65,8 @@ def train(
         Settings.
     device
         Where to compute.
+    loadings
+        Units × genes, ≥ 0: parts to start from, rather than those that a factorisation finds.
     on_epoch
         Called after each epoch with its number and the last held-out loss.
 
@@ -76,7 +79,9 @@ def train(
     learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
     rates = mean_rates(learn)
     start: Network = (
-        initial_parts(config, learn) if config.architecture == "parts" else initial_network(config, rates, rng)
+        initial_parts(config, learn, loadings)
+        if config.architecture == "parts"
+        else initial_network(config, rates, rng)
     )
     unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
     engine = start_engine(start, learn, config, unit, device)
