@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 import modulae as mo
 from modulae._anndata import read_cells, read_model
 from modulae.core.encode import denoise, encode
-from modulae.core.parts_start import SPARSE
+from modulae.core.parts_start import sparsity
 
 from . import table
 
@@ -109,15 +110,17 @@ def theirs(adata: AnnData, seed: int, name: str, n_units: int) -> Fit:
     """PCA, ICA or NMF of the same input; units of NMF are scaled as ours are."""
     from sklearn.decomposition import NMF, PCA, FastICA
 
+    values = inputs(adata)
+    alpha = sparsity(sparse.csr_matrix(values))
     model = {
         "PCA": lambda: PCA(n_units, random_state=seed),
         "ICA": lambda: FastICA(n_units, max_iter=500, random_state=seed),
         "NMF": lambda: NMF(n_units, init="nndsvda", max_iter=200, random_state=seed),
         "sparse NMF": lambda: NMF(
-            n_units, init="nndsvda", max_iter=200, random_state=seed, alpha_W=SPARSE, alpha_H=SPARSE, l1_ratio=1.0
+            n_units, init="nndsvda", max_iter=200, random_state=seed, alpha_W=alpha, alpha_H=alpha, l1_ratio=1.0
         ),
     }[name]()
-    units = model.fit_transform(inputs(adata))
+    units = model.fit_transform(values)
     size = np.sqrt((units**2).mean(axis=0))
     scale = size if "NMF" in name else np.ones(n_units)
     weights = (model.mixing_ if name == "ICA" else model.components_.T) * size
@@ -192,6 +195,8 @@ def live(units: NDArray[Any]) -> NDArray[np.bool_]:
 
 def rows(it: Data, *, short: bool) -> Iterator[dict[str, Any]]:
     """Each method on two draws of the cells, each with a seed of its own."""
+    import torch  # noqa: F401  (its import belongs to no method)
+
     rng = np.random.default_rng(0)
     draws = [np.sort(rng.permutation(it.adata.n_obs)[: int(SHARE * it.adata.n_obs)]) for _ in range(2)]
     both = np.intersect1d(*draws)
