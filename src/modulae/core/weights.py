@@ -81,7 +81,7 @@ class Network(ABC):
     @property
     def orthogonality_gap(self) -> float:
         """‖I − W Wᵀ‖_F of :attr:`to_units`: 0 where its rows are orthonormal."""
-        return orthogonality_gap(to_numpy(self.to_units))
+        return orthogonality_gap(to_numpy(self.to_units).astype(np.float64))
 
     def to_torch(self, device: str, *, dtype: Any = None, trained: bool = False) -> Self:  # noqa: ANN401
         """The same network with tensors on `device`."""

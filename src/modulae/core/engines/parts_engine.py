@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from modulae.core.losses import poisson_loss
-
 from .torch_engine import TorchEngine
 
 if TYPE_CHECKING:
@@ -51,15 +49,15 @@ class PartsEngine(TorchEngine):
         self._taken += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * min(1.0, self._taken / WARM_UP)
-        loss = poisson_loss(scale * self._parts.decode(self._parts.encode(inputs)), counts)
-        self._optimizer.zero_grad(set_to_none=True)
-        (loss / self._unit).backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+        loss = super()._step(inputs, counts, scale)
+        loadings = self._parts.loadings
         with torch.no_grad():
-            loadings = self._parts.loadings
             loadings.clamp_min_(0)
             loadings *= self._lengths / loadings.norm(dim=1, keepdim=True).clamp_min(torch.finfo(loadings.dtype).tiny)
-        return loss.detach()
+        return loss
+
+    def _objective(self, loss: torch.Tensor) -> torch.Tensor:
+        return loss / self._unit
 
 
 @contextmanager

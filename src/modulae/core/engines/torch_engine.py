@@ -58,13 +58,16 @@ class TorchEngine:
     def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         network = self._network
         loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
-        objective = loss / self._unit
-        if self._config.orthogonality and self._config.orthogonality_gradient:
-            objective = objective + self._config.orthogonality * orthogonality_penalty(network.to_units)  # type: ignore[arg-type]
         self._optimizer.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
+        self._objective(loss).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
+
+    def _objective(self, loss: torch.Tensor) -> torch.Tensor:
+        objective = loss / self._unit
+        if self._config.orthogonality and self._config.orthogonality_gradient:
+            objective = objective + self._config.orthogonality * orthogonality_penalty(self._network.to_units)  # type: ignore[arg-type]
+        return objective
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
