@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import (
+    activity,
     engines,
     explanations,
     false_positives,
@@ -16,6 +17,7 @@ from . import (
 )
 
 BENCHMARKS = {
+    "activity": activity.run,
     "engines": engines.run,
     "explanations": explanations.run,
     "false_positives": false_positives.run,
