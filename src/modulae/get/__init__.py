@@ -5,5 +5,6 @@ from ._impact import impact
 from ._impact_table import impact_table
 from ._representation import representation
 from ._saliency import saliency
+from ._sanity import sanity
 
-__all__ = ["history", "impact", "impact_table", "representation", "saliency"]
+__all__ = ["history", "impact", "impact_table", "representation", "saliency", "sanity"]

@@ -4,7 +4,8 @@ from ._embeddings import embeddings
 from ._history import history
 from ._impact import impact
 from ._impact_groups import impact_groups
+from ._sanity import sanity
 from ._top_genes import top_genes
 from ._units import units
 
-__all__ = ["embeddings", "history", "impact", "impact_groups", "top_genes", "units"]
+__all__ = ["embeddings", "history", "impact", "impact_groups", "sanity", "top_genes", "units"]

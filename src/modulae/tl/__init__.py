@@ -5,5 +5,6 @@ from ._denoise import denoise
 from ._embeddings import embeddings
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
+from ._sanity import sanity
 
-__all__ = ["autoencoder", "denoise", "embeddings", "pathway_impact", "saliency"]
+__all__ = ["autoencoder", "denoise", "embeddings", "pathway_impact", "saliency", "sanity"]

@@ -1,0 +1,140 @@
+"""Whether an explanation is better than its controls, by what rule, and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ._sanity import Found
+    from .core.controls import Control
+    from .core.sanity import Agreement
+
+MARGIN = 0.1
+"""An explanation has to agree with other seeds by more than this above its best control."""
+
+RETURNS, PARTLY = 0.7, 0.4
+"""Agreement with other seeds from which an explanation is said to come back, or to come back in part."""
+
+SAME_UNIT = 0.9
+"""Correlation over the cells from which two units are called the same."""
+
+FEWEST_SETS = 5
+"""Below it a rank correlation over sets says nothing."""
+
+SEEDS, LAST_LAYER = "other seeds", "last layer redrawn"
+
+MEANING = {
+    "untrained, same start": "much of it was there before training",
+    "untrained, other start": "a network that has learnt nothing says the same",
+    "shuffled counts": "a network that never saw two genes go together says the same",
+    LAST_LAYER: "any other units say the same",
+}
+"""What it means that a control agrees as much."""
+
+LEVELS = {
+    "units": "the genes of each unit",
+    "sets": "the sets over all cells, summed over units",
+    "set strength": "the strength of the sets over all cells",
+    "groups": "the sets between groups, summed over units",
+    "group strength": "the strength of the sets between groups",
+}
+"""What agreement is measured of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Every level in turn: its agreement with each control, and how it is judged."""
+
+    names: list[str]
+    agreement: NDArray[np.float64]  # levels × controls
+    seeds: NDArray[np.float64]  # levels: mean over other seeds
+    control: NDArray[np.float64]  # levels: the best kind of control
+    control_kind: list[str]  # levels: which
+    passed: NDArray[np.bool_]  # levels
+
+
+def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Levels:
+    """Hold the agreement with other seeds against that with the controls, level by level.
+
+    At the level of units every control counts. Sums over units do not ask which units there are, and a network with a
+    redrawn last layer keeps what the first has learnt: there it is reported, not counted.
+    """
+    compared = len(agreements[0].effect) > 1
+    rows = [[float(np.median(found.units)) for found in agreements]]
+    for at in (slice(0, 1), slice(1, None)) if compared else (slice(0, 1),):
+        rows.append([float(np.median(found.effect[at])) for found in agreements])
+        rows.append([float(np.median(found.strength[at])) for found in agreements])
+    names, agreement = list(LEVELS)[: len(rows)], np.array(rows)
+    by_kind = _by_kind(controls, agreement)
+    seeds = by_kind.pop(SEEDS)
+    last_layer = by_kind.pop(LAST_LAYER)
+    kinds, values = list(by_kind), np.stack(list(by_kind.values()))
+    best = values.argmax(axis=0)
+    control, kind = values.max(axis=0), [kinds[at] for at in best]
+    if last_layer[0] > control[0]:
+        control[0], kind[0] = last_layer[0], LAST_LAYER
+    return Levels(names, agreement, seeds, control, kind, seeds - control > MARGIN)
+
+
+def judge_each(
+    controls: Sequence[Control], values: NDArray[np.float64], *, last_layer: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each unit or group its agreement with other seeds, and with the best kind of control.
+
+    `values` is units (or groups) × controls.
+    """
+    by_kind = _by_kind(controls, values)
+    seeds = by_kind.pop(SEEDS)
+    if not last_layer:
+        by_kind.pop(LAST_LAYER)
+    return seeds, np.stack(list(by_kind.values())).max(axis=0)
+
+
+def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str]:
+    """One plain sentence or two a level, and one for the deletions."""
+    sentences = [_level_words(levels, at) for at in range(len(levels.names))]
+    r = np.abs(found.by_seeds("activity")).mean(axis=1)
+    sentences[0] += (
+        f" {int((r > SAME_UNIT).sum())} of {len(r)} units are active in the same cells with another seed "
+        f"(|r| > {SAME_UNIT})."
+    )
+    if groups:
+        seeds, control = judge_each(found.controls, found.values("effect")[1:], last_layer=False)
+        weak = [name for name, ok in zip(groups, seeds - control > MARGIN, strict=True) if not ok]
+        if weak and len(groups) > 1:
+            sentences[3] += f" No better than a control by itself: {', '.join(weak)}."
+        redrawn = _by_kind(found.controls, levels.agreement)[LAST_LAYER][3]
+        if levels.passed[3] and redrawn >= levels.seeds[3] - MARGIN:
+            sentences[3] += (
+                f" It is as much the same with the last layer redrawn ({redrawn:.2f}): "
+                "the first layer carries it, not the single units."
+            )
+    deletion = found.deletion
+    sentences.append(
+        f"deletion: {int((deletion.beaten() == 1).sum())} of {len(deletion.top)} units fall further without their own "
+        f"top genes than in every one of {deletion.random.shape[1]} draws of genes of the same expression."
+    )
+    return sentences
+
+
+def _level_words(levels: Levels, at: int) -> str:
+    seeds, control, kind = levels.seeds[at], levels.control[at], levels.control_kind[at]
+    back = "comes back" if seeds >= RETURNS else "comes back in part" if seeds >= PARTLY else "does not come back"
+    verdict = "better than its controls." if levels.passed[at] else f"no better than a control: {MEANING[kind]}."
+    return (
+        f"{levels.names[at]} ({LEVELS[levels.names[at]]}): {back} with other seeds ({seeds:.2f}; best control: {kind}, "
+        f"{control:.2f}); {verdict}"
+    )
+
+
+def _by_kind(controls: Sequence[Control], values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Means over the controls of each kind; `values` is … × controls."""
+    kinds = np.array([control.kind for control in controls])
+    return {str(kind): values[..., kinds == kind].mean(axis=-1) for kind in dict.fromkeys(kinds)}
