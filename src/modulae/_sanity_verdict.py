@@ -83,17 +83,13 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     return Levels(names, agreement, seeds, control, kind, seeds - control > MARGIN)
 
 
-def judge_each(
-    controls: Sequence[Control], values: NDArray[np.float64], *, last_layer: bool
+def judge_groups(
+    controls: Sequence[Control], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each unit or group its agreement with other seeds, and with the best kind of control.
-
-    `values` is units (or groups) × controls.
-    """
+    """Agreement of each group with other seeds and with its best control; `values` is groups × controls."""
     by_kind = _by_kind(controls, values)
     seeds = by_kind.pop(SEEDS)
-    if not last_layer:
-        by_kind.pop(LAST_LAYER)
+    by_kind.pop(LAST_LAYER)
     return seeds, np.stack(list(by_kind.values())).max(axis=0)
 
 
@@ -106,7 +102,7 @@ def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str
         f"(|r| > {SAME_UNIT})."
     )
     if groups:
-        seeds, control = judge_each(found.controls, found.values("effect")[1:], last_layer=False)
+        seeds, control = judge_groups(found.controls, found.values("effect")[1:])
         weak = [name for name, ok in zip(groups, seeds - control > MARGIN, strict=True) if not ok]
         if weak and len(groups) > 1:
             sentences[3] += f" No better than a control by itself: {', '.join(weak)}."

@@ -16,8 +16,6 @@ from .train import mean_rates, split_cells, train
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
     from .config import Config
     from .fitted import Fitted
     from .network import OrthogonalNetwork
