@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, growth, import_time, saliency, settings
+from . import engines, explanations, growth, import_time, saliency, sanity, settings
 
 BENCHMARKS = {
     "engines": engines.run,
     "saliency": saliency.run,
     "explanations": explanations.run,
+    "sanity": sanity.run,
     "growth": growth.run,
     "import_time": import_time.run,
     "settings": settings.run,

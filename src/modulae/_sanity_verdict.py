@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .gene_sets import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -80,17 +82,19 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     control, kind = values.max(axis=0), [kinds[at] for at in best]
     if last_layer[0] > control[0]:
         control[0], kind[0] = last_layer[0], LAST_LAYER
-    return Levels(names, agreement, seeds, control, kind, seeds - control > MARGIN)
+    passed = seeds - control > MARGIN
+    for level, what in ((3, "effect"), (4, "strength")) if compared else ():
+        passed[level] &= bool(groups_passed(controls, agreements, what).mean() >= 0.5)
+    return Levels(names, agreement, seeds, control, kind, passed)
 
 
-def judge_groups(
-    controls: Sequence[Control], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Agreement of each group with other seeds and with its best control; `values` is groups × controls."""
+def groups_passed(controls: Sequence[Control], agreements: Sequence[Agreement], what: str) -> NDArray[np.bool_]:
+    """Whether each group passes by itself, by its `"effect"` or its `"strength"`."""
+    values = np.stack([getattr(found, what)[1:] for found in agreements], axis=-1)  # groups × controls
     by_kind = _by_kind(controls, values)
     seeds = by_kind.pop(SEEDS)
     by_kind.pop(LAST_LAYER)
-    return seeds, np.stack(list(by_kind.values())).max(axis=0)
+    return np.asarray(seeds - np.max(list(by_kind.values()), axis=0) > MARGIN)
 
 
 def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str]:
@@ -102,10 +106,10 @@ def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str
         f"(|r| > {SAME_UNIT})."
     )
     if groups:
-        seeds, control = judge_groups(found.controls, found.values("effect")[1:])
-        weak = [name for name, ok in zip(groups, seeds - control > MARGIN, strict=True) if not ok]
+        passed = groups_passed(found.controls, found.agreements, "effect")
+        weak = [name for name, ok in zip(groups, passed, strict=True) if not ok]
         if weak and len(groups) > 1:
-            sentences[3] += f" No better than a control by itself: {', '.join(weak)}."
+            sentences[3] += f" {len(weak)} of {len(groups)} groups are no better by themselves: {listed(weak)}."
         redrawn = _by_kind(found.controls, levels.agreement)[LAST_LAYER][3]
         if levels.passed[3] and redrawn >= levels.seeds[3] - MARGIN:
             sentences[3] += (
@@ -123,7 +127,13 @@ def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str
 def _level_words(levels: Levels, at: int) -> str:
     seeds, control, kind = levels.seeds[at], levels.control[at], levels.control_kind[at]
     back = "comes back" if seeds >= RETURNS else "comes back in part" if seeds >= PARTLY else "does not come back"
-    verdict = "better than its controls." if levels.passed[at] else f"no better than a control: {MEANING[kind]}."
+    verdict = (
+        "better than its controls."
+        if levels.passed[at]
+        else f"no better than a control: {MEANING[kind]}."
+        if seeds - control <= MARGIN
+        else "but no better than a control in most groups."
+    )
     return (
         f"{levels.names[at]} ({LEVELS[levels.names[at]]}): {back} with other seeds ({seeds:.2f}; best control: {kind}, "
         f"{control:.2f}); {verdict}"

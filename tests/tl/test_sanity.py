@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import modulae as mo
 from modulae._sanity import check_numbers, choose_cells
-from modulae._sanity_verdict import judge, judge_groups
+from modulae._sanity_verdict import groups_passed, judge
 from modulae.core.controls import Control
 from modulae.core.sanity import Agreement
 
@@ -248,5 +248,18 @@ def test_a_redrawn_last_layer_counts_for_units_only():
     levels = judge(controls, agreements(values, values))
     assert levels.passed.tolist() == [False, True, True, True, True]
     assert levels.control_kind[0] == "last layer redrawn"
-    seeds, control = judge_groups(controls, np.array([values]))
-    np.testing.assert_allclose([seeds[0], control[0]], [0.85, 0.2])
+    assert groups_passed(controls, agreements(values, values), "effect").tolist() == [True]
+
+
+def test_most_groups_failing_by_themselves_is_a_failure():
+    """Medians that pass: each group has another control that says the same."""
+    controls = [Control(str(at), k, None) for at, k in enumerate(KINDS)]
+    groups = np.array([[0.9, 0.9, 0.9, 0.1, 0.0], [0.9, 0.9, 0.2, 0.9, 0.0], [0.9, 0.9, 0.2, 0.1, 0.0]]).T
+    found = [
+        Agreement(np.full(3, 0.5), np.arange(3), np.full(3, 0.95), np.array([0.5, *row]), np.array([0.5, *row[::-1]]))
+        for row in groups
+    ]
+    levels = judge(controls, found)
+    np.testing.assert_allclose(levels.control[3:], 0.2)
+    assert levels.passed.tolist() == [False] * 5
+    assert groups_passed(controls, found, "effect").tolist() == [False, False, True]

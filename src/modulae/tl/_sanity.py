@@ -83,7 +83,8 @@ def sanity(
     map of sets × units shows. Of *groups*: the same two for group minus reference, the median over groups.
 
     **The rule.** At each level, take the mean agreement with other seeds, and the highest mean agreement with one kind
-    of control. The explanation passes if the first is more than 0.1 above the second; otherwise there is a warning.
+    of control. The explanation passes if the first is more than 0.1 above the second (between groups: also for at least
+    half of the groups by themselves); otherwise there is a warning.
     A redrawn last layer counts for units only: it keeps what the first layer has learnt, and sums over units do not ask
     which units there are. The margin is a convention, and so are "comes back" (0.7) and "in part" (0.4).
 
