@@ -9,7 +9,7 @@ import numpy as np
 
 from ._sanity_verdict import FEWEST_SETS, SEEDS
 from .core.deletion import Deletion, delete_genes
-from .core.sanity import compare, explain
+from .core.sanity import compare, compare_with_expression, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,11 +116,13 @@ def run_controls(
         device=question.device,
         on_epoch=on_epoch,
     ):
-        same_units = control.kind == "untrained, same start"
         controls.append(control)
-        agreements.append(
-            compare(own, explain(control.network, cells, question), same_units=same_units, signed=question.signed)
-        )
+        if control.network is None:
+            agreements.append(compare_with_expression(own, cells, question))
+            continue
+        other = explain(control.network, cells, question)
+        same_units = control.kind == "untrained, same start"
+        agreements.append(compare(own, other, same_units=same_units, signed=question.signed))
     rng = np.random.default_rng([settings.seed, 4])
     deletion = delete_genes(fitted.network, cells, own.saliency, own.activity, n_draws=settings.n_draws, rng=rng)
     return Found(controls, agreements, deletion)

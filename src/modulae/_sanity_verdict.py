@@ -30,7 +30,7 @@ SAME_UNIT = 0.9
 FEWEST_SETS = 5
 """Below it a rank correlation over sets says nothing."""
 
-SEEDS, LAST_LAYER = "other seeds", "last layer redrawn"
+SEEDS, LAST_LAYER, EXPRESSION = "other seeds", "last layer redrawn", "expression alone"
 
 MEANING = {
     "untrained, same start": "much of it was there before training",
@@ -65,8 +65,9 @@ class Levels:
 def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Levels:
     """Hold the agreement with other seeds against that with the controls, level by level.
 
-    At the level of units every control counts. Sums over units do not ask which units there are, and a network with a
-    redrawn last layer keeps what the first has learnt: there it is reported, not counted.
+    At the level of units every network counts. Sums over units do not ask which units there are, and a network with a
+    redrawn last layer keeps what the first has learnt: there it is reported, not counted. Nor is expression alone
+    counted: it is no control of the network, and a true explanation may well follow it.
     """
     compared = len(agreements[0].effect) > 1
     rows = [[float(np.median(found.units)) for found in agreements]]
@@ -77,6 +78,7 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     by_kind = _by_kind(controls, agreement)
     seeds = by_kind.pop(SEEDS)
     last_layer = by_kind.pop(LAST_LAYER)
+    by_kind.pop(EXPRESSION, None)
     kinds, values = list(by_kind), np.stack(list(by_kind.values()))
     best = values.argmax(axis=0)
     control, kind = values.max(axis=0), [kinds[at] for at in best]
@@ -94,6 +96,7 @@ def groups_passed(controls: Sequence[Control], agreements: Sequence[Agreement], 
     by_kind = _by_kind(controls, values)
     seeds = by_kind.pop(SEEDS)
     by_kind.pop(LAST_LAYER)
+    by_kind.pop(EXPRESSION, None)
     return np.asarray(seeds - np.max(list(by_kind.values()), axis=0) > MARGIN)
 
 
@@ -110,18 +113,26 @@ def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str
         weak = [name for name, ok in zip(groups, passed, strict=True) if not ok]
         if weak and len(groups) > 1:
             sentences[3] += f" {len(weak)} of {len(groups)} groups are no better by themselves: {listed(weak)}."
-        redrawn = _by_kind(found.controls, levels.agreement)[LAST_LAYER][3]
-        if levels.passed[3] and redrawn >= levels.seeds[3] - MARGIN:
-            sentences[3] += (
-                f" It is as much the same with the last layer redrawn ({redrawn:.2f}): "
-                "the first layer carries it, not the single units."
-            )
+        sentences[3] += _notes(levels, _by_kind(found.controls, levels.agreement))
     deletion = found.deletion
     sentences.append(
         f"deletion: {int((deletion.beaten() == 1).sum())} of {len(deletion.top)} units fall further without their own "
         f"top genes than in every one of {deletion.random.shape[1]} draws of genes of the same expression."
     )
     return sentences
+
+
+def _notes(levels: Levels, by_kind: dict[str, NDArray[np.float64]]) -> str:
+    """What agrees with the sets between groups as much as other seeds do, and is not counted."""
+    notes, enough = "", levels.seeds[3] - MARGIN
+    if (redrawn := by_kind[LAST_LAYER][3]) >= enough:
+        notes += (
+            f" It is as much the same with the last layer redrawn ({redrawn:.2f}): the first layer carries it, not the "
+            "single units."
+        )
+    if (alone := by_kind[EXPRESSION][3]) >= enough:
+        notes += f" Mean expression alone, without a model, gives it as much ({alone:.2f})."
+    return notes
 
 
 def _level_words(levels: Levels, at: int) -> str:

@@ -9,7 +9,7 @@ from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.controls import draw_controls, gene_shuffled, last_layer_redrawn, untrained_network
 from modulae.core.fitted import Fitted
-from modulae.core.sanity import Question, compare, explain
+from modulae.core.sanity import Question, compare, compare_with_expression, explain
 from modulae.core.train import split_cells, train
 
 N_CELLS, N_GENES = 240, 40
@@ -158,12 +158,14 @@ def test_controls_come_in_order_and_skip_the_models_own_seed(cells, fitted):
         "untrained, same start",
         *["untrained, other start"] * 2,
         *["last layer redrawn"] * 2,
+        "expression alone",
     ]
     assert [control.name for control in controls][:2] == ["seed 1", "seed 2"]
-    assert len({control.name for control in controls}) == 8
+    assert len({control.name for control in controls}) == 9
+    assert controls.pop().network is None
     networks = [control.network.w2 for control in controls]
     assert all(np.abs(a - b).max() > 1e-3 for i, a in enumerate(networks) for b in networks[:i])
-    for again, control in zip(draw_controls(fitted, cells, seed=0, **given), controls, strict=True):
+    for again, control in zip(draw_controls(fitted, cells, seed=0, **given), controls, strict=False):
         np.testing.assert_array_equal(again.network.w1, control.network.w1)
 
 
@@ -173,6 +175,21 @@ def test_the_same_seed_would_train_the_same_network(cells, fitted):
     own, twin = (explain(network, cells, question(1)) for network in (fitted.network, run.network))
     found = compare(own, twin, same_units=False, signed=True)
     np.testing.assert_allclose(found.units, 1, atol=1e-4)
+
+
+def test_expression_alone_is_the_mean_input(cells, fitted):
+    asked = question(1)
+    own = explain(fitted.network, cells, asked)
+    inputs, group = cells.inputs().astype(float), asked.members[0]
+    means = np.stack([inputs.mean(axis=0), inputs[group].mean(axis=0) - inputs[~group].mean(axis=0)])
+    by_set = np.array([means[:, genes].mean(axis=1) for genes in asked.sets]).T
+    found = compare_with_expression(own, cells, asked)
+    for at in (0, 1):
+        np.testing.assert_allclose(found.effect[at], stats.spearmanr(own.effect()[at], by_set[at]).statistic, atol=1e-6)
+        expected = stats.spearmanr(own.strength()[at], np.abs(by_set[at])).statistic
+        np.testing.assert_allclose(found.strength[at], expected, atol=1e-6)
+    expected = [stats.spearmanr(own.saliency[:, unit], means[0]).statistic for unit in range(5)]
+    np.testing.assert_allclose(found.units, expected, atol=1e-6)
 
 
 def test_units_of_a_redrawn_last_layer_agree_with_none():

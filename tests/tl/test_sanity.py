@@ -61,6 +61,7 @@ def test_tables_have_the_levels_controls_units_and_groups(checked):
         "untrained, same start",
         "untrained, other start",
         "last layer redrawn",
+        "expression alone",
     ]
     assert {"units_25", "units", "units_75", "sets", "set_strength", "groups", "group_strength"} < set(controls)
     assert controls.select_dtypes("number").abs().to_numpy().max() <= 1 + 1e-6
@@ -68,7 +69,9 @@ def test_tables_have_the_levels_controls_units_and_groups(checked):
     assert list(units.index) == list("01234")
     agreement = mo.get.sanity(checked, table="agreement")
     np.testing.assert_allclose(units["seeds"], agreement["other seeds"])
-    np.testing.assert_allclose(units["control"], agreement.drop(columns="other seeds").max(axis=1))
+    np.testing.assert_allclose(
+        units["control"], agreement.drop(columns=["other seeds", "expression alone"]).max(axis=1)
+    )
     np.testing.assert_allclose(controls["units"], agreement.median().loc[controls["kind"]], atol=1e-6)
     groups = mo.get.sanity(checked, table="groups")
     assert list(groups["group"].unique()) == ["one", "three"]
@@ -212,7 +215,14 @@ def test_chosen_cells_keep_the_small_groups(n_total, n_cells, n_groups, seed):
     np.testing.assert_array_equal(choose_cells(sides, None, rng), np.arange(n_total))
 
 
-KINDS = ["other seeds", "other seeds", "shuffled counts", "untrained, same start", "last layer redrawn"]
+KINDS = [
+    "other seeds",
+    "other seeds",
+    "shuffled counts",
+    "untrained, same start",
+    "last layer redrawn",
+    "expression alone",
+]
 
 
 def agreements(units, effect, strength=None):
@@ -227,10 +237,10 @@ def agreements(units, effect, strength=None):
 @pytest.mark.parametrize(
     ("values", "passed", "kind"),
     [
-        ([0.9, 0.8, 0.1, 0.2, 0.3], True, "untrained, same start"),
-        ([0.9, 0.8, 0.74, 0.76, 0.3], False, "untrained, same start"),  # within the margin of 0.85
-        ([0.9, 0.8, 0.74, 0.2, 0.3], True, "shuffled counts"),
-        ([0.1, 0.2, 0.9, 0.2, 0.3], False, "shuffled counts"),
+        ([0.9, 0.8, 0.1, 0.2, 0.3, 1.0], True, "untrained, same start"),
+        ([0.9, 0.8, 0.74, 0.76, 0.3, 1.0], False, "untrained, same start"),  # within the margin of 0.85
+        ([0.9, 0.8, 0.74, 0.2, 0.3, 1.0], True, "shuffled counts"),
+        ([0.1, 0.2, 0.9, 0.2, 0.3, 1.0], False, "shuffled counts"),
     ],
 )
 def test_the_rule(values, passed, kind):
@@ -244,7 +254,7 @@ def test_the_rule(values, passed, kind):
 
 def test_a_redrawn_last_layer_counts_for_units_only():
     controls = [Control(str(at), k, None) for at, k in enumerate(KINDS)]
-    values = [0.9, 0.8, 0.1, 0.2, 0.9]
+    values = [0.9, 0.8, 0.1, 0.2, 0.9, 1.0]
     levels = judge(controls, agreements(values, values))
     assert levels.passed.tolist() == [False, True, True, True, True]
     assert levels.control_kind[0] == "last layer redrawn"
@@ -254,7 +264,7 @@ def test_a_redrawn_last_layer_counts_for_units_only():
 def test_most_groups_failing_by_themselves_is_a_failure():
     """Medians that pass: each group has another control that says the same."""
     controls = [Control(str(at), k, None) for at, k in enumerate(KINDS)]
-    groups = np.array([[0.9, 0.9, 0.9, 0.1, 0.0], [0.9, 0.9, 0.2, 0.9, 0.0], [0.9, 0.9, 0.2, 0.1, 0.0]]).T
+    groups = np.array([[0.9, 0.9, 0.9, 0.1, 0, 0], [0.9, 0.9, 0.2, 0.9, 0, 0], [0.9, 0.9, 0.2, 0.1, 0, 0]]).T
     found = [
         Agreement(np.full(3, 0.5), np.arange(3), np.full(3, 0.95), np.array([0.5, *row]), np.array([0.5, *row[::-1]]))
         for row in groups

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from .train import Training
 
 Kind = Literal[
-    "other seeds", "untrained, same start", "untrained, other start", "shuffled counts", "last layer redrawn"
+    "other seeds",
+    "shuffled counts",
+    "untrained, same start",
+    "untrained, other start",
+    "last layer redrawn",
+    "expression alone",
 ]
 
 
@@ -32,7 +37,7 @@ class Control:
 
     name: str
     kind: Kind
-    network: OrthogonalNetwork
+    network: OrthogonalNetwork | None  # None: no model at all
 
 
 def untrained_network(cells: Cells, config: Config) -> OrthogonalNetwork:
@@ -111,3 +116,4 @@ def draw_controls(
     for number in range(n_seeds):
         redrawn = last_layer_redrawn(fitted.network, np.random.default_rng([seed, 2, number]))
         yield Control(f"last layer redrawn, draw {number}", "last layer redrawn", redrawn)
+    yield Control("expression alone", "expression alone", None)

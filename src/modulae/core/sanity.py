@@ -58,7 +58,7 @@ class Agreement:
     """Rank correlations of an explanation with the same of a control."""
 
     units: NDArray[np.float64]  # units, over genes
-    partner: NDArray[np.intp]  # units: the unit of the control it was compared with
+    partner: NDArray[np.intp]  # units: the unit of the control it was compared with; −1 where there are none
     activity: NDArray[np.float64]  # units: r of the two over the cells
     effect: NDArray[np.float64]  # 1 + groups, over sets
     strength: NDArray[np.float64]  # 1 + groups, over sets
@@ -107,4 +107,22 @@ def compare(own: Explanation, other: Explanation, *, same_units: bool, signed: b
         activity,
         rank_correlation(own.effect().T, other.effect().T),
         rank_correlation(own.strength().T, other.strength().T),
+    )
+
+
+def compare_with_expression(own: Explanation, cells: Cells, question: Question) -> Agreement:
+    """Hold an explanation against no model at all: the mean input of each gene, and its difference between groups."""
+    inputs, n = cells.sparse_inputs(), len(question.members)
+    everyone = np.ones((1, len(cells)), dtype=bool)
+    sides = np.concatenate([everyone, question.members, question.reference_members]).astype(np.float32)
+    means = np.asarray((inputs.T @ sides.T).T) / np.maximum(sides.sum(axis=1, keepdims=True), 1)  # sides × genes
+    values = aggregate_sets(means[:, :, None], question.sets, aggregate=question.aggregate)[..., 0]
+    effect = np.concatenate([values[:1], values[1 : 1 + n] - values[1 + n :]])
+    n_units = own.saliency.shape[1]
+    return Agreement(
+        rank_correlation(own.saliency, np.repeat(means[0][:, None], n_units, axis=1)),
+        np.full(n_units, -1),
+        np.zeros(n_units),
+        rank_correlation(own.effect().T, effect.T),
+        rank_correlation(own.strength().T, np.abs(effect).T),
     )

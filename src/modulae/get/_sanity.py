@@ -10,7 +10,7 @@ import pandas as pd
 from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import sanity_entry, unit_names
-from modulae._sanity_verdict import SEEDS
+from modulae._sanity_verdict import EXPRESSION, SEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ def _agreement(entry: dict[str, Any]) -> pd.DataFrame:
 def _units(entry: dict[str, Any]) -> pd.DataFrame:
     agreement = _agreement(entry)
     activity = np.abs(np.asarray(entry["unit_activity"]))[:, np.array(_texts(entry["kinds"])) == SEEDS]
-    seeds, control = agreement[SEEDS], agreement.drop(columns=SEEDS).max(axis=1)
+    seeds, control = agreement[SEEDS], agreement.drop(columns=[SEEDS, EXPRESSION]).max(axis=1)
     return pd.DataFrame(
         {
             "seeds": seeds,

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from modulae import get
 from modulae._docs import shared
 from modulae._fields import Fields
-from modulae._sanity_verdict import LAST_LAYER, SEEDS
+from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ COLOURS = {
     "untrained, same start": "0.35",
     "untrained, other start": "0.7",
     LAST_LAYER: "#cc79a7",
+    EXPRESSION: "#009e73",
 }
 """What should agree, and what should not; told apart by readers with any colour vision."""
 

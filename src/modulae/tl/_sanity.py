@@ -75,6 +75,8 @@ def sanity(
       gene. Each gene keeps its counts, and deep cells stay deep; which genes go together is lost. It is trained for as
       many epochs as the model's weights took.
     - **last layer redrawn**: the model itself with new random weights before the representation, `n_seeds` draws.
+    - **expression alone**: no network; the mean of what the encoder reads of each gene, over all cells, and its
+      difference between groups. It is shown beside the controls and never counted: a true explanation may follow it.
 
     Agreement is Spearman's correlation. Of *units*: over genes, the median over units, each paired with the unit of the
     other network that is active in the same cells (one to one, the largest sum of |r|; with the network's own start,
