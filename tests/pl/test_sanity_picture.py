@@ -56,7 +56,7 @@ def test_deletion_curves_are_medians_over_units(adata):
     ax = mo.pl.sanity(adata)["deletion"]
     curves = mo.get.sanity(adata, table="deletion")
     lines = {line.get_label(): line for line in ax.get_lines()}
-    for label, column in (("its top genes", "top"), ("others, as expressed", "random")):
+    for label, column in (("its top genes", "top"), ("others of like expression", "random")):
         np.testing.assert_allclose(lines[label].get_xdata(), [0.01, 0.04, 0.1])
         medians = curves.groupby("n_deleted")[column].median().loc[[1, 4, 10]]
         np.testing.assert_allclose(lines[label].get_ydata(), medians)

@@ -114,22 +114,20 @@ def _draw_sets(ax: Axes, controls: pd.DataFrame, verdict: pd.DataFrame) -> None:
 
 def _draw_deletion(ax: Axes, curves: pd.DataFrame, verdict: pd.DataFrame) -> None:
     curves = curves.loc[curves["n_deleted"] > 0]
-    for column, colour, label in (("random", "0.45", "others, as expressed"), ("top", COLOURS[SEEDS], "its top genes")):
+    for column, colour, label in (
+        ("random", "0.45", "others of like expression"),
+        ("top", COLOURS[SEEDS], "its top genes"),
+    ):
         low, middle, high = (curves.groupby("share")[column].quantile(q) for q in (0.25, 0.5, 0.75))
         ax.fill_between(middle.index, low, high, color=colour, alpha=0.25, linewidth=0)
         ax.plot(middle.index, middle, color=colour, linewidth=2, marker="o", markersize=3, label=label)
-        ax.text(
-            middle.index[-1],
-            float(high.iloc[-1]) + 0.03,
-            label,
-            color=colour,
-            ha="right",
-            va="bottom",
-            fontsize="small",
-        )
+        height = 1.17 if column == "random" else 1.09  # above all curves, which start at 1
+        ax.text(0.98, height, label, transform=ax.get_yaxis_transform(), color=colour, ha="right", va="center")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    ax.set(ylim=(0, 1.05), xlabel="genes set to 0", ylabel="activity of the unit that is left")
+    ax.set(
+        ylim=(0, 1.24), yticks=np.linspace(0, 1, 6), xlabel="genes set to 0", ylabel="activity of the unit that is left"
+    )
     ax.set_title(f"deletion of genes ({_judged(verdict, 'deletion')})", fontsize="medium")
 
 
