@@ -129,10 +129,12 @@ def test_the_same_network_agrees_fully(cells, fitted):
 
 
 def test_a_unit_that_runs_the_other_way_says_the_same(cells, fitted):
-    """Its signed saliency is turned; one without a sign is not."""
+    """Its signed saliency is turned; one without a sign is not. Units may stand in any order."""
     own = explain(fitted.network, cells, question(0))
-    turned = type(own)(own.activity * -1 + 3, own.saliency * -1, own.impact)
+    order = np.array([2, 0, 4, 1, 3])
+    turned = type(own)(-own.activity[:, order] + 3, -own.saliency[:, order], own.impact)
     found = compare(own, turned, same_units=False, signed=True)
+    np.testing.assert_array_equal(order[found.partner], np.arange(5))
     np.testing.assert_allclose(found.activity, -1, atol=1e-6)
     np.testing.assert_allclose(found.units, 1, atol=1e-6)
     np.testing.assert_allclose(compare(own, turned, same_units=False, signed=False).units, -1, atol=1e-6)
