@@ -95,3 +95,11 @@ def test_the_random_genes_are_as_much_expressed(network):
     step = np.searchsorted(found.n_deleted, 8)
     np.testing.assert_allclose(found.top[:, step], found.random[:, :, step].mean(axis=1), atol=0.05)
     assert found.top[:, step].max() < 0.9
+
+
+def test_a_unit_that_listens_to_nothing_beats_nothing(network, cells):
+    deaf = OrthogonalNetwork(network.w1 * 0, network.b1, network.w2, network.b2, *(network.b3,) * 4)
+    found = deletion(deaf, cells, np.zeros((N_GENES, UNITS)))
+    np.testing.assert_array_equal(found.top, 1)
+    np.testing.assert_array_equal(found.beaten(), 0)
+    np.testing.assert_array_equal(found.score(), 0)
