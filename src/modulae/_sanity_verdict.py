@@ -22,7 +22,7 @@ MARGIN = 0.1
 """An explanation has to agree with other seeds by more than this above its best control."""
 
 RETURNS, PARTLY = 0.7, 0.4
-"""Agreement with other seeds from which an explanation is said to come back, or to come back in part."""
+"""Agreement from which an explanation is said to come back, or to come back in part."""
 
 SAME_UNIT = 0.9
 """Correlation over the cells from which two units are called the same."""
@@ -62,6 +62,11 @@ class Levels:
     passed: NDArray[np.bool_]  # levels
 
 
+def better(seeds: NDArray[np.float64], control: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The rule: clearly above the best control, which itself does not say the same."""
+    return np.asarray((seeds - control > MARGIN) & (control < RETURNS))
+
+
 def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Levels:
     """Hold the agreement with other seeds against that with the controls, level by level.
 
@@ -84,7 +89,7 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     control, kind = values.max(axis=0), [kinds[at] for at in best]
     if last_layer[0] > control[0]:
         control[0], kind[0] = last_layer[0], LAST_LAYER
-    passed = seeds - control > MARGIN
+    passed = better(seeds, control)
     for level, what in ((3, "effect"), (4, "strength")) if compared else ():
         passed[level] &= bool(groups_passed(controls, agreements, what).mean() >= 0.5)
     return Levels(names, agreement, seeds, control, kind, passed)
@@ -97,7 +102,7 @@ def groups_passed(controls: Sequence[Control], agreements: Sequence[Agreement], 
     seeds = by_kind.pop(SEEDS)
     by_kind.pop(LAST_LAYER)
     by_kind.pop(EXPRESSION, None)
-    return np.asarray(seeds - np.max(list(by_kind.values()), axis=0) > MARGIN)
+    return better(seeds, np.max(list(by_kind.values()), axis=0))
 
 
 def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str]:
@@ -142,7 +147,7 @@ def _level_words(levels: Levels, at: int) -> str:
         "better than its controls."
         if levels.passed[at]
         else f"no better than a control: {MEANING[kind]}."
-        if seeds - control <= MARGIN
+        if not better(seeds, control)
         else "but no better than a control in most groups."
     )
     return (

@@ -70,7 +70,6 @@ def sanity_by_hand():
     top = np.array([[1, 0.8, 0.4, 0.1]]) * np.array([[1.0], [0.9], [0.7], [0.6]])
     return {
         "of_model": "ae",
-        "margin": 0.1,
         "n_genes": 100,
         "verdict": np.array([*(f"{level}: words" for level in levels), "deletion: words"], dtype=object),
         "levels": np.array(levels, dtype=object),

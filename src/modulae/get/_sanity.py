@@ -10,7 +10,7 @@ import pandas as pd
 from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import sanity_entry, unit_names
-from modulae._sanity_verdict import EXPRESSION, SEEDS
+from modulae._sanity_verdict import EXPRESSION, SAME_UNIT, SEEDS, better
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def _controls(entry: dict[str, Any]) -> pd.DataFrame:
             )
         else:
             found[level.replace(" ", "_")] = values
-    found["units_active_alike"] = (np.abs(entry["unit_activity"]) > 0.9).mean(axis=0)
+    found["units_active_alike"] = (np.abs(entry["unit_activity"]) > SAME_UNIT).mean(axis=0)
     return found
 
 
@@ -113,7 +113,7 @@ def _units(entry: dict[str, Any]) -> pd.DataFrame:
         {
             "seeds": seeds,
             "control": control,
-            "passed": seeds - control > entry["margin"],
+            "passed": better(seeds.to_numpy(), control.to_numpy()),
             "activity": activity.mean(axis=1),
             "deletion_score": np.asarray(entry["deletion"]["score"]),
             "deletion_beaten": np.asarray(entry["deletion"]["beaten"]),

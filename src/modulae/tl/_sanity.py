@@ -21,7 +21,7 @@ from modulae._sanity import (
     run_controls,
     sides_of,
 )
-from modulae._sanity_verdict import MARGIN, in_words, judge
+from modulae._sanity_verdict import in_words, judge
 from modulae.core.backend import pick_device
 from modulae.core.impact import check_aggregate
 from modulae.core.saliency import check_method
@@ -85,10 +85,10 @@ def sanity(
     map of sets × units shows. Of *groups*: the same two for group minus reference, the median over groups.
 
     **The rule.** At each level, take the mean agreement with other seeds, and the highest mean agreement with one kind
-    of control. The explanation passes if the first is more than 0.1 above the second (between groups: also for at least
-    half of the groups by themselves); otherwise there is a warning.
-    A redrawn last layer counts for units only: it keeps what the first layer has learnt, and sums over units do not ask
-    which units there are. The margin is a convention, and so are "comes back" (0.7) and "in part" (0.4).
+    of control. The explanation passes if the first is more than 0.1 above the second, and the second below 0.7, from
+    where on an explanation is said to come back; between groups, at least half of the groups must also pass by
+    themselves. Otherwise there is a warning. A redrawn last layer counts for units only: it keeps what the first layer
+    has learnt, and sums over units do not ask which units there are. The two numbers are conventions.
 
     **Deletion** (Samek et al. 2017 [2]_; RISE [3]_): in the cells where a unit is most active (a tenth, 100 at most),
     the genes of highest saliency are set to 0, the value of a gene that was not seen, and the unit is computed anew;
@@ -141,7 +141,7 @@ def sanity(
         `"deletion"`: `n_deleted` (steps), `top` and `random` (units × steps: activity relative to before, `random` a
         mean over draws), `score` (units: how much further it falls, a mean over steps), `beaten` (units: share of the
         draws). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `groupby`, `reference`, `n_sets`,
-        `n_genes`, `n_cells`, `n_seeds`, `max_epochs`, `margin`, `seed`.
+        `n_genes`, `n_cells`, `n_seeds`, `max_epochs`, `n_draws`, `seed`.
 
     Warns
     -----
@@ -199,7 +199,6 @@ def sanity(
         "n_seeds": n_seeds,
         "max_epochs": epochs,
         "n_draws": n_draws,
-        "margin": MARGIN,
         "seed": seed,
         "verdict": np.array(sentences, dtype=object),
         **as_stored(levels, found, plan),
