@@ -12,7 +12,7 @@ import modulae as mo
 from modulae._sanity import check_numbers, choose_cells
 from modulae._sanity_verdict import groups_passed, judge
 from modulae.core.controls import Control
-from modulae.core.sanity import Agreement
+from modulae.core.sanity import Agreement, compare
 
 FAST = {"max_epochs": 2, "n_seeds": 1, "n_draws": 5, "device": "cpu"}
 LEVELS = ["units", "sets", "set strength", "groups", "group strength"]
@@ -85,14 +85,26 @@ def test_tables_have_the_levels_controls_units_and_groups(checked):
     np.testing.assert_allclose(curves["share"], curves["n_deleted"] / checked.var["ae_gene"].sum())
 
 
-def test_with_its_own_start_a_unit_is_compared_with_itself(checked):
-    entry = checked.uns["ae_sanity"]
-    partner = entry["unit_partner"][:, list(entry["kinds"]).index("untrained, same start")]
-    np.testing.assert_array_equal(partner, np.arange(5))
-    for kind in ("other seeds", "shuffled counts", "last layer redrawn"):
-        assert sorted(entry["unit_partner"][:, list(entry["kinds"]).index(kind)]) == list(range(5))
-    matched = entry["unit_partner"][:, [kind != "expression alone" for kind in entry["kinds"]]]
-    assert (matched != np.arange(5)[:, None]).any()
+def test_with_its_own_start_a_unit_is_compared_with_itself(trained, sets, monkeypatch):
+    """With every other control, with the unit that is active in the same cells."""
+    asked = []
+
+    def spy(own, other, *, same_units, signed):
+        asked.append(same_units)
+        return compare(own, other, same_units=same_units, signed=signed)
+
+    monkeypatch.setattr("modulae._sanity.compare", spy)
+    check(trained, sets)
+    kinds = list(trained.uns["ae_sanity"]["kinds"])
+    assert [kind == "untrained, same start" for kind in kinds[:-1]] == asked
+    assert kinds[-1] == "expression alone"
+
+
+def test_cells_are_drawn(trained, sets):
+    check(trained, sets, n_cells=40)
+    assert trained.uns["ae_sanity"]["n_cells"] == 40
+    check(trained, sets, n_cells=None, key_added="all")
+    assert trained.uns["all"]["n_cells"] == 90
 
 
 def test_a_failed_level_warns_with_its_words(checked):
