@@ -5,8 +5,9 @@ import pytest
 from scipy import sparse
 
 from modulae.core.batches import Cells
+from modulae.core.config import Config
 from modulae.core.deletion import LARGEST_SHARE, delete_genes, deletion_steps
-from modulae.core.network import OrthogonalNetwork
+from modulae.core.network import OrthogonalNetwork, initial_network
 from modulae.core.saliency import mean_saliency
 
 N_CELLS, N_GENES, UNITS = 300, 200, 3
@@ -103,3 +104,10 @@ def test_a_unit_that_listens_to_nothing_beats_nothing(network, cells):
     np.testing.assert_array_equal(found.top, 1)
     np.testing.assert_array_equal(found.beaten(), 0)
     np.testing.assert_array_equal(found.score(), 0)
+
+
+def test_an_untrained_network_passes_too(cells):
+    """Deletion says that the saliency describes the network, not that the network has learnt anything."""
+    untrained = initial_network(Config(n_latent=8, n_hidden=16), np.ones(N_GENES), np.random.default_rng(0))
+    found = deletion(untrained, cells, mean_saliency(untrained, cells)[0])
+    assert (found.beaten() == 1).all()
