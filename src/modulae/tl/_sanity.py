@@ -136,8 +136,8 @@ def sanity(
         `"verdict"` (texts): a sentence a level, and one on the deletions. `"levels"`, and for each `"seeds"` (agreement
         with other seeds), `"control"` and `"control_kind"` (the best control), `"passed"` (`bool`). `"controls"` and
         `"kinds"`, and for each `"agreement"` (levels × controls), `"unit_agreement"`, `"unit_activity"` (r over the
-        cells, units × controls), `"unit_partner"` (which unit, −1 where there are none), with `groupby` `"group_agreement"`,
-        `"group_strength_agreement"` (groups × controls), all `float32`, `"groups"` and `"references"`.
+        cells; units × controls), with `groupby` `"group_agreement"`, `"group_strength_agreement"` (groups × controls),
+        all `float32`, `"groups"` and `"references"`; `"unit_partner"` (units × controls: which unit; −1: none).
         `"deletion"`: `n_deleted` (steps), `top` and `random` (units × steps: activity relative to before, `random` a
         mean over draws), `score` (units: how much further it falls, a mean over steps), `beaten` (units: share of the
         draws). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `groupby`, `reference`, `n_sets`,
