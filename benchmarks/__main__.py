@@ -12,6 +12,7 @@ from . import (
     growth,
     import_time,
     saliency,
+    sanity,
     settings,
     simulator,
 )
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "growth": growth.run,
     "import_time": import_time.run,
     "saliency": saliency.run,
+    "sanity": sanity.run,
     "settings": settings.run,
     "simulator": simulator.run,
 }

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._groups import Contrast
-    from modulae._impact_test import Difference, Null, Test
+    from modulae._impact_test import Null, Test
     from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
+    from modulae.core.impact import Difference
     from modulae.core.network import Method
 
 

@@ -46,6 +46,17 @@ def activity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     return dict(adata.uns[key])
 
 
+def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.sanity` stored under `key`."""
+    entry = adata.uns.get(key, {})
+    if not _is_sanity(entry):
+        there = [name for name, value in adata.uns.items() if _is_sanity(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.sanity(adata, gene_sets)` first."
+        msg = f"there is no sanity check {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return dict(entry)
+
+
 def is_comparison(entry: dict[str, Any]) -> bool:
     """Whether groups were compared."""
     return "groups" in entry
@@ -69,3 +80,7 @@ def _is_impact(entry: object) -> bool:
 
 def _is_activity(entry: object) -> bool:
     return isinstance(entry, dict) and {"sets", "model_cells"} <= set(entry)
+
+
+def _is_sanity(entry: object) -> bool:
+    return isinstance(entry, dict) and {"verdict", "levels", "controls", "deletion"} <= set(entry)

@@ -6,5 +6,6 @@ from ._impact_table import impact_table
 from ._pathway_activity import pathway_activity
 from ._representation import representation
 from ._saliency import saliency
+from ._sanity import sanity
 
-__all__ = ["history", "impact", "impact_table", "pathway_activity", "representation", "saliency"]
+__all__ = ["history", "impact", "impact_table", "pathway_activity", "representation", "saliency", "sanity"]

@@ -6,5 +6,6 @@ from ._embeddings import embeddings
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
+from ._sanity import sanity
 
-__all__ = ["autoencoder", "denoise", "embeddings", "pathway_activity", "pathway_impact", "saliency"]
+__all__ = ["autoencoder", "denoise", "embeddings", "pathway_activity", "pathway_impact", "saliency", "sanity"]
