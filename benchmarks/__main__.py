@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, growth, import_time, saliency, settings
+from . import engines, explanations, growth, import_time, paper_clustering, paper_orthogonality, saliency, settings
 
 BENCHMARKS = {
     "engines": engines.run,
@@ -13,6 +13,8 @@ BENCHMARKS = {
     "growth": growth.run,
     "import_time": import_time.run,
     "settings": settings.run,
+    "paper_clustering": paper_clustering.run,
+    "paper_orthogonality": paper_orthogonality.run,
 }
 
 if __name__ == "__main__":
