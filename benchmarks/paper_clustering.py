@@ -98,10 +98,10 @@ def run(*, short: bool) -> str:
             print(by_model[-1], flush=True)
     words = (
         f"Normalised mutual information (NMI) of {n_runs} runs of k-means (k = {k}, one random start each) on "
-        f"{adata.n_obs} blood cells: mean ± standard deviation over the runs. The paper clustered \"the raw input\"; "
+        f'{adata.n_obs} blood cells: mean ± standard deviation over the runs. The paper clustered "the raw input"; '
         "what was done to it first is not said, so here are four readings. Genes: those of Hallmark and DMAP that are "
         "seen at all (the text), or with some count above 2 (the scripts); the principal components are those of all "
-        "variable genes, as in scanpy's tutorial. \"Tightest run\": the one with the least inertia, which "
+        'variable genes, as in scanpy\'s tutorial. "Tightest run": the one with the least inertia, which '
         "`KMeans(n_init=20)` would keep."
     )
     below = (
