@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, growth, import_time, paper_clustering, paper_orthogonality, saliency, settings
+from . import (
+    engines,
+    explanations,
+    growth,
+    import_time,
+    paper_clustering,
+    paper_gates,
+    paper_orthogonality,
+    paper_signatures,
+    saliency,
+    settings,
+)
 
 BENCHMARKS = {
     "engines": engines.run,
@@ -14,7 +25,9 @@ BENCHMARKS = {
     "import_time": import_time.run,
     "settings": settings.run,
     "paper_clustering": paper_clustering.run,
+    "paper_gates": paper_gates.run,
     "paper_orthogonality": paper_orthogonality.run,
+    "paper_signatures": paper_signatures.run,
 }
 
 if __name__ == "__main__":

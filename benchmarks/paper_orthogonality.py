@@ -14,7 +14,7 @@ from modulae.core.losses import orthogonality_gap
 from modulae.core.train import split_cells, train
 
 from . import table
-from .paper_data import SCRIPTS, TEXT, blood_cells
+from .paper_data import SCRIPTS, blood_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,17 +26,22 @@ PAPER = 78.9
 CLOSE = 5
 LAMBDAS = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
 
-MODELS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "the text": (TEXT, mo.presets.KINALIS_2019),
-    "the scripts, given the gradient": (SCRIPTS, {**mo.presets.KINALIS_2019_SCRIPTS, "orthogonality_gradient": True}),
-    "the scripts as they are": (SCRIPTS, mo.presets.KINALIS_2019_SCRIPTS),
-    "modulae's defaults": (TEXT, {}),
+MODELS: dict[str, Mapping[str, Any]] = {
+    "the text": mo.presets.KINALIS_2019,
+    "the scripts, given the gradient": {**mo.presets.KINALIS_2019_SCRIPTS, "orthogonality_gradient": True},
+    "the scripts as they are": mo.presets.KINALIS_2019_SCRIPTS,
+    "modulae's defaults": {},
 }
 
 
 def centred(Z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each unit minus its mean over the cells."""
     return Z - Z.mean(axis=0)
+
+
+def largest(Z: NDArray[np.float64]) -> float:
+    """Largest singular value, from the small product."""
+    return float(np.sqrt(np.linalg.eigvalsh(Z.T @ Z)[-1]))
 
 
 def unit_length(Z: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -54,10 +59,10 @@ def correlation_norm(Z: NDArray[np.float64]) -> float:
 NORMS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], float]] = {
     "all singular values of Z (= ‖Z‖_F)": lambda Z, _W: float(np.linalg.norm(Z)),
     "all, Z centred": lambda Z, _W: float(np.linalg.norm(centred(Z))),
-    "the largest of Z (= ‖Z‖₂)": lambda Z, _W: float(np.linalg.norm(Z, 2)),
-    "the largest, Z centred": lambda Z, _W: float(np.linalg.norm(centred(Z), 2)),
-    "the largest, cells of length 1": lambda Z, _W: float(np.linalg.norm(unit_length(Z, 1), 2)),
-    "the largest, units of length 1": lambda Z, _W: float(np.linalg.norm(unit_length(Z, 0), 2)),
+    "the largest of Z (= ‖Z‖₂)": lambda Z, _W: largest(Z),
+    "the largest, Z centred": lambda Z, _W: largest(centred(Z)),
+    "the largest, cells of length 1": lambda Z, _W: largest(unit_length(Z, 1)),
+    "the largest, units of length 1": lambda Z, _W: largest(unit_length(Z, 0)),
     "all of the correlations between units": lambda Z, _W: correlation_norm(Z),
     "all of W (= ‖W‖_F)": lambda _Z, W: float(np.linalg.norm(W)),
     "the largest of W (= ‖W‖₂)": lambda _Z, W: float(np.linalg.norm(W, 2)),
@@ -100,10 +105,10 @@ RATES = {
 LEVEL = "lower by, mean of epochs"
 
 
-def paths(adata: AnnData, genes: str, settings: Mapping[str, Any], *, epochs: int, seed: int) -> NDArray[np.float64]:
+def paths(adata: AnnData, settings: Mapping[str, Any], *, epochs: int, seed: int) -> NDArray[np.float64]:
     """λ × norms × epochs (0 is before training), without stopping early."""
     found = []
-    counts = adata[:, adata.var[genes]].X.tocsr().astype(np.float32)
+    counts = adata[:, adata.var[SCRIPTS]].X.tocsr().astype(np.float32)
     totals = np.asarray(adata.X.sum(axis=1)).ravel()
     for weight in LAMBDAS:
         fixed = {"orthogonality": weight, "max_epochs": epochs, "patience": epochs, "test_every": 1, "seed": seed}
@@ -157,6 +162,7 @@ def words(*, epochs: int, seeds: int, tried: Sequence[float]) -> str:
     return (
         'The paper: "the L2 norm of the singular values of the representation … was reduced by 78.9% more per epoch '
         'when the best orthogonality constraint was used". The cells of the PBMC experiment, '
+        "the genes with some count above 2, "
         f"{epochs} epochs (the paper's number; no early stopping), {seeds} seeds; λ of "
         f"{', '.join(f'{weight:g}' for weight in LAMBDAS)}. Rows: which norm, of Z (cells × units) or of W (the last "
         'encoding weight). Columns: what "more per epoch" means: the rate with the best λ over the rate with λ = 0, '
@@ -173,8 +179,9 @@ def run(*, short: bool) -> str:
     adata, _ = blood_cells(short=short)
     epochs, seeds = (3, 1) if short else (70, 3)
     rows, levels, tried = [], [], []
-    for model, (genes, settings) in list(MODELS.items())[: 2 if short else None]:
-        by_seed = np.array([paths(adata, genes, settings, epochs=epochs, seed=seed) for seed in range(seeds)])
+    for model, settings in list(MODELS.items())[: 2 if short else None]:
+        n = seeds if settings.get("orthogonality_gradient", True) else 1  # without it every λ is the same training
+        by_seed = np.array([paths(adata, settings, epochs=epochs, seed=seed) for seed in range(n)])
         levels += norm_rows(model, by_seed)
         for at, norm in enumerate(NORMS):
             cells = {name: best(by_seed[:, :, at], rate) for name, rate in {**RATES, LEVEL: None}.items()}
