@@ -17,9 +17,11 @@ TEXT, SCRIPTS = "genes_text", "genes_scripts"
 """Columns of `var`: the genes in some set and seen at all; those with some count above 2."""
 
 MODELS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "the text": (TEXT, mo.presets.KINALIS_2019),
+    "the text": (SCRIPTS, mo.presets.KINALIS_2019),
     "the scripts": (SCRIPTS, mo.presets.KINALIS_2019_SCRIPTS),
-    "modulae's defaults": (TEXT, {}),
+    "modulae's defaults": (SCRIPTS, {}),
+    "modulae's defaults, all genes": (TEXT, {}),
+    "the text, all genes": (TEXT, mo.presets.KINALIS_2019),
 }
 """Genes and settings of each model."""
 

@@ -37,8 +37,8 @@ GATES = {
 def sample(*, n_cells: int, mature: float, distance: float, seed: int) -> AnnData:
     """Cells of the six types in equal parts, and mature cells.
 
-    A marker is on or off, `distance` standard deviations apart. Scatter does not depend on the type. A marker that Table
-    1 leaves open for a type is on in half of its cells.
+    A marker is on or off, `distance` standard deviations apart. Scatter does not depend on the type. What Table 1
+    leaves open for a type is on in half of its cells.
     """
     rng = np.random.default_rng(seed)
     shares = {label: (1 - mature) / len(TABLE_1) for label in TABLE_1} | {MATURE: mature}
