@@ -47,6 +47,22 @@ def test_down_finds_the_gene_that_is_down(reference):
     assert found == {"A": ["g9"]}
 
 
+@pytest.mark.parametrize("method", ["t-test_overestim_var", "t-test", "log_fold_change"])
+def test_down_is_up_of_the_opposite(reference, method):
+    ask = {"groupby": "population", "n_genes": 1000, "method": method}
+    opposite = reference.copy()
+    opposite.X = -opposite.X
+    assert mo.tl.signatures(reference, **ask, direction="down") == mo.tl.signatures(opposite, **ask)
+
+
+def test_a_gene_that_is_the_same_everywhere_is_in_no_set(reference):
+    reference.X[:, 5] = 7.25
+    same = reference.var_names[5]
+    for direction in ("up", "down"):
+        found = mo.tl.signatures(reference, groupby="population", n_genes=1000, direction=direction)
+        assert not any(same in genes for genes in found.values())
+
+
 def test_order_is_that_of_welchs_t(reference):
     """Against scipy's own test on the two sides."""
     inside = (reference.obs["population"] == "B").to_numpy()
