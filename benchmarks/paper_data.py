@@ -20,7 +20,6 @@ MODELS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "the text": (SCRIPTS, mo.presets.KINALIS_2019),
     "the scripts": (SCRIPTS, mo.presets.KINALIS_2019_SCRIPTS),
     "modulae's defaults": (SCRIPTS, {}),
-    "modulae's defaults, all genes": (TEXT, {}),
     "the text, all genes": (TEXT, mo.presets.KINALIS_2019),
 }
 """Genes and settings of each model."""
