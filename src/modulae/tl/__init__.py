@@ -1,4 +1,4 @@
-"""Tools: train, explain, decode."""
+"""Tools: train, explain, decode; gene sets from a reference."""
 
 from ._autoencoder import autoencoder
 from ._denoise import denoise
@@ -7,5 +7,15 @@ from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
 from ._sanity import sanity
+from ._signatures import signatures
 
-__all__ = ["autoencoder", "denoise", "embeddings", "pathway_activity", "pathway_impact", "saliency", "sanity"]
+__all__ = [
+    "autoencoder",
+    "denoise",
+    "embeddings",
+    "pathway_activity",
+    "pathway_impact",
+    "saliency",
+    "sanity",
+    "signatures",
+]
