@@ -8,6 +8,7 @@ from ._pathway_impact import pathway_impact
 from ._saliency import saliency
 from ._sanity import sanity
 from ._signatures import signatures
+from ._unit_summary import unit_summary
 
 __all__ = [
     "autoencoder",
@@ -18,4 +19,5 @@ __all__ = [
     "saliency",
     "sanity",
     "signatures",
+    "unit_summary",
 ]
