@@ -7,6 +7,7 @@ from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
 from ._sanity import sanity
+from ._search import search
 from ._signatures import signatures
 from ._unit_summary import unit_summary
 
@@ -18,6 +19,7 @@ __all__ = [
     "pathway_impact",
     "saliency",
     "sanity",
+    "search",
     "signatures",
     "unit_summary",
 ]
