@@ -5,27 +5,39 @@ from __future__ import annotations
 import sys
 
 from . import (
+    activity,
     engines,
     explanations,
     false_positives,
     growth,
     import_time,
     modules,
+    paper_clustering,
+    paper_gates,
+    paper_orthogonality,
+    paper_signatures,
     parts,
     saliency,
+    sanity,
     settings,
     simulator,
 )
 
 BENCHMARKS = {
+    "activity": activity.run,
     "engines": engines.run,
     "explanations": explanations.run,
     "false_positives": false_positives.run,
     "growth": growth.run,
     "import_time": import_time.run,
     "modules": modules.run,
+    "paper_clustering": paper_clustering.run,
+    "paper_gates": paper_gates.run,
+    "paper_orthogonality": paper_orthogonality.run,
+    "paper_signatures": paper_signatures.run,
     "parts": parts.run,
     "saliency": saliency.run,
+    "sanity": sanity.run,
     "settings": settings.run,
     "simulator": simulator.run,
 }

@@ -129,6 +129,14 @@ def ranks(effect: pd.Series, wanted: list[str]) -> tuple[int, int]:
     return found[0], found[1]
 
 
+def ranks_by_score(
+    adata: AnnData, labels: str, sets: Mapping[str, list[str]], expected: Mapping[str, list[str]]
+) -> list[int]:
+    """Rank of the right set of each group by :func:`scores`."""
+    found = scores(adata, labels, sets, list(expected))
+    return [ranks(found[group], wanted)[0] for group, wanted in expected.items()]
+
+
 def run(*, short: bool) -> str:
     """Every method, trained and untrained, over the seeds."""
     found: dict[tuple[str, str], list[tuple[int, int]]] = {}

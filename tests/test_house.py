@@ -29,6 +29,7 @@ SECOND_OBJECTS = {
     "path",
     "labels",
     "second",
+    "settings",
 }  # what a function brings to the first object needs no name either
 
 # What takes long to import, or is not needed by everybody, comes in when a function needs it.

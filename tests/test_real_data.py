@@ -1,5 +1,7 @@
 """What the method must do on real cells. Needs the data that `MODULAE_DATA` names; about a minute a test."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -138,3 +140,47 @@ def test_false_positives_of_the_comparison_stay_at_the_nominal_rate(kang, hallma
         mo.tl.pathway_impact(kang, sets, **settings)
         called = (mo.get.impact_table(kang, key="null")["p"] < 0.05).mean()
         assert 0.02 < called < 0.075
+
+
+@pytest.fixture(scope="module")
+def named_cells(data_dir, hallmark):
+    """Trained once on the genes of Hallmark."""
+    import anndata as ad
+
+    adata = ad.read_h5ad(data_dir / "pbmc3k.h5ad")
+    mo.pp.gene_set_mask(adata, hallmark)
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets")
+    return adata
+
+
+def checked(adata, hallmark, **settings):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mo.tl.sanity(adata, hallmark, groupby="seurat_celltype", **settings)
+    return mo.get.sanity(adata), "\n".join(str(warning.message) for warning in caught)
+
+
+def test_sums_of_gradients_between_groups_are_better_than_their_controls(named_cells, hallmark):
+    """The explanation that users read; the genes of single units are not, and the check says so."""
+    verdict, said = checked(named_cells, hallmark)
+    assert verdict.loc["groups", "passed"]
+    assert verdict.loc["groups", "seeds"] > verdict.loc["groups", "control"] + 0.2
+    assert "- groups" not in said
+    assert not verdict.loc["units", "passed"]
+    assert verdict.loc["units", "control_kind"] == "untrained, same start"
+    assert verdict.loc["units", "seeds"] < 0.3
+    assert "- units" in said
+    assert verdict.loc["deletion", "passed"]
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
+def test_what_multiplies_by_the_input_is_caught_following_expression(named_cells, hallmark, method):
+    """It comes back with every seed, and from networks that never saw two genes go together."""
+    verdict, said = checked(named_cells, hallmark, method=method, n_seeds=1)
+    for level in ("sets", "set strength", "groups", "group strength"):
+        assert verdict.loc[level, "seeds"] > 0.7, level
+        assert not verdict.loc[level, "passed"], level
+        assert f"- {level}" in said
+    controls = mo.get.sanity(named_cells, table="controls")
+    untrained = controls.loc[controls["kind"] == "untrained, other start"]
+    assert (untrained[["set_strength", "group_strength"]] > 0.8).all(axis=None)

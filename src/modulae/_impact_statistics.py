@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae.core.activity import activity_difference, activity_values, by_set
+from modulae.core.activity import activity_differences, activity_values, by_set, pool
 from modulae.core.donors import compare_donors
 from modulae.core.encode import encode
 from modulae.core.impact import aggregate_sets
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._groups import Contrast
-    from modulae._impact_test import Difference, Null, Test
+    from modulae._impact_test import Null, Test
     from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
+    from modulae.core.impact import Difference
     from modulae.core.network import Method
 
 
@@ -63,14 +64,11 @@ def gene_differences(
         2 · groups × genes × units: the mean saliency of the groups, then of their references.
     """
     groups, references = np.split(saliency.astype(np.float64), 2)
-    n = np.stack([plan.members.sum(axis=1), plan.reference_members.sum(axis=1)]).astype(np.float64)
-    share = (n[0] / n.sum(axis=0))[:, None, None]
-    pooled = share * groups + (1 - share) * references
+    pooled = pool(groups, references, plan.members, plan.reference_members)
     if reading.difference == "saliency":
         return Compared(groups - references, pooled, None)
     activity = encode(fitted.network, cells, batch_size=reading.batch_size, device=reading.device)
-    sides = zip(plan.members, plan.reference_members, strict=True)
-    along = np.stack([activity_difference(activity, group, reference) for group, reference in sides])
+    along = activity_differences(activity, plan.members, plan.reference_members)
     return Compared(pooled * along[:, None, :], pooled, activity)
 
 

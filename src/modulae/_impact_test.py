@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Null = Literal["matched+cells", "matched", "cells"]
-Difference = Literal["activity", "saliency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,3 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
         msg = f"{argument}={column!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
     return np.asarray(adata.obs[column].astype("category").cat.codes, dtype=np.intp)
-
-
-def check_difference(difference: str) -> None:
-    """Refuse a kind of difference there is not."""
-    if difference not in get_args(Difference):
-        msg = f"difference is {difference!r}; choose one of {list(get_args(Difference))}."
-        raise ValueError(msg)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._fields import Fields
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -46,6 +48,45 @@ def activity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     return dict(adata.uns[key])
 
 
+def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.sanity` stored under `key`."""
+    entry = adata.uns.get(key, {})
+    if not _is_sanity(entry):
+        there = [name for name, value in adata.uns.items() if _is_sanity(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.sanity(adata, gene_sets)` first."
+        msg = f"there is no sanity check {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return dict(entry)
+
+
+def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.unit_summary` stored under `key`."""
+    entry = adata.uns.get(key, {})
+    if not _is_units(entry):
+        there = [name for name, value in adata.uns.items() if _is_units(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.unit_summary(adata)` first."
+        msg = f"there is no summary of units {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return dict(entry)
+
+
+def unit_tests(adata: AnnData, model: str, name: str | None) -> tuple[str | None, dict[str, Any] | None]:
+    """Name and content of a result of `tl.enrich_units`; the model's own, if there is one, where no name is given."""
+    wanted = Fields(model).enrichment if name is None else name
+    entry = adata.uns.get(wanted)
+    if not _is_enrichment(entry):
+        if name is None:
+            return None, None
+        there = [name for name, value in adata.uns.items() if _is_enrichment(value)]
+        hint = f"Choose one of {there}." if there else "Run `modulae.tl.enrich_units(adata, gene_sets)` first."
+        msg = f"there is no enrichment {name!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    if entry["of_model"] != model:
+        msg = f"enrichment {wanted!r} is of the model {entry['of_model']!r}, not of {model!r}. Name that model in key=."
+        raise ValueError(msg)
+    return wanted, dict(entry)
+
+
 def is_comparison(entry: dict[str, Any]) -> bool:
     """Whether groups were compared."""
     return "groups" in entry
@@ -73,3 +114,15 @@ def _is_impact(entry: object) -> bool:
 
 def _is_activity(entry: object) -> bool:
     return isinstance(entry, dict) and {"sets", "model_cells"} <= set(entry)
+
+
+def _is_sanity(entry: object) -> bool:
+    return isinstance(entry, dict) and {"verdict", "levels", "controls", "deletion"} <= set(entry)
+
+
+def _is_units(entry: object) -> bool:
+    return isinstance(entry, dict) and {"table", "flag_above"} <= set(entry)
+
+
+def _is_enrichment(entry: object) -> bool:
+    return isinstance(entry, dict) and {"sets", "nes", "leading_edge"} <= set(entry)

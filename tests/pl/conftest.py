@@ -58,4 +58,40 @@ def adata():
     adata.uns["ae_pathways"] = {"of_model": "ae", "sets": np.array(SCORED, dtype=object), "model_cells": 3.0}
     adata.obsm["ae_pathways"] = (rng.normal(size=(30, 3)) * [1, 5, 2]).astype(np.float32)
     adata.obsm["ae_pathways_percentile"] = rng.uniform(0, 100, size=(30, 3)).astype(np.float32)
+    adata.uns["ae_sanity"] = sanity_by_hand()
     return adata
+
+
+def sanity_by_hand():
+    """Four units, one control a kind but for the seeds; every number is different."""
+    kinds = ["other seeds", "other seeds", "shuffled counts", "untrained, same start", "last layer redrawn"]
+    kinds.append("expression alone")
+    levels = ["units", "sets", "set strength", "groups", "group strength"]
+    units = np.linspace(-0.2, 0.9, 24).reshape(4, 6).astype(np.float32)
+    agreement = np.linspace(0.95, 0.1, 30).reshape(5, 6).astype(np.float32)
+    agreement[0] = np.median(units, axis=0)
+    steps = np.array([0, 1, 4, 10])
+    top = np.array([[1, 0.8, 0.4, 0.1]]) * np.array([[1.0], [0.9], [0.7], [0.6]])
+    return {
+        "of_model": "ae",
+        "n_genes": 100,
+        "verdict": np.array([*(f"{level}: words" for level in levels), "deletion: words"], dtype=object),
+        "levels": np.array(levels, dtype=object),
+        "passed": np.array([False, True, False, True, False]),
+        "seeds": agreement[:, :2].mean(axis=1),
+        "control": agreement[:, 2],
+        "control_kind": np.array(["shuffled counts"] * 5, dtype=object),
+        "controls": np.array([f"control {at}" for at in range(6)], dtype=object),
+        "kinds": np.array(kinds, dtype=object),
+        "agreement": agreement,
+        "unit_agreement": units,
+        "unit_activity": np.full((4, 6), 0.95, np.float32),
+        "unit_partner": np.tile(np.arange(4)[:, None], 6),
+        "deletion": {
+            "n_deleted": steps,
+            "top": top.astype(np.float32),
+            "random": (1 - steps[None, :] / np.array([[20.0], [30], [40], [50]])).astype(np.float32),
+            "score": np.full(4, 0.3, np.float32),
+            "beaten": np.ones(4, np.float32),
+        },
+    }

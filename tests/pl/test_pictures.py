@@ -210,6 +210,8 @@ def test_activity_draws_the_sets_that_vary_most_under_their_names(adata):
     axes = mo.pl.pathway_activity(adata, n=2, color="kind")
     assert list(axes) == ["kind", "HALLMARK_BETA", "HALLMARK_GAMMA"]
     assert [ax.get_title() for ax in axes.values()] == ["kind", "BETA", "GAMMA"]
+    bars = [ax for ax in axes["kind"].figure.axes if ax not in axes.values()]
+    assert [bar.get_ylabel() for bar in bars] == ["score", "score"]
     drawn = axes["HALLMARK_BETA"].collections[0]
     np.testing.assert_allclose(np.sort(drawn.get_array()), np.sort(adata.obsm["ae_pathways"][:, 1]))
     positions = dict(zip(drawn.get_array().tolist(), drawn.get_offsets()[:, 0], strict=True))

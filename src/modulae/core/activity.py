@@ -33,6 +33,34 @@ def activity_difference(
     return np.asarray(standard[group[used]].mean(axis=0) - standard[reference[used]].mean(axis=0))
 
 
+def pool(
+    groups: NDArray[np.floating],
+    references: NDArray[np.floating],
+    members: NDArray[np.bool_],
+    reference_members: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Means over the cells of both sides, from those of either side, which have no cell in common.
+
+    Parameters
+    ----------
+    groups, references
+        Comparisons × …: means over the cells of either side.
+    members, reference_members
+        Comparisons × cells.
+    """
+    n, m = members.sum(axis=1, dtype=np.float64), reference_members.sum(axis=1, dtype=np.float64)
+    share = (n / (n + m)).reshape(-1, *(1,) * (groups.ndim - 1))
+    return np.asarray(share * groups + (1 - share) * references)
+
+
+def activity_differences(
+    units: NDArray[np.floating], members: NDArray[np.bool_], reference_members: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Comparisons × units: :func:`activity_difference` of each."""
+    sides = zip(members, reference_members, strict=True)
+    return np.stack([activity_difference(units, group, reference) for group, reference in sides])
+
+
 def activity_values(
     units: NDArray[np.floating], set_saliency: NDArray[np.float64]
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 Aggregate = Literal["mean", "median"]
 Scale = Literal["all", "set"]
+Difference = Literal["activity", "saliency"]
+
+
+def check_difference(difference: str) -> None:
+    """Refuse a kind of difference there is not."""
+    if difference not in get_args(Difference):
+        msg = f"difference is {difference!r}; choose one of {list(get_args(Difference))}."
+        raise ValueError(msg)
 
 
 def check_aggregate(aggregate: str, scale: str) -> None:

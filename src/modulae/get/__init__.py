@@ -7,5 +7,17 @@ from ._loadings import loadings
 from ._pathway_activity import pathway_activity
 from ._representation import representation
 from ._saliency import saliency
+from ._sanity import sanity
+from ._unit_summary import unit_summary
 
-__all__ = ["history", "impact", "impact_table", "loadings", "pathway_activity", "representation", "saliency"]
+__all__ = [
+    "history",
+    "impact",
+    "impact_table",
+    "loadings",
+    "pathway_activity",
+    "representation",
+    "saliency",
+    "sanity",
+    "unit_summary",
+]

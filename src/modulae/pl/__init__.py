@@ -5,7 +5,19 @@ from ._history import history
 from ._impact import impact
 from ._impact_groups import impact_groups
 from ._pathway_activity import pathway_activity
+from ._sanity import sanity
 from ._top_genes import top_genes
+from ._unit_summary import unit_summary
 from ._units import units
 
-__all__ = ["embeddings", "history", "impact", "impact_groups", "pathway_activity", "top_genes", "units"]
+__all__ = [
+    "embeddings",
+    "history",
+    "impact",
+    "impact_groups",
+    "pathway_activity",
+    "sanity",
+    "top_genes",
+    "unit_summary",
+    "units",
+]

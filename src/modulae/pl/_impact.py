@@ -148,6 +148,6 @@ def _words(group: str | None, against: str, *, difference: bool, overlay: bool, 
     if overlay:
         return "impact, all cells (scaled)"
     if difference:
-        what = f"impact in {shorten(str(group), 20)}\nminus {shorten(against, 20)}"
+        what = f"{shorten(str(group), 20)}\nagainst {shorten(against, 20)}"
         return f"{what} (scaled)" if scaled else what
     return "impact (scaled)" if scaled else "impact (unscaled)"

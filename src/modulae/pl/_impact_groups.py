@@ -111,8 +111,8 @@ def impact_groups(
 
     tables = {name: table.loc[shown.sets, shown.units] for (name, _), table in zip(panels, drawn, strict=True)}
     against = {references[name] for name in names}
-    minus = f"impact in the group\nminus {against.pop() if len(against) == 1 else 'its reference'} (scaled)"
-    label = minus if value == "impact" else "impact (scaled)"
+    difference = f"the group against\n{against.pop() if len(against) == 1 else 'its reference'} (scaled)"
+    label = difference if value == "impact" else "impact (scaled)"
     scale = make_scale(drawn, label=label, difference=value == "impact", scaled=True, cmap=cmap)
     return _draw(tables, shown, scale, ncols)
 

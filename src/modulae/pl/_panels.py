@@ -32,7 +32,7 @@ def draw_panels(
     size: float | None,
     ncols: int,
     cmap: str | Colormap,
-    measure: str,
+    measures: Mapping[str, str],
 ) -> dict[str, Axes]:
     """Draw one panel for each of `panels`; those of numbers get a colour bar.
 
@@ -50,8 +50,8 @@ def draw_panels(
         Panels side by side at most.
     cmap
         Colours of numbers.
-    measure
-        Label of the colour bars, of the panels whose title is not their name.
+    measures
+        Labels of the colour bars, by name; none where nothing is named.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def draw_panels(
             bar.ax.tick_params(labelsize="small")
             bar.ax.grid(visible=False)
             bar.ax.locator_params(nbins=4)
-            bar.set_label("" if name == titles[name] else measure, fontsize="small")
+            bar.set_label(measures.get(name, ""), fontsize="small")
         elif len(colours.labels) <= ON_DATA_UP_TO:
             name_groups(ax, points, colours, panel=PANEL)
         else:

@@ -88,9 +88,9 @@ def pathway_activity(
     titles = dict(zip(chosen, set_labels(chosen, width=TITLE)[1], strict=True))
     if color is not None:
         titles[color] = color
-    measure = "percentile" if percentile else "score"
+    measures = dict.fromkeys(chosen, "percentile" if percentile else "score")
     colours = ("RdBu_r" if percentile else "viridis") if cmap is None else cmap
-    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=colours, measure=measure)
+    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=colours, measures=measures)
 
 
 def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:

@@ -77,7 +77,8 @@ def units(
     panels |= {name: numbers(name, activity[name].to_numpy()) for name in _chosen(activity, units, n)}
 
     titles = {name: name if name == color else f"unit {name}" for name in panels}
-    return draw_panels(np.asarray(points), panels, titles, size=size, ncols=ncols, cmap=cmap, measure="activity")
+    measures = {name: "activity" for name in panels if name != color}
+    return draw_panels(np.asarray(points), panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
 def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tools: train, explain, decode."""
+"""Tools: train, explain, decode; gene sets from a reference."""
 
 from ._autoencoder import autoencoder
 from ._denoise import denoise
@@ -6,5 +6,20 @@ from ._embeddings import embeddings
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
+from ._sanity import sanity
+from ._search import search
+from ._signatures import signatures
+from ._unit_summary import unit_summary
 
-__all__ = ["autoencoder", "denoise", "embeddings", "pathway_activity", "pathway_impact", "saliency"]
+__all__ = [
+    "autoencoder",
+    "denoise",
+    "embeddings",
+    "pathway_activity",
+    "pathway_impact",
+    "saliency",
+    "sanity",
+    "search",
+    "signatures",
+    "unit_summary",
+]

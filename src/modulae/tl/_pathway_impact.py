@@ -11,8 +11,15 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, contrasts
 from modulae._impact_statistics import Reading, compare_groups, gene_differences
-from modulae._impact_test import Difference, Null, check_difference, plan_test
-from modulae.core.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
+from modulae._impact_test import Null, plan_test
+from modulae.core.impact import (
+    Difference,
+    aggregate_sets,
+    check_aggregate,
+    check_difference,
+    scale_difference,
+    scale_strength,
+)
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.gene_sets import found_sets, read_gene_sets
 

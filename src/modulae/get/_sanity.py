@@ -1,0 +1,164 @@
+"""The explanation beside its controls, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import sanity_entry, unit_names
+from modulae._sanity_verdict import EXPRESSION, SAME_UNIT, SEEDS, better
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+Table = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
+
+
+@shared
+def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdict") -> pd.DataFrame:
+    """What :func:`modulae.tl.sanity` found.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`.
+    table
+        Which table, see below.
+
+    Returns
+    -------
+    `"verdict"`: one row a level, and `"deletion"`: `passed` (`bool`), `seeds` (agreement with other seeds), `control`
+    and `control_kind` (the best control) and `words`.
+
+    `"controls"`: one row a control, with its `kind` and the agreement at every level (`units`, `sets`, `set_strength`,
+    with groups `groups`, `group_strength`), for units also the quartiles (`units_25`, `units_75`), and
+    `units_active_alike`, the share of units that are active in the same cells (abs(r) > 0.9).
+
+    `"units"`: one row a unit: `seeds` and `control` as above, `passed`, `activity` (mean abs(r) over the cells with its
+    partners of other seeds), `deletion_score` (how much further its activity falls without its own top genes than
+    without others, a mean over the curve) and `deletion_beaten` (share of the random draws).
+
+    `"agreement"`: units × kinds of controls, mean agreement over genes.
+
+    `"groups"`: one row a group and control: `group`, `reference`, `control`, `kind`, `effect` (summed over units) and
+    `strength`, both rank correlations over sets.
+
+    `"deletion"`: one row a unit and step: `unit`, `n_deleted`, `share` of the model's genes, `top` and `random`
+    (activity relative to before).
+
+    Raises
+    ------
+    KeyError
+        No such result, or no groups were compared.
+    """
+    entry = sanity_entry(adata, key)
+    if table not in get_args(Table):
+        msg = f"table is {table!r}; choose one of {list(get_args(Table))}."
+        raise ValueError(msg)
+    if table == "groups" and "groups" not in entry:
+        msg = f"{key!r} compares no groups. Run `modulae.tl.sanity(adata, gene_sets, groupby=...)`."
+        raise KeyError(msg)
+    return TABLES[table](entry)
+
+
+def _verdict(entry: dict[str, Any]) -> pd.DataFrame:
+    beaten = float((np.asarray(entry["deletion"]["beaten"]) == 1).mean())
+    return pd.DataFrame(
+        {
+            "passed": [*np.asarray(entry["passed"], dtype=bool), beaten > 0.5],
+            "seeds": [*np.asarray(entry["seeds"]), np.nan],
+            "control": [*np.asarray(entry["control"]), np.nan],
+            "control_kind": [*_texts(entry["control_kind"]), ""],
+            "words": _texts(entry["verdict"]),
+        },
+        index=pd.Index([*_texts(entry["levels"]), "deletion"], name="level"),
+    )
+
+
+def _controls(entry: dict[str, Any]) -> pd.DataFrame:
+    units = np.asarray(entry["unit_agreement"])
+    found = pd.DataFrame({"kind": _texts(entry["kinds"])}, index=pd.Index(_texts(entry["controls"]), name="control"))
+    for level, values in zip(_texts(entry["levels"]), np.asarray(entry["agreement"]), strict=True):
+        if level == "units":
+            found["units_25"], found["units"], found["units_75"] = (
+                np.quantile(units, 0.25, axis=0),
+                values,
+                np.quantile(units, 0.75, axis=0),
+            )
+        else:
+            found[level.replace(" ", "_")] = values
+    found["units_active_alike"] = (np.abs(entry["unit_activity"]) > SAME_UNIT).mean(axis=0)
+    return found
+
+
+def _agreement(entry: dict[str, Any]) -> pd.DataFrame:
+    values, kinds = np.asarray(entry["unit_agreement"], dtype=np.float64), np.array(_texts(entry["kinds"]))
+    by_kind = {str(kind): values[:, kinds == kind].mean(axis=1) for kind in dict.fromkeys(kinds)}
+    return pd.DataFrame(by_kind, index=pd.Index(unit_names(len(values)), name="unit"))
+
+
+def _units(entry: dict[str, Any]) -> pd.DataFrame:
+    agreement = _agreement(entry)
+    activity = np.abs(np.asarray(entry["unit_activity"]))[:, np.array(_texts(entry["kinds"])) == SEEDS]
+    seeds, control = agreement[SEEDS], agreement.drop(columns=[SEEDS, EXPRESSION]).max(axis=1)
+    return pd.DataFrame(
+        {
+            "seeds": seeds,
+            "control": control,
+            "passed": better(seeds.to_numpy(), control.to_numpy()),
+            "activity": activity.mean(axis=1),
+            "deletion_score": np.asarray(entry["deletion"]["score"]),
+            "deletion_beaten": np.asarray(entry["deletion"]["beaten"]),
+        },
+        index=agreement.index,
+    )
+
+
+def _groups(entry: dict[str, Any]) -> pd.DataFrame:
+    groups, controls = _texts(entry["groups"]), _texts(entry["controls"])
+    return pd.DataFrame(
+        {
+            "group": np.repeat(groups, len(controls)),
+            "reference": np.repeat(_texts(entry["references"]), len(controls)),
+            "control": np.tile(controls, len(groups)),
+            "kind": np.tile(_texts(entry["kinds"]), len(groups)),
+            "effect": np.asarray(entry["group_agreement"]).ravel(),
+            "strength": np.asarray(entry["group_strength_agreement"]).ravel(),
+        }
+    )
+
+
+def _deletion(entry: dict[str, Any]) -> pd.DataFrame:
+    curves = entry["deletion"]
+    n_deleted, top = np.asarray(curves["n_deleted"]), np.asarray(curves["top"])
+    return pd.DataFrame(
+        {
+            "unit": np.repeat(unit_names(len(top)), len(n_deleted)),
+            "n_deleted": np.tile(n_deleted, len(top)),
+            "share": np.tile(n_deleted / int(entry["n_genes"]), len(top)),
+            "top": top.ravel(),
+            "random": np.asarray(curves["random"]).ravel(),
+        }
+    )
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    return [str(value) for value in np.asarray(values)]
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], pd.DataFrame]] = {
+    "verdict": _verdict,
+    "controls": _controls,
+    "units": _units,
+    "agreement": _agreement,
+    "groups": _groups,
+    "deletion": _deletion,
+}

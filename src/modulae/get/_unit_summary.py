@@ -1,0 +1,94 @@
+"""One row a unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import unit_names, units_entry
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+COLUMNS = (
+    "effect",
+    "effect_share",
+    "dead",
+    "redundant_with",
+    "redundant_r",
+    "direction",
+    "direction_r",
+    "top_genes_up",
+    "top_genes_down",
+    "set",
+    "set_q",
+    "set_direction",
+    "sets",
+    "group",
+    "group_difference",
+    "stability",
+    "library_size",
+    "mitochondrial",
+    "ribosomal",
+    "cell_cycle",
+    "dissociation",
+    "flags",
+)
+
+
+@shared
+def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
+    """What :func:`modulae.tl.unit_summary` found, one row a unit, the one of largest effect first.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`.
+
+    Returns
+    -------
+    One row a unit (index `unit`: "0", "1", …). Several names in one text have semicolons between them; a text is empty,
+    a number NaN, where there is nothing to say. How each number is made stands in :func:`modulae.tl.unit_summary`.
+
+    `effect`, `effect_share` : `float64`
+        How much the loss rises without the unit, in counts; its share of the effects of all units (those below 0 count
+        as 0).
+    `dead` : `bool`
+        Whether it does nothing.
+    `redundant_with`, `redundant_r`
+        A unit of larger effect that varies with it, and their correlation.
+    `direction`, `direction_r`
+        "up" or "down": whether it is active where its strongest genes are, or where they are not; the correlation,
+        which is weaker than 0.1 where the text is empty.
+    `top_genes_up`, `top_genes_down`
+        Genes that raise it most, and that lower it most, the strongest first.
+    `set`, `set_q`, `set_direction`, `sets`
+        The gene set of smallest p, its q, whether its genes raise ("up") or lower ("down") the unit more than genes
+        like them; and up to three sets with q ≤ 0.05.
+    `group`, `group_difference`
+        The group in which the unit is most active; mean of the group minus that of the other labelled cells, in
+        standard deviations.
+    `stability`
+        Absolute correlation with the best match in other runs, a mean over the runs.
+    `library_size`, `mitochondrial`, `ribosomal`, `cell_cycle`, `dissociation` : `float64`
+        Rank correlation of its activity with each.
+    `flags`
+        Those of the last five whose absolute value is above the threshold.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    """
+    stored = units_entry(adata, key)["table"]
+    table = pd.DataFrame({name: np.asarray(stored[name]) for name in COLUMNS})
+    for name in table:
+        if not (pd.api.types.is_numeric_dtype(table[name]) or pd.api.types.is_bool_dtype(table[name])):
+            table[name] = table[name].astype(str).astype(object)  # zarr brings back another kind of text
+    table.index = pd.Index(unit_names(len(table)), name="unit")
+    return table.iloc[np.argsort(-table["effect"].to_numpy(), kind="stable")]

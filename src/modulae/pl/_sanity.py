@@ -1,0 +1,146 @@
+"""How far an explanation agrees with its controls, and what its top genes are worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import FuncFormatter
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    SEEDS: "#0072b2",
+    "shuffled counts": "#d55e00",
+    "untrained, same start": "0.35",
+    "untrained, other start": "0.7",
+    LAST_LAYER: "#cc79a7",
+    EXPRESSION: "#009e73",
+}
+"""What should agree, and what should not; told apart by readers with any colour vision."""
+
+ROWS = {
+    "sets": "all cells,\nsummed over units",
+    "set strength": "all cells,\nstrength",
+    "groups": "between groups,\nsummed over units",
+    "group strength": "between groups,\nstrength",
+}
+SPREAD = 0.11
+"""How far apart the kinds of controls stand in a row of the sets."""
+
+
+@shared
+def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
+    """Draw the agreement of an explanation with that of its controls, and the deletion curves.
+
+    Left, one box a kind of control: how the genes of each unit agree (the box holds the middle half of the units, the
+    line is the median, whiskers reach the 5th and 95th percentile). Middle, one row a level and one dot a control in
+    the colour of its box: how the sets agree. In both, agreement with other seeds should be on the right, all else on
+    the left. Right: what is left of a unit's activity as its top genes are set to 0 (median and middle half of the
+    units), and as others of the same expression are.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, made by :func:`modulae.tl.sanity`.
+
+    Returns
+    -------
+    The axes by name: `"units"`, `"sets"`, `"deletion"`.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    """
+    verdict, controls = get.sanity(adata, key=key), get.sanity(adata, key=key, table="controls")
+    agreement = get.sanity(adata, key=key, table="agreement")
+    curves = get.sanity(adata, key=key, table="deletion")
+    _, axes = plt.subplots(1, 3, figsize=(13.0, 3.6), layout="constrained", width_ratios=(1, 1, 0.9))
+    _draw_units(axes[0], agreement, verdict)
+    _draw_sets(axes[1], controls, verdict)
+    _draw_deletion(axes[2], curves, verdict)
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(visible=False)
+    return dict(zip(("units", "sets", "deletion"), axes, strict=True))
+
+
+def _draw_units(ax: Axes, agreement: pd.DataFrame, verdict: pd.DataFrame) -> None:
+    kinds = [str(kind) for kind in agreement]
+    drawn = ax.boxplot(
+        [agreement[kind].to_numpy() for kind in kinds],
+        positions=np.arange(len(kinds)),
+        orientation="horizontal",
+        whis=(5, 95),
+        widths=0.55,
+        showfliers=False,
+        patch_artist=True,
+        medianprops={"color": "0.1"},
+    )
+    for kind, box in zip(kinds, drawn["boxes"], strict=True):
+        box.set(facecolor=COLOURS[kind], alpha=0.75)
+    _rows(ax, kinds)
+    ax.set(xlabel="agreement over genes (rank correlation)")
+    ax.set_title(f"genes of each unit ({_judged(verdict, 'units')})", fontsize="medium")
+
+
+def _draw_sets(ax: Axes, controls: pd.DataFrame, verdict: pd.DataFrame) -> None:
+    levels = [level for level in verdict.index if level in ROWS]
+    kinds = list(controls["kind"].unique())
+    for kind in reversed(kinds):  # other seeds on top
+        own = controls.loc[controls["kind"] == kind]
+        offset = (kinds.index(kind) - (len(kinds) - 1) / 2) * SPREAD
+        for row, level in enumerate(levels):
+            values = own[level.replace(" ", "_")]
+            heights = np.full(len(values), row + offset)
+            ax.scatter(values, heights, color=COLOURS[kind], s=40, linewidths=0.6, edgecolors="white", label=kind)
+    _rows(ax, [f"{ROWS[level]}\n({_judged(verdict, level)})" for level in levels])
+    for row in range(1, len(levels)):
+        ax.axhline(row - 0.5, color="0.85", linewidth=0.8, zorder=0)
+    ax.set(xlabel="agreement over sets (rank correlation)")
+    ax.set_title("gene sets", fontsize="medium")
+
+
+def _draw_deletion(ax: Axes, curves: pd.DataFrame, verdict: pd.DataFrame) -> None:
+    curves = curves.loc[curves["n_deleted"] > 0]
+    for column, colour, label in (
+        ("random", "0.45", "others of like expression"),
+        ("top", COLOURS[SEEDS], "its top genes"),
+    ):
+        low, middle, high = (curves.groupby("share")[column].quantile(q) for q in (0.25, 0.5, 0.75))
+        ax.fill_between(middle.index, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(middle.index, middle, color=colour, linewidth=2, marker="o", markersize=3, label=label)
+        height = 1.17 if column == "random" else 1.09  # above all curves, which start at 1
+        ax.text(0.98, height, label, transform=ax.get_yaxis_transform(), color=colour, ha="right", va="center")
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    ax.set(
+        ylim=(0, 1.24), yticks=np.linspace(0, 1, 6), xlabel="genes set to 0", ylabel="activity of the unit that is left"
+    )
+    ax.set_title(f"deletion of genes ({_judged(verdict, 'deletion')})", fontsize="medium")
+
+
+def _rows(ax: Axes, labels: list[str]) -> None:
+    """One row a label, the first on top, on a scale that holds all correlations there are."""
+    ax.set_yticks(np.arange(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    ax.set_xlim(min(-0.25, ax.get_xlim()[0]), 1.05)
+
+
+def _judged(verdict: pd.DataFrame, level: str) -> str:
+    passed = bool(verdict.loc[level, "passed"])
+    if level == "deletion":
+        return "further than others" if passed else "no further than others"
+    return "better than controls" if passed else "no better than a control"

@@ -1,0 +1,167 @@
+"""Every unit at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+
+from ._heatmap import DIVERGING, FONT, text_width
+from ._labels import set_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+FLAGS = {
+    "library_size": "library size",
+    "mitochondrial": "mitochondrial",
+    "ribosomal": "ribosomal",
+    "cell_cycle": "cell cycle",
+    "dissociation": "dissociation",
+}
+ROW = 0.19
+"""Height of a row, inches."""
+BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
+GENES_IN_NAME = 4
+
+
+@shared
+def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
+    """Draw one row a unit: its name, its effect, how well it comes back, what it may only reflect, its group.
+
+    A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before
+    what it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares,
+    correlations above the threshold of :func:`modulae.tl.unit_summary` are written out; light grey is unknown.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, made by :func:`modulae.tl.unit_summary`.
+    n_units
+        Units to draw, those of largest effect; all if `None`.
+
+    Returns
+    -------
+    The axes by name: `"effect"`, `"flags"`, and `"stability"` where that is known.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    ValueError
+        `n_units` is no whole number above 0.
+    """
+    if n_units is not None and (isinstance(n_units, bool) or not isinstance(n_units, int) or n_units < 1):
+        msg = f"n_units is {n_units!r}; give a whole number of at least 1, or None for all units."
+        raise ValueError(msg)
+    table = get.unit_summary(adata, key=key)
+    shown = table.iloc[:n_units]
+    names = _names(shown)
+    panels = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
+    if shown["stability"].isna().all():
+        del panels["stability"]
+    groups = [_group(row) for _, row in shown.iterrows()]
+    sides = text_width(names) + text_width(groups) + 1.6
+    _, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(sum(panels.values()) + sides, ROW * len(shown) + 1.6),
+        layout="constrained",
+        sharey=True,
+        width_ratios=list(panels.values()),
+    )
+    by_name = dict(zip(panels, axes, strict=True))
+    _draw_effect(by_name["effect"], shown, names)
+    if "stability" in by_name:
+        _draw_stability(by_name["stability"], shown)
+    _draw_flags(by_name["flags"], shown, groups)
+    of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
+    by_name["effect"].set_ylabel(f"unit{of}", fontsize=FONT + 1.5)
+    return by_name
+
+
+def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:
+    rows = np.arange(len(shown))
+    ax.barh(rows, 100 * shown["effect_share"], color=[DEAD if dead else BAR for dead in shown["dead"]], height=0.75)
+    ax.set_yticks(rows, names, fontsize=FONT)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.set_xlabel("effect,\n% of all units", fontsize=FONT + 0.5)
+    _plain(ax)
+
+
+def _draw_stability(ax: Axes, shown: pd.DataFrame) -> None:
+    ax.scatter(shown["stability"], np.arange(len(shown)), color=BACK, s=16, zorder=3)
+    ax.axvline(0.9, color="0.6", linewidth=0.8, linestyle=":")
+    ax.set_xlim(0, 1.05)
+    ax.set_xticks([0, 0.5, 0.9], ["0", "0.5", "0.9"])
+    ax.set_xlabel("comes back\nwith |r|", fontsize=FONT + 0.5)
+    _plain(ax)
+
+
+def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
+    values = shown[list(FLAGS)].to_numpy(dtype=np.float64)
+    ax.set_facecolor("0.9")  # shows where a number is NaN
+    image = ax.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    for row, flags in enumerate(shown["flags"]):
+        for column, name in enumerate(FLAGS):
+            if name in flags.split(";"):
+                r = values[row, column]
+                ax.text(
+                    column,
+                    row,
+                    f"{r:.1f}".replace("-", "−"),
+                    ha="center",
+                    va="center",
+                    fontsize=FONT - 0.5,
+                    color="white" if abs(r) > 0.6 else "black",
+                )
+    ax.set_xticks(np.arange(len(FLAGS)), list(FLAGS.values()), rotation=45, ha="right", fontsize=FONT)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    for row, text in enumerate(groups):
+        ax.text(len(FLAGS) - 0.3, row, text, va="center", fontsize=FONT, clip_on=False)
+    if any(groups):
+        ax.text(len(FLAGS) - 0.3, -1.0, "most active in (SD above the rest)", va="center", fontsize=FONT, color="0.35")
+    bar = ax.figure.colorbar(image, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
+    bar.set_label("rank correlation", fontsize=FONT + 0.5)
+    bar.ax.tick_params(labelsize=FONT)
+    bar.set_ticks([-1, 0, 1])
+
+
+def _names(shown: pd.DataFrame) -> list[str]:
+    """What each unit is called beside its number."""
+    found = [bool(set_) and q <= 0.05 for set_, q in zip(shown["set"], shown["set_q"], strict=True)]
+    sets = iter(set_labels([name for name, yes in zip(shown["set"], found, strict=True) if yes], width=34)[1])
+    names = []
+    for (unit, row), by_set in zip(shown.iterrows(), found, strict=True):
+        low = (row["set_direction"] if by_set else row["direction"]) == "down"
+        if by_set:
+            words = next(sets)
+        else:
+            genes = row["top_genes_down"] if low else row["top_genes_up"]
+            words = ", ".join(genes.split(";")[:GENES_IN_NAME])
+        notes = ["dead"] * bool(row["dead"]) + [f"as {row['redundant_with']}"] * bool(row["redundant_with"])
+        note = f" ({', '.join(notes)})" if notes else ""
+        names.append(f"{'low ' if low else ''}{words}{note}   {unit}")
+    return names
+
+
+def _group(row: pd.Series) -> str:
+    return f"{row['group']} ({row['group_difference']:.1f})" if row["group"] else ""
+
+
+def _plain(ax: Axes) -> None:
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="x", labelsize=FONT)
+    ax.grid(visible=False)

@@ -1,0 +1,172 @@
+"""One row a unit: what it is worth, what it reads, where it is active, and what it may only reflect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from modulae._anndata import changeable, membership, read_cells, read_counts, read_model
+from modulae._cell_states import cell_states
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY, Fields
+from modulae._groups import REST, contrasts
+from modulae._progress import progress_bar
+from modulae._read_results import unit_tests
+from modulae._stability import check_stability, stability_of_units
+from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
+from modulae.core.encode import encode
+from modulae.core.saliency import check_method, mean_saliency
+from modulae.core.unit_effects import unit_effects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+
+
+@shared
+def unit_summary(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    groupby: str | None = None,
+    stability: pd.DataFrame | None = None,
+    stability_keys: Sequence[str] | None = None,
+    enrichment: str | None = None,
+    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
+    n_genes: int = 10,
+    redundant_above: float = 0.9,
+    flag_above: float = 0.5,
+    seed: int = 0,
+    layer: str | None = None,
+    batch_size: int = 128,
+    device: str = "auto",
+    progress: bool | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Sum up every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
+
+    **Effect.** All cells are decoded again with one unit held at its mean over the cells and all others as they are;
+    the effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects
+    do not add up to what the model gains.
+
+    **Dead** is a unit whose effect is at most a thousandth of the largest, or whose standard deviation is at most a
+    thousandth of its mean activity.
+
+    **Redundant** is a unit that correlates (Pearson's abs(r) over the cells) above `redundant_above` with a unit of
+    larger effect; the strongest of those is named. Leaving out all redundant units keeps one of each kind.
+
+    **Direction.** `"up"` if more activity goes with more counts of the `n_genes` genes of largest absolute saliency
+    (Spearman's correlation of the activity with their mean, as the encoder reads them, above 0.1), `"down"` if with
+    fewer (below −0.1). Empty where neither holds: what the unit responds to is then not what it goes with.
+
+    **Flags** are Spearman's correlations over the cells with what may vary for reasons other than biology: the total
+    count; the share of it in mitochondrial (MT-, mt-) and in ribosomal genes (RPL, RPS, without the kinases RPS6K); the
+    cell cycle (the stronger of the scores of S and G2/M phase, Tirosh et al. 2016 [1]_); stress of dissociation (core
+    genes of van den Brink et al. 2017 [2]_). Scores are those of :func:`scanpy.tl.score_genes` on log-normalised counts
+    of all genes in `adata`. NaN where fewer than 5 genes of a list are there, and for scores where `adata` has fewer
+    than 250 genes. A flag is no verdict: cycling cells are biology, and cell types differ in RNA content.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    groupby
+        `obs` column; the group in which each unit is most active is named. None if `None`.
+    stability
+        A table from :func:`modulae.metrics.unit_stability`, of this model's units against one or more other runs.
+    stability_keys
+        Instead: names of other models in `adata` (same settings, other seeds). Units are matched over the cells.
+    enrichment
+        Name of a result of `modulae.tl.enrich_units` in `adata.uns`, from which gene sets are taken;
+        `f"{key}_enrichment"`, where that is there, if `None`. No test is made here.
+    method
+        Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
+    n_genes
+        Genes at either end.
+    redundant_above
+        Absolute correlation from which on a unit is redundant.
+    flag_above
+        Absolute correlation from which on a flag is listed in `flags`.
+    seed
+        Seed of the genes that scores are held against.
+    {layer}
+    {batch_size_inference}
+    {device}
+    {progress}
+    key_added
+        Name of the result; `f"{key}_units"` if `None`.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with
+    :func:`modulae.get.unit_summary`, which describes the columns:
+
+    `adata.uns[f'{key}_units']` : `dict`
+        `"table"`: one array a column, units in their order; texts as `object`, numbers as `float64`, `"dead"` as
+        `bool`. And how it was made: `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`,
+        `flag_above`, `n_cells`, `seed`.
+
+    Raises
+    ------
+    KeyError
+        No such model, layer, `obs` column, run or enrichment, or the model's genes are missing.
+    ValueError
+        A stability table of other units, an enrichment of another model, or a number that makes no sense.
+
+    References
+    ----------
+    .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
+    .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
+    """
+    check_method(method)
+    _check(n_genes, redundant_above=redundant_above, flag_above=flag_above)
+    fitted = read_model(adata, key)
+    n_units = fitted.network.n_units
+    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=None, reference=REST)
+    check_stability(adata, n_units, stability, stability_keys, key=key)
+    enrichment, tests = unit_tests(adata, key, enrichment)
+    cells = read_cells(adata, fitted, layer=layer)
+
+    units = encode(fitted.network, cells, device=device)
+    saliency = mean_saliency(fitted.network, cells, method=method, batch_size=batch_size, device=device)[0]
+    with progress_bar(len(cells), "effect of units", "cell", progress=progress) as bar:
+        effect = unit_effects(fitted.network, cells, units, batch_size=batch_size, device=device, on_cells=bar.update)
+    states = cell_states(adata, read_counts(adata, layer=layer), seed=seed)
+    columns = {
+        **use_of_units(units, effect, redundant_above=redundant_above),
+        **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
+        **sets_of_units(tests, n_units),
+        **groups_of_units(units, plan),
+        "stability": stability_of_units(adata, units, stability, stability_keys),
+        **flags_of_units(units, states, flag_above=flag_above),
+    }
+
+    adata = changeable(adata, copy=copy)
+    adata.uns[Fields(key).units if key_added is None else key_added] = {
+        "of_model": key,
+        "table": columns,
+        "groupby": groupby,
+        "enrichment": enrichment,
+        "method": method,
+        "n_genes": n_genes,
+        "redundant_above": redundant_above,
+        "flag_above": flag_above,
+        "n_cells": len(cells),
+        "seed": seed,
+    }
+    return adata if copy else None
+
+
+def _check(n_genes: Any, **thresholds: Any) -> None:  # noqa: ANN401
+    if isinstance(n_genes, bool) or not isinstance(n_genes, int | np.integer) or n_genes < 1:
+        msg = f"n_genes is {n_genes!r}; give a whole number of at least 1."
+        raise ValueError(msg)
+    for name, value in thresholds.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."
+            raise ValueError(msg)
