@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def run_training(
-    cells: Cells, test: NDArray[np.bool_], config: Config, *, device: str, progress: bool | None
+    cells: Cells,
+    test: NDArray[np.bool_],
+    config: Config,
+    *,
+    device: str,
+    progress: bool | None,
+    loadings: NDArray[np.float64] | None = None,
 ) -> Training:
     """Train, and warn of a training that was interrupted or that learnt nothing."""
     from modulae.core.train import train
@@ -28,7 +34,7 @@ def run_training(
             bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)
             bar.update()
 
-        run = train(cells, test, config, device=device, on_epoch=show)
+        run = train(cells, test, config, device=device, loadings=loadings, on_epoch=show)
     if run.history.stopped == "interrupted":
         warnings.warn(
             f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept.",

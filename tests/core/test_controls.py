@@ -7,7 +7,7 @@ from scipy import sparse, stats
 from modulae.core.agreement import column_correlation, correlation, match_units, rank_correlation
 from modulae.core.batches import Cells
 from modulae.core.config import Config
-from modulae.core.controls import draw_controls, gene_shuffled, last_layer_redrawn, untrained_network
+from modulae.core.controls import draw_controls, gene_shuffled, untrained_network
 from modulae.core.fitted import Fitted
 from modulae.core.sanity import Question, compare, compare_with_expression, explain
 from modulae.core.train import split_cells, train
@@ -81,7 +81,7 @@ def test_shuffling_without_size_factors_and_with_an_empty_cell(cells):
 
 
 def test_a_redrawn_last_layer_changes_nothing_else(fitted):
-    redrawn = last_layer_redrawn(fitted.network, np.random.default_rng(0))
+    redrawn = fitted.network.redrawn(np.random.default_rng(0))
     for name in ("w1", "b1", "b2", "w3", "b3", "w4", "b4"):
         np.testing.assert_array_equal(getattr(redrawn, name), getattr(fitted.network, name))
     assert np.abs(redrawn.w2).max() <= np.sqrt(6 / 14)
@@ -211,6 +211,6 @@ def test_units_of_a_redrawn_last_layer_agree_with_none():
     asked = Question(
         [np.arange(9)], np.zeros((0, 60), bool), np.zeros((0, 60), bool), "gradient", True, "mean", 64, "cpu"
     )
-    own, other = (explain(n, some, asked) for n in (network, last_layer_redrawn(network, rng)))
+    own, other = (explain(n, some, asked) for n in (network, network.redrawn(rng)))
     found = compare(own, other, same_units=True, signed=True)
     assert np.abs(found.units).mean() < 0.15

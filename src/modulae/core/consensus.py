@@ -112,3 +112,16 @@ def _linked(similarity: NDArray[np.float64], least: float) -> NDArray[np.intp]:
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(np.clip(distance, 0, None), checks=False), method="average")
     return np.asarray(fcluster(tree, 1 - least, criterion="distance") - 1, dtype=np.intp)
+
+
+def returns(final: NDArray[np.floating], runs: Sequence[Run]) -> NDArray[np.float64]:
+    """Units × runs: |r| of each unit's activity with that of its match in the run (Hungarian); 0 without one."""
+    from scipy.optimize import linear_sum_assignment
+
+    found = np.zeros((final.shape[1], len(runs)))
+    for at, run in enumerate(runs):
+        n = final.shape[1]
+        r = np.abs(correlation(np.concatenate([final, run.activity], axis=1))[:n, n:])
+        rows, columns = linear_sum_assignment(r, maximize=True)
+        found[rows, at] = r[rows, columns]
+    return found

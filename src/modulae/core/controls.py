@@ -11,15 +11,17 @@ from scipy import sparse
 
 from .batches import Cells
 from .network import initial_network
+from .parts import PartsNetwork
 from .train import mean_rates, split_cells, train
+from .weights import xavier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .config import Config
     from .fitted import Fitted
-    from .network import OrthogonalNetwork
     from .train import Training
+    from .weights import Network
 
 Kind = Literal[
     "other seeds",
@@ -37,19 +39,20 @@ class Control:
 
     name: str
     kind: Kind
-    network: OrthogonalNetwork | None  # None: no model at all
+    network: Network | None  # None: no model at all
 
 
-def untrained_network(cells: Cells, config: Config) -> OrthogonalNetwork:
-    """The network that :func:`modulae.core.train.train` starts from with this seed."""
-    return initial_network(config, mean_rates(cells), np.random.default_rng([config.seed, 1]))
+def untrained_network(cells: Cells, config: Config) -> Network:
+    """The network that :func:`modulae.core.train.train` starts from with this seed.
 
-
-def last_layer_redrawn(network: OrthogonalNetwork, rng: np.random.Generator) -> OrthogonalNetwork:
-    """The same network with a new draw of the encoder's last weights (Xavier), all else kept (Adebayo et al. 2018)."""
-    bound = np.sqrt(6 / sum(network.w2.shape))
-    drawn = rng.uniform(-bound, bound, size=network.w2.shape).astype(network.w2.dtype)
-    return replace(network, w2=drawn)
+    Parts start from a factorisation, which knows the cells; one that knows nothing has random weights.
+    """
+    rng = np.random.default_rng([config.seed, 1])
+    if config.architecture == "parts":
+        shape = config.n_latent, cells.counts.shape[1]
+        bias = np.zeros(config.n_latent, dtype=np.float32)
+        return PartsNetwork(xavier(rng, *shape), bias, np.abs(xavier(rng, *shape)))
+    return initial_network(config, mean_rates(cells), rng)
 
 
 def gene_shuffled(cells: Cells, rng: np.random.Generator) -> Cells:
@@ -109,11 +112,12 @@ def draw_controls(
     settings = replace(config, seed=next(seeds), snapshot_epochs=(length,), patience=max_epochs)
     shuffled = gene_shuffled(cells, np.random.default_rng([seed, 3]))
     yield Control("shuffled counts", "shuffled counts", fit(shuffled, settings).snapshots[length])
-    yield Control("untrained, same start", "untrained, same start", untrained_network(cells, config))
+    if config.architecture != "parts":
+        yield Control("untrained, same start", "untrained, same start", untrained_network(cells, config))
     for _ in range(n_seeds):
         other = replace(config, seed=next(seeds))
         yield Control(f"untrained, seed {other.seed}", "untrained, other start", untrained_network(cells, other))
     for number in range(n_seeds):
-        redrawn = last_layer_redrawn(fitted.network, np.random.default_rng([seed, 2, number]))
+        redrawn = fitted.network.redrawn(np.random.default_rng([seed, 2, number]))
         yield Control(f"last layer redrawn, draw {number}", "last layer redrawn", redrawn)
     yield Control("expression alone", "expression alone", None)

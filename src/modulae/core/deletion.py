@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .backend import softplus
 from .nulls import expression_bins, shuffled_within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
-    from .network import OrthogonalNetwork
+    from .weights import Network
 
 LARGEST_SHARE = 0.25
 """Share of the genes that is deleted at the end of a curve."""
@@ -51,7 +50,7 @@ def deletion_steps(n_genes: int) -> NDArray[np.int64]:
 
 
 def delete_genes(
-    network: OrthogonalNetwork,
+    network: Network,
     cells: Cells,
     saliency: NDArray[np.floating],
     activity: NDArray[np.floating],
@@ -96,22 +95,21 @@ def delete_genes(
 
 
 def _curves(
-    network: OrthogonalNetwork,
+    network: Network,
     unit: int,
     inputs: NDArray[np.float32],
     orders: NDArray[np.intp],
     steps: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Orders × steps: mean activity of the unit over the cells, as genes go; only the first layer's sums change."""
-    whole = inputs @ network.w1.T + network.b1  # cells × hidden
-    by_gene, row, bias = np.ascontiguousarray(network.w1.T), network.w2[unit], network.b2[unit]
+    by_gene = np.ascontiguousarray(network.input_weights.T)
+    whole = inputs @ by_gene
     found = np.empty(orders.shape[:1] + steps.shape)
     for at, order in enumerate(orders):
-        hidden = whole.copy()
+        sums = whole.copy()
         for step, (start, stop) in enumerate(zip(np.concatenate([[0], steps[:-1]]), steps, strict=True)):
             gone = order[start:stop]
-            hidden -= inputs[:, gone] @ by_gene[gone]
-            units = softplus(softplus(hidden, network.betas[0]) @ row + bias, network.betas[1])
-            found[at, step] = units.mean(dtype=np.float64)
+            sums -= inputs[:, gone] @ by_gene[gone]
+            found[at, step] = network.unit_of_sums(sums, unit).mean(dtype=np.float64)
     before = found[:, :1]
     return np.divide(found, before, out=np.ones_like(found), where=before > 0)

@@ -6,14 +6,14 @@ Weights have the shape outputs × inputs, as in PyTorch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from .backend import inverse_softplus, softplus, softplus_slope
 from .config import SMALL_BIAS
-from .weights import Network
+from .weights import Network, xavier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,6 +71,20 @@ class OrthogonalNetwork(Network):
         """Cells × genes → cells × units."""
         hidden = softplus(inputs @ self.w1.T + self.b1, self.betas[0])
         return softplus(hidden @ self.w2.T + self.b2, self.betas[1])
+
+    @property
+    def input_weights(self) -> Any:  # noqa: ANN401
+        """W₁, hidden × genes."""
+        return self.w1
+
+    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+        """The activity of one unit, cells, from `inputs @ w1.T`, cells × hidden."""
+        hidden = softplus(sums + self.b1, self.betas[0])
+        return softplus(hidden @ self.w2[unit] + self.b2[unit], self.betas[1])
+
+    def redrawn(self, rng: np.random.Generator) -> Self:
+        """The same network with a new W₂."""
+        return replace(self, w2=xavier(rng, *self.w2.shape).astype(self.w2.dtype))
 
     def decode(self, units: Any) -> Any:  # noqa: ANN401
         """Cells × units → cells × genes, the rates before the size factor."""
@@ -152,15 +166,11 @@ def initial_network(config: Config, rates: NDArray[np.float64], rng: np.random.G
         tuple(float(width) for width in widths) if config.activation_beta == "width" else (config.activation_beta,) * 4
     )
 
-    def xavier(n_out: int, n_in: int) -> NDArray[np.float32]:
-        bound = np.sqrt(6 / (n_out + n_in))
-        return rng.uniform(-bound, bound, size=(n_out, n_in)).astype(np.float32)
-
     def constant(width: int) -> NDArray[np.float32]:
         return np.full(width, SMALL_BIAS, dtype=np.float32)
 
-    w1, w2 = xavier(hidden, n_genes), xavier(units, hidden)
-    w3, w4 = xavier(hidden, units), xavier(n_genes, hidden)
+    w1, w2 = xavier(rng, hidden, n_genes), xavier(rng, units, hidden)
+    w3, w4 = xavier(rng, hidden, units), xavier(rng, n_genes, hidden)
     b4 = constant(n_genes)
     if config.output_bias != "constant":
         seen = rates[rates > 0]

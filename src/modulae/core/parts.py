@@ -7,14 +7,14 @@ what makes units come back in another run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from .backend import clamp_min, expm1, softplus, softplus_slope, to_numpy
 from .network import PATH_STEPS
-from .weights import Network
+from .weights import Network, xavier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,6 +74,19 @@ class PartsNetwork(Network):
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
         """Cells × genes → cells × units: softplus(E·A + c) + 1e-4."""
         return softplus(clamp_min(inputs @ self.encoder.T + self.bias, LOWEST), BETA) + SILENT
+
+    @property
+    def input_weights(self) -> Any:  # noqa: ANN401
+        """A, units × genes."""
+        return self.encoder
+
+    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+        """The activity of one unit, cells, from `inputs @ encoder.T`, cells × units."""
+        return softplus(clamp_min(sums[:, unit] + self.bias[unit], LOWEST), BETA) + SILENT
+
+    def redrawn(self, rng: np.random.Generator) -> Self:
+        """The same network with a new A."""
+        return replace(self, encoder=xavier(rng, *self.encoder.shape).astype(self.encoder.dtype))
 
     def decode(self, units: Any) -> Any:  # noqa: ANN401
         """Cells × units → cells × genes, the rates before the size factor: expm1(z·V) + 1e-4."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .batches import Cells
     from .impact import Aggregate, Difference
-    from .network import Method, OrthogonalNetwork
+    from .network import Method
+    from .weights import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Agreement:
     strength: NDArray[np.float64]  # 1 + groups, over sets
 
 
-def explain(network: OrthogonalNetwork, cells: Cells, question: Question) -> Explanation:
+def explain(network: Network, cells: Cells, question: Question) -> Explanation:
     """Read a network's explanation from the cells."""
     n = len(question.members)
     everyone = np.ones((1, len(cells)), dtype=bool)

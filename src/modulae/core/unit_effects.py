@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
-    from .network import OrthogonalNetwork
+    from .weights import Network
 
 
 def unit_effects(
-    network: OrthogonalNetwork,
+    network: Network,
     cells: Cells,
     units: NDArray[np.floating],
     *,

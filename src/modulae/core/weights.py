@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from .network import Method
 
 
+def xavier(rng: np.random.Generator, n_out: int, n_in: int) -> NDArray[np.float32]:
+    """Random weights, outputs × inputs (Glorot & Bengio 2010, uniform)."""
+    bound = np.sqrt(6 / (n_out + n_in))
+    return rng.uniform(-bound, bound, size=(n_out, n_in)).astype(np.float32)
+
+
 class Network(ABC):
     """Weights that encode, decode and give the gradients of their units; arrays of NumPy or tensors of torch.
 
@@ -58,6 +64,19 @@ class Network(ABC):
     @abstractmethod
     def encode(self, inputs: Any) -> Any:  # noqa: ANN401
         """Cells × genes → cells × units."""
+
+    @property
+    @abstractmethod
+    def input_weights(self) -> Any:  # noqa: ANN401
+        """The first layer, sums × genes: what it multiplies the inputs with."""
+
+    @abstractmethod
+    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+        """The activity of one unit, cells, from `inputs @ input_weights.T`, cells × sums."""
+
+    @abstractmethod
+    def redrawn(self, rng: np.random.Generator) -> Self:
+        """The same network with a new random draw of the weights that give the units (Xavier), all else kept."""
 
     @abstractmethod
     def decode(self, units: Any) -> Any:  # noqa: ANN401

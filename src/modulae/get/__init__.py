@@ -1,5 +1,6 @@
 """The stored fields as labelled pandas tables. `key` is the name of the field that is read."""
 
+from ._consensus import consensus
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
@@ -11,6 +12,7 @@ from ._sanity import sanity
 from ._unit_summary import unit_summary
 
 __all__ = [
+    "consensus",
     "history",
     "impact",
     "impact_table",

@@ -1,5 +1,6 @@
 """Pictures: each returns its Axes, for the caller to style, save or show."""
 
+from ._consensus import consensus
 from ._embeddings import embeddings
 from ._history import history
 from ._impact import impact
@@ -11,6 +12,7 @@ from ._unit_summary import unit_summary
 from ._units import units
 
 __all__ = [
+    "consensus",
     "embeddings",
     "history",
     "impact",

@@ -1,6 +1,7 @@
 """Tools: train, explain, decode; gene sets from a reference."""
 
 from ._autoencoder import autoencoder
+from ._consensus import consensus
 from ._denoise import denoise
 from ._embeddings import embeddings
 from ._pathway_activity import pathway_activity
@@ -13,6 +14,7 @@ from ._unit_summary import unit_summary
 
 __all__ = [
     "autoencoder",
+    "consensus",
     "denoise",
     "embeddings",
     "pathway_activity",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from modulae._anndata import changeable, forget_results, place_by_name, read_counts
+from modulae._anndata import changeable, read_counts
 from modulae._docs import shared
-from modulae._fields import DEFAULT_KEY, Fields
+from modulae._fields import DEFAULT_KEY
+from modulae._store_model import store_model
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 
 @shared
@@ -215,30 +213,5 @@ def autoencoder(
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
-    _write(adata, fitted, representation, snapshots, key=key_added)
+    store_model(adata, fitted, representation, key=key_added, snapshots=snapshots)
     return adata if copy else None
-
-
-def _write(
-    adata: AnnData,
-    fitted: Fitted,
-    representation: NDArray[np.float32],
-    snapshots: dict[int, NDArray[np.float32]],
-    *,
-    key: str,
-) -> None:
-    fields = Fields(key)
-    forget_results(adata, key)
-    adata.obsm[fields.representation] = representation
-    for epoch, units in snapshots.items():
-        adata.obsm[fields.snapshot(epoch)] = units
-    adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
-    loadings = fitted.network.gene_loadings
-    if loadings is not None:
-        adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
-        adata.uns[fields.loadings] = {"of_model": key}
-    adata.uns[fields.model] = {
-        "params": fitted.config.as_dict(),
-        "history": fitted.history.as_dict(),
-        "model": fitted.as_dict(),
-    }

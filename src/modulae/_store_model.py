@@ -1,0 +1,62 @@
+"""Where a trained model and what it reads are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._anndata import forget_results, place_by_name
+from ._fields import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from .core.fitted import Fitted
+
+
+def store_model(
+    adata: AnnData,
+    fitted: Fitted,
+    representation: NDArray[np.float32],
+    *,
+    key: str,
+    snapshots: Mapping[int, NDArray[np.float32]] | None = None,
+    also: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model under `key`, with its representation and loadings; what an older one of this name left is dropped.
+
+    Parameters
+    ----------
+    adata
+        Where to write.
+    fitted
+        The model.
+    representation
+        Cells × units.
+    key
+        Name of the model.
+    snapshots
+        The representation after so many epochs.
+    also
+        More to keep beside the model.
+    """
+    fields = Fields(key)
+    forget_results(adata, key)
+    adata.obsm[fields.representation] = representation
+    for epoch, units in (snapshots or {}).items():
+        adata.obsm[fields.snapshot(epoch)] = units
+    adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
+    loadings = fitted.network.gene_loadings
+    if loadings is not None:
+        adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
+        adata.uns[fields.loadings] = {"of_model": key}
+    adata.uns[fields.model] = {
+        "params": fitted.config.as_dict(),
+        "history": fitted.history.as_dict(),
+        "model": fitted.as_dict(),
+        **(also or {}),
+    }

@@ -1,0 +1,65 @@
+"""How often each unit came back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._anndata import model_entry
+from modulae._docs import shared
+from modulae._fields import DEFAULT_CONSENSUS
+from modulae._read_results import unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@shared
+def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9) -> pd.DataFrame:
+    """How often each unit of a consensus came back in its runs.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    threshold
+        Absolute correlation above which a unit counts as back.
+
+    Returns
+    -------
+    One row a unit ("0", "1", …), in the order of their effect:
+
+    `effect` : `float64`
+        How much the Poisson loss rises without the unit, in counts per cell and gene.
+    `share` : `float32`
+        In which share of the runs a unit like it was found.
+    `stability` : `float32`
+        Mean over the runs of the absolute correlation of its activity with that of its match.
+    `lowest` : `float32`
+        The same in the run where it is lowest.
+    `back` : `float64`
+        In which share of the runs that is above `threshold`.
+
+    Raises
+    ------
+    KeyError
+        No such model, or one that is no consensus.
+    """
+    entry = model_entry(adata, key)
+    if "consensus" not in entry:
+        msg = f"the model {key!r} is no consensus. Run `modulae.tl.consensus(adata)` first, or name one in key=."
+        raise KeyError(msg)
+    found = entry["consensus"]
+    r = np.asarray(found["returns"])
+    return pd.DataFrame(
+        {
+            "effect": np.asarray(found["effect"]),
+            "share": np.asarray(found["share"]),
+            "stability": r.mean(axis=1),
+            "lowest": r.min(axis=1),
+            "back": (r > threshold).mean(axis=1),
+        },
+        index=pd.Index(unit_names(len(r)), name="unit"),
+    )

@@ -1,0 +1,73 @@
+"""Which units of a consensus come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from modulae import get
+from modulae._anndata import model_entry
+from modulae._docs import shared
+from modulae._fields import DEFAULT_CONSENSUS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+RANGE, MEAN, EFFECT = "#56b4e9", "#0072b2", "0.55"
+ROW = 0.19
+"""Inches that a unit takes."""
+
+
+@shared
+def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9, ax: Axes | None = None) -> Axes:
+    """Draw how often each unit came back, beside how much it matters.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    threshold
+        Absolute correlation that is marked: above it a unit counts as back.
+    {ax}
+
+    Returns
+    -------
+    The axes, one row a unit, the most important on top: a dot at the mean correlation with the unit's match in the
+    runs, a line from the lowest to the highest, and the share of the runs that found it. The axes of the effects, bars
+    on the right, are `ax.child_axes[0]`.
+
+    Raises
+    ------
+    KeyError
+        No such model, or one that is no consensus.
+    """
+    table = get.consensus(adata, key=key, threshold=threshold)
+    r = np.asarray(model_entry(adata, key)["consensus"]["returns"])
+    rows = np.arange(len(table))
+    if ax is None:
+        ax = plt.subplots(figsize=(6.4, 1.1 + ROW * len(table)), layout="constrained")[1]
+    ax.hlines(rows, r.min(axis=1), r.max(axis=1), color=RANGE, linewidth=3, label="lowest to highest run")
+    ax.scatter(table["stability"], rows, color=MEAN, s=22, zorder=3, label="mean over the runs")
+    ax.axvline(threshold, color="0.3", linestyle="--", linewidth=1, label=f"counts as back: {threshold:g}")
+    ax.set(
+        xlim=(min(0.0, float(r.min())), 1.02),
+        ylim=(len(table) - 0.4, -0.6),
+        xlabel="|r| of its activity with that of its match",
+        ylabel="unit, the most important first",
+    )
+    ax.set_yticks(rows, [str(unit) for unit in table.index], fontsize="x-small")
+    ax.set_title(f"{(table['back'] == 1).sum()} of {len(table)} units are back in every run", fontsize="medium")
+    ax.legend(loc="lower left", fontsize="small", frameon=True)
+    ax.grid(visible=False)
+    ax.spines[["top", "right"]].set_visible(False)
+
+    beside = ax.inset_axes((1.03, 0, 0.28, 1))
+    beside.barh(rows, table["effect"], color=EFFECT, height=0.7)
+    beside.set(ylim=ax.get_ylim(), yticks=[], xlabel="loss without it\n(counts per cell and gene)")
+    beside.grid(visible=False)
+    beside.spines[["top", "right"]].set_visible(False)
+    beside.locator_params(axis="x", nbins=3)
+    return ax
