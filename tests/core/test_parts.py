@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from modulae.core import parts_start
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.encode import denoise, encode
@@ -143,11 +144,25 @@ def test_factors_have_mean_square_one_and_the_same_product(mixed):
     assert error < 0.6
 
 
-def test_more_parts_than_there_are_leave_some_empty_and_never_nan():
-    inputs = sparse.csr_matrix(np.outer(np.arange(1.0, 7), [1, 2, 0, 1, 1]).astype(np.float32))
-    activity, loadings = factorise(inputs, 3, seed=0)
-    assert np.isfinite(activity).all()
-    assert np.isfinite(loadings).all()
+def test_more_parts_than_there_are_leave_some_silent_for_good(monkeypatch):
+    """Two kinds of cells, six units: a unit that nothing is left for has neither loadings nor saliency."""
+    monkeypatch.setattr(parts_start, "SPARSE", 0.05)  # so few genes have little that a part could be left for
+    rng = np.random.default_rng(0)
+    rates = np.kron(np.eye(2), np.ones((60, 8))) * 3 + 0.01
+    counts = sparse.csr_matrix(rng.poisson(rates).astype(np.float32))
+    both = Cells(counts, np.ones(120, dtype=np.float32))
+    activity, loadings = factorise(both.sparse_inputs(), 6, seed=0)
+    used = activity.any(axis=0)
+    assert 2 <= used.sum() < 6
+    np.testing.assert_array_equal(loadings.any(axis=1), used)
+    np.testing.assert_allclose((activity**2).mean(axis=0), used, rtol=1e-5)
+    config = Config(**{**SETTINGS, "n_latent": 6, "seed": 0})
+    run = train(both, split_cells(120, config), config)
+    silent = ~run.network.loadings.any(axis=1)
+    assert silent.any()
+    np.testing.assert_allclose(encode(run.network, both)[:, silent], 1e-4, rtol=1e-5)
+    np.testing.assert_array_equal(mean_saliency(run.network, both)[0][:, silent], 0)
+    assert np.isfinite(run.network.encoder).all()
 
 
 @pytest.mark.parametrize("shape", [(12, 30), (30, 12)], ids=["fewer cells", "fewer genes"])

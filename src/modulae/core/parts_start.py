@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .parts import PartsNetwork
+from .parts import LOWEST, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
 
     E ≈ W·H with W, H ≥ 0 and an L1 penalty on both (Lee & Seung 1999, Hoyer 2002; scikit-learn's coordinate descent
     from `nndsvda`), rescaled so that every unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ a share of
-    tr(EᵀE), c = 0.
+    tr(EᵀE), c = 0. A part that the factorisation did without becomes a unit that is silent in every cell, and stays it.
     """
     inputs = learn.sparse_inputs()
     most = min(inputs.shape)
@@ -49,7 +49,7 @@ def initial_parts(config: Config, learn: Cells) -> PartsNetwork:
         raise ValueError(msg)
     activity, loadings = factorise(inputs, config.n_latent, config.seed)
     encoder = ridge(inputs, activity)
-    bias = np.zeros(config.n_latent, dtype=np.float32)
+    bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
     return PartsNetwork(np.ascontiguousarray(encoder.T, dtype=np.float32), bias, loadings.astype(np.float32))
 
 
@@ -63,8 +63,10 @@ def factorise(inputs: sparse.csr_matrix, n_parts: int, seed: int) -> tuple[NDArr
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
         activity = model.fit_transform(inputs).astype(np.float64)
-    size = np.sqrt((activity**2).mean(axis=0))
-    return activity / np.where(size > 0, size, 1), model.components_ * size[:, None]
+    loadings = model.components_.astype(np.float64)
+    used = activity.any(axis=0) & loadings.any(axis=1)
+    size = np.where(used, np.sqrt((activity**2).mean(axis=0)), 1)
+    return activity * used / size, loadings * used[:, None] * size[:, None]
 
 
 def sparsity(inputs: sparse.csr_matrix) -> float:
