@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .parts import PartsNetwork
+from .parts import LOWEST, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +32,13 @@ DIRECT_UP_TO = 4096
 GENES_AT_ONCE = 1024
 
 
-def initial_parts(config: Config, learn: Cells, loadings: NDArray[np.float64] | None = None) -> PartsNetwork:
+def initial_parts(config: Config, learn: Cells, given: NDArray[np.float64] | None = None) -> PartsNetwork:
     """Factorise the inputs of the training cells; decode with the parts found, and read them off by ridge regression.
 
     E ≈ W·H with W, H ≥ 0 and an L1 penalty on both (Lee & Seung 1999, Hoyer 2002; scikit-learn's coordinate descent
     from `nndsvda`), rescaled so that every unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ a share of
-    tr(EᵀE), c = 0. With `loadings` H is given, and only W is sought.
+    tr(EᵀE), c = 0. A part that the factorisation did without becomes a unit that is silent in every cell, and stays it.
+    With `given`, units × genes, H is that, and only W is sought.
     """
     inputs = learn.sparse_inputs()
     most = min(inputs.shape)
@@ -47,41 +48,37 @@ def initial_parts(config: Config, learn: Cells, loadings: NDArray[np.float64] | 
             f"are at most {most} parts. Give n_latent={most} or less."
         )
         raise ValueError(msg)
-    activity, parts = factorise(inputs, config.n_latent, config.seed, loadings)
+    activity, loadings = factorise(inputs, config.n_latent, config.seed, given)
     encoder = ridge(inputs, activity)
-    bias = np.zeros(config.n_latent, dtype=np.float32)
-    return PartsNetwork(np.ascontiguousarray(encoder.T, dtype=np.float32), bias, parts.astype(np.float32))
+    bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
+    return PartsNetwork(np.ascontiguousarray(encoder.T, dtype=np.float32), bias, loadings.astype(np.float32))
 
 
 def factorise(
-    inputs: sparse.csr_matrix, n_parts: int, seed: int, loadings: NDArray[np.float64] | None = None
+    inputs: sparse.csr_matrix, n_parts: int, seed: int, given: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cells × parts with mean square 1, and parts × genes; a part that was not needed is 0 in both."""
-    from sklearn.decomposition import NMF, non_negative_factorization
+    from sklearn.decomposition import non_negative_factorization
     from sklearn.exceptions import ConvergenceWarning
 
     alpha = sparsity(inputs)
-    model = NMF(n_parts, init="nndsvda", max_iter=STEPS, random_state=seed, alpha_W=alpha, alpha_H=alpha, l1_ratio=1.0)
+    start = {"init": "nndsvda"} if given is None else {"H": given.astype(inputs.dtype), "update_H": False}
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
-        if loadings is None:
-            activity = model.fit_transform(inputs).astype(np.float64)
-            parts = np.asarray(model.components_, dtype=np.float64)
-        else:
-            parts = loadings.astype(inputs.dtype)
-            activity, _, _ = non_negative_factorization(
-                inputs,
-                H=parts,
-                n_components=len(parts),
-                update_H=False,
-                max_iter=STEPS,
-                random_state=seed,
-                alpha_W=alpha,
-                l1_ratio=1.0,
-            )
-            activity = activity.astype(np.float64)
-    size = np.sqrt((activity**2).mean(axis=0))
-    return activity / np.where(size > 0, size, 1), parts * size[:, None]
+        found = non_negative_factorization(
+            inputs,
+            n_components=n_parts,
+            max_iter=STEPS,
+            random_state=seed,
+            alpha_W=alpha,
+            alpha_H=alpha,
+            l1_ratio=1.0,
+            **start,
+        )
+    activity, loadings = (part.astype(np.float64) for part in found[:2])
+    used = activity.any(axis=0) & loadings.any(axis=1)
+    size = np.where(used, np.sqrt((activity**2).mean(axis=0)), 1)
+    return activity * used / size, loadings * used[:, None] * size[:, None]
 
 
 def sparsity(inputs: sparse.csr_matrix) -> float:

@@ -26,8 +26,8 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     Returns
     -------
     One row an epoch (index `epoch`; 0 is before training), with the columns `train_loss` and `test_loss` (mean Poisson
-    loss over cells and genes, in counts), `orthogonality` (‖I − W Wᵀ‖ of the last encoding layer) and `best` (`bool`:
-    the epoch whose weights were kept).
+    loss over cells and genes, in counts), `orthogonality` (‖I − W Wᵀ‖ of the last encoding layer; for parts, of its
+    rows scaled to length 1) and `best` (`bool`: the epoch whose weights were kept).
     """
     stored = model_entry(adata, key)["history"]
     table = pd.DataFrame(

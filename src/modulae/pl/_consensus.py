@@ -60,7 +60,7 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     )
     ax.set_yticks(rows, [str(unit) for unit in table.index], fontsize="x-small")
     ax.set_title(f"{(table['back'] == 1).sum()} of {len(table)} units are back in every run", fontsize="medium")
-    ax.legend(loc="lower left", fontsize="small", frameon=True)
+    ax.legend(loc="upper left", fontsize="small", frameon=False)
     ax.grid(visible=False)
     ax.spines[["top", "right"]].set_visible(False)
 

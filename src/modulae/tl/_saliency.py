@@ -41,9 +41,10 @@ def saliency(
     {key}
     method
         `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips
-        what is negative on the way back. `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan
-        et al. 2017): along the path from an input of zeros. The last two multiply by the input, so they follow
-        expression whatever the network has learnt: they are no evidence of that.
+        what is negative on the way back (`architecture="parts"` has one layer, so there it changes nothing).
+        `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan et al. 2017): along the path
+        from an input of zeros. The last two multiply by the input, so they follow expression whatever the network has
+        learnt: they are no evidence of that.
     signed
         Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.
     groupby
