@@ -17,6 +17,7 @@ from . import (
     paper_signatures,
     saliency,
     sanity,
+    search,
     settings,
     simulator,
 )
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "paper_signatures": paper_signatures.run,
     "saliency": saliency.run,
     "sanity": sanity.run,
+    "search": search.run,
     "settings": settings.run,
     "simulator": simulator.run,
 }

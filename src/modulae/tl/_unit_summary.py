@@ -53,8 +53,8 @@ def unit_summary(
     the effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects
     do not add up to what the model gains.
 
-    **Dead** is a unit whose effect is at most a thousandth of the largest, or whose standard deviation is at most a
-    thousandth of its mean activity.
+    **Dead** is a unit whose effect, of either sign, is at most a thousandth of the largest, or whose standard deviation
+    is at most a thousandth of its mean activity. An effect below 0, a unit that makes things worse, is not dead.
 
     **Redundant** is a unit that correlates (Pearson's abs(r) over the cells) above `redundant_above` with a unit of
     larger effect; the strongest of those is named. Leaving out all redundant units keeps one of each kind.
