@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from modulae.core.prerank import prerank, random_places, running_sum
 
@@ -18,6 +21,22 @@ def test_running_sum_by_hand():
     np.testing.assert_allclose(es, [0.9, -1.0])  # the second: five steps of −1/5 before its first gene
     np.testing.assert_array_equal(peak, [1, 0])
     assert running_sum(np.zeros(4), np.array([[0, 1]]))[0] == pytest.approx(1)  # no weight at all: all genes alike
+
+
+@given(
+    weight=arrays(float, 12, elements=st.floats(0, 10).map(lambda x: round(x, 3))),
+    places=st.sets(st.integers(0, 11), min_size=1, max_size=11),
+)
+def test_running_sum_is_that_of_a_loop(weight, places):
+    if weight[sorted(places)].sum() == 0:
+        weight = np.ones(12)
+    total, at, furthest = weight[sorted(places)].sum(), 0.0, [0.0]
+    for place in range(12):
+        at += weight[place] / total if place in places else -1 / (12 - len(places))
+        furthest.append(at)
+    es, _ = running_sum(weight, np.array([sorted(places)]))
+    assert abs(es[0]) == pytest.approx(max(map(abs, furthest)), abs=1e-9)
+    assert min(furthest) - 1e-9 <= es[0] <= max(furthest) + 1e-9
 
 
 def test_agrees_with_gseapy():

@@ -186,6 +186,7 @@ def test_enrichment_draws_what_is_named_in_its_order(adata):
     assert rows(mo.pl.enrichment(adata, n_sets=1)) == ["zeta"]
     loose = mo.pl.enrichment(adata, max_q=1, cluster=False)
     assert rows(loose) == ["zeta", "alpha", "mid"]  # by p
+    assert rows(mo.pl.enrichment(adata, max_q=1))[1] == "mid"  # z of zeta is closer to mid's than to alpha's
     prerank = mo.pl.enrichment(adata, q="q_prerank", max_q=1)
     found, points = dots(prerank)
     assert found["mid", "1"][1] == 0.25

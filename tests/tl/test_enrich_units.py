@@ -36,6 +36,10 @@ def test_table_has_a_row_a_unit_and_set_sorted_by_unit_and_q(trained, gene_sets)
         np.testing.assert_allclose(table[name.replace("p", "q", 1)], expected)
     assert (table["p_correlated"] >= table["p"]).all()
     np.testing.assert_allclose(table["p"], 2 * stats.norm.sf(table["z"].abs()))
+    entry = trained.uns["ae_enrichment"]
+    inflation = table["set"].map(dict(zip(entry["sets"], entry["variance_inflation"], strict=True)))
+    assert inflation.max() > 1.1
+    np.testing.assert_allclose(table["p_correlated"], 2 * stats.norm.sf(table["z"].abs() / inflation**0.5))
     one = mo.get.enrichment(trained, unit=3)
     pd.testing.assert_frame_equal(one, table[table["unit"] == "3"].reset_index(drop=True))
 
