@@ -44,7 +44,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
 
     Returns
     -------
-    One row a unit and set, the units in their order, and the sets of each with the smallest `q` first: `unit` ("0", "1", …), `set`,
+    One row a unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
     `n_genes`, `es`, `nes`, `effect` (mean saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`,
     `p_correlated`, `q_correlated`, `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with
     semicolons between them). `z` above 0: the genes raise the unit more than genes like them; below 0: they lower it.
