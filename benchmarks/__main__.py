@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from . import engines, explanations, growth, import_time, saliency, settings
+from . import engines, enrichment, explanations, growth, import_time, saliency, settings
 
 BENCHMARKS = {
     "engines": engines.run,
     "saliency": saliency.run,
     "explanations": explanations.run,
+    "enrichment": enrichment.run,
     "growth": growth.run,
     "import_time": import_time.run,
     "settings": settings.run,

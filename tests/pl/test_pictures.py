@@ -177,6 +177,7 @@ def test_dots_of_the_enrichment_are_the_numbers_under_their_own_names(adata):
     assert "2 of 4" in ax.get_xlabel()
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["0.5", "0.05", "0.01", "0.001"]
+    assert ax.get_legend().get_title().get_text() == "q (ringed: ≤ 0.05)"
 
 
 def test_enrichment_draws_what_is_named_in_its_order(adata):

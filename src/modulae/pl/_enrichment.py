@@ -109,7 +109,7 @@ def enrichment(
         else (max(len(shown.units) * CELL, 1.6), float(np.clip(len(shown.sets) * CELL, LOWEST, TALLEST)))
     )
     ax = new_axes(shown, size=size, right=1.6) if ax is None else ax
-    _draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, max_q=max_q, size=size)
+    _draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
     ax.set_title("enrichment of units")
@@ -166,6 +166,7 @@ def _draw_dots(
     scores: NDArray[np.float64],
     scale: Scale,
     *,
+    q: str,
     max_q: float,
     size: tuple[float, float],
 ) -> None:
@@ -198,7 +199,7 @@ def _draw_dots(
     ax.legend(
         handles,
         [f"{step:g}" for step in steps],
-        title=f"q (ringed: ≤ {max_q:g})",
+        title=f"{q} (ringed: ≤ {max_q:g})",
         loc="upper left",
         bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
         borderaxespad=0,
