@@ -68,6 +68,11 @@ class Fields:
         """`uns`: the explanation beside its controls."""
         return f"{self.key}_sanity"
 
+    @property
+    def enrichment(self) -> str:
+        """`uns`: which gene sets each unit reads more than other genes."""
+        return f"{self.key}_enrichment"
+
     def umap(self, what: str | None = None) -> str:
         """`obsm`: UMAP of the representation, of the `"input"`, or of a snapshot (`"epoch10"`)."""
         return f"X_{self.key}_umap" if what is None else f"X_{self.key}_umap_{what}"

@@ -15,6 +15,15 @@ def unit_names(n_units: int) -> list[str]:
     return [str(unit) for unit in range(n_units)]
 
 
+def unit_position(unit: int | str, n_units: int) -> int:
+    """Where a unit stands, given by number or name."""
+    names = unit_names(n_units)
+    if str(unit) not in names:
+        msg = f"unit {unit!r} does not exist: there are {n_units}, counted from 0. Choose one up to {names[-1]}."
+        raise IndexError(msg)
+    return names.index(str(unit))
+
+
 def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """How `adata.varm[key]` was made."""
     if key not in adata.varm or key not in adata.uns:
@@ -57,6 +66,17 @@ def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     return dict(entry)
 
 
+def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.enrich_units` stored under `key`."""
+    entry = adata.uns.get(key, {})
+    if not _is_enrichment(entry):
+        there = [name for name, value in adata.uns.items() if _is_enrichment(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.enrich_units(adata, gene_sets)` first."
+        msg = f"there is no enrichment {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return dict(entry)
+
+
 def is_comparison(entry: dict[str, Any]) -> bool:
     """Whether groups were compared."""
     return "groups" in entry
@@ -84,3 +104,7 @@ def _is_activity(entry: object) -> bool:
 
 def _is_sanity(entry: object) -> bool:
     return isinstance(entry, dict) and {"verdict", "levels", "controls", "deletion"} <= set(entry)
+
+
+def _is_enrichment(entry: object) -> bool:
+    return isinstance(entry, dict) and {"sets", "nes", "leading_edge"} <= set(entry)

@@ -1,5 +1,6 @@
 """The stored fields as labelled pandas tables. `key` is the name of the field that is read."""
 
+from ._enrichment import enrichment
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
@@ -8,4 +9,13 @@ from ._representation import representation
 from ._saliency import saliency
 from ._sanity import sanity
 
-__all__ = ["history", "impact", "impact_table", "pathway_activity", "representation", "saliency", "sanity"]
+__all__ = [
+    "enrichment",
+    "history",
+    "impact",
+    "impact_table",
+    "pathway_activity",
+    "representation",
+    "saliency",
+    "sanity",
+]
