@@ -7,6 +7,7 @@ import sys
 from . import (
     activity,
     engines,
+    enrichment,
     explanations,
     false_positives,
     growth,
@@ -25,6 +26,7 @@ from . import (
 BENCHMARKS = {
     "activity": activity.run,
     "engines": engines.run,
+    "enrichment": enrichment.run,
     "explanations": explanations.run,
     "false_positives": false_positives.run,
     "growth": growth.run,

@@ -226,6 +226,27 @@ def test_best_sets_come_from_the_test_of_units(trained):
     assert list(sets_of_units(None, 2)["set"]) == ["", ""]
 
 
+def test_gene_sets_are_tested_on_the_way(trained):
+    rng = np.random.default_rng(0)
+    genes = trained.var_names[trained.var["ae_gene"]]
+    sets = {f"set{i}": list(rng.choice(genes, 8, replace=False)) for i in range(4)}
+    by_hand = mo.tl.enrich_units(trained, sets, device="cpu", copy=True)
+    mo.tl.unit_summary(trained, sets, device="cpu")
+    best = mo.get.enrichment(by_hand).groupby("unit").head(1).set_index("unit")
+    table = mo.get.unit_summary(trained)
+    assert list(table["set"]) == list(best.loc[table.index, "set"])
+    np.testing.assert_allclose(table["set_q"], best.loc[table.index, "q"])
+    assert list(table["set_direction"] == "up") == list(best.loc[table.index, "z"] > 0)
+    pd.testing.assert_frame_equal(mo.get.enrichment(trained), mo.get.enrichment(by_hand))
+    trained.uns.pop("ae_enrichment")
+    copied = mo.tl.unit_summary(trained, sets, device="cpu", enrichment="mine", copy=True)
+    assert "mine" in copied.uns
+    assert not {"mine", "ae_enrichment"} & set(trained.uns)
+    with pytest.raises(ValueError, match="set"):
+        mo.tl.unit_summary(trained, {"none": ["nowhere"]}, device="cpu")
+    assert "ae_enrichment" not in trained.uns
+
+
 def test_stability_from_other_runs_or_a_table(trained):
     rng = np.random.default_rng(0)
     noisy = trained.obsm["X_ae"][:, ::-1] * [1, -2, 3, 1, 1] + rng.normal(size=(90, 5)) * 1e-3
@@ -276,7 +297,7 @@ def test_an_enrichment_of_another_model_is_refused(trained):
         mo.tl.unit_summary(trained, device="cpu")
     trained.uns["mine"] = sets_tested()
     mo.tl.unit_summary(trained, device="cpu", enrichment="mine")
-    with pytest.raises(KeyError, match=r"Choose one of \['ae_enrichment', 'mine'\]"):
+    with pytest.raises(KeyError, match=r"There are \['ae_enrichment', 'mine'\]"):
         mo.tl.unit_summary(trained, device="cpu", enrichment="yours")
 
 

@@ -3,6 +3,7 @@
 from ._autoencoder import autoencoder
 from ._denoise import denoise
 from ._embeddings import embeddings
+from ._enrich_units import enrich_units
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
@@ -15,6 +16,7 @@ __all__ = [
     "autoencoder",
     "denoise",
     "embeddings",
+    "enrich_units",
     "pathway_activity",
     "pathway_impact",
     "saliency",
