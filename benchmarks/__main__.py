@@ -7,6 +7,7 @@ import sys
 from . import (
     activity,
     engines,
+    enrichment,
     explanations,
     false_positives,
     growth,
@@ -19,6 +20,7 @@ from . import (
     parts,
     saliency,
     sanity,
+    search,
     settings,
     simulator,
 )
@@ -26,6 +28,7 @@ from . import (
 BENCHMARKS = {
     "activity": activity.run,
     "engines": engines.run,
+    "enrichment": enrichment.run,
     "explanations": explanations.run,
     "false_positives": false_positives.run,
     "growth": growth.run,
@@ -38,6 +41,7 @@ BENCHMARKS = {
     "parts": parts.run,
     "saliency": saliency.run,
     "sanity": sanity.run,
+    "search": search.run,
     "settings": settings.run,
     "simulator": simulator.run,
 }

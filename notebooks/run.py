@@ -1,6 +1,7 @@
 """Run every notebook from top to bottom, without a network; skip one whose data are not there, and say why.
 
-`python notebooks/run.py` checks them, `python notebooks/run.py --inplace` also keeps the new outputs.
+`python notebooks/run.py` checks them, `python notebooks/run.py --inplace` also keeps the new outputs, and
+`python notebooks/run.py 03` runs those whose names begin so.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def missing(notebook: nbformat.NotebookNode) -> list[str]:
 def main() -> None:
     """Run them in the order of their names; the first error ends it."""
     os.environ.pop("MPLBACKEND", None)  # a notebook draws inline, whatever the shell is set to
-    for path in sorted(HERE.glob("*.ipynb")):
+    chosen = tuple(word for word in sys.argv[1:] if not word.startswith("-")) or ("",)
+    for path in sorted(path for path in HERE.glob("*.ipynb") if path.name.startswith(chosen)):
         notebook = nbformat.read(path, as_version=4)
         if absent := missing(notebook):
             print(f"{path.name}: skipped, needs {', '.join(absent)} in the folder that MODULAE_DATA names", flush=True)

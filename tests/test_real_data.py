@@ -176,7 +176,7 @@ def test_sums_of_gradients_between_groups_are_better_than_their_controls(named_c
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
 def test_what_multiplies_by_the_input_is_caught_following_expression(named_cells, hallmark, method):
     """It comes back with every seed, and from networks that never saw two genes go together."""
-    verdict, said = checked(named_cells, hallmark, method=method, n_seeds=1)
+    verdict, said = checked(named_cells, hallmark, method=method, difference="saliency", n_seeds=1)
     for level in ("sets", "set strength", "groups", "group strength"):
         assert verdict.loc[level, "seeds"] > 0.7, level
         assert not verdict.loc[level, "passed"], level
@@ -184,3 +184,43 @@ def test_what_multiplies_by_the_input_is_caught_following_expression(named_cells
     controls = mo.get.sanity(named_cells, table="controls")
     untrained = controls.loc[controls["kind"] == "untrained, other start"]
     assert (untrained[["set_strength", "group_strength"]] > 0.8).all(axis=None)
+
+
+CELL_TYPES = {
+    "B-cells": ["B"],
+    "naive_B-cells": ["B"],
+    "Class-switched_memory_B-cells": ["B"],
+    "Monocytes": ["CD14+ Mono", "FCGR3A+ Mono"],
+    "NK_cells": ["NK"],
+    "CD8+_Tem": ["CD8 T", "NK"],  # cytotoxic, both
+    "Megakaryocytes": ["Platelet"],
+}
+"""Signatures of DMAP and the labels of the cells they were made for."""
+
+
+def test_units_are_active_in_the_cells_whose_signature_they_are_called_for(pbmc3k, data_dir):
+    signatures = mo.read_gene_sets(data_dir / "xcell_novershtern_DMAP.gmt")
+    adata = mo.tl.autoencoder(pbmc3k, mask_var="in_gene_sets", copy=True)
+    rng = np.random.default_rng(0)
+    genes = adata.var_names[adata.var["in_gene_sets"]]
+    means = np.asarray(adata[:, genes].X.mean(axis=0)).ravel()
+    high = {f"high {at}": list(rng.choice(genes[np.argsort(-means)[:600]], 60, replace=False)) for at in range(40)}
+    mo.tl.enrich_units(adata, signatures | high)
+    table = mo.get.enrichment(adata)
+
+    chance = table[table["set"].isin(high)]
+    assert 0.02 < (chance["p"] < 0.05).mean() < 0.075
+    assert (chance["p_prerank"] < 0.05).mean() > 0.4  # they are read strongly, as all that is highly expressed
+    calls = table[table["q"] < 0.05]
+    assert calls["set"].isin(high).mean() < 0.1
+
+    labels, units = adata.obs["seurat_celltype"].astype(str), adata.obsm["X_ae"]
+    agree = []
+    for call in calls.itertuples():
+        kinds = CELL_TYPES.get(call.set.partition("_NOVERSHTERN")[0])
+        if kinds is not None:
+            inside = labels.isin(kinds).to_numpy()
+            activity = units[:, int(call.unit)]
+            agree.append(np.sign(activity[inside].mean() - activity[~inside].mean()) == np.sign(call.z))
+    assert len(agree) >= 5
+    assert np.mean(agree) >= 0.8

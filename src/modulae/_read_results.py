@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._fields import Fields
-
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -15,6 +13,15 @@ if TYPE_CHECKING:
 def unit_names(n_units: int) -> list[str]:
     """Units are numbered from 0 and labelled by string."""
     return [str(unit) for unit in range(n_units)]
+
+
+def unit_position(unit: int | str, n_units: int) -> int:
+    """Where a unit stands, given by number or name."""
+    names = unit_names(n_units)
+    if str(unit) not in names:
+        msg = f"unit {unit!r} does not exist: there are {n_units}, counted from 0. Choose one up to {names[-1]}."
+        raise IndexError(msg)
+    return names.index(str(unit))
 
 
 def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
@@ -59,6 +66,17 @@ def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     return dict(entry)
 
 
+def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What `tl.enrich_units` stored under `key`."""
+    entry = adata.uns.get(key, {})
+    if not _is_enrichment(entry):
+        there = [name for name, value in adata.uns.items() if _is_enrichment(value)]
+        hint = f"There are {there}." if there else "Run `modulae.tl.enrich_units(adata, gene_sets)` first."
+        msg = f"there is no enrichment {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    return dict(entry)
+
+
 def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.unit_summary` stored under `key`."""
     entry = adata.uns.get(key, {})
@@ -68,23 +86,6 @@ def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
         msg = f"there is no summary of units {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     return dict(entry)
-
-
-def unit_tests(adata: AnnData, model: str, name: str | None) -> tuple[str | None, dict[str, Any] | None]:
-    """Name and content of a result of `tl.enrich_units`; the model's own, if there is one, where no name is given."""
-    wanted = Fields(model).enrichment if name is None else name
-    entry = adata.uns.get(wanted)
-    if not _is_enrichment(entry):
-        if name is None:
-            return None, None
-        there = [name for name, value in adata.uns.items() if _is_enrichment(value)]
-        hint = f"Choose one of {there}." if there else "Run `modulae.tl.enrich_units(adata, gene_sets)` first."
-        msg = f"there is no enrichment {name!r} in adata.uns. {hint}"
-        raise KeyError(msg)
-    if entry["of_model"] != model:
-        msg = f"enrichment {wanted!r} is of the model {entry['of_model']!r}, not of {model!r}. Name that model in key=."
-        raise ValueError(msg)
-    return wanted, dict(entry)
 
 
 def is_comparison(entry: dict[str, Any]) -> bool:
@@ -120,9 +121,9 @@ def _is_sanity(entry: object) -> bool:
     return isinstance(entry, dict) and {"verdict", "levels", "controls", "deletion"} <= set(entry)
 
 
-def _is_units(entry: object) -> bool:
-    return isinstance(entry, dict) and {"table", "flag_above"} <= set(entry)
-
-
 def _is_enrichment(entry: object) -> bool:
     return isinstance(entry, dict) and {"sets", "nes", "leading_edge"} <= set(entry)
+
+
+def _is_units(entry: object) -> bool:
+    return isinstance(entry, dict) and {"table", "flag_above"} <= set(entry)

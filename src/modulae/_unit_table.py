@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .core.batches import Cells
 
 DEAD = 1e-3
-"""A unit is dead below this share of the largest effect, or if its activity varies by less than this of its mean."""
+"""A unit is dead if its effect, of either sign, is at most this share of the largest, or its standard deviation of its
+mean."""
 
 CLEAR = 0.1
 """Smallest absolute correlation that gives a unit a direction."""
@@ -49,7 +50,7 @@ def use_of_units(
     return {
         "effect": effect,
         "effect_share": gains / max(gains.sum(), np.finfo(float).tiny),
-        "dead": still | (effect <= DEAD * max(effect.max(), 0)),
+        "dead": still | (np.abs(effect) <= DEAD * np.abs(effect).max()),
         "redundant_with": np.where(found, names[best], ""),
         "redundant_r": np.where(found, r[np.arange(len(r)), best], np.nan),
     }

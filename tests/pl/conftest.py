@@ -59,6 +59,21 @@ def adata():
     adata.obsm["ae_pathways"] = (rng.normal(size=(30, 3)) * [1, 5, 2]).astype(np.float32)
     adata.obsm["ae_pathways_percentile"] = rng.uniform(0, 100, size=(30, 3)).astype(np.float32)
     adata.uns["ae_sanity"] = sanity_by_hand()
+    q = np.array([[0.5, 1e-4, 0.3, 0.9], [0.04, 0.01, 1.0, 0.8], [0.2, 0.6, 0.7, 0.06]])
+    z = np.array([[1.0, -5.0, 1.5, 0.1], [2.5, 3.5, 0.0, -0.2], [1.6, 0.5, -0.3, 2.4]])
+    adata.uns["ae_enrichment"] = {
+        **common,
+        "q": q,
+        "z": z,
+        "p": q / 10,
+        "q_prerank": q[::-1],
+        "p_prerank": q[::-1] / 10,
+        "nes": np.where(z == 0, np.nan, z / 2),
+        **dict.fromkeys(("es", "effect", "null_mean"), z),
+        **{name: np.ones_like(q) for name in ("p_correlated", "q_correlated")},
+        "genes": np.array(list("abcabdcab"), dtype=object),
+        "leading_edge": np.zeros((9, 4), dtype=np.uint8),
+    }
     return adata
 
 

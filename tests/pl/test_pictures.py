@@ -154,10 +154,51 @@ def test_units_that_vary_most_come_first(adata):
     assert list(mo.pl.units(adata, [2, "0"], color="kind")) == ["kind", "2", "0"]
 
 
+def dots(ax):
+    """Area, colour value and ring of every dot, under the names of its row and column."""
+    points = next(points for points in ax.collections if points.get_gid() == "dots")
+    names = [(rows(ax)[int(y)], columns(ax)[int(x)]) for x, y in points.get_offsets()]
+    drawn = zip(points.get_sizes(), points.get_array(), points.get_linewidths(), strict=True)
+    return dict(zip(names, drawn, strict=True)), points
+
+
+def test_dots_of_the_enrichment_are_the_numbers_under_their_own_names(adata):
+    ax = mo.pl.enrichment(adata)
+    assert sorted(rows(ax)) == ["alpha", "zeta"]  # mid has no q up to 0.05
+    assert sorted(columns(ax)) == ["0", "1"]
+    found, points = dots(ax)
+    table = mo.get.enrichment(adata).set_index(["set", "unit"])
+    for name, (area, colour, ring) in found.items():
+        assert colour == table.loc[name, "z"]
+        assert (ring > 0) == (table.loc[name, "q"] <= 0.05)
+        assert area == pytest.approx(found["zeta", "1"][0] * -np.log10(table.loc[name, "q"]) / 4)
+    assert points.get_clim() == (-5, 5)
+    assert "2 of 3" in ax.get_ylabel()
+    assert "2 of 4" in ax.get_xlabel()
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["0.5", "0.05", "0.01", "0.001"]
+    assert ax.get_legend().get_title().get_text() == "q (ringed: ≤ 0.05)"
+
+
+def test_enrichment_draws_what_is_named_in_its_order(adata):
+    ax = mo.pl.enrichment(adata, sets=["mid", "zeta"], units=[3, "0"])
+    assert (rows(ax), columns(ax)) == (["mid", "zeta"], ["3", "0"])
+    assert dots(ax)[0]["mid", "3"][1] == 2.4
+    assert rows(mo.pl.enrichment(adata, n_sets=1)) == ["zeta"]
+    loose = mo.pl.enrichment(adata, max_q=1, cluster=False)
+    assert rows(loose) == ["zeta", "alpha", "mid"]  # by p
+    assert rows(mo.pl.enrichment(adata, max_q=1))[1] == "mid"  # z of zeta is closer to mid's than to alpha's
+    prerank = mo.pl.enrichment(adata, q="q_prerank", max_q=1)
+    found, points = dots(prerank)
+    assert found["mid", "1"][1] == 0.25
+    assert points.get_clim() == (-2.5, 2.5)
+    assert max(found, key=lambda name: found[name][0]) == ("mid", "1")
+
+
 def test_pictures_draw_where_they_are_told(adata):
     import matplotlib.pyplot as plt
 
-    for draw in (mo.pl.history, mo.pl.impact, lambda a, ax: mo.pl.top_genes(a, 0, ax=ax)):
+    for draw in (mo.pl.history, mo.pl.impact, mo.pl.enrichment, lambda a, ax: mo.pl.top_genes(a, 0, ax=ax)):
         ax = plt.subplots()[1]
         assert draw(adata, ax=ax) is ax
 
@@ -174,6 +215,14 @@ MISTAKES = {
     "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `modulae.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
     "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "no column of adata.obs and no gene. Choose"),
+    "q": (lambda a: mo.pl.enrichment(a, q="fdr"), ValueError, r"q is 'fdr'; choose one of \['q', 'q_correlated'"),
+    "no q": (lambda a: mo.pl.enrichment(a, max_q=1e-6), ValueError, r"q <= 1e-06 to draw \(the lowest is 0.0001\)"),
+    "no unit": (
+        lambda a: mo.pl.enrichment(a, sets=["mid"]),
+        ValueError,
+        r"\(the lowest is 0.06\). Raise max_q, or name",
+    ),
+    "enrichment": (lambda a: mo.pl.enrichment(a, key="x"), KeyError, "no enrichment 'x'.*There are"),
     "basis": (lambda a: mo.pl.units(a, basis="X_tsne"), KeyError, "no 'X_tsne'. Run .* or choose with basis="),
 }
 

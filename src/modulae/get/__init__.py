@@ -1,6 +1,7 @@
 """The stored fields as labelled pandas tables. `key` is the name of the field that is read."""
 
 from ._consensus import consensus
+from ._enrichment import enrichment
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
@@ -13,6 +14,7 @@ from ._unit_summary import unit_summary
 
 __all__ = [
     "consensus",
+    "enrichment",
     "history",
     "impact",
     "impact_table",

@@ -2,6 +2,7 @@
 
 from ._consensus import consensus
 from ._embeddings import embeddings
+from ._enrichment import enrichment
 from ._history import history
 from ._impact import impact
 from ._impact_groups import impact_groups
@@ -14,6 +15,7 @@ from ._units import units
 __all__ = [
     "consensus",
     "embeddings",
+    "enrichment",
     "history",
     "impact",
     "impact_groups",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
 
@@ -131,7 +132,7 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
 
 
-def colour_bar(ax: Axes, image: AxesImage, scale: Scale, *, size: tuple[float, float], share: float = 1.0) -> Axes:
+def colour_bar(ax: Axes, image: ScalarMappable, scale: Scale, *, size: tuple[float, float], share: float = 1.0) -> Axes:
     """Add a colour bar of a fixed size, or a share of the height, at the lower right of the cells."""
     width, height = size
     bar_ax = ax.inset_axes((1 + 0.12 / width, 0.0, BAR[0] / width, min(BAR[1] / height, share)))

@@ -88,7 +88,7 @@ def _limit(ax: Axes, table: pd.DataFrame) -> None:
     ax.text(
         0.02,
         0.97,
-        f"before training (not drawn): {before['train_loss']:.3g}, held-out cells {before['test_loss']:.3g}",
+        f"before training (not drawn):\n{before['train_loss']:.3g}, held-out cells {before['test_loss']:.3g}",
         transform=ax.transAxes,
         va="top",
         fontsize="small",

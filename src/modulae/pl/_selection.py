@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from modulae._read_results import unit_position
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,11 +51,13 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
         tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties])).max(axis=(0, 2))
         rows = _strongest(strength.max(axis=(0, 2)), tie, wanted)
     else:
-        rows = np.array([set_position(name, every_set) for name in map(str, _names(wanted.sets, "sets"))])
+        rows = np.array([set_position(name, every_set) for name in map(str, names_given(wanted.sets, "sets"))])
     if wanted.units is None:
         columns = _live(strength[:, rows].max(axis=(0, 1)), wanted.min_unit_impact)
     else:
-        columns = np.array([every_unit.index(unit_name(unit, every_unit)) for unit in _names(wanted.units, "units")])
+        columns = np.array(
+            [every_unit.index(unit_name(unit, every_unit)) for unit in names_given(wanted.units, "units")]
+        )
     drawn = np.stack([table.to_numpy(dtype=np.float64) for table in tables])[:, rows][:, :, columns]
     if wanted.cluster and wanted.sets is None:
         rows = rows[leaf_order(np.concatenate(list(drawn), axis=1))]
@@ -72,22 +76,19 @@ def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def unit_name(unit: int | str, units: Sequence[str]) -> str:
     """Name of a unit given by number or name."""
-    if str(unit) not in units:
-        msg = f"unit {unit!r} does not exist: there are {len(units)}, counted from 0. Choose one up to {units[-1]}."
-        raise IndexError(msg)
-    return str(unit)
+    return units[unit_position(unit, len(units))]
 
 
 def set_position(name: str, sets: Sequence[str]) -> int:
     """Where a gene set stands, or which names are like it."""
     if name not in sets:
         like = difflib.get_close_matches(name, sets, cutoff=0.4) or list(sets[:5])
-        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; all are in `modulae.get.impact`."
+        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; `modulae.get` has all."
         raise KeyError(msg)
     return list(sets).index(name)
 
 
-def _names(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
+def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
     if isinstance(given, str):
         msg = f"{parameter} is the text {given!r}; give a list: {parameter}=[{given!r}]."
         raise TypeError(msg)

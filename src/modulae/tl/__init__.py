@@ -4,6 +4,7 @@ from ._autoencoder import autoencoder
 from ._consensus import consensus
 from ._denoise import denoise
 from ._embeddings import embeddings
+from ._enrich_units import enrich_units
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
@@ -17,6 +18,7 @@ __all__ = [
     "consensus",
     "denoise",
     "embeddings",
+    "enrich_units",
     "pathway_activity",
     "pathway_impact",
     "saliency",

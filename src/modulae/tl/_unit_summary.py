@@ -12,15 +12,18 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import REST, contrasts
 from modulae._progress import progress_bar
-from modulae._read_results import unit_tests
+from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
 from modulae.core.encode import encode
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.core.unit_effects import unit_effects
 
+from ._enrich_units import enrich_units
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 @shared
 def unit_summary(
     adata: AnnData,
+    gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path | None = None,
     *,
     key: str = DEFAULT_KEY,
     groupby: str | None = None,
@@ -53,8 +57,8 @@ def unit_summary(
     the effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects
     do not add up to what the model gains.
 
-    **Dead** is a unit whose effect is at most a thousandth of the largest, or whose standard deviation is at most a
-    thousandth of its mean activity.
+    **Dead** is a unit whose effect, of either sign, is at most a thousandth of the largest, or whose standard deviation
+    is at most a thousandth of its mean activity. An effect below 0, a unit that makes things worse, is not dead.
 
     **Redundant** is a unit that correlates (Pearson's abs(r) over the cells) above `redundant_above` with a unit of
     larger effect; the strongest of those is named. Leaving out all redundant units keeps one of each kind.
@@ -73,6 +77,9 @@ def unit_summary(
     Parameters
     ----------
     {adata}
+    gene_sets
+        Gene sets to test with :func:`modulae.tl.enrich_units` and its defaults, in any form that
+        :func:`modulae.read_gene_sets` reads. None are tested if `None`; the result of an earlier test is used.
     {key}
     groupby
         `obs` column; the group in which each unit is most active is named. None if `None`.
@@ -81,8 +88,8 @@ def unit_summary(
     stability_keys
         Instead: names of other models in `adata` (same settings, other seeds). Units are matched over the cells.
     enrichment
-        Name of a result of `modulae.tl.enrich_units` in `adata.uns`, from which gene sets are taken;
-        `f"{key}_enrichment"`, where that is there, if `None`. No test is made here.
+        Name of the result of :func:`modulae.tl.enrich_units` in `adata.uns`, which is read, or with `gene_sets`
+        written; `f"{key}_enrichment"` if `None`, and then it need not be there.
     method
         Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
     n_genes
@@ -104,7 +111,8 @@ def unit_summary(
     Returns
     -------
     `None`, or the changed copy if `copy=True`. Sets the following field, to be read with
-    :func:`modulae.get.unit_summary`, which describes the columns:
+    :func:`modulae.get.unit_summary`, which describes the columns, and with `gene_sets` what
+    :func:`modulae.tl.enrich_units` sets:
 
     `adata.uns[f'{key}_units']` : `dict`
         `"table"`: one array a column, units in their order; texts as `object`, numbers as `float64`, `"dead"` as
@@ -116,7 +124,8 @@ def unit_summary(
     KeyError
         No such model, layer, `obs` column, run or enrichment, or the model's genes are missing.
     ValueError
-        A stability table of other units, an enrichment of another model, or a number that makes no sense.
+        A stability table of other units, an enrichment of another model, no gene set of the right size, or a number
+        that makes no sense.
 
     References
     ----------
@@ -129,8 +138,15 @@ def unit_summary(
     n_units = fitted.network.n_units
     plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=None, reference=REST)
     check_stability(adata, n_units, stability, stability_keys, key=key)
-    enrichment, tests = unit_tests(adata, key, enrichment)
+    if gene_sets is None:
+        _check_enrichment(adata, enrichment, key)
     cells = read_cells(adata, fitted, layer=layer)
+    adata = changeable(adata, copy=copy)
+    tested = Fields(key).enrichment if enrichment is None else enrichment
+    if gene_sets is not None:
+        given: dict[str, Any] = {"layer": layer, "seed": seed, "progress": progress, "key_added": tested}
+        enrich_units(adata, gene_sets, key=key, batch_size=batch_size, device=device, **given)
+    tests = adata.uns.get(tested)
 
     units = encode(fitted.network, cells, device=device)
     saliency = mean_saliency(fitted.network, cells, method=method, batch_size=batch_size, device=device)[0]
@@ -145,13 +161,11 @@ def unit_summary(
         "stability": stability_of_units(adata, units, stability, stability_keys),
         **flags_of_units(units, states, flag_above=flag_above),
     }
-
-    adata = changeable(adata, copy=copy)
     adata.uns[Fields(key).units if key_added is None else key_added] = {
         "of_model": key,
         "table": columns,
         "groupby": groupby,
-        "enrichment": enrichment,
+        "enrichment": None if tests is None else tested,
         "method": method,
         "n_genes": n_genes,
         "redundant_above": redundant_above,
@@ -160,6 +174,16 @@ def unit_summary(
         "seed": seed,
     }
     return adata if copy else None
+
+
+def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
+    """Refuse a result that is not there, or of another model; without a name there need be none."""
+    if name is None and Fields(key).enrichment not in adata.uns:
+        return
+    entry = enrichment_entry(adata, Fields(key).enrichment if name is None else name)
+    if entry["of_model"] != key:
+        msg = f"that enrichment is of the model {entry['of_model']!r}, not of {key!r}. Name that model in key=."
+        raise ValueError(msg)
 
 
 def _check(n_genes: Any, **thresholds: Any) -> None:  # noqa: ANN401

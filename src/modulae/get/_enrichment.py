@@ -1,0 +1,86 @@
+"""Every unit and gene set in one tidy table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import enrichment_entry, unit_names, unit_position
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+STATISTICS = (
+    "es",
+    "nes",
+    "effect",
+    "null_mean",
+    "z",
+    "p",
+    "q",
+    "p_correlated",
+    "q_correlated",
+    "p_prerank",
+    "q_prerank",
+)
+
+
+@shared
+def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | str | None = None) -> pd.DataFrame:
+    """Which gene sets each unit reads more than other genes, as a tidy table.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, from :func:`modulae.tl.enrich_units`.
+    unit
+        One unit; all if `None`.
+
+    Returns
+    -------
+    One row a unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
+    `n_genes`, `es`, `nes`, `effect` (mean saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`,
+    `p_correlated`, `q_correlated`, `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with
+    semicolons between them). `z` above 0: the genes raise the unit more than genes like them; below 0: they lower it.
+    `p` and `q` are those to use; see :func:`modulae.tl.enrich_units` for what each p asks.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    IndexError
+        No such unit.
+    """
+    entry = enrichment_entry(adata, key)
+    n_sets, n_units = np.shape(entry["nes"])
+    chosen = list(range(n_units)) if unit is None else [unit_position(unit, n_units)]
+    table = pd.DataFrame(
+        {
+            "unit": np.repeat(np.array(unit_names(n_units), dtype=object)[chosen], n_sets),
+            "set": np.tile([str(name) for name in entry["sets"]], len(chosen)),
+            "n_genes": np.tile(np.asarray(entry["n_genes"]), len(chosen)),
+            **{name: np.asarray(entry[name], dtype=np.float64)[:, chosen].T.ravel() for name in STATISTICS},
+            "leading_edge": [genes for at in chosen for genes in _leading_edges(entry, at)],
+        }
+    )
+    by_unit = np.repeat(np.arange(len(chosen)), n_sets)
+    order = np.lexsort((-table["z"].abs(), table["p"], by_unit))  # q rises with p
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _leading_edges(entry: dict[str, Any], unit: int) -> list[str]:
+    """For each set the genes of its leading edge, in their order."""
+    genes = np.array([str(name) for name in entry["genes"]], dtype=object)  # zarr brings back another kind of text
+    places: NDArray[np.unsignedinteger] = np.asarray(entry["leading_edge"])[:, unit]
+    starts = np.cumsum(np.asarray(entry["n_genes"]))[:-1]
+    edges = []
+    for names, place in zip(np.split(genes, starts), np.split(places, starts), strict=True):
+        inside = np.flatnonzero(place)
+        edges.append(";".join(names[inside[np.argsort(place[inside])]]))
+    return edges

@@ -1,0 +1,224 @@
+"""Gene sets × units as dots: how sure, and in which direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from modulae import get
+from modulae._docs import shared
+from modulae._fields import Fields
+from modulae._read_results import enrichment_entry, unit_names
+
+from ._heatmap import DIVERGING, FONT, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes
+from ._selection import Shown, leaf_order, names_given, set_position, unit_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from numpy.typing import NDArray
+
+FalseDiscoveryRate = Literal["q", "q_correlated", "q_prerank"]
+
+CELL = 0.19
+"""Width and height of the room for a dot, inches."""
+LOWEST = 3.0
+"""Inches that the legend and the colour bar need above each other."""
+SURE = (2.0, 10.0)
+"""The largest dot stands for the largest −log10 q that is drawn, but for no less and no more than these."""
+STEPS = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
+"""Values of q that the legend shows."""
+
+
+@shared
+def enrichment(
+    adata: AnnData,
+    *,
+    key: str = Fields().enrichment,
+    q: FalseDiscoveryRate = "q",
+    max_q: float = 0.05,
+    sets: Sequence[str] | None = None,
+    units: Sequence[int | str] | None = None,
+    n_sets: int | None = 30,
+    cluster: bool = True,
+    cmap: str | Colormap = DIVERGING,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which gene sets each unit reads more than other genes, a dot for each.
+
+    The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. The colour says how far out the set lies,
+    and on which side: red where its genes raise the unit, blue where they lower it. The axes say how many sets and
+    units of how many are shown. A figure of its own grows with them.
+
+    Parameters
+    ----------
+    {adata}
+    key
+        Name of the result in `adata.uns`, from :func:`modulae.tl.enrich_units`.
+    q
+        Which false discovery rate: `"q"` (against genes like those of the set), `"q_correlated"` (and against any unit
+        that mixes the cells' differences), both with z as colour; or `"q_prerank"` (against random genes), with the
+        normalised enrichment score.
+    max_q
+        Leave out sets and units without any `q` as low as this.
+    sets
+        Gene sets to draw, in this order; chosen by `max_q` and `n_sets` if `None`.
+    units
+        Units to draw, in this order; those with a `q` as low as `max_q` for a drawn set if `None`.
+    n_sets
+        How many sets at most, those with the smallest p; `None` for no limit.
+    cluster
+        Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.
+    cmap
+        Colour map, with 0 in the middle.
+    {ax}
+
+    Returns
+    -------
+    The axes, for the caller to style, save or show.
+
+    Raises
+    ------
+    KeyError
+        No such result or gene set.
+    IndexError
+        No such unit.
+    ValueError
+        Nothing is left to draw.
+    """
+    if q not in get_args(FalseDiscoveryRate):
+        msg = f"q is {q!r}; choose one of {list(get_args(FalseDiscoveryRate))}."
+        raise ValueError(msg)
+    score = "nes" if q == "q_prerank" else "z"
+    rates, p, scores = _wide(adata, key, [q, q.replace("q", "p", 1), score])
+    shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
+    rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
+
+    label = "normalised enrichment score" if q == "q_prerank" else "z, against genes like\nthose of the set"
+    limit = float(np.abs(np.nan_to_num(scores.to_numpy())).max()) or 1.0
+    scale = Scale(-limit, limit, label, cmap)
+    size = (
+        measured(ax)
+        if ax
+        else (max(len(shown.units) * CELL, 1.6), float(np.clip(len(shown.sets) * CELL, LOWEST, TALLEST)))
+    )
+    ax = new_axes(shown, size=size, right=1.6) if ax is None else ax
+    _draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
+    ax.set_ylabel(name_sets(ax, shown, height=size[1]))
+    ax.set_xlabel(name_units(ax, shown, width=size[0]))
+    ax.set_title("enrichment of units")
+    return ax
+
+
+def _wide(adata: AnnData, key: str, columns: Sequence[str]) -> list[pd.DataFrame]:
+    """For each column sets × units, both in their own order."""
+    entry, table = enrichment_entry(adata, key), get.enrichment(adata, key=key)
+    sets, units = [str(name) for name in entry["sets"]], unit_names(np.shape(entry["nes"])[1])
+    return [table.pivot(index="set", columns="unit", values=column).loc[sets, units] for column in columns]
+
+
+def _choose(
+    rates: pd.DataFrame,
+    p: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    sets: Sequence[str] | None,
+    units: Sequence[int | str] | None,
+    n_sets: int | None,
+    max_q: float,
+    cluster: bool,
+) -> Shown:
+    every_set, every_unit = list(rates.index), list(rates.columns)
+    called = rates.to_numpy() <= max_q
+    if sets is None:
+        rows = np.flatnonzero(called.any(axis=1))
+        rows = rows[np.argsort(p.to_numpy()[rows].min(axis=1), kind="stable")][:n_sets]
+    else:
+        rows = np.array([set_position(name, every_set) for name in map(str, names_given(sets, "sets"))])
+    if units is None:
+        columns = np.flatnonzero(called[rows].any(axis=0))
+    else:
+        columns = np.array([every_unit.index(unit_name(unit, every_unit)) for unit in names_given(units, "units")])
+    if len(rows) == 0 or len(columns) == 0:
+        lowest = float(rates.to_numpy()[rows].min()) if len(rows) else float(rates.to_numpy().min())
+        msg = (
+            f"no unit has a gene set with q <= {max_q:g} to draw (the lowest is {lowest:.2g}). Raise max_q, or name "
+            "units in units= and sets in sets=."
+        )
+        raise ValueError(msg)
+    drawn = np.nan_to_num(scores.to_numpy()[rows][:, columns])
+    if cluster and sets is None:
+        rows = rows[leaf_order(drawn)]
+    if cluster and units is None:
+        columns = columns[leaf_order(drawn.T)]
+    return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
+
+
+def _draw_dots(
+    ax: Axes,
+    rates: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    scale: Scale,
+    *,
+    q: str,
+    max_q: float,
+    size: tuple[float, float],
+) -> None:
+    """Draw sets × units, and what size and colour mean."""
+    n_sets, n_units = rates.shape
+    sure = -np.log10(np.maximum(rates, 1e-300))
+    largest = float(np.clip(sure.max(), *SURE))
+    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, CELL)  # points across
+    rows, columns = np.indices(rates.shape).reshape(2, -1)
+    ring = np.where(rates.ravel() <= max_q, 0.9, 0.0).tolist()
+    dots = ax.scatter(
+        columns,
+        rows,
+        s=marker**2 * np.minimum(sure.ravel() / largest, 1),
+        c=np.nan_to_num(scores.ravel()),  # without a random set of its sign a score is NaN: neither red nor blue
+        cmap=scale.cmap,
+        vmin=scale.lowest,
+        vmax=scale.highest,
+        edgecolors="0.1",
+        linewidths=ring,
+        gid="dots",
+    )
+    ax.set(xlim=(-0.5, n_units - 0.5), ylim=(n_sets - 0.5, -0.5))
+    ax.set_axisbelow(True)
+    ax.grid(visible=True, color="0.92", linewidth=0.5)
+    ax.spines[:].set_linewidth(0.5)
+    colour_bar(ax, dots, scale, size=size, share=0.5)
+    steps = [step for step in STEPS if -np.log10(step) <= largest]
+    handles = [_dot(marker * np.sqrt(-np.log10(step) / largest), ringed=step <= max_q) for step in steps]
+    ax.legend(
+        handles,
+        [f"{step:g}" for step in steps],
+        title=f"{q} (ringed: ≤ {max_q:g})",
+        loc="upper left",
+        bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
+        borderaxespad=0,
+        frameon=False,
+        fontsize=FONT,
+        title_fontsize=FONT + 0.5,
+        alignment="left",
+        handletextpad=0.3,
+    )
+
+
+def _dot(across: float, *, ringed: bool) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker="o",
+        color="0.7",
+        markersize=across,
+        markeredgecolor="0.1",
+        markeredgewidth=0.9 if ringed else 0.0,
+    )

@@ -1,0 +1,117 @@
+"""The picture of `pl.unit_summary`, asserted on its artists."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+import modulae as mo
+
+FLAGS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
+
+
+def rows(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def written(ax):
+    return {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in ax.texts}
+
+
+@pytest.fixture
+def summed(adata):
+    """Five units, out of order, one with all there is to be said."""
+    texts = {
+        "redundant_with": ["", "", "3", "", ""],
+        "direction": ["up", "down", "up", "", "up"],
+        "top_genes_up": ["a;b;c;d;e", "f;g", "h", "k;l", "m"],
+        "top_genes_down": ["x", "y;z", "", "", ""],
+        "set": ["HALLMARK_ONE", "HALLMARK_TWO", "HALLMARK_THREE", "", "HALLMARK_FIVE"],
+        "set_direction": ["up", "up", "down", "", "up"],
+        "sets": [""] * 5,
+        "group": ["z", "m", "", "a", "z"],
+        "flags": ["ribosomal", "", "library_size;dissociation", "", ""],
+    }
+    numbers = {
+        "effect": [2.0, 1.0, 3.0, 5.0, 0.0],
+        "effect_share": [0.2, 0.1, 0.3, 0.4, 0.0],
+        "redundant_r": [np.nan, np.nan, 0.95, np.nan, np.nan],
+        "direction_r": [0.5, -0.5, 0.3, 0.05, 0.2],
+        "set_q": [0.2, 0.2, 0.01, np.nan, 0.04],
+        "group_difference": [1.25, 0.5, np.nan, 2.0, 0.1],
+        "stability": [0.9, 0.8, 0.7, 0.95, 0.1],
+        **{name: np.linspace(-0.8, 0.8, 5) * (at + 1) / 5 for at, name in enumerate(FLAGS)},
+    }
+    table = {name: np.array(values, dtype=object) for name, values in texts.items()}
+    table |= {name: np.array(values, dtype=float) for name, values in numbers.items()}
+    table["dead"] = np.array([False] * 4 + [True])
+    adata.uns["ae_units"] = {"of_model": "ae", "table": table, "flag_above": 0.5}
+    return adata
+
+
+def test_rows_are_the_units_by_effect_named_by_set_or_genes(summed):
+    axes = mo.pl.unit_summary(summed)
+    assert list(axes) == ["effect", "stability", "flags"]
+    assert rows(axes["effect"]) == [
+        "k, l   3",  # no set
+        "low THREE (as 3)   2",
+        "a, b, c, d   0",  # its set has q 0.2
+        "low y, z   1",  # active where its genes are not
+        "FIVE (dead)   4",
+    ]
+    assert axes["effect"].get_ylim()[0] > axes["effect"].get_ylim()[1]  # the first is on top
+    bars = axes["effect"].patches
+    np.testing.assert_allclose([bar.get_width() for bar in bars], [40, 30, 20, 10, 0])
+    colours = [to_hex(bar.get_facecolor()) for bar in bars]
+    assert len(set(colours[:4])) == 1
+    assert colours[4] != colours[0]
+    assert axes["effect"].get_ylabel() == "unit"
+
+
+def test_flags_are_the_numbers_and_the_strong_ones_are_written(summed):
+    axes = mo.pl.unit_summary(summed)
+    table = mo.get.unit_summary(summed)
+    np.testing.assert_allclose(axes["flags"].images[0].get_array(), table[FLAGS])
+    assert axes["flags"].images[0].get_clim() == (-1, 1)
+    expected = {(2, 2): "−0.5", (0, 1): "0.0", (4, 1): "0.0"}
+    found = {at: text for at, text in written(axes["flags"]).items() if at[0] < 5}
+    assert found == expected
+    texts = [text.get_text() for text in axes["flags"].texts]
+    assert [text for text in texts if text.endswith(")")][:4] == ["a (2.0)", "z (1.2)", "m (0.5)", "z (0.1)"]
+    labels = [label.get_text() for label in axes["flags"].get_xticklabels()]
+    assert labels == [name.replace("_", " ") for name in FLAGS]
+
+
+def test_stability_is_drawn_where_it_is_known(summed):
+    axes = mo.pl.unit_summary(summed)
+    dots = axes["stability"].collections[0].get_offsets()
+    np.testing.assert_allclose(dots[:, 0], [0.95, 0.7, 0.9, 0.8, 0.1])
+    np.testing.assert_allclose(dots[:, 1], range(5))
+    summed.uns["ae_units"]["table"]["stability"] = np.full(5, np.nan)
+    assert list(mo.pl.unit_summary(summed)) == ["effect", "flags"]
+
+
+def test_the_strongest_units_only(summed):
+    axes = mo.pl.unit_summary(summed, n_units=2)
+    assert [name[-1] for name in rows(axes["effect"])] == ["3", "2"]
+    assert axes["effect"].get_ylabel() == "unit (2 of 5)"
+    assert len(rows(mo.pl.unit_summary(summed, n_units=None)["effect"])) == 5
+
+
+def test_unknown_flags_and_groups_leave_room_for_nothing(summed):
+    table = summed.uns["ae_units"]["table"]
+    table["mitochondrial"] = np.full(5, np.nan)
+    table["group"] = np.array([""] * 5, dtype=object)
+    axes = mo.pl.unit_summary(summed)
+    assert np.ma.getmaskarray(axes["flags"].images[0].get_array())[:, 1].all()
+    assert not [text for text in axes["flags"].texts if "SD" in text.get_text()]
+
+
+@pytest.mark.parametrize("n_units", [0, 2.5, True])
+def test_a_number_of_units_that_makes_no_sense(summed, n_units):
+    with pytest.raises(ValueError, match="or None for all units"):
+        mo.pl.unit_summary(summed, n_units=n_units)
+
+
+def test_no_result_says_what_to_run(adata):
+    with pytest.raises(KeyError, match=r"Run `modulae.tl.unit_summary\(adata\)` first"):
+        mo.pl.unit_summary(adata)
