@@ -207,7 +207,6 @@ def test_labels_may_be_missing_for_some_cells(cells):
         ({"n_latent": [4]}, {"n_threads": 0}, ValueError, "n_threads"),
         ({"size_factors": ["total", "depth"]}, {}, KeyError, "no column of adata.obs"),
     ],
-    ids=str,
 )
 def test_bad_input_is_refused_before_any_training(cells, trained_settings, tmp_path, settings, given, error, message):
     with pytest.raises(error, match=message):
