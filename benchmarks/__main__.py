@@ -6,6 +6,7 @@ import sys
 
 from . import (
     activity,
+    consensus,
     engines,
     enrichment,
     explanations,
@@ -27,6 +28,7 @@ from . import (
 
 BENCHMARKS = {
     "activity": activity.run,
+    "consensus": consensus.run,
     "engines": engines.run,
     "enrichment": enrichment.run,
     "explanations": explanations.run,

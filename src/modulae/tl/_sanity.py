@@ -80,8 +80,8 @@ def sanity(
       difference between groups. It is shown beside the controls and never counted: a true explanation may follow it.
 
     Agreement is Spearman's correlation. Of *units*: over genes, the median over units, each paired with the unit of the
-    other network that is active in the same cells (one to one, the largest sum of |r|; with the network's own start,
-    unit k with unit k). Of *sets*: over the sets, their impact over all cells, summed over units with its sign as in
+    other network that is active in the same cells (one to one, the largest sum of `abs(r)`; with the network's own
+    start, unit k with unit k). Of *sets*: over the sets, their impact over all cells, summed over units with its sign as in
     :func:`modulae.get.impact_table` ("sets"), and as root mean square over units ("set strength"), which is what a heat
     map of sets × units shows. Of *groups*: the same two for group against reference, the median over groups.
 
