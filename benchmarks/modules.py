@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_UNITS = 32
-SEEDS = (110, 111, 112, 113, 114)
+SEEDS = (110, 111, 112)
 SHARE = 0.8
 RESOLUTIONS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 1.8)
 SIMULATED: dict[str, dict[str, Any]] = {
@@ -193,10 +193,15 @@ def live(units: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(spread > 0.01 * spread.max())
 
 
+def warm_up() -> None:
+    """What is imported or compiled at first use belongs to no method."""
+    few = with_size(mo.datasets.simulated(**SHORT))
+    for settings in ({"architecture": "parts", "n_latent": 4}, {}):
+        ours(few.copy(), 0, max_epochs=1, **settings)
+
+
 def rows(it: Data, *, short: bool) -> Iterator[dict[str, Any]]:
     """Each method on two draws of the cells, each with a seed of its own."""
-    import torch  # noqa: F401  (its import belongs to no method)
-
     rng = np.random.default_rng(0)
     draws = [np.sort(rng.permutation(it.adata.n_obs)[: int(SHARE * it.adata.n_obs)]) for _ in range(2)]
     both = np.intersect1d(*draws)
@@ -245,4 +250,5 @@ def run(*, short: bool) -> str:
     """Every method on all data."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of methods that stop before they converge
+        warm_up()
         return page([row for it in data(short=short) for row in rows(it, short=short)], short=short)

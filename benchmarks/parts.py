@@ -139,6 +139,6 @@ def run(*, short: bool) -> str:
     words = (
         "Two draws of 80 % of the cells with a seed each, as in {doc}`modules`. ‖I − AAᵀ‖ and ‖I − VVᵀ‖ are of rows "
         "scaled to length 1; λ is the weight of that norm in the loss, as in the paper. The settings of the start were "
-        "chosen by the first two columns, on other simulated cells; the next two need labels."
+        "chosen by the first two columns, on other simulated cells and on these real ones; the next two need labels."
     )
     return table.write("parts", "Choices inside the parts-based architecture", words, rows, short=short)
