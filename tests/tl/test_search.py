@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from functools import wraps
 
 import joblib
 import numpy as np
@@ -123,9 +124,15 @@ def test_the_number_of_jobs_changes_nothing(cells, backend):
 def test_threads_and_warnings_are_as_before(cells):
     import torch
 
-    before = torch.get_num_threads(), list(warnings.filters)
-    mo.tl.search(cells, {"max_epochs": [1]}, n_threads=1, **GIVEN)
-    assert (torch.get_num_threads(), list(warnings.filters)) == before
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        before = list(warnings.filters)
+        mo.tl.search(cells, {"max_epochs": [1]}, n_threads=2, **GIVEN)
+        assert torch.get_num_threads() == 3
+        assert list(warnings.filters) == before
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_random_search_draws_some_settings_once(cells):
@@ -159,6 +166,35 @@ def test_a_run_that_diverges_is_a_row_not_an_end(cells):
     assert table["stability"].isna().tolist() == [True, False]
     assert "learning_rate=2e+08" in table["error"].iloc[0]
     assert table["error"].iloc[1] == ""
+
+
+def test_a_setting_that_fails_with_one_seed_has_no_mean(cells, monkeypatch):
+    real = mo.tl.autoencoder
+
+    @wraps(real)
+    def fails(adata, **given):
+        if given["seed"] == 1:
+            raise FloatingPointError("the loss stopped being finite")
+        real(adata, **given)
+
+    monkeypatch.setattr(mo.tl, "autoencoder", fails)
+    given = {**GIVEN, "seeds": [0, 1, 2]}
+    by_run = mo.tl.search(cells, {"max_epochs": [1]}, by_run=True, **given)
+    assert by_run["loss"].isna().tolist() == [False, True, False]
+    assert by_run["stability"].isna().tolist() == [False, True, False]
+    table = mo.tl.search(cells, {"max_epochs": [1]}, **given)
+    assert table[["loss", "loss_sd", "gain", "stability"]].isna().all(axis=None)
+    assert table["error"].iloc[0] == "the loss stopped being finite"
+
+
+def test_loss_is_that_of_the_weights_that_are_kept(cells):
+    fast = {"learning_rate": 2.0, "schedule": "constant", "max_epochs": 7, "n_latent": 4, "batch_size": 8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hand = mo.tl.autoencoder(cells, **fast, device="cpu", copy=True).uns["ae"]["history"]["test_loss"]
+    assert hand[-1] > hand.min()
+    table = mo.tl.search(cells, {name: [value] for name, value in fast.items()}, **{**GIVEN, "seeds": [0]})
+    assert table["loss"].iloc[0] == hand.min()
 
 
 def test_programmes_and_one_unit(cells):
@@ -228,6 +264,13 @@ def test_a_folder_keeps_what_is_done(cells, trained_settings, tmp_path):
     mo.tl.search(cells, more, folder=tmp_path / "a" / "b", **{**GIVEN, "seeds": [1, 2]})
     wanted = [(one["n_latent"], seed) for one, seed in trained_settings]
     assert sorted(wanted) == [(3, 2), (3, 2), (4, 2), (4, 2), (5, 1), (5, 1), (5, 2), (5, 2)]
+
+
+def test_settings_stand_in_the_order_of_the_grid_whatever_was_there(cells, tmp_path):
+    mo.tl.search(cells, {"n_latent": [3], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
+    table = mo.tl.search(cells, {"n_latent": [4, 3, 5], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
+    assert list(table["n_latent"]) == [4, 3, 5]
+    assert list(table.index) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("change", ["counts", "genes", "mask", "test_fraction", "version"])

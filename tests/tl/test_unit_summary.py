@@ -314,3 +314,16 @@ def test_a_cell_without_counts(trained):
     adata.X = counts
     mo.tl.unit_summary(adata, groupby="group", device="cpu")
     assert np.isfinite(mo.get.unit_summary(adata)["library_size"]).all()
+
+
+def test_depth_is_flagged_where_the_model_reads_raw_counts():
+    """The strongest units of a model without size factors follow the depth; with them, none does."""
+    adata = mo.datasets.simulated(n_cells=300, n_genes=120, n_programmes=3, genes_per_programme=10, seed=0)
+    given = {"n_latent": 6, "n_hidden": 16, "max_epochs": 25, "device": "cpu"}
+    strongest = {}
+    for source, rate in (("total", 0.2), (None, 0.02)):
+        mo.tl.autoencoder(adata, size_factors=source, learning_rate=rate, **given)
+        mo.tl.unit_summary(adata, device="cpu")
+        strongest[source] = mo.get.unit_summary(adata).iloc[0]
+    assert "library_size" in strongest[None]["flags"]
+    assert "library_size" not in strongest["total"]["flags"]

@@ -92,7 +92,6 @@ def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:
     rows = np.arange(len(shown))
     ax.barh(rows, 100 * shown["effect_share"], color=[DEAD if dead else BAR for dead in shown["dead"]], height=0.75)
     ax.set_yticks(rows, names, fontsize=FONT)
-    ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.set_xlabel("effect,\n% of all units", fontsize=FONT + 0.5)
     _plain(ax)
 
@@ -124,7 +123,7 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
                     color="white" if abs(r) > 0.6 else "black",
                 )
     ax.set_xticks(np.arange(len(FLAGS)), list(FLAGS.values()), rotation=45, ha="right", fontsize=FONT)
-    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.set_ylim(len(shown) - 0.5, -0.5)  # of all panels: the first unit on top
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
