@@ -82,8 +82,8 @@ def sanity(
     Agreement is Spearman's correlation. Of *units*: over genes, the median over units, each paired with the unit of the
     other network that is active in the same cells (one to one, the largest sum of `abs(r)`; with the network's own
     start, unit k with unit k). Of *sets*: over the sets, their impact over all cells, summed over units with its sign
-    as in :func:`modulae.get.impact_table` ("sets"), and as root mean square over units ("set strength"), which is what a
-    heat map of sets × units shows. Of *groups*: the same two for group against reference, the median over groups.
+    as in :func:`modulae.get.impact_table` ("sets"), and as root mean square over units ("set strength"), which is what
+    a heat map of sets × units shows. Of *groups*: the same two for group against reference, the median over groups.
 
     **The rule.** At each level, take the mean agreement with other seeds, and the highest mean agreement with one kind
     of control. The explanation passes if the first is more than 0.1 above the second, and the second below 0.7, from
