@@ -269,9 +269,10 @@ def test_a_folder_keeps_what_is_done(cells, trained_settings, tmp_path):
 
 def test_settings_stand_in_the_order_of_the_grid_whatever_was_there(cells, tmp_path):
     mo.tl.search(cells, {"n_latent": [3], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
-    table = mo.tl.search(cells, {"n_latent": [4, 3, 5], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
-    assert list(table["n_latent"]) == [4, 3, 5]
-    assert list(table.index) == [0, 1, 2]
+    table = mo.tl.search(cells, {"n_latent": [4, 3, 5], "max_epochs": [1]}, folder=tmp_path, by_run=True, **GIVEN)
+    assert list(table["n_latent"]) == [4, 4, 3, 3, 5, 5]
+    assert list(table.index) == [0, 0, 1, 1, 2, 2]
+    assert list(table["seed"]) == [0, 1] * 3
 
 
 @pytest.mark.parametrize("change", ["counts", "genes", "mask", "test_fraction", "version"])
