@@ -153,6 +153,14 @@ def test_settings_are_tried_once_and_as_pythons_numbers():
     assert two == [{"n_latent": 4}, {"n_latent": 4, "momentum": 0.5}]
 
 
+def test_an_argument_that_is_left_out_has_its_default(cells):
+    space = [{"n_latent": [4], "max_epochs": [1]}, {"momentum": [0.5], "max_epochs": [1]}]
+    table = mo.tl.search(cells, space, seeds=[0], device="cpu", progress=False)
+    assert list(table["n_latent"]) == [4, 64]
+    assert list(table["momentum"]) == [0.9, 0.5]
+    assert list(table.columns[:3]) == ["n_latent", "momentum", "max_epochs"]  # as in the signature
+
+
 def test_every_argument_of_the_training_is_searched_or_held():
     keywords = set(inspect.signature(mo.tl.autoencoder).parameters) - {"adata"}
     assert set(defaults()) | set(HELD) == keywords
