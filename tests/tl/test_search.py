@@ -153,6 +153,14 @@ def test_settings_are_tried_once_and_as_pythons_numbers():
     assert two == [{"n_latent": 4}, {"n_latent": 4, "momentum": 0.5}]
 
 
+def test_an_argument_that_is_left_out_has_its_default(cells):
+    space = [{"n_latent": [4], "max_epochs": [1]}, {"momentum": [0.5], "max_epochs": [1]}]
+    table = mo.tl.search(cells, space, seeds=[0], device="cpu", progress=False)
+    assert list(table["n_latent"]) == [4, 64]
+    assert list(table["momentum"]) == [0.9, 0.5]
+    assert list(table.columns[:3]) == ["n_latent", "momentum", "max_epochs"]  # as in the signature
+
+
 def test_every_argument_of_the_training_is_searched_or_held():
     keywords = set(inspect.signature(mo.tl.autoencoder).parameters) - {"adata"}
     assert set(defaults()) | set(HELD) == keywords
@@ -268,9 +276,10 @@ def test_a_folder_keeps_what_is_done(cells, trained_settings, tmp_path):
 
 def test_settings_stand_in_the_order_of_the_grid_whatever_was_there(cells, tmp_path):
     mo.tl.search(cells, {"n_latent": [3], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
-    table = mo.tl.search(cells, {"n_latent": [4, 3, 5], "max_epochs": [1]}, folder=tmp_path, **GIVEN)
-    assert list(table["n_latent"]) == [4, 3, 5]
-    assert list(table.index) == [0, 1, 2]
+    table = mo.tl.search(cells, {"n_latent": [4, 3, 5], "max_epochs": [1]}, folder=tmp_path, by_run=True, **GIVEN)
+    assert list(table["n_latent"]) == [4, 4, 3, 3, 5, 5]
+    assert list(table.index) == [0, 0, 1, 1, 2, 2]
+    assert list(table["seed"]) == [0, 1] * 3
 
 
 @pytest.mark.parametrize("change", ["counts", "genes", "mask", "test_fraction", "version"])

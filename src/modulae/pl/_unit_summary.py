@@ -123,7 +123,6 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
                     color="white" if abs(r) > 0.6 else "black",
                 )
     ax.set_xticks(np.arange(len(FLAGS)), list(FLAGS.values()), rotation=45, ha="right", fontsize=FONT)
-    ax.set_ylim(len(shown) - 0.5, -0.5)  # of all panels: the first unit on top
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)

@@ -95,7 +95,7 @@ def search(
     Returns
     -------
     One row a setting (index `setting`, in the order of the grid): means over its seeds, NaN where a run failed. The
-    arguments that were searched, then
+    arguments that were searched (the default where a dict of a list leaves one out), then
 
     `n_runs` : `int64`
         Seeds; with `by_run` instead `seed`.
@@ -140,6 +140,10 @@ def search(
         where.mkdir(parents=True, exist_ok=True)
     tasks = plan(data, tried, all_seeds, folder=where, n_threads=n_threads)
 
+    base = defaults()
+    names = [name for name in base if any(name in setting for setting in tried)]
+    shown = [{name: setting.get(name, base[name]) for name in names} for setting in tried]
+
     finished: dict[int, list[Run]] = {}
     tables: dict[int, pd.DataFrame] = {}
     with quiet(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
@@ -149,11 +153,9 @@ def search(
             runs.append(done)
             if len(runs) == len(all_seeds):  # score it and let go of its representations
                 ordered = sorted(finished.pop(done.setting), key=lambda one: all_seeds.index(one.seed))
-                tables[done.setting] = score_runs(tried[done.setting], ordered, truth)
+                tables[done.setting] = score_runs(shown[done.setting], ordered, truth)
     table = pd.concat(dict(sorted(tables.items())), names=["setting", "run"])
     table = table.reset_index(level="run", drop=True)
-    names = [name for name in defaults() if name in table]
-    table = table[[*names, *(name for name in table if name not in names)]]
     return table if by_run else sum_up(table, names)
 
 
