@@ -8,6 +8,7 @@ from ._impact import impact
 from ._impact_groups import impact_groups
 from ._pathway_activity import pathway_activity
 from ._sanity import sanity
+from ._search import search
 from ._top_genes import top_genes
 from ._unit_summary import unit_summary
 from ._units import units
@@ -21,6 +22,7 @@ __all__ = [
     "impact_groups",
     "pathway_activity",
     "sanity",
+    "search",
     "top_genes",
     "unit_summary",
     "units",

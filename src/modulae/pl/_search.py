@@ -1,0 +1,68 @@
+"""Stability of the units against the error of the model, over settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from modulae._docs import shared
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+STABILITY, LOSS = "#0072b2", "#d55e00"  # blue and vermillion of Okabe & Ito
+NEEDED = {"stability", "loss"}
+
+
+@shared
+def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:
+    """Draw how stable the units are and how well unseen cells are described, over one setting.
+
+    What to look for is a setting up to which the loss falls and the units still come back, as in the choice of the
+    number of components by consensus NMF (Kotliar et al. 2019, *eLife* 8:e43803, Fig. 1).
+
+    Parameters
+    ----------
+    table
+        What :func:`modulae.tl.search` returned, one row a setting.
+    x
+        Column with the setting: `"n_latent"`, `"orthogonality"`, … Rows that differ in another setting are means.
+    {ax}
+
+    Returns
+    -------
+    The axes of the stability, mean |r| of each unit with its match in another seed. The held-out loss has an axis of
+    its own on the right, `ax.figure.axes[-1]`; its error bars are the standard deviation over seeds.
+
+    Raises
+    ------
+    KeyError
+        A table without that column, or that is not from a search.
+    ValueError
+        No stability: it takes two seeds.
+    """
+    absent = [name for name in (x, *sorted(NEEDED)) if name not in table]
+    if absent:
+        msg = f"the table has no column {absent[0]!r}; it has {list(table)}. Give what `modulae.tl.search` returned."
+        raise KeyError(msg)
+    if table["stability"].isna().all():
+        msg = "no setting has a stability: it takes two seeds or more. Search with seeds=(0, 1)."
+        raise ValueError(msg)
+    means = table.groupby(x, sort=True)[[*sorted(NEEDED), *(["loss_sd"] if "loss_sd" in table else [])]].mean()
+    places = np.arange(len(means))
+    ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")[1] if ax is None else ax
+    ax.plot(places, means["stability"], color=STABILITY, marker="o", linewidth=2)
+    beside = ax.twinx()
+    spread = means.get("loss_sd")
+    beside.errorbar(places, means["loss"], yerr=spread, color=LOSS, marker="s", linewidth=2, linestyle="--", capsize=3)
+    ax.set_xticks(places, [f"{value:g}" if isinstance(value, int | float) else str(value) for value in means.index])
+    ax.set(xlabel=x, ylim=(0, 1.02))
+    ax.set_ylabel("● stability: mean |r| with another seed", color=STABILITY)
+    beside.set_ylabel("■ Poisson loss of held-out cells", color=LOSS)
+    for own in (ax, beside):
+        own.grid(visible=False)
+        own.spines["top"].set_visible(False)
+    return ax
