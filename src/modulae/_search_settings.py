@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.config import Config
+from .core.config import NOT_FOR_PARTS, Config, config_for
 
 HELD = {
     "layer": "name it in layer=",
@@ -33,6 +33,17 @@ def defaults() -> Setting:
 
     parameters = inspect.signature(autoencoder).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in HELD}
+
+
+def used(setting: Setting) -> Setting:
+    """A setting with the defaults of its architecture; `None` where the architecture has no such argument."""
+    config = _config(setting)
+    foreign = NOT_FOR_PARTS if config.architecture == "parts" else ()
+    known = {field.name for field in fields(Config)} - set(foreign)
+    return {
+        name: setting[name] if name in setting else getattr(config, name) if name in known else None
+        for name in defaults()
+    }
 
 
 def list_settings(
@@ -118,9 +129,15 @@ def _check_grid(grid: Any, *, random: bool) -> None:  # noqa: ANN401
 
 
 def _check_setting(setting: Setting) -> None:
-    """Refuse what :class:`Config` refuses; `None` stands for a default that depends on the others."""
+    """Refuse what :func:`config_for` refuses."""
+    _config(setting)
+
+
+def _config(setting: Setting) -> Config:
+    """The settings of a training; `None` stands for a default that depends on the others."""
     known = {field.name for field in fields(Config)}
-    Config(**{k: v for k, v in setting.items() if k in known and (v is not None or k == "size_factors")})
+    given = {name: value for name, value in {**defaults(), **setting}.items() if name in known}
+    return config_for(**given)
 
 
 def _size(grids: list[Mapping[str, Any]]) -> int | None:

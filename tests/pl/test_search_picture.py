@@ -24,8 +24,8 @@ def test_settings_stand_in_their_order_with_means_over_the_others(table):
     ax = mo.pl.search(table)
     beside = ax.figure.axes[-1]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["8", "16", "32"]
-    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), [0.8, 0.7, 0.3])
-    np.testing.assert_allclose(beside.get_lines()[0].get_ydata(), [0.6, 0.2, 0.1])
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(orig=False), [0.8, 0.7, 0.3])
+    np.testing.assert_allclose(beside.containers[0].lines[0].get_ydata(orig=False), [0.6, 0.2, 0.1])
     assert ax.get_xlabel() == "n_latent"
     assert "stability" in ax.get_ylabel()
     assert "held-out" in beside.get_ylabel()

@@ -161,6 +161,17 @@ def test_an_argument_that_is_left_out_has_its_default(cells):
     assert list(table.columns[:3]) == ["n_latent", "momentum", "max_epochs"]  # as in the signature
 
 
+def test_architectures_are_searched_side_by_side(cells):
+    space = [{"architecture": ["parts"], "max_epochs": [1]}, {"n_hidden": [8], "n_latent": [4], "max_epochs": [1]}]
+    table = mo.tl.search(cells, space, seeds=[0, 1], device="cpu", progress=False)
+    assert list(table["architecture"]) == ["parts", "orthogonal"]
+    assert list(table["n_latent"]) == [32, 4]
+    assert np.isnan(table["n_hidden"][0])
+    assert table["stability"].notna().all()
+    with pytest.raises(ValueError, match="architecture='parts' has no n_hidden"):
+        mo.tl.search(cells, {"architecture": ["parts"], "n_hidden": [8]}, seeds=[0], device="cpu")
+
+
 def test_every_argument_of_the_training_is_searched_or_held():
     keywords = set(inspect.signature(mo.tl.autoencoder).parameters) - {"adata"}
     assert set(defaults()) | set(HELD) == keywords

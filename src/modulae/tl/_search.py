@@ -12,7 +12,7 @@ from modulae._docs import shared
 from modulae._progress import progress_bar
 from modulae._search_runs import Data, load, plan, quiet, run
 from modulae._search_scores import find_labels, score_runs, sum_up
-from modulae._search_settings import check_seeds, check_whole, defaults, list_settings
+from modulae._search_settings import check_seeds, check_whole, defaults, list_settings, used
 from modulae._training_data import model_genes
 from modulae.core.backend import pick_device
 from modulae.core.config import Config
@@ -142,7 +142,7 @@ def search(
 
     base = defaults()
     names = [name for name in base if any(name in setting for setting in tried)]
-    shown = [{name: setting.get(name, base[name]) for name in names} for setting in tried]
+    shown = [{name: used(setting)[name] for name in names} for setting in tried]
 
     finished: dict[int, list[Run]] = {}
     tables: dict[int, pd.DataFrame] = {}
@@ -154,8 +154,9 @@ def search(
             if len(runs) == len(all_seeds):  # score it and let go of its representations
                 ordered = sorted(finished.pop(done.setting), key=lambda one: all_seeds.index(one.seed))
                 tables[done.setting] = score_runs(shown[done.setting], ordered, truth)
-    table = pd.concat(dict(sorted(tables.items())), names=["setting", "run"])
-    table = table.reset_index(level="run", drop=True)
+    rows = [(number, row) for number, one in sorted(tables.items()) for row in one.to_dict("records")]
+    index = pd.Index([number for number, _ in rows], name="setting")
+    table = pd.DataFrame.from_records([row for _, row in rows], index=index)
     return table if by_run else sum_up(table, names)
 
 
