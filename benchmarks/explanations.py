@@ -26,7 +26,6 @@ METHODS: dict[str, tuple[dict[str, Any], bool]] = {  # settings, and whether eac
     "gradient × activity difference, median over genes": ({"aggregate": "median"}, False),
     "guided × activity difference, sum over units": ({"method": "guided"}, False),
     "guided |S| × activity difference, sum over units": ({"method": "guided", "signed": False}, False),
-    "input × gradient × activity difference, sum over units": ({"method": "input_x_gradient"}, False),
     "gradient, group − rest, sum over units": ({"difference": "saliency"}, False),
     "gradient, group − rest, best unit": ({"difference": "saliency"}, True),
     "guided |S|, group − rest, best unit (the paper)": (

@@ -21,7 +21,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "gradient (default)": {},
     "gradient, group − reference": {"difference": "saliency"},
     "guided, absolute, group − reference (the paper)": {"method": "guided", "signed": False, "difference": "saliency"},
-    "input × gradient": {"method": "input_x_gradient"},
     "input × gradient, group − reference": {"method": "input_x_gradient", "difference": "saliency"},
     "integrated gradients, group − reference": {"method": "integrated_gradients", "difference": "saliency"},
 }
