@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,68 +25,64 @@ def unit_position(unit: int | str, n_units: int) -> int:
     return names.index(str(unit))
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of result in `uns`: what it is called, what tells it from others, what makes it."""
+
+    words: str
+    fields: frozenset[str]
+    made_by: str
+    store: str = "uns"  # where the numbers are, under the same name
+
+    def fits(self, entry: object) -> bool:
+        return isinstance(entry, dict) and self.fields <= set(entry)
+
+    def find(self, adata: AnnData, key: str) -> dict[str, Any]:
+        """The entry, or what there is instead."""
+        if key not in getattr(adata, self.store) or not self.fits(adata.uns.get(key)):
+            there = [name for name in getattr(adata, self.store) if self.fits(adata.uns.get(name))]
+            hint = f"There are {there}." if there else f"Run `modulae.tl.{self.made_by}` first."
+            msg = f"there is no {self.words} {key!r} in adata.{self.store}. {hint}"
+            raise KeyError(msg)
+        return dict(adata.uns[key])
+
+
+_SALIENCY = _Kind("saliency", frozenset({"of_model", "method", "groups"}), "saliency(adata)", "varm")
+_IMPACT = _Kind("impact", frozenset({"sets", "all_unscaled"}), "pathway_impact(adata, gene_sets)")
+_ACTIVITY = _Kind("pathway activity", frozenset({"sets", "model_cells"}), "pathway_activity(adata, gene_sets)", "obsm")
+_SANITY = _Kind("sanity check", frozenset({"verdict", "levels", "controls", "deletion"}), "sanity(adata, gene_sets)")
+_ENRICHMENT = _Kind("enrichment", frozenset({"sets", "nes", "leading_edge"}), "enrich_units(adata, gene_sets)")
+_UNITS = _Kind("summary of units", frozenset({"table", "flag_above"}), "unit_summary(adata)")
+
+
 def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """How `adata.varm[key]` was made."""
-    if key not in adata.varm or not _is_saliency(adata.uns.get(key)):
-        there = [name for name in adata.varm if _is_saliency(adata.uns.get(name))]
-        hint = f"There are {there}." if there else "Run `modulae.tl.saliency(adata)` first."
-        msg = f"there is no saliency {key!r} in adata.varm. {hint}"
-        raise KeyError(msg)
-    return adata.uns[key]  # type: ignore[no-any-return]
+    return _SALIENCY.find(adata, key)
 
 
 def impact_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.pathway_impact` stored under `key`."""
-    entry = adata.uns.get(key, {})
-    if not _is_impact(entry):
-        there = [name for name, value in adata.uns.items() if _is_impact(value)]
-        hint = f"There are {there}." if there else "Run `modulae.tl.pathway_impact(adata, gene_sets)` first."
-        msg = f"there is no impact {key!r} in adata.uns. {hint}"
-        raise KeyError(msg)
-    return dict(entry)
+    return _IMPACT.find(adata, key)
 
 
 def activity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.pathway_activity` stored under `key`."""
-    if key not in adata.obsm or not _is_activity(adata.uns.get(key)):
-        there = [name for name, value in adata.uns.items() if _is_activity(value)]
-        hint = f"There are {there}." if there else "Run `modulae.tl.pathway_activity(adata, gene_sets)` first."
-        msg = f"there are no pathway activities {key!r} in adata.obsm. {hint}"
-        raise KeyError(msg)
-    return dict(adata.uns[key])
+    return _ACTIVITY.find(adata, key)
 
 
 def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.sanity` stored under `key`."""
-    entry = adata.uns.get(key, {})
-    if not _is_sanity(entry):
-        there = [name for name, value in adata.uns.items() if _is_sanity(value)]
-        hint = f"There are {there}." if there else "Run `modulae.tl.sanity(adata, gene_sets)` first."
-        msg = f"there is no sanity check {key!r} in adata.uns. {hint}"
-        raise KeyError(msg)
-    return dict(entry)
+    return _SANITY.find(adata, key)
 
 
 def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.enrich_units` stored under `key`."""
-    entry = adata.uns.get(key, {})
-    if not _is_enrichment(entry):
-        there = [name for name, value in adata.uns.items() if _is_enrichment(value)]
-        hint = f"There are {there}." if there else "Run `modulae.tl.enrich_units(adata, gene_sets)` first."
-        msg = f"there is no enrichment {key!r} in adata.uns. {hint}"
-        raise KeyError(msg)
-    return dict(entry)
+    return _ENRICHMENT.find(adata, key)
 
 
 def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.unit_summary` stored under `key`."""
-    entry = adata.uns.get(key, {})
-    if not _is_units(entry):
-        there = [name for name, value in adata.uns.items() if _is_units(value)]
-        hint = f"There are {there}." if there else "Run `modulae.tl.unit_summary(adata)` first."
-        msg = f"there is no summary of units {key!r} in adata.uns. {hint}"
-        raise KeyError(msg)
-    return dict(entry)
+    return _UNITS.find(adata, key)
 
 
 def is_comparison(entry: dict[str, Any]) -> bool:
@@ -103,27 +100,3 @@ def group_position(entry: dict[str, Any], group: str, key: str) -> int:
         msg = f"{key!r} has no group {group!r}. {hint}"
         raise KeyError(msg)
     return groups.index(str(group))
-
-
-def _is_saliency(entry: object) -> bool:
-    return isinstance(entry, dict) and {"of_model", "method", "groups"} <= set(entry)
-
-
-def _is_impact(entry: object) -> bool:
-    return isinstance(entry, dict) and {"sets", "all_unscaled"} <= set(entry)
-
-
-def _is_activity(entry: object) -> bool:
-    return isinstance(entry, dict) and {"sets", "model_cells"} <= set(entry)
-
-
-def _is_sanity(entry: object) -> bool:
-    return isinstance(entry, dict) and {"verdict", "levels", "controls", "deletion"} <= set(entry)
-
-
-def _is_enrichment(entry: object) -> bool:
-    return isinstance(entry, dict) and {"sets", "nes", "leading_edge"} <= set(entry)
-
-
-def _is_units(entry: object) -> bool:
-    return isinstance(entry, dict) and {"table", "flag_above"} <= set(entry)
