@@ -34,8 +34,9 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
 
     Returns
     -------
-    The axes of the stability, mean |r| of each unit with its match in another seed. The held-out loss has an axis of
-    its own on the right, `ax.figure.axes[-1]`; its error bars are the standard deviation over seeds.
+    The axes of the stability, the mean absolute correlation of each unit with its match in another seed. The held-out
+    loss has an axis of its own on the right, `ax.figure.axes[-1]`; its error bars are the standard deviation over
+    seeds.
 
     Raises
     ------
