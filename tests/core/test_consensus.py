@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from modulae.core.consensus import Run, agree, correlation, cosine, returns
+from modulae.core.agreement import correlation
+from modulae.core.consensus import Run, agree, cosine, returns
 
 N_CELLS, N_GENES = 300, 60
 
@@ -82,4 +83,4 @@ def test_returns_are_correlations_with_the_match(truth):
 def test_correlation_of_columns():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(50, 3))
-    np.testing.assert_allclose(correlation(values), np.corrcoef(values.T), atol=1e-12)
+    np.testing.assert_allclose(correlation(values, values), np.corrcoef(values.T), atol=1e-12)

@@ -42,12 +42,14 @@ def match_units(
 
     Returns
     -------
-    The other network's unit for each unit, and r over the cells; a negative r is a unit that says the same the other
-    way round.
+    The other network's unit for each unit (−1 where there are not enough), and r over the cells (0 there); a negative r
+    is a unit that says the same the other way round.
     """
     r = correlation(activity, other)
-    _, partner = linear_sum_assignment(-np.abs(r))
-    return partner.astype(np.intp), r[np.arange(len(r)), partner]
+    units, matches = linear_sum_assignment(np.abs(r), maximize=True)
+    partner, found = np.full(len(r), -1, dtype=np.intp), np.zeros(len(r))
+    partner[units], found[units] = matches, r[units, matches]
+    return partner, found
 
 
 def _standard(values: NDArray[np.floating]) -> NDArray[np.float64]:

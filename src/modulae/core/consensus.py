@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .agreement import correlation, match_units
 from .encode import encode
 from .train import split_cells, train
 
@@ -68,7 +69,8 @@ def agree(runs: Sequence[Run], *, min_similarity: float, min_share: float) -> Ag
     of_run = np.repeat(np.arange(len(runs)), [len(run.loadings) for run in runs])
     in_run = np.concatenate([np.arange(len(run.loadings)) for run in runs])
     loadings = np.concatenate([run.loadings for run in runs]).astype(np.float64)
-    similarity = np.minimum(cosine(loadings), correlation(np.concatenate([run.activity for run in runs], axis=1)))
+    activity = np.concatenate([run.activity for run in runs], axis=1)
+    similarity = np.minimum(cosine(loadings), correlation(activity, activity))
     groups = _linked(similarity, min_similarity)
     found = []
     for group in range(groups.max() + 1):
@@ -95,12 +97,6 @@ def cosine(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(scaled @ scaled.T, dtype=np.float64)
 
 
-def correlation(columns: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Pearson's, of every pair of columns; 0 for one that is the same everywhere."""
-    exact = columns.astype(np.float64)
-    return cosine((exact - exact.mean(axis=0)).T)
-
-
 def _linked(similarity: NDArray[np.float64], least: float) -> NDArray[np.intp]:
     """Units: the number of the group, by average linkage."""
     from scipy.cluster.hierarchy import fcluster, linkage
@@ -116,12 +112,4 @@ def _linked(similarity: NDArray[np.float64], least: float) -> NDArray[np.intp]:
 
 def returns(final: NDArray[np.floating], runs: Sequence[Run]) -> NDArray[np.float64]:
     """Units × runs: |r| of each unit's activity with that of its match in the run (Hungarian); 0 without one."""
-    from scipy.optimize import linear_sum_assignment
-
-    found = np.zeros((final.shape[1], len(runs)))
-    for at, run in enumerate(runs):
-        n = final.shape[1]
-        r = np.abs(correlation(np.concatenate([final, run.activity], axis=1))[:n, n:])
-        rows, columns = linear_sum_assignment(r, maximize=True)
-        found[rows, at] = r[rows, columns]
-    return found
+    return np.stack([np.abs(match_units(final, run.activity)[1]) for run in runs], axis=1)

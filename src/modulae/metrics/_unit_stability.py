@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from modulae._fields import Fields
+from modulae.core.agreement import match_units
 
 from ._cells import read_units, same_cells
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ._cells import Units
 
 
@@ -81,21 +79,9 @@ def unit_stability(
 
 def _match(mine: pd.DataFrame, other: Units, *, use_rep: str, threshold: float, what: str) -> pd.DataFrame:
     theirs = same_cells(read_units(other, use_rep=use_rep, what=what), mine.index, what=what)
-    r = np.abs(_standardised(mine).T @ _standardised(theirs))
-    rows, columns = linear_sum_assignment(r, maximize=True)
-    partner = np.full(mine.shape[1], None, dtype=object)
-    partner[rows] = theirs.columns.to_numpy()[columns]
-    abs_r = np.zeros(mine.shape[1])
-    abs_r[rows] = np.minimum(r[rows, columns], 1.0)  # rounding
+    matches, r = match_units(mine.to_numpy(), theirs.to_numpy())
+    names = theirs.columns.to_numpy(dtype=object)
+    partner = np.array([names[at] if at >= 0 else None for at in matches], dtype=object)
+    abs_r = np.minimum(np.abs(r), 1.0)  # rounding
     index = mine.columns.rename("unit")
     return pd.DataFrame({"partner": partner, "abs_r": abs_r, "back": abs_r > threshold}, index=index)
-
-
-def _standardised(units: pd.DataFrame) -> NDArray[np.float64]:
-    """Columns of mean 0 and length 1; 0 where a unit does not vary."""
-    values = units.to_numpy(dtype=np.float64)
-    varies = np.ptp(values, axis=0) > 0
-    values = np.where(varies, values - values.mean(axis=0), 0.0)
-    length = np.linalg.norm(values, axis=0)
-    length[length == 0] = 1
-    return np.asarray(values / length)
