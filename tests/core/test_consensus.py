@@ -84,3 +84,13 @@ def test_correlation_of_columns():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(50, 3))
     np.testing.assert_allclose(correlation(values, values), np.corrcoef(values.T), atol=1e-12)
+
+
+def test_loadings_are_the_median_of_the_members(truth):
+    """One run whose loadings are twice as long changes nothing but its place."""
+    runs = [noisy(truth, [0, 1, 2, 3], at) for at in range(5)]
+    runs[2] = Run(runs[2].loadings * 10, runs[2].activity)
+    agreed = agree(runs, min_similarity=0.75, min_share=1.0)
+    for loadings, members in zip(agreed.loadings, agreed.members, strict=True):
+        found = np.array([run.loadings[member] for run, member in zip(runs, members, strict=True)])
+        np.testing.assert_allclose(loadings, np.median(found, axis=0))

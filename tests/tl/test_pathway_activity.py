@@ -89,6 +89,27 @@ def test_rates_are_the_posterior_mean_by_hand(learnt):
     np.testing.assert_allclose(rates(slice(100, 120)), expected[100:120], rtol=1e-3, atol=1e-5)
 
 
+def test_rates_of_a_model_without_size_factors_are_at_one_depth(learnt):
+    """It decodes at the cell's own depth, which is divided out before cells are put together."""
+    from modulae._anndata import read_cells, read_model
+    from modulae._cell_rates import cell_rates
+
+    mo.tl.autoencoder(learnt, n_latent=8, n_hidden=16, max_epochs=5, size_factors=None, key_added="raw", device="cpu")
+    fitted = read_model(learnt, "raw")
+    cells = read_cells(learnt, fitted, layer=None)
+    counts = cells.counts.toarray()
+    depth = counts.sum(axis=1) / np.median(counts.sum(axis=1))
+    decoded = fitted.network.decode(learnt.obsm["X_raw"]) / depth[:, None]
+    given = {"n_neighbors": 1, "batch_size": 64, "device": "cpu", "seed": 0}
+    for source, expected in (
+        ("decoded", decoded),
+        ("counts", counts / depth[:, None]),
+        ("neighbors", (counts + 2 * decoded) / (depth + 2)[:, None]),
+    ):
+        rates = cell_rates(fitted, cells, source=source, model_cells=2.0, **given)
+        np.testing.assert_allclose(rates(slice(10, 40)), expected[10:40], rtol=1e-3, atol=1e-5)
+
+
 def test_a_cell_without_counts_gets_a_number(learnt, programmes):
     counts = learnt.X.toarray()
     counts[5] = 0
