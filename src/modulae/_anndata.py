@@ -11,6 +11,7 @@ from scipy import sparse
 from ._count_blocks import checked_blocks, is_whole, warn_no_counts
 from ._fields import Fields
 from .core.batches import Cells
+from .core.config import MODEL_GENES
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ class Counts:
 
     matrix: sparse.csr_matrix  # cells × genes, float32
     totals: NDArray[np.float64]  # cells: total count over all genes of the layer
+
+    def totals_for(self, size_factors: str | None) -> NDArray[np.float64]:
+        """Cells: the total count that size factors from this source see."""
+        if size_factors == MODEL_GENES:
+            return np.asarray(self.matrix.sum(axis=1, dtype=np.float64)).ravel()
+        return self.totals
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -92,15 +99,19 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
         )
         raise KeyError(msg)
     counts = read_counts(adata, genes=fitted.genes, layer=layer)
-    return Cells(counts.matrix, size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
+    source = fitted.config.size_factors
+    return Cells(counts.matrix, size_factors(adata, counts.totals_for(source), source, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
     """What size factors are proportional to: the totals, or the `obs` column that `source` names."""
-    if source is None or source == "total":
+    if source in (None, "total", MODEL_GENES):
         return totals
     if source not in adata.obs:
-        msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
+        msg = (
+            f"size_factors={source!r} is no column of adata.obs. "
+            f"Choose 'total', {MODEL_GENES!r}, None or one of {list(adata.obs)}."
+        )
         raise KeyError(msg)
     try:
         values = adata.obs[source].to_numpy(dtype=np.float64)
