@@ -107,7 +107,6 @@ def autoencoder(
         λ, the weight of the orthogonality penalty.
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
-        `"model_genes"`: the same with the total over the genes that the model is trained on.
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
     batch_size
         Cells per step. The paper takes 1.
@@ -211,7 +210,7 @@ def autoencoder(
     cells, test, unit = training_cells(adata, counts, config)
     run = run_training(cells, test, config, device=pick_device(device), progress=progress)
     representation = encode(run.network, cells)
-    summary = summarise(run.network, cells, representation, test)
+    summary = summarise(run.network, cells, representation, test, counts.others(genes))
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
