@@ -1,5 +1,7 @@
 """Labels carried over: planted groups, planted shifts, cells of no group."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ def test_confidence_is_the_share_of_right_labels(method):
     confidence, right = np.concatenate(confidence), np.concatenate(right)
     assert 0.5 < right.mean() < 0.95
     edges = np.quantile(confidence, [0, 0.25, 0.5, 0.75, 1])
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         there = (confidence >= low) & (confidence <= high)
         assert confidence[there].mean() == pytest.approx(right[there].mean(), abs=0.08)
 

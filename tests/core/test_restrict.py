@@ -1,5 +1,6 @@
 """Reading with some genes absent, against what the linear model says exactly."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_reliability_predicts_the_correlation(fitted, cells):
 def test_reliability_falls_with_the_genes(fitted):
     order = np.random.default_rng(4).permutation(N_GENES)
     levels = [restrict(fitted, np.isin(np.arange(N_GENES), order[:n])).reliability for n in (40, 25, 10, 2)]
-    for more, fewer in zip(levels, levels[1:], strict=False):
+    for more, fewer in itertools.pairwise(levels):
         assert (fewer <= more + 1e-9).all()
 
 
