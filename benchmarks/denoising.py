@@ -50,13 +50,16 @@ WORDS = (
     "scores best on the second half. PCA is of log1p of the counts over the size factor; kNN is the mean over "
     "scanpy's 15 neighbours; MAGIC reads the square root of all genes, in 1, 2, 3 or 5 steps (3 is its default), and "
     "its rates are squared. Ours are as they come. Foreign models were trained on the other data set, whole, with its "
-    "own genes."
+    "own genes. **Without `rescale`, a foreign model is worse than the gene means of the cells themselves**; with it, "
+    "it beats them, but not a model of the same architecture trained on the cells. For rates alone, train `parts`: the "
+    "orthogonal model is behind PCA on both data sets, and behind MAGIC on pbmc3k."
 )
 
 FURTHER = (
     "What `rescale` changes, by the strength a of its prior (each gene's rates are multiplied by (Σx + a) / (Σy + a), "
     "sums over the cells) and by the cells at hand: loss of the second half less that of the foreign model as it is, "
-    "in % of the latter's gain over nothing but the gene means; negative is better. Orthogonal models, the same splits."
+    "in % of the distance of the latter from the loss of the gene means (over all cells), whichever is lower; negative "
+    "is better, so rescaling helps in every case. Orthogonal models, the same splits."
 )
 
 
@@ -81,16 +84,24 @@ class Halves:
         return self.size[:, None] * np.maximum(totals, 0.5) / self.size.sum()
 
     def loss(self, rates: NDArray[Any]) -> float:
-        """Mean Poisson loss of the second half."""
-        rates = np.maximum(rates, 1e-12)
-        return float(np.mean(rates - self.held * np.log(rates), dtype=np.float64))
+        """Mean Poisson loss of the second half; the logarithm is needed only where something was counted."""
+        at = self.held > 0
+        return self._loss(float(rates.sum(dtype=np.float64)), rates[at], self.held[at])
+
+    def _loss(self, total: float, rates: NDArray[Any], counts: NDArray[np.float32]) -> float:
+        return (total - float(counts @ np.log(np.maximum(rates, 1e-12)))) / self.held.size
 
     def best(self, rates: NDArray[Any]) -> float:
         """The loss, helped with the answer."""
-        rates = np.maximum(rates, 0).astype(np.float64)
-        scaled, means = rates.copy(), self.means
-        scaled *= means.sum(axis=0) / np.maximum(scaled.sum(axis=0), 1e-9)
-        return min(self.loss((1 - w) * y + w * means) for y in (rates, scaled) for w in SHARES)
+        at = self.held > 0
+        counts, means, rates = self.held[at], self.means, np.maximum(rates, 0)
+        factors = means.sum(axis=0) / np.maximum(rates.sum(axis=0, dtype=np.float64), 1e-9)
+        total, known = means.sum(), means[at]
+        return min(
+            self._loss((1 - w) * float(y.sum(dtype=np.float64)) + w * total, (1 - w) * y[at] + w * known, counts)
+            for y in (rates, rates * factors)
+            for w in SHARES
+        )
 
 
 def data(*, short: bool) -> dict[str, AnnData]:

@@ -108,7 +108,12 @@ def denoise(
     from modulae.core.encode import denoise as decode_cells
     from modulae.core.encode import rescale as scale_genes
 
-    options: dict[str, Any] = {"gene_ids": gene_ids, "orthologues": orthologues, "upper_case": upper_case, "missing": missing}
+    options: dict[str, Any] = {
+        "gene_ids": gene_ids,
+        "orthologues": orthologues,
+        "upper_case": upper_case,
+        "missing": missing,
+    }
     if model is None:
         _no_options(options)
         fitted, foreign, about = read_model(adata, key), "transfer" in model_entry(adata, key), {}
