@@ -24,6 +24,7 @@ from . import (
     search,
     settings,
     simulator,
+    transfer,
 )
 
 BENCHMARKS = {
@@ -46,6 +47,7 @@ BENCHMARKS = {
     "search": search.run,
     "settings": settings.run,
     "simulator": simulator.run,
+    "transfer": transfer.run,
 }
 
 if __name__ == "__main__":

@@ -70,23 +70,23 @@ class Groups:
         in turns until both stay (expectation–maximisation; Dempster, Laird & Rubin 1977, with a median in place of the
         mean: cells of no label here would draw a mean along). It does not matter which labels the data have.
         """
-        moved = np.zeros(places.shape[1])
+        moved: NDArray[np.float64] = np.zeros(places.shape[1])
         shares = np.full(len(self.means), 1 / len(self.means))
         there = np.isfinite(self.means).all(axis=1)
         for _ in range(ROUNDS):
             belongs = posterior(self.distances(places - moved), shares)
-            now = np.median(places - belongs[:, there] @ self.means[there], axis=0)
+            now = np.asarray(np.median(places - belongs[:, there] @ self.means[there], axis=0))
             shares = (belongs.sum(axis=0) + 1) / (len(places) + len(shares))
-            done = np.abs(now - moved).max(initial=0) < 1e-4
+            done = float(np.abs(now - moved).max(initial=0)) < 1e-4
             moved = now
             if done:
                 break
-        return np.asarray(moved, dtype=np.float64), shares
+        return moved, shares
 
 
 def variance_stabilised(units: NDArray[np.floating]) -> NDArray[np.float64]:
     """Square roots of the activities: on this scale cell types are compact, and protocols differ by a shift."""
-    return np.sqrt(np.maximum(units, 0).astype(np.float64))
+    return np.asarray(np.sqrt(np.maximum(units, 0).astype(np.float64)))
 
 
 def posterior(distances: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
