@@ -42,10 +42,10 @@ def adata():
     adata.varm["ae_saliency"] = np.array([[np.nan, 3, -5, 1, -2], [1, 2, 3, 4, 5]], np.float32).T
     adata.uns["ae_saliency"] = {"of_model": "ae", "method": "gradient", "signed": True, "groups": []}
     common = {"of_model": "ae", "sets": np.array(SETS, dtype=object), "n_genes": np.array([3, 2, 4])}
-    adata.uns["ae_impact"] = {**common, "all": ALL, "all_unscaled": ALL * 7}
+    adata.uns["ae_impact"] = {**common, "all": ALL.copy(), "all_unscaled": ALL * 7}
     adata.uns["ae_impact_kind"] = {
         **common,
-        "all": ALL,
+        "all": ALL.copy(),
         "all_unscaled": ALL * 7,
         "groups": np.array(["z", "m", "a"], dtype=object),
         "references": np.array(["rest"] * 3, dtype=object),
