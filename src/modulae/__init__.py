@@ -3,8 +3,20 @@
 from importlib.metadata import version
 
 from . import datasets, get, metrics, pl, pp, presets, tl
+from ._report.report import report
 from .gene_sets import read_gene_sets
 
 __version__ = version("modulae")
 
-__all__ = ["__version__", "datasets", "get", "metrics", "pl", "pp", "presets", "read_gene_sets", "tl"]
+__all__ = [
+    "__version__",
+    "datasets",
+    "get",
+    "metrics",
+    "pl",
+    "pp",
+    "presets",
+    "read_gene_sets",
+    "report",
+    "tl",
+]

@@ -1,0 +1,87 @@
+"""The two large maps of the cells, drawn by Bokeh.
+
+Of the libraries that can be put into a page, Bokeh is the one that draws 20 000 cells with zoom, hover and two maps
+that move together, and fits: 1.3 MB, where plotly.js has 4.7 MB (the page may have 5), and Vega, with 0.9 MB, draws
+every cell anew by the processor for each frame. The numbers stand in docs/report.md. The small maps on the cards are
+64 pictures of the same cells: for those the page counts cells into pixels itself, since no library draws 64 × 20 000
+points at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .material import Column
+
+MAP = "BuPu"
+"""Pale to dark, as in the heat maps of `pl`: read the same by every colour vision, and in print."""
+PALEST = 0.13
+"""Where the scale begins: a cell without activity can still be seen on white."""
+MISSING = "#c9ced6"
+
+
+def activity_colours() -> list[str]:
+    """256 colours from little to much."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colour) for colour in colormaps[MAP](np.linspace(PALEST, 1, 256))]
+
+
+def map_document(columns: list[Column]) -> dict[str, Any]:
+    """What Bokeh in the page is told to draw; the cells come from the page's own arrays, at a click."""
+    from bokeh.document import Document
+    from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper, Range1d
+
+    ranges = {"x_range": Range1d(-0.03, 1.03), "y_range": Range1d(-0.03, 1.03)}
+    mapper = LinearColorMapper(palette=activity_colours(), low=0, high=1, name="activity_colours")
+    document, roots = Document(), {}
+    for kind in ["activity", "groups"][: 2 if columns else 1]:
+        fields = ("x", "y", "activity", "words", "cell", "group", "colour")
+        source = ColumnDataSource({name: [] for name in fields}, name=f"{kind}_cells")
+        plot = _empty_map(kind, ranges)
+        colour: Any = {"field": "activity", "transform": mapper} if kind == "activity" else "colour"
+        drawn = plot.scatter("x", "y", source=source, size=4, fill_color=colour, line_color=None, name=f"{kind}_points")
+        drawn.nonselection_glyph = None
+        tips = [("cell", "@cell"), ("group", "@group"), ("activity", "@words")]
+        plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips if columns else [tips[0], tips[2]]))
+        if kind == "activity":
+            bar = {"width": 12, "padding": 4, "title_standoff": 6, "major_label_text_color": "#3a424c"}
+            plot.add_layout(ColorBar(color_mapper=mapper, title="activity", **bar), "right")
+        else:
+            _add_labels(plot)
+        document.add_root(plot)
+        roots[kind] = plot.id
+    return {"json": document.to_json(), "roots": roots}
+
+
+def _empty_map(kind: str, ranges: dict[str, Any]) -> Any:  # noqa: ANN401
+    from bokeh.plotting import figure
+
+    plot = figure(
+        name=kind,
+        output_backend="webgl",
+        sizing_mode="stretch_both",
+        tools="pan,wheel_zoom,box_zoom,reset,save",
+        active_drag=None,  # a finger on a narrow window scrolls the page
+        toolbar_location="above",
+        outline_line_color="#d5dae1",
+        min_border=2,
+        **ranges,
+    )
+    plot.toolbar.logo = None
+    plot.axis.visible = False
+    plot.grid.visible = False
+    return plot
+
+
+def _add_labels(plot: Any) -> None:  # noqa: ANN401
+    """The names of the groups, on the cells."""
+    from bokeh.models import ColumnDataSource
+
+    source = ColumnDataSource({name: [] for name in ("x", "y", "text")}, name="labels")
+    look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px", "text_font_style": "bold"}
+    plot.text("x", "y", text="text", source=source, text_outline_color="white", text_color="#1b1f24", **look)
