@@ -13,7 +13,12 @@ from .numbers import chance, signed, whole
 from .units import describe_units
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .material import Column, Material
+
+THICK = 0.12
+"""Side of the square in which a group is named, as a share of the map."""
 
 LABEL_HEIGHT = 0.042
 """Height of a label on a map, as a share of the map."""
@@ -23,6 +28,8 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     """Texts for the template, facts for the scripts, and the packed arrays."""
     units = describe_units(material)
     alive = [unit for unit in units if not unit["dead"]]
+    for place, unit in enumerate(alive):
+        unit["place"] = place
     dead = [unit for unit in units if unit["dead"]]
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
@@ -51,6 +58,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
         "columns": material.columns,
+        "comparable": any(len(column.groups) > 1 for column in material.columns),
         "layout_name": material.layout_name,
         "verdict": None if material.sanity is None else _verdict(material),
         "ran": material.ran,
@@ -75,7 +83,7 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
     low, reach = material.layout.min(axis=0), float(np.ptp(material.layout, axis=0).max()) or 1.0
     middle = (material.layout.max(axis=0) + low) / 2
     points = 0.5 + (material.layout - middle) / reach
-    centres = np.array([np.median(points[column.codes == code], axis=0) for code in range(len(column.groups))])
+    centres = np.stack([_thick(points[column.codes == code]) for code in range(len(column.groups))])
     widths = np.array([0.019 * len(group) + 0.02 for group in column.groups])
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
     centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
@@ -87,6 +95,15 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
         "labels": [[round(float(x), 4), round(float(y), 4)] for x, y in centres],
         "n_cells": [int(n) for n in column.activity.n_cells],
     }
+
+
+def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a group lies thickest: its median may lie between two clouds of it, among other cells."""
+    squares = np.floor(points / THICK).astype(np.intp)
+    _, at, n = np.unique(squares, axis=0, return_inverse=True, return_counts=True)
+    middle = np.median(points[at.ravel() == n.argmax()], axis=0)
+    near = np.abs(points - middle).max(axis=1) < THICK
+    return np.asarray(np.median(points[near], axis=0))
 
 
 def _apart(centres: Any, widths: Any) -> Any:  # noqa: ANN401

@@ -34,9 +34,9 @@ def activity_colours() -> list[str]:
 def map_document(columns: list[Column]) -> dict[str, Any]:
     """What Bokeh in the page is told to draw; the cells come from the page's own arrays, at a click."""
     from bokeh.document import Document
-    from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper, Range1d
+    from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 
-    ranges = {"x_range": Range1d(-0.03, 1.03), "y_range": Range1d(-0.03, 1.03)}
+    ranges = {"x_range": Range1d(-0.03, 1.03, name="x"), "y_range": Range1d(-0.03, 1.03, name="y")}
     mapper = LinearColorMapper(palette=activity_colours(), low=0, high=1, name="activity_colours")
     document, roots = Document(), {}
     for kind in ["activity", "groups"][: 2 if columns else 1]:
@@ -48,14 +48,11 @@ def map_document(columns: list[Column]) -> dict[str, Any]:
         drawn.nonselection_glyph = None
         tips = [("cell", "@cell"), ("group", "@group"), ("activity", "@words")]
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips if columns else [tips[0], tips[2]]))
-        if kind == "activity":
-            bar = {"width": 12, "padding": 4, "title_standoff": 6, "major_label_text_color": "#3a424c"}
-            plot.add_layout(ColorBar(color_mapper=mapper, title="activity", **bar), "right")
-        else:
+        if kind == "groups":
             _add_labels(plot)
         document.add_root(plot)
         roots[kind] = plot.id
-    return {"json": document.to_json(), "roots": roots}
+    return {"json": document.to_json(deferred=False), "roots": roots}
 
 
 def _empty_map(kind: str, ranges: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -84,4 +81,5 @@ def _add_labels(plot: Any) -> None:  # noqa: ANN401
 
     source = ColumnDataSource({name: [] for name in ("x", "y", "text")}, name="labels")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px", "text_font_style": "bold"}
-    plot.text("x", "y", text="text", source=source, text_outline_color="white", text_color="#1b1f24", **look)
+    ground = {"background_fill_color": "white", "background_fill_alpha": 0.75, "padding": 1, "border_radius": 3}
+    plot.text("x", "y", text="text", source=source, text_color="#1b1f24", **look, **ground)

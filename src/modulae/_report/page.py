@@ -30,6 +30,8 @@ def render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Bokeh reads its models in the order they are written; a NaN would be no JSON
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
     scripts = [_own(name) for name in SCRIPTS[:-1]] + [_bokeh(name) for name in BOKEH] + [_own(SCRIPTS[-1])]
     return environment.get_template("page.html").render(
         **context,

@@ -43,13 +43,13 @@ def describe_units(material: Material) -> list[dict[str, Any]]:
     """One mapping a unit, the most important first; what a card, the table and the large view show."""
     sets, above = _sets_by_unit(material), _above_the_rest(material)
     return [
-        _describe(material, str(unit), row, rank, sets.get(str(unit), [])) | {"groups": _most_active(above, int(unit))}
-        for rank, (unit, row) in enumerate(material.units.iterrows(), start=1)
+        _describe(material, str(unit), row, sets.get(str(unit), [])) | {"groups": _most_active(above, int(unit))}
+        for unit, row in material.units.iterrows()
     ]
 
 
 def _describe(
-    material: Material, unit: str, row: pd.Series, rank: int, sets: list[dict[str, Any]]
+    material: Material, unit: str, row: pd.Series, sets: list[dict[str, Any]]
 ) -> dict[str, Any]:
     by_set = bool(row["set"]) and row["set_q"] <= SIGNIFICANT
     low = (row["set_direction"] if by_set else row["direction"]) == "down"
@@ -58,7 +58,6 @@ def _describe(
     name = readable(str(row["set"])) if by_set else ", ".join(genes[:IN_NAME]) or "no genes"
     return {
         "unit": unit,
-        "rank": rank,
         "name": name,
         "low": low,
         "named_by": str(row["set"]) if by_set else "",
@@ -69,10 +68,10 @@ def _describe(
         "genes_up": ends["up"],
         "genes_down": ends["down"],
         "direction": str(row["direction"]),
-        "direction_r": _number(row["direction_r"]),
+        "direction_r": plain(row["direction_r"]),
         "sets": sets,
         "flags": _flags(row, material.flag_above),
-        "states": {FLAG_WORDS[name]: _number(row[name]) for name in FLAGS},
+        "states": {FLAG_WORDS[name]: plain(row[name]) for name in FLAGS},
         "stability": _stability(material, unit, row),
         "genes": _genes(material, unit),
     }
@@ -164,6 +163,3 @@ def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] 
 def _split(text: str) -> list[str]:
     return [part for part in str(text).split(";") if part]
 
-
-def _number(value: float) -> float | None:
-    return plain(value) if np.isfinite(value) else None

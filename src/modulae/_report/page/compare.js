@@ -48,7 +48,7 @@ report.unitTable = (at, a, reference, words, name) => {
   const largest = Math.abs(rows[0].difference);
   const columns = [
     { head: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
-    { head: "difference, SD", name: "difference_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => [report.bar(difference, largest), ` ${report.signed(difference)}`] },
+    { head: "difference, SD", name: "difference_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
     { head: words[0], name: `mean ${words[0]}`, kind: "number", value: ({ mean }) => mean, note: "mean activity" },
     { head: words[1], name: `mean ${words[1]}`, kind: "number", value: (row) => row.reference, note: "mean activity" },
   ];
@@ -69,7 +69,7 @@ report.setTable = (at, a, b, words, name) => {
   const largest = Math.max(...rows.map(({ effect }) => Math.abs(effect)));
   const columns = [
     { head: "gene set", value: ({ set }) => report.arrays.sets[set], show: ({ set }) => report.el("span", { title: report.arrays.sets[set] }, report.arrays.set_labels[set]) },
-    { head: "effect", kind: "number", value: ({ effect }) => effect, show: ({ effect }) => [report.bar(effect, largest), ` ${report.signed(effect)}`], note: "impact summed over units, as in get.impact_table" },
+    { head: "effect", kind: "number", value: ({ effect }) => effect, show: ({ effect }) => report.withBar(effect, largest), note: "impact summed over units, as in get.impact_table" },
     ...(tested ? [{ head: "p", kind: "number", value: ({ p }) => p }, { head: "q", kind: "number", value: ({ q }) => q }] : []),
   ];
   const call = b === null

@@ -22,7 +22,7 @@ report.turn = (step) => {
 report.fill = (place) => {
   const unit = report.unit(place), { el } = report, n = report.facts.units.length;
   document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, ...(unit.low ? [el("span", { class: "low" }, "low"), " "] : []), unit.name));
-  document.getElementById("place").textContent = `${unit.rank} of ${n}`;
+  document.getElementById("place").textContent = `${place + 1} of ${n}`;
   const follows = unit.direction_r === null ? "" : `; its activity and its strongest genes: r ${report.signed(unit.direction_r)}`;
   document.getElementById("unit-facts").textContent = `Importance ${unit.share_text} (the loss rises by ${report.number(unit.effect)} counts without it)${follows}.`
     + (unit.stability ? ` Comes back: ${unit.stability.text}.` : " Whether it comes back in another training is not known.");
@@ -41,7 +41,7 @@ report.unitTables = (place) => {
   const unit = report.unit(place), tables = [], file = (what) => ({ file: `unit_${unit.unit}_${what}.csv` });
   const withBar = (rows, name) => {
     const largest = Math.max(0, ...rows.map((row) => Math.abs(row[name])));
-    return (row) => [report.bar(row[name], largest), ` ${report.signed(row[name])}`];
+    return (row) => report.withBar(row[name], largest);
   };
   const genes = unit.genes;
   tables.push(report.table("Genes it reads", [
@@ -63,7 +63,7 @@ report.unitTables = (place) => {
   const states = Object.entries(unit.states).map(([state, r]) => ({ state, r }));
   tables.push(report.table("What it may only reflect", [
     { head: "rank correlation with", value: ({ state }) => state },
-    { head: "r", kind: "number", value: ({ r }) => r, show: ({ r }) => (r === null ? "not known" : [report.bar(r, 1), ` ${report.signed(r)}`]) },
+    { head: "r", kind: "number", value: ({ r }) => r, show: ({ r }) => (r === null ? "not known" : report.withBar(r, 1)) },
   ], states, file("states")));
   return tables;
 };
@@ -78,7 +78,7 @@ report.groupTable = (place, { at, name, groups, n_cells: n }) => {
     { head: "group", value: ({ group }) => group },
     { head: "cells", kind: "number", value: (row) => row.n },
     { head: "mean", kind: "number", value: ({ mean }) => mean },
-    { head: "above the others, SD", name: "above_others_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => [report.bar(difference, largest), ` ${report.signed(difference)}`] },
+    { head: "above the others, SD", name: "above_others_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
   ], rows, { file: `unit_${report.unit(place).unit}_${name}.csv`, shown: 12 });
 };
 

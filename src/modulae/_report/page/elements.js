@@ -30,11 +30,20 @@ report.bar = (value, largest) => {
   return report.el("span", { class: "signed", "aria-hidden": "true" }, fill);
 };
 
+report.legendItem = (text, colour) => {
+  const dot = report.el("i");
+  dot.style.background = colour;
+  return report.el("li", {}, dot, text);
+};
+
 report.unitLink = (place) => {
   const unit = report.unit(place);
   const open = () => report.open(place);
   return report.el("button", { type: "button", class: "link", onclick: open }, `${unit.unit} · ${unit.low ? "low " : ""}${unit.name}`);
 };
+
+// A bar and its number, in a table.
+report.withBar = (value, largest) => [report.bar(value, largest), report.el("span", { class: "value" }, report.signed(value))];
 
 // columns: {head, value(row) for the file, show(row) for the page, kind: "number" | "gene" | undefined, note}
 report.table = (caption, columns, rows, { file, shown = 15, note = "" }) => {

@@ -6,7 +6,7 @@ report.drawMaps = async () => {
   const item = { docid: "maps", root_ids: Object.values(roots), roots: elements };
   await Bokeh.embed.embed_items({ maps: json }, [item]);
   const found = Bokeh.documents.at(-1);
-  report.models = Object.fromEntries(["activity_cells", "groups_cells", "activity_colours", "labels", "activity_points", "groups_points"].map((name) => [name, found.get_model_by_name(name)]));
+  report.models = Object.fromEntries(["activity_cells", "groups_cells", "activity_colours", "labels", "activity_points", "groups_points", "x", "y"].map((name) => [name, found.get_model_by_name(name)]));
   const n = report.facts.n_drawn, size = Math.max(2.5, Math.min(7, 260 / Math.sqrt(n)));
   for (const kind of Object.keys(roots)) report.models[`${kind}_points`].glyph.size = size;
   const x = new Float32Array(n), y = new Float32Array(n);
@@ -16,6 +16,17 @@ report.drawMaps = async () => {
   }
   report.points = { x, y };
   report.colourBy = 0;
+  report.frameMaps();
+  new ResizeObserver(report.frameMaps).observe(document.getElementById("map-activity"));
+};
+
+// Both directions of a map on one scale, whatever the shape of its frame.
+report.frameMaps = () => {
+  const box = document.getElementById("map-activity").getBoundingClientRect(), wide = box.width / Math.max(1, box.height - 32);
+  for (const [name, reach] of [["x", 0.53 * Math.max(1, wide)], ["y", 0.53 * Math.max(1, 1 / wide)]]) {
+    const [start, end] = [0.5 - reach, 0.5 + reach];
+    report.models[name].setv({ start, end, reset_start: start, reset_end: end });
+  }
 };
 
 // The activity of a unit; cells where it is high are drawn last, so that none of them is hidden.
@@ -40,6 +51,8 @@ report.mapActivity = (place) => {
     colour: new Array(n).fill(""),
   };
   colours.setv({ low, high });
+  document.getElementById("scale-low").textContent = report.number(low);
+  document.getElementById("scale-high").textContent = report.number(high);
 };
 
 // The groups of the cells; they change with the column, their hover text with the unit.
@@ -58,5 +71,8 @@ report.mapGroups = (place, { again = false } = {}) => {
     group: Array.from(codes, (code) => column.groups[code] || "no label"),
     colour: Array.from(codes, (code) => column.colours[code] || report.facts.missing),
   };
+  const dots = column.groups.map((group, at) => report.legendItem(group, column.colours[at]));
+  document.getElementById("unit-legend").replaceChildren(...dots);
+  document.getElementById("map-groups").setAttribute("aria-label", `Map of the cells by ${column.name}: ${column.groups.join(", ")}`);
   labels.data = { x: column.labels.map(([x]) => x), y: column.labels.map(([, y]) => y), text: column.groups };
 };

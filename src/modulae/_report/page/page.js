@@ -14,7 +14,7 @@ report.arrangeCards = () => {
     return !(unflagged && unit.flags.length);
   };
   const value = {
-    rank: (unit) => unit.rank,
+    rank: (unit) => unit.place,
     unit: (unit) => Number(unit.unit),
     stability: (unit) => (unit.stability ? -unit.stability.value : 2),
   }[order];
@@ -32,7 +32,7 @@ report.arrangeCards = () => {
 report.allUnits = () => {
   const sets = report.arrays.sets.length > 0;
   const columns = [
-    { head: "unit", value: ({ unit }) => unit, show: ({ rank }) => report.unitLink(rank - 1), name: "unit" },
+    { head: "unit", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
     { head: "raised by", value: (unit) => unit.genes_up.join(" ") },
@@ -50,9 +50,10 @@ report.setUpLegend = () => {
   if (!legend) return;
   const { groups, colours, n_cells: n } = report.facts.columns[0];
   legend.replaceChildren(...groups.map((group, at) => {
-    const dot = report.el("i");
-    dot.style.background = colours[at];
-    return report.el("li", { onmouseenter: () => report.drawOverview(at), onmouseleave: () => report.drawOverview() }, dot, `${group} (${n[at]})`);
+    const item = report.legendItem(`${group} (${n[at]})`, colours[at]);
+    item.addEventListener("mouseenter", () => report.drawOverview(at));
+    item.addEventListener("mouseleave", () => report.drawOverview());
+    return item;
   }));
 };
 

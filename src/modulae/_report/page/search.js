@@ -74,7 +74,7 @@ report.showReaders = (entry) => {
     const rows = report.readersOf(entry), gene = entry.kind === "gene";
     report.only = rows.map(({ place }) => place);
     const most = (name) => Math.max(...rows.map((row) => Math.abs(row[name])));
-    const withBar = (name) => (row) => [report.bar(row[name], most(name)), ` ${report.signed(row[name])}`];
+    const withBar = (name) => (row) => report.withBar(row[name], most(name));
     const columns = [
       { head: "unit", name: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
       ...(gene

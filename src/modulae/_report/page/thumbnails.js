@@ -5,7 +5,7 @@ report.rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
 // Where each cell falls on a square of `side` pixels, and how large a dot it gets.
 report.grid = (width, height) => {
   const layout = report.arrays.layout, n = report.facts.n_drawn;
-  const dot = Math.max(1, Math.round(Math.min(width, height) / 14 / Math.sqrt(Math.sqrt(n)) * 0.9));
+  const dot = Math.max(1, Math.round(Math.min(width, height) / 6.5 / n ** 0.25));
   const side = Math.min(width, height) - dot - 2, left = (width - side - dot) / 2, top = (height - side - dot) / 2;
   const at = new Uint32Array(n);
   for (let i = 0; i < n; i += 1) {
@@ -63,7 +63,7 @@ report.drawOverview = (only = null) => {
   const [width, height] = [Math.max(1, Math.round(box.width * ratio)), Math.max(1, Math.round(box.height * ratio))];
   canvas.width = width;
   canvas.height = height;
-  const pen = canvas.getContext("2d"), radius = Math.max(0.9, Math.min(3.2, 130 / Math.sqrt(n))) * ratio;
+  const pen = canvas.getContext("2d"), radius = Math.max(0.9, Math.min(2.6, 95 / Math.sqrt(n))) * ratio;
   const side = Math.min(width, height) - 2 * radius - 4, left = (width - side) / 2, top = (height - side) / 2;
   const pale = (i) => (only === null ? codes[i] < 0 : codes[i] !== only);
   for (const under of [true, false]) {
