@@ -11,6 +11,7 @@ from modulae import tl
 from modulae._anndata import read_model
 from modulae._enrichment_sets import sets_to_test
 from modulae._fields import Fields
+from modulae._layout import umap_of
 from modulae._read_results import enrichment_entry, saliency_entry
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 SIZES: dict[str, Any] = {"min_size": 5, "max_size": None}
 """Genes in the model that a set must have: the defaults of `tl.enrich_units`."""
+
+NEIGHBOURS = 15
+"""Of each cell, in the graph that UMAP lays out: the default of `tl.embeddings`."""
 
 
 @dataclass(slots=True)
@@ -113,15 +117,11 @@ def read_saliency(work: Workplace, groupby: str | None = None) -> str:
 
 def lay_out(work: Workplace, basis: str | None) -> str:
     """The name of the layout: what was asked for, the model's own UMAP, the object's UMAP, or a new one."""
-    import scanpy as sc
-
     own = work.fields.umap()
     for name in (basis, own, "X_umap"):
         if name is not None and name in work.adata.obsm:
             return name
-    n_neighbors = min(15, work.adata.n_obs - 1)
-    graph = {"n_neighbors": n_neighbors, "use_rep": work.fields.representation, "random_state": work.seed}
-    sc.pp.neighbors(work.adata, **graph)
-    sc.tl.umap(work.adata, random_state=work.seed)
-    work.ran.append(f'sc.pp.neighbors(use_rep="{work.fields.representation}") and sc.tl.umap')
-    return "X_umap"
+    representation = work.adata.obsm[work.fields.representation]
+    work.adata.obsm[own] = umap_of(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
+    work.ran.append("UMAP of the representation, as by tl.embeddings")
+    return own

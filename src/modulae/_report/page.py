@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 STYLES = ("page.css", "cards.css", "dialog.css", "print.css")
 SCRIPTS = ("data.js", "elements.js", "thumbnails.js", "search.js", "compare.js", "maps.js", "dialog.js", "page.js")
-BOKEH = ("bokeh", "bokeh-gl")
+BOKEH = ("bokeh",)
 
 
 def render(context: Mapping[str, Any]) -> str:

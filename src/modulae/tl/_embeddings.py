@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._layout import umap_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,11 +71,11 @@ def embeddings(
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): _umap(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = _umap(adata.obsm[fields.representation], n_neighbors, seed)
+    found = {fields.umap("input"): umap_of(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
+    found[fields.umap()] = umap_of(adata.obsm[fields.representation], n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = _umap(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
+            found[fields.umap(f"epoch{epoch}")] = umap_of(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
 
     adata = changeable(adata, copy=copy)
     for name, points in found.items():
@@ -90,12 +91,3 @@ def _reduced(inputs: Any, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
         return inputs
     return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)
 
-
-def _umap(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
-    import scanpy as sc
-    from anndata import AnnData
-
-    layout = AnnData(values)
-    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed)
-    sc.tl.umap(layout, random_state=seed)
-    return layout.obsm["X_umap"].astype("float32")  # type: ignore[no-any-return]
