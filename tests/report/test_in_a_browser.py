@@ -25,7 +25,9 @@ addEventListener("securitypolicyviolation", (event) => window.said.push(event.vi
 @pytest.fixture(scope="session")
 def chromium():
     """Chromium without a window; skipped where there is none, unless MODULAE_BROWSER says that there must be one."""
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -74,7 +76,10 @@ def kang(request):
     import anndata as ad
 
     folder = request.getfixturevalue("data_dir")
-    adata, sets = ad.read_h5ad(folder / "kang_ifnb_sub2000.h5ad"), mo.read_gene_sets(folder / "hallmark_human_v2025.gmt")
+    adata, sets = (
+        ad.read_h5ad(folder / "kang_ifnb_sub2000.h5ad"),
+        mo.read_gene_sets(folder / "hallmark_human_v2025.gmt"),
+    )
     mo.pp.gene_set_mask(adata, sets)
     mo.tl.autoencoder(adata, mask_var="in_gene_sets", max_epochs=4, **QUIET)
     centred = adata.obsm["X_ae"] - adata.obsm["X_ae"].mean(axis=0)

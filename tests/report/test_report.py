@@ -75,7 +75,9 @@ def test_readers_of_a_gene_and_of_a_set(page, results):
     for at, gene in enumerate(saliency.index):
         units = [live[i] for i in readers[at]]
         assert sorted(place.loc[gene, units]) == sorted(place.loc[gene])[:n]
-        np.testing.assert_allclose(page.arrays["gene_saliency"].reshape(-1, n)[at], saliency.loc[gene, units], rtol=1e-6)
+        np.testing.assert_allclose(
+            page.arrays["gene_saliency"].reshape(-1, n)[at], saliency.loc[gene, units], rtol=1e-6
+        )
     for at, name in enumerate(page.arrays["sets"]):
         rows = enrichment[enrichment["set"] == name].sort_values("p").head(n)
         assert [live[i] for i in page.arrays["set_units"].reshape(-1, n)[at]] == list(rows["unit"])
@@ -98,7 +100,10 @@ def test_sets_between_groups_are_those_of_impact_table(page, results, gene_sets,
 def test_stored_p_values_come_with_their_effects(results, tmp_path):
     page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
     table = mo.get.impact_table(results, key="ae_impact_half")
-    assert [(entry["group"], entry["reference"]) for entry in page.arrays["tested0"]] == [("even", "rest"), ("odd", "rest")]
+    assert [(entry["group"], entry["reference"]) for entry in page.arrays["tested0"]] == [
+        ("even", "rest"),
+        ("odd", "rest"),
+    ]
     for entry in page.arrays["tested0"]:
         rows = table[table["group"] == entry["group"]].set_index("set").loc[page.arrays["sets"]]
         for name in ("effect", "p", "q"):
@@ -217,9 +222,7 @@ def test_layout_is_the_one_asked_for_or_the_first_there_is(cells, tmp_path):
     mine = Page(mo.report(adata, tmp_path / "b.html", basis="X_mine", **QUIET))
     assert 'adata.obsm["X_umap"]' in first.text
     assert 'adata.obsm["X_mine"]' in mine.text
-    np.testing.assert_array_equal(
-        first.arrays["layout"].reshape(-1, 2)[:, ::-1], mine.arrays["layout"].reshape(-1, 2)
-    )
+    np.testing.assert_array_equal(first.arrays["layout"].reshape(-1, 2)[:, ::-1], mine.arrays["layout"].reshape(-1, 2))
     del adata.obsm["X_umap"], adata.obsm["X_mine"]
     new = Page(mo.report(adata, tmp_path / "c.html", **QUIET))
     assert 'adata.obsm["X_ae_umap"]' in new.text
@@ -257,6 +260,8 @@ def test_a_place_that_cannot_be_written(cells, tmp_path):
 
 
 def test_without_bokeh_it_says_what_to_install(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr("modulae._report.report.find_spec", lambda name: None if name == "bokeh" else importlib.util.find_spec(name))
+    monkeypatch.setattr(
+        "modulae._report.report.find_spec", lambda name: None if name == "bokeh" else importlib.util.find_spec(name)
+    )
     with pytest.raises(ImportError, match=r"needs bokeh, not installed here. Run `pip install 'modulae\[report\]'`"):
         mo.report(cells, tmp_path / "a.html")

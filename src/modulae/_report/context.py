@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
     from .material import Column, Material
 
+LEVELS = {
+    "units": "genes of single units",
+    "sets": "sets over all cells",
+    "set strength": "strength of sets over all cells",
+    "groups": "sets between groups",
+    "group strength": "strength of sets between groups",
+    "deletion": "deletion of the named genes",
+}
+"""What the levels of `tl.sanity` are called on the page."""
+
 THICK = 0.12
 """Side of the square in which a group is named, as a share of the map."""
 
@@ -41,6 +51,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "colours": activity_colours(),
         "missing": MISSING,
         "parts": material.parts,
+        "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, at) for at, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
         "impact_key": [f"{material.key}_impact_{column.name}" for column in material.columns],
@@ -58,6 +69,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
         "columns": material.columns,
+        "known": any(unit["stability"] for unit in units),
         "comparable": any(len(column.groups) > 1 for column in material.columns),
         "layout_name": material.layout_name,
         "verdict": None if material.sanity is None else _verdict(material),
@@ -75,7 +87,10 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
 def _verdict(material: Material) -> list[dict[str, Any]]:
     table = material.sanity
     rows = [] if table is None else table.itertuples()
-    return [{"passed": bool(row.passed), "words": str(row.words), "level": str(row.Index)} for row in rows]
+    return [
+        {"passed": bool(row.passed), "words": str(row.words), "level": LEVELS.get(str(row.Index), str(row.Index))}
+        for row in rows
+    ]
 
 
 def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]:

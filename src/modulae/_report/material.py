@@ -93,7 +93,9 @@ def check(
     return list(dict.fromkeys(names))
 
 
-def gather(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None, names: list[str], basis: str | None) -> Material:
+def gather(
+    work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None, names: list[str], basis: str | None
+) -> Material:
     """Run what is missing on the copy, and read everything."""
     adata, fields = work.adata, work.fields
     enrich(work, gene_sets)
@@ -146,7 +148,15 @@ def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
         by_group = [get.saliency(work.adata, key=stored, group=group).loc[genes].to_numpy() for group in groups]
         set_saliency = aggregate_sets(np.stack(by_group), sets)
     codes = np.where(members.any(axis=0), members.argmax(axis=0), -1)
-    return Column(name, groups, codes, _colours(work.adata, name, groups), GroupActivity.of(units, members), set_saliency, _tested(work, name))
+    return Column(
+        name,
+        groups,
+        codes,
+        _colours(work.adata, name, groups),
+        GroupActivity.of(units, members),
+        set_saliency,
+        _tested(work, name),
+    )
 
 
 def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:

@@ -48,9 +48,7 @@ def describe_units(material: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _describe(
-    material: Material, unit: str, row: pd.Series, sets: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _describe(material: Material, unit: str, row: pd.Series, sets: list[dict[str, Any]]) -> dict[str, Any]:
     by_set = bool(row["set"]) and row["set_q"] <= SIGNIFICANT
     low = (row["set_direction"] if by_set else row["direction"]) == "down"
     ends = {"up": _split(row["top_genes_up"]), "down": _split(row["top_genes_down"])}
@@ -162,4 +160,3 @@ def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] 
 
 def _split(text: str) -> list[str]:
     return [part for part in str(text).split(";") if part]
-

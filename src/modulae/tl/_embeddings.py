@@ -90,4 +90,3 @@ def _reduced(inputs: Any, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
     if n_pcs is None or min(inputs.shape) <= n_pcs:
         return inputs
     return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)
-

@@ -65,8 +65,10 @@ report.setDifferences = (at, group, reference) => {
 
 // Stored p and q of the same comparison, if its effects are the same numbers.
 report.tested = (at, group, reference) => {
-  const groups = report.facts.columns[at].groups, name = (g) => (g === null ? "rest" : groups[g]);
-  const find = (a, b) => (report.arrays[`tested${at}`] || []).find((t) => t.group === name(a) && t.reference === name(b));
+  const groups = report.facts.columns[at].groups;
+  // of two groups, the other one is the rest
+  const alike = (reference, b) => (reference === "rest" ? b === null || groups.length === 2 : b !== null && reference === groups[b]);
+  const find = (a, b) => (a === null ? null : (report.arrays[`tested${at}`] || []).find((t) => t.group === groups[a] && alike(t.reference, b)));
   const found = find(group, reference) || find(reference, group);
   if (!found) return null;
   const ours = report.setDifferences(at, group, reference);

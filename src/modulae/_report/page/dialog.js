@@ -48,11 +48,11 @@ report.unitTables = (place) => {
     { head: "gene", kind: "gene", value: ({ gene }) => gene, show: ({ gene, saliency }) => `${saliency > 0 ? "▲" : "▼"} ${gene}` },
     { head: "saliency", kind: "number", value: ({ saliency }) => saliency, show: withBar(genes, "saliency") },
     ...(report.facts.parts ? [{ head: "loading", kind: "number", value: ({ loading }) => loading }] : []),
-  ], genes, { ...file("genes"), shown: 12 }));
+  ], genes, { ...file("genes"), shown: 12, note: report.facts.genes_fail ? "✗ tl.sanity: the genes of single units are no better than a control here." : "" }));
   if (unit.sets.length) {
     tables.push(report.table("Gene sets it reads", [
-      { head: "set", value: ({ set }) => set, show: ({ label, set, leading }) => report.el("span", { title: `${set}: ${leading.join(", ")} …` }, label) },
-      { head: "genes", kind: "number", value: ({ n_genes }) => n_genes },
+      { head: "set", value: ({ set }) => set, show: ({ label, set, leading, n_genes }) => report.el("span", { title: `${set}: ${n_genes} genes, ${leading.join(", ")} …` }, label) },
+      { head: "genes", fileOnly: true, value: ({ n_genes }) => n_genes },
       { head: "effect", kind: "number", value: ({ effect }) => effect, note: "mean saliency of its genes" },
       { head: "z", kind: "number", value: ({ z }) => z, note: "above genes like them, in standard deviations" },
       { head: "q", kind: "number", value: ({ q }) => q },

@@ -45,11 +45,12 @@ report.unitLink = (place) => {
 // A bar and its number, in a table.
 report.withBar = (value, largest) => [report.bar(value, largest), report.el("span", { class: "value" }, report.signed(value))];
 
-// columns: {head, value(row) for the file, show(row) for the page, kind: "number" | "gene" | undefined, note}
+// columns: {head, value(row) for the file, show(row) for the page, kind: "number" | "gene", note, fileOnly}
 report.table = (caption, columns, rows, { file, shown = 15, note = "" }) => {
-  const head = report.el("tr", {}, ...columns.map((column) => report.el("th", { scope: "col", class: column.kind === "number" ? "number-cell" : "", title: column.note }, column.head)));
+  const visible = columns.filter(({ fileOnly }) => !fileOnly);
+  const head = report.el("tr", {}, ...visible.map((column) => report.el("th", { scope: "col", class: column.kind === "number" ? "number-cell" : "", title: column.note }, column.head)));
   const body = report.el("tbody");
-  const fill = (n) => body.replaceChildren(...rows.slice(0, n).map((row) => report.el("tr", {}, ...columns.filter((column) => column.head !== undefined).map((column) => {
+  const fill = (n) => body.replaceChildren(...rows.slice(0, n).map((row) => report.el("tr", {}, ...visible.map((column) => {
     const show = column.show ? column.show(row) : column.kind === "number" ? report.number(column.value(row)) : column.value(row);
     return report.el("td", { class: column.kind ? `${column.kind}-cell` : "" }, ...(Array.isArray(show) ? show : [show]));
   }))));

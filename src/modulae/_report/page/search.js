@@ -97,7 +97,8 @@ report.showReaders = (entry) => {
       report.showReaders(null);
       document.getElementById("search").focus();
     });
-    panel.replaceChildren(report.table(caption, columns, rows, { file: `units_that_read_${entry.name}.csv`, note }), clear);
+    panel.replaceChildren(report.table(caption, columns, rows, { file: `units_that_read_${entry.name}.csv`, note }));
+    panel.querySelector(".table-foot").append(clear);
   }
   report.arrangeCards();
 };
