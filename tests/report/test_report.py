@@ -228,6 +228,23 @@ def test_layout_is_the_one_asked_for_or_the_first_there_is(cells, tmp_path):
     assert 'adata.obsm["X_ae_umap"]' in new.text
 
 
+def test_a_file_on_disk_and_a_layer_give_the_same_page(cells, gene_sets, tmp_path, page):
+    import anndata as ad
+
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    of_disk = Page(mo.report(backed, tmp_path / "a.html", gene_sets=gene_sets, groupby=["kind", "half"], **QUIET))
+    layered = cells.copy()
+    layered.layers["counts"], layered.X = layered.X, None
+    of_layer = Page(
+        mo.report(layered, tmp_path / "b.html", gene_sets=gene_sets, groupby=["kind", "half"], layer="counts", **QUIET)
+    )
+    backed.file.close()
+    for other in (of_disk, of_layer):
+        assert other.of_id("arrays") == page.of_id("arrays")
+        assert other.facts["units"] == page.facts["units"]
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

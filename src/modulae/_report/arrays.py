@@ -12,6 +12,7 @@ import numpy as np
 from modulae.core.group_pairs import pairs
 from modulae.core.thin import frame, thin, to_bytes
 
+from .numbers import plain
 from .units import readable
 
 if TYPE_CHECKING:
@@ -131,6 +132,6 @@ def _tested(column: Column, material: Material, kept: NDArray[np.intp]) -> list[
     found = []
     for (group, reference), rows in table.groupby(["group", "reference"], sort=False):  # type: ignore[union-attr]
         by_set = rows.set_index("set").reindex([material.sets[at] for at in kept])
-        columns = {name: [None if v != v else float(f"{v:.6g}") for v in by_set[name]] for name in ("effect", "p", "q")}
+        columns = {name: [plain(value) for value in by_set[name]] for name in ("effect", "p", "q")}
         found.append({"group": str(group), "reference": str(reference), **columns})
     return found

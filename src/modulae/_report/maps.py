@@ -36,7 +36,7 @@ def map_document(columns: list[Column]) -> dict[str, Any]:
     from bokeh.document import Document
     from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d
 
-    ranges = {"x_range": Range1d(-0.03, 1.03, name="x"), "y_range": Range1d(-0.03, 1.03, name="y")}
+    ranges = {"x_range": Range1d(start=-0.03, end=1.03, name="x"), "y_range": Range1d(start=-0.03, end=1.03, name="y")}
     mapper = LinearColorMapper(palette=activity_colours(), low=0, high=1, name="activity_colours")
     document, roots = Document(), {}
     for kind in ["activity", "groups"][: 2 if columns else 1]:

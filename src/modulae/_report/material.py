@@ -16,7 +16,7 @@ from modulae.core.group_pairs import GroupActivity
 from modulae.core.impact import aggregate_sets
 from modulae.pl._palette import category_colours
 
-from .missing import Workplace, enrich, lay_out, light_copy, read_saliency, sets_of, summarise
+from .missing import Workplace, enrich, lay_out, read_saliency, sets_of, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -58,7 +58,7 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
     if hasattr(counts, "to_memory"):  # backed
         counts = counts.to_memory()
     elif adata.isbacked:
-        counts = counts[:]  # type: ignore[index]
+        counts = counts[:]
     work = New(
         X=counts if layer is None else None,
         obs=adata.obs.copy(),

@@ -13,6 +13,8 @@ from modulae.pl._labels import COLLECTIONS
 from .numbers import percent, plain, signed
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -24,6 +26,8 @@ ON_CARD = 3
 """Sets, and groups, on a card."""
 IN_TABLE = 25
 """Genes at either end, and sets, of the large view."""
+LEADING = 8
+"""Genes of the leading edge of a set that are named."""
 FLAG_WORDS = {
     "library_size": "library size",
     "mitochondrial": "mitochondrial genes",
@@ -43,7 +47,7 @@ def describe_units(material: Material) -> list[dict[str, Any]]:
     """One mapping a unit, the most important first; what a card, the table and the large view show."""
     sets, above = _sets_by_unit(material), _above_the_rest(material)
     return [
-        _describe(material, str(unit), row, sets.get(str(unit), [])) | {"groups": _most_active(above, int(unit))}
+        _describe(material, str(unit), row, sets.get(str(unit), [])) | {"groups": _most_active(above, int(str(unit)))}
         for unit, row in material.units.iterrows()
     ]
 
@@ -97,20 +101,21 @@ def _sets_by_unit(material: Material) -> dict[str, list[dict[str, Any]]]:
         return {}
     found = {}
     for unit, rows in material.enrichment.groupby("unit", sort=False):
-        found[str(unit)] = [
-            {
-                "set": str(row.set),
-                "label": readable(str(row.set)),
-                "n_genes": int(row.n_genes),
-                "effect": plain(row.effect),
-                "z": plain(row.z),
-                "q": plain(row.q),
-                "found": bool(row.q <= SIGNIFICANT),
-                "leading": str(row.leading_edge).split(";")[:8] if row.leading_edge else [],
-            }
-            for row in rows.head(IN_TABLE).itertuples()
-        ]
+        found[str(unit)] = [_describe_set(row) for row in rows.head(IN_TABLE).to_dict("records")]
     return found
+
+
+def _describe_set(row: dict[Hashable, Any]) -> dict[str, Any]:
+    return {
+        "set": str(row["set"]),
+        "label": readable(str(row["set"])),
+        "n_genes": int(row["n_genes"]),
+        "effect": plain(row["effect"]),
+        "z": plain(row["z"]),
+        "q": plain(row["q"]),
+        "found": bool(row["q"] <= SIGNIFICANT),
+        "leading": _split(row["leading_edge"])[:LEADING],
+    }
 
 
 def _above_the_rest(material: Material) -> tuple[list[str], NDArray[np.float64]] | None:
@@ -147,13 +152,12 @@ def _flags(row: pd.Series, above: float) -> list[dict[str, str]]:
 
 def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] | None:
     if material.consensus is not None:
-        found = material.consensus.loc[unit]
-        text = f"in {percent(found['share'])} of the runs, mean |r| {found['stability']:.2f}"
-        return {"value": float(found["stability"]), "text": text}
+        share, value = (float(material.consensus[name].loc[unit]) for name in ("share", "stability"))
+        return {"value": value, "text": f"in {percent(share)} of the runs, mean |r| {value:.2f}"}
     if np.isfinite(row["stability"]):
         return {"value": float(row["stability"]), "text": f"|r| {row['stability']:.2f} in other runs"}
     if material.sanity_units is not None:
-        value = float(material.sanity_units.loc[unit, "activity"])
+        value = float(material.sanity_units["activity"].loc[unit])
         return {"value": value, "text": f"|r| {value:.2f} with other seeds"}
     return None
 

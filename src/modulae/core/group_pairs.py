@@ -69,7 +69,7 @@ class GroupActivity:
 
 
 def pairs(n_groups: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Each group beside all others, then each pair, the first of a pair in front: (0, 1), (0, 2), …, (1, 2), …"""
+    """Each group beside all others, then each pair, the first of a pair in front: (0, 1), (0, 2), …, (1, 2)."""
     everyone = np.arange(n_groups)
     if n_groups < 2:
         return []

@@ -11,7 +11,6 @@ from modulae._layout import umap_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 
 @shared

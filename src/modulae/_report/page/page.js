@@ -79,7 +79,8 @@ report.setUpLegend = () => {
   report.allUnits();
   await report.drawThumbnails();
   await report.drawMaps();
-  if (report.facts.units.length) report.fill(0);
+  // the first is drawn unseen, unless somebody was faster
+  if (report.facts.units.length) report.fill(document.getElementById("unit").open ? report.place : 0);
   const named = /^#unit-(.+)$/.exec(location.hash);
   const place = named ? report.facts.units.findIndex(({ unit }) => unit === named[1]) : -1;
   if (place >= 0) report.open(place, { back: false });
