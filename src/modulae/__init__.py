@@ -5,6 +5,7 @@ from importlib.metadata import version
 from . import datasets, get, metrics, pl, pp, presets, tl
 from ._report.report import report
 from .gene_sets import read_gene_sets
+from .model_file import load_model, save_model
 
 __version__ = version("modulae")
 
@@ -12,11 +13,13 @@ __all__ = [
     "__version__",
     "datasets",
     "get",
+    "load_model",
     "metrics",
     "pl",
     "pp",
     "presets",
     "read_gene_sets",
     "report",
+    "save_model",
     "tl",
 ]

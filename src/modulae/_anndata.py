@@ -11,6 +11,7 @@ from scipy import sparse
 from ._count_blocks import checked_blocks, is_whole, warn_no_counts
 from ._fields import Fields
 from .core.batches import Cells
+from .core.config import KNOWN_GENES
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -27,7 +28,14 @@ class Counts:
     """Checked raw counts of some genes, with what only the whole matrix can tell."""
 
     matrix: sparse.csr_matrix  # cells × genes, float32
-    totals: NDArray[np.float64]  # cells: total count over all genes of the layer
+    totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
+    names: NDArray[np.str_]  # of all genes of the layer
+    gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
+
+    def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+        """Names and total counts of the layer's other genes."""
+        other = ~np.isin(self.names, genes)
+        return self.names[other], self.gene_totals[other]
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -42,8 +50,16 @@ def gene_names(adata: AnnData) -> NDArray[np.str_]:
     return np.asarray(adata.var_names, dtype=str)
 
 
-def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | None = None, layer: str | None) -> Counts:
+def read_counts(
+    adata: AnnData,
+    *,
+    genes: Sequence[str] | NDArray[np.str_] | None = None,
+    layer: str | None,
+    total_over: NDArray[np.str_] | None = None,
+) -> Counts:
     """Read and check the raw counts of `genes` (all if `None`), in this order, in one pass over the cells.
+
+    Totals of cells are over the genes `total_over`, all if `None`.
 
     Raises
     ------
@@ -54,10 +70,12 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
     """
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
-    blocks, totals, whole = [], [], True
+    counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
+    blocks, totals, gene_totals, whole = [], [], np.zeros(len(names)), True
     for block in checked_blocks(adata, layer):
         whole = whole and is_whole(block.data)
-        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
+        totals.append(np.asarray(block @ counted).ravel())
+        gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         blocks.append((block if columns is None else block[:, columns]).astype(np.float32))
     if not whole:
         warn_no_counts(layer)
@@ -67,7 +85,7 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
     if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
         msg = f"{matrix.shape[1]} genes were read where {len(names)} are named; please report this."
         raise RuntimeError(msg)
-    return Counts(matrix, np.concatenate(totals))
+    return Counts(matrix, np.concatenate(totals), names, gene_totals)
 
 
 def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
@@ -91,8 +109,12 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
+    source = fitted.config.size_factors
+    if source == KNOWN_GENES:
+        counts = read_counts(adata, genes=fitted.genes, layer=layer, total_over=fitted.known_genes)
+        return Cells(counts.matrix, (counts.totals / fitted.size_factor_unit).astype(np.float32))
     counts = read_counts(adata, genes=fitted.genes, layer=layer)
-    return Cells(counts.matrix, size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
+    return Cells(counts.matrix, size_factors(adata, counts.totals, source, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
@@ -179,6 +201,9 @@ def forget_results(adata: AnnData, key: str) -> None:
             for field in (name, Fields.percentile(name)):
                 if field in store:
                     del store[field]
+        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
+            if column in adata.obs:
+                del adata.obs[column]
     if _is_model(adata.uns.get(key)):
         for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

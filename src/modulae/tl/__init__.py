@@ -1,29 +1,35 @@
 """Tools: train, explain, decode; gene sets from a reference."""
 
 from ._autoencoder import autoencoder
+from ._classify import classify
 from ._consensus import consensus
 from ._denoise import denoise
 from ._embeddings import embeddings
 from ._enrich_units import enrich_units
+from ._novelty import novelty
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
 from ._sanity import sanity
 from ._search import search
 from ._signatures import signatures
+from ._transfer import transfer
 from ._unit_summary import unit_summary
 
 __all__ = [
     "autoencoder",
+    "classify",
     "consensus",
     "denoise",
     "embeddings",
     "enrich_units",
+    "novelty",
     "pathway_activity",
     "pathway_impact",
     "saliency",
     "sanity",
     "search",
     "signatures",
+    "transfer",
     "unit_summary",
 ]

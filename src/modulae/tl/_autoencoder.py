@@ -14,6 +14,7 @@ from modulae.core.backend import pick_device
 from modulae.core.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
+from modulae.core.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,8 +209,9 @@ def autoencoder(
     counts = read_counts(adata, genes=genes, layer=layer)
     cells, test, unit = training_cells(adata, counts, config)
     run = run_training(cells, test, config, device=pick_device(device), progress=progress)
-    fitted = Fitted(run.network, genes, config, run.history, unit, test)
     representation = encode(run.network, cells)
+    summary = summarise(run.network, cells, representation, test, counts.others(genes))
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)

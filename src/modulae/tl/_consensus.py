@@ -18,6 +18,7 @@ from modulae.core.backend import pick_device
 from modulae.core.config import config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
+from modulae.core.summary import summarise
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -146,12 +147,14 @@ def consensus(
     last = replace(config, n_latent=len(agreed.share))
     run = run_training(cells, test, last, device=device, loadings=agreed.loadings, progress=progress)
     network, order, found = _in_order(run.network, cells, agreed, runs, device)
-    fitted = Fitted(network, genes, last, run.history, unit, test)
+    units = found.pop("units")[:, order]
+    summary = summarise(network, cells, units, test, counts.others(genes))
+    fitted = Fitted(network, genes, last, run.history, unit, test, summary)
 
     adata = changeable(adata, copy=copy)
     asked = {"n_runs": n_runs, "share_of_cells": share_of_cells, "n_latent": config.n_latent}
     asked |= {"min_similarity": min_similarity, "min_share": min_share}
-    store_model(adata, fitted, found.pop("units")[:, order], key=key_added, also={"consensus": {**found, **asked}})
+    store_model(adata, fitted, units, key=key_added, also={"consensus": {**found, **asked}})
     return adata if copy else None
 
 
