@@ -68,7 +68,7 @@ def visit(chromium):
 
 def pbmc68k(_):
     adata, sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
-    mo.tl.autoencoder(adata, max_epochs=8, **QUIET)
+    mo.tl.autoencoder(adata, max_epochs=4, **QUIET)
     return adata, sets, ["bulk_labels"]
 
 
@@ -90,7 +90,8 @@ def kang(request):
 @pytest.fixture(scope="session", params=[pbmc68k, kang], ids=["pbmc68k", "kang"])
 def real(request, tmp_path_factory):
     adata, sets, groupby = request.param(request)
-    mo.tl.unit_summary(adata, sets, groupby=groupby[0], **QUIET)
+    mo.tl.enrich_units(adata, sets, n_permutations=50, **QUIET)
+    mo.tl.unit_summary(adata, groupby=groupby[0], **QUIET)
     mo.tl.saliency(adata, device="cpu")
     path = mo.report(adata, tmp_path_factory.mktemp("real") / "modules.html", groupby=groupby, **QUIET)
     return adata, sets, groupby, path
@@ -277,6 +278,29 @@ def test_names_that_look_like_html_are_shown_as_they_are(written, visit):
     page.locator(".card:not([hidden]) .open").first.click()
     assert NASTY in page.locator("#unit-tables").inner_text()
     assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize(("a", "b"), [("even", "odd"), ("odd", "even"), ("odd", "all other cells")])
+def test_stored_p_values_stand_beside_the_groups_they_are_of(results, visit, tmp_path, a, b):
+    page = visit(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
+    page.locator("#group-a").select_option(label=_label(page, "#group-a", a))
+    page.locator("#group-b").select_option(label=_label(page, "#group-b", b))
+    table = mo.get.impact_table(results, key="ae_impact_half")
+    expected = table[table["group"] == a].set_index("set")
+    rows = rows_of(page.locator("#differences table").nth(1))
+    names = {mo._report.units.readable(name): name for name in expected.index}
+    assert sorted(row[0] for row in rows) == sorted(names)
+    for row in rows:
+        for column, name in ((1, "effect"), (2, "p"), (3, "q")):
+            assert number(row[column]) == pytest.approx(expected.loc[names[row[0]], name], rel=0.06, abs=1e-6)
+
+
+def test_a_model_of_dead_units_has_a_page_too(results, visit, tmp_path):
+    adata = results.copy()
+    adata.uns["ae_units"]["table"]["dead"] = np.ones(6, dtype=bool)
+    page = visit(mo.report(adata, tmp_path / "a.html", groupby="half", **QUIET))
+    assert page.locator(".card").count() == 0
+    assert "6 dead units" in page.inner_text("main")
 
 
 @pytest.mark.parametrize("width", [1400, 900, 420])

@@ -116,6 +116,17 @@ def test_stored_p_values_come_with_their_effects(results, tmp_path):
     assert "tested0" not in other.arrays
 
 
+def test_of_too_many_sets_those_with_evidence_are_compared(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("modulae._report.arrays.MOST_PAIR_VALUES", 7)  # three comparisons of two groups: two sets
+    page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
+    kept = [page.arrays["sets"][at] for at in page.arrays["pair_sets0"]]
+    evidence = mo.get.enrichment(results).groupby("set")["p"].min().nsmallest(2)
+    assert sorted(kept) == sorted(evidence.index)
+    table = mo.get.impact_table(results, key="ae_impact_half").set_index(["group", "set"])["effect"]
+    effects = page.arrays["pair_effects0"].reshape(3, 2)
+    np.testing.assert_allclose(effects[0], table.loc["even"][kept], rtol=1e-4, atol=1e-6)
+
+
 def test_activity_and_labels_of_every_cell(page, cells):
     live = [int(unit) for unit in page.units()]
     codes = page.arrays["activity"].reshape(len(live), -1).astype(float)

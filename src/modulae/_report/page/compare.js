@@ -45,7 +45,7 @@ report.unitTable = (at, a, reference, words, name) => {
   const found = report.difference(at, [a], reference);
   const rows = found.difference.map((difference, place) => ({ place, difference, mean: found.mean[place], reference: found.reference[place] }));
   rows.sort((x, y) => Math.abs(y.difference) - Math.abs(x.difference));
-  const largest = Math.abs(rows[0].difference);
+  const largest = Math.max(0, ...rows.map(({ difference }) => Math.abs(difference)));
   const columns = [
     { head: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
     { head: "difference, SD", name: "difference_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
@@ -76,7 +76,7 @@ report.setTable = (at, a, b, words, name) => {
     ? `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)})`
     : `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}, groups=[${JSON.stringify(words[0])}], reference=${JSON.stringify(words[1])})`;
   const left_out = report.arrays.sets.length - rows.length;
-  const note = (tested ? `p and q are those of ${call}: about these cells, not about donors.` : `Not tested: no p-values. ${call} before the report adds them.`)
+  const note = (tested ? `p and q are those of ${call}: about these cells, not about donors.` : `Not tested: no p-values. To have them, run ${call} before the report.`)
     + (left_out ? ` ${left_out} sets with the least evidence in any unit are not compared here.` : "");
   return report.el("div", { class: "panel" }, report.table(`Gene sets: ${words[0]} against ${words[1]}`, columns, rows, { file: `sets_${name}_${words.join("_vs_")}.csv`, note }));
 };

@@ -14,9 +14,11 @@ report.el = (tag, given = {}, ...children) => {
 
 report.number = (value) => {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
+  let text;
+  if (Number.isInteger(value)) text = String(value);
+  else if (size >= 1e5 || size < 1e-3) text = value.toExponential(1);
+  else text = size >= 100 ? value.toFixed(0) : value.toPrecision(3);
   return text.replace("-", "−").replace("e-", "e−");
 };
 
