@@ -24,7 +24,7 @@ def render(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("modulae", "_report/page"),
+        loader=PackageLoader("modulae", "_report/template"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -42,7 +42,7 @@ def render(context: Mapping[str, Any]) -> str:
 
 
 def _own(name: str) -> str:
-    return (files("modulae") / "_report" / "page" / name).read_text(encoding="utf-8")
+    return (files("modulae") / "_report" / "template" / name).read_text(encoding="utf-8")
 
 
 def _bokeh(name: str) -> str:

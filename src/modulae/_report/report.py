@@ -43,7 +43,7 @@ def report(
     The page finds the units that read a gene or a set, compares any two groups, shows a unit's activity on a large map
     beside the groups, and gives every table as CSV.
 
-    The numbers are those of :mod:`modulae.get`. What has not been run is worked out on a copy and named at the end of
+    The numbers are those of `modulae.get`. What has not been run is worked out on a copy and named at the end of
     the page, and `adata` is not changed: :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency` (the mean
     gradient), with `gene_sets` :func:`modulae.tl.enrich_units`, and a UMAP. Run these beforehand to keep their results
     and to save their time. What takes many trainings is shown if it is there, and is never run here:
