@@ -1,10 +1,11 @@
 """The two large maps of the cells, drawn by Bokeh.
 
 Of the libraries that can be put into a page, Bokeh draws 20 000 cells with zoom, hover and two maps that move together,
-and fits: its bundle has 1.3 MB, plotly.js as its Python package has it 4.8 MB (the page may have 5), and altair
-needs a package of 33 MB, vl-convert, to put Vega into a page. Bokeh's WebGL is left out: it writes its shaders with `eval`, which the page forbids, takes 0.2 MB more, and without a graphics card a click
-took 0.5 s with it and 0.2 s without (20 000 cells, both on a busy machine). The small maps on the cards are 64 pictures
-of the same cells: the page counts cells into pixels for those, as no library draws 64 × 20 000 points at once.
+and fits: its bundle has 1.3 MB, plotly.js as its Python package has it 4.8 MB (the page may have 5), and altair needs
+vl-convert, 33 MB, to put Vega into a page. Bokeh's WebGL is left out: it writes its shaders with `eval`, which the page
+forbids, takes 0.2 MB more, and without a graphics card a click took 0.5 s with it and 0.2 s without (20 000 cells, both
+on a busy machine). The small maps on the cards are 64 pictures of the same cells: the page counts cells into pixels for
+those, as no library draws 64 × 20 000 points at once.
 """
 
 from __future__ import annotations
