@@ -134,15 +134,6 @@ def _task_seconds(session: Any) -> float:  # noqa: ANN401
     return next(m["value"] for m in session.send("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
 
 
-def _smaller(path: Path) -> None:
-    """256 colours are enough for a page, and a third of the bytes."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
-
-
 def _pictures(folder: Path) -> None:
     """The pictures of docs/report.md: Kang's cells, at three widths, and one unit."""
     import anndata as ad
@@ -172,5 +163,3 @@ def _pictures(folder: Path) -> None:
                 page.locator("#group-a").select_option(index=1)
                 page.locator("#group-b").select_option(index=1)
                 page.locator("#compare").screenshot(path=PICTURES / "report_compare.png")
-    for path in PICTURES.glob("report_*.png"):
-        _smaller(path)

@@ -43,13 +43,13 @@ def report(
     The page finds the units that read a gene or a set, compares any two groups, shows a unit's activity on a large map
     beside the groups, and gives every table as CSV.
 
-    The numbers are those of `modulae.get`. What has not been run is worked out on a copy and named at the end of
-    the page, and `adata` is not changed: :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency` (the mean
-    gradient), with `gene_sets` :func:`modulae.tl.enrich_units`, and a UMAP. Run these beforehand to keep their results
-    and to save their time. What takes many trainings is shown if it is there, and is never run here:
-    :func:`modulae.tl.sanity`, stability over seeds (`tl.unit_summary(stability_keys=...)`,
-    :func:`modulae.tl.consensus`); nor are the permutations of :func:`modulae.tl.pathway_impact`, whose p-values stand
-    beside the differences of the groups it has compared.
+    The numbers are those of `modulae.get`. What has not been run is worked out on a copy and named at the end of the
+    page, and `adata` is not changed: :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency` (the mean gradient),
+    with `gene_sets` :func:`modulae.tl.enrich_units` (but for the random sets of its prerank, which the page does not
+    show), and a UMAP. Run these beforehand to keep their results and to save their time. What takes many trainings is
+    shown if it is there, and is never run here: :func:`modulae.tl.sanity`, stability over seeds
+    (`tl.unit_summary(stability_keys=...)`, :func:`modulae.tl.consensus`); nor are the permutations of
+    :func:`modulae.tl.pathway_impact`, whose p-values stand beside the differences of the groups it has compared.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def report(
 
     Returns
     -------
-    The path of the file: UTF-8, 1.7 MB and about 0.1 KB a cell.
+    The path of the file: UTF-8, about 2 MB, and 0.1 KB more for each cell that is drawn.
 
     Raises
     ------

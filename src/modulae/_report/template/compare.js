@@ -76,7 +76,7 @@ report.setTable = (at, a, b, words, name) => {
     ? `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)})`
     : `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}, groups=[${JSON.stringify(words[0])}], reference=${JSON.stringify(words[1])})`;
   const left_out = report.arrays.sets.length - rows.length;
-  const note = (tested ? `p and q are those of ${call}: about these cells, not about donors.` : `Not tested: no p-values. To have them, run ${call} before the report.`)
+  const note = (tested ? `p and q are those of tl.pathway_impact, ${tested.group} against ${tested.reference}: about these cells, not about donors.` : `Not tested: no p-values. To have them, run ${call} before the report.`)
     + (left_out ? ` ${left_out} sets with the least evidence in any unit are not compared here.` : "");
   return report.el("div", { class: "panel" }, report.table(`Gene sets: ${words[0]} against ${words[1]}`, columns, rows, { file: `sets_${name}_${words.join("_vs_")}.csv`, note }));
 };
