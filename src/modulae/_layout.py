@@ -1,4 +1,4 @@
-"""Cells in two dimensions."""
+"""UMAP, the same for all embeddings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MANY = 8192
 """Cells from which scanpy leaves exact neighbours for PyNNDescent, whose newer versions scanpy 1.11 can't read."""
 
 
-def umap_of(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
-    """UMAP of cells × anything by scanpy, from exact neighbours; `float32`, cells × 2."""
+def umap_layout(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
+    """Cells × 2, `float32`, by scanpy's `neighbors`, exact ones, and `umap`."""
     import scanpy as sc
     from anndata import AnnData
 

@@ -11,7 +11,7 @@ from modulae import tl
 from modulae._anndata import read_model
 from modulae._enrichment_sets import sets_to_test
 from modulae._fields import Fields
-from modulae._layout import umap_of
+from modulae._layout import umap_layout
 from modulae._read_results import enrichment_entry, saliency_entry
 
 if TYPE_CHECKING:
@@ -124,6 +124,6 @@ def lay_out(work: Workplace, basis: str | None) -> str:
         if name is not None and name in work.adata.obsm:
             return name
     representation = work.adata.obsm[work.fields.representation]
-    work.adata.obsm[own] = umap_of(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
+    work.adata.obsm[own] = umap_layout(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
     work.ran.append("UMAP of the representation, as by tl.embeddings")
     return own

@@ -11,6 +11,7 @@ from .batches import as_backend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from .batches import Cells
     from .weights import Network
@@ -34,3 +35,28 @@ def denoise(network: Network, cells: Cells, *, batch_size: int = 512, device: st
     for rows, block in cells.blocks(batch_size):
         rates[rows] = block.scale() * to_numpy(network.decode(network.encode(as_backend(block.inputs(), device))))
     return rates
+
+
+def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: float) -> NDArray[np.float64]:
+    """Multiply the rates of each gene, in place, so that over all cells they sum to about the counts of the gene.
+
+    The factor is (Σx + a) / (Σy + a), the posterior mean for Poisson counts x of rates y times a factor of mean 1 and
+    variance 1 / a (gamma prior): a gene that is hardly expected and hardly seen keeps its rates.
+
+    Parameters
+    ----------
+    rates
+        y, cells × genes; changed.
+    counts
+        x, cells × genes.
+    strength
+        a.
+
+    Returns
+    -------
+    The factor of each gene.
+    """
+    seen = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
+    factors = np.asarray((seen + strength) / (rates.sum(axis=0, dtype=np.float64) + strength))
+    rates *= factors.astype(np.float32)
+    return factors

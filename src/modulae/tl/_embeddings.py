@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._layout import umap_of
+from modulae._layout import umap_layout
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,11 +70,11 @@ def embeddings(
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): umap_of(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = umap_of(adata.obsm[fields.representation], n_neighbors, seed)
+    found = {fields.umap("input"): umap_layout(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
+    found[fields.umap()] = umap_layout(adata.obsm[fields.representation], n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = umap_of(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
+            found[fields.umap(f"epoch{epoch}")] = umap_layout(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
 
     adata = changeable(adata, copy=copy)
     for name, points in found.items():
