@@ -12,12 +12,12 @@ nox.options.reuse_venv = "yes"  # the second run starts at once; `nox -r never` 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def install(session: nox.Session, *groups: str, package: bool = True) -> None:
+def install(session: nox.Session, *groups: str, package: str | None = ".") -> None:
     """Install dependency groups at the pinned versions, and the package as a user gets it: built, not editable.
 
     An editable install would also find files that the wheel forgets (`py.typed`, data).
     """
-    what = (*nox.project.dependency_groups(PYPROJECT, *groups), *(["."] if package else []))
+    what = (*nox.project.dependency_groups(PYPROJECT, *groups), *([package] if package else []))
     session.install("--constraint", "constraints.txt", *what)
 
 
@@ -31,14 +31,14 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, two at a time, each with one thread."""
-    install(session, "test")
+    install(session, "test", package=".[report]")
     session.run("pytest", "-n", "2", *session.posargs, env={"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"})
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
-    install(session, "lint", package=False)
+    install(session, "lint", package=None)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types."""
-    install(session, "types")
+    install(session, "types", package=".[report]")
     session.run("mypy", *session.posargs)
 
 
@@ -68,5 +68,5 @@ def notebooks(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure; `-- --short` for a quick look."""
-    install(session)
+    install(session, "test", package=".[report]")
     session.run("python", "-m", "benchmarks", *session.posargs, env={"MPLBACKEND": "Agg"})

@@ -65,4 +65,12 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
 }
-html_sidebars = {"method": [], "settings": [], "installation": [], "cli": [], "changelog": [], "contributing": []}
+html_sidebars = {
+    "method": [],
+    "settings": [],
+    "report": [],
+    "installation": [],
+    "cli": [],
+    "changelog": [],
+    "contributing": [],
+}

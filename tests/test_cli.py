@@ -82,7 +82,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stopped.value.code == 0
     out = capsys.readouterr().out
-    assert [name for name in ("demo", "train", "impact") if f"\n    {name} " not in out] == []
+    assert [name for name in ("demo", "train", "impact", "report") if f"\n    {name} " not in out] == []
 
 
 def test_demo_does_the_whole_job(tmp_path, capsys):
@@ -97,3 +97,21 @@ def test_demo_does_the_whole_job(tmp_path, capsys):
     assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}
     again = ad.read_h5ad(folder / "pbmc68k.h5ad")
     assert mo.get.impact(again).shape[1] == 64
+
+
+def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
+    path, gmt = h5ad
+    trained, page = tmp_path / "trained.h5ad", tmp_path / "units.html"
+    assert main(["train", str(path), "-o", str(trained), "--max-epochs", "2", "--no-progress"]) == 0
+    words = ["--gene-sets", str(gmt), "--groupby", "group", "--title", "Mine & yours", "--max-cells", "50"]
+    adata = ad.read_h5ad(trained)
+    adata.obsm["X_mine"] = adata.obsm["X_ae"][:, :2]
+    adata.write_h5ad(trained)
+    assert main(["report", str(trained), "-o", str(page), "--basis", "X_mine", *words]) == 0
+    assert str(page) in capsys.readouterr().out
+    html = page.read_text(encoding="utf-8")
+    assert "<h1>Mine &amp; yours</h1>" in html
+    assert "50 of 120 cells drawn" in html
+    assert "X_mine" in html
+    assert main(["report", str(path), "-o", str(page)]) == 1
+    assert "Run `modulae.tl.autoencoder(adata)` first" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from . import datasets, get, metrics, pl, pp, presets, tl
+from ._report.report import report
 from .gene_sets import read_gene_sets
 from .model_file import load_model, save_model
 
@@ -18,6 +19,7 @@ __all__ = [
     "pp",
     "presets",
     "read_gene_sets",
+    "report",
     "save_model",
     "tl",
 ]

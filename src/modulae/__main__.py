@@ -1,4 +1,4 @@
-"""The command line: `python -m modulae demo | train | impact`, thin over the public functions."""
+"""The command line: `python -m modulae demo | train | impact | report`, thin over the public functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("modulae: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (OSError, ValueError, KeyError, TypeError, FloatingPointError) as error:
+    except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
         print(f"modulae: error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ EXAMPLES = """examples:
   python -m modulae demo
   python -m modulae train cells.h5ad --gene-sets hallmark.gmt --output trained.h5ad
   python -m modulae impact trained.h5ad --gene-sets hallmark.gmt --groupby condition --output results
+  python -m modulae report trained.h5ad --gene-sets hallmark.gmt --groupby cell_type --output modules.html
 """
 
 
@@ -24,10 +25,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact,report}")
     _add_demo(commands)
     _add_train(commands)
     _add_impact(commands)
+    _add_report(commands)
     return parser.parse_args(arguments)
 
 
@@ -84,6 +86,25 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     impact.add_argument("--layer", help="layer with the raw counts (default: X)")
     impact.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
     _add_common(impact)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="one HTML page on which the units can be looked at",
+        description="Write one HTML page that explains every unit of a trained model; it opens from the disk.",
+    )
+    report.add_argument("h5ad", type=Path, help="file that `modulae train` wrote")
+    report.add_argument("--gene-sets", metavar="GMT", help="the sets to name the units by")
+    report.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns with groups of cells")
+    _add_output(report, "file to write", Path("modules.html"))
+    report.add_argument("--basis", help="layout in obsm (default: a UMAP of the representation)")
+    report.add_argument("--title", help="head of the page")
+    report.add_argument("--max-cells", type=int, default=20_000, help="cells drawn at most (default: %(default)s)")
+    report.add_argument("--layer", help="layer with the raw counts (default: X)")
+    report.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
+    report.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
+    _add_common(report)
 
 
 def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command that was asked for."""
-    {"demo": demo, "train": train, "impact": impact}[options.command](options)
+    {"demo": demo, "train": train, "impact": impact, "report": report}[options.command](options)
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -86,6 +86,28 @@ def impact(options: argparse.Namespace) -> None:
     _write_impact(adata, folder, groupby=options.groupby, key=options.key)
     print(summary(adata, key=options.key, groupby=options.groupby))
     print(f"Figures and tables are in {folder.resolve()}")
+
+
+def report(options: argparse.Namespace) -> None:
+    """The page that explains every unit."""
+    import modulae as mo
+
+    _parent(options.output)
+    adata = _read(options.h5ad)
+    written = mo.report(
+        adata,
+        options.output,
+        gene_sets=options.gene_sets,
+        groupby=options.groupby,
+        key=options.key,
+        basis=options.basis,
+        title=options.title,
+        max_cells=options.max_cells,
+        seed=options.seed,
+        layer=options.layer,
+        device=options.device,
+    )
+    print(f"Written: {written.resolve()}")
 
 
 def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str = "ae") -> None:

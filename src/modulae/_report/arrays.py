@@ -1,0 +1,137 @@
+"""The numbers behind the pictures, packed into one compressed text."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae.core.group_pairs import pairs
+from modulae.core.thin import frame, thin, to_bytes
+
+from .numbers import plain
+from .units import readable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .material import Column, Material
+
+READERS = 8
+"""Units that are kept for each gene and set: those that read it most."""
+
+MOST_PAIR_VALUES = 200_000
+"""Sets × pairs of groups on a page; beyond, the sets with the least evidence in any unit are left out."""
+
+COMPRESSION = 6
+
+
+def pack(arrays: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """Where each array lies, and all bytes: gzip, then base64. What is no array is kept as JSON."""
+    places, blocks, at = [], [], 0
+    for name, values in arrays.items():
+        if isinstance(values, np.ndarray):
+            little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
+            kind, block = values.dtype.str[1:], little.tobytes()
+        else:
+            kind, block = "json", json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+        places.append({"name": name, "kind": kind, "start": at, "bytes": len(block)})
+        padding = -len(block) % 8  # a typed array has to start where its numbers may
+        blocks += [block, bytes(padding)]
+        at += len(block) + padding
+    packed = gzip.compress(b"".join(blocks), COMPRESSION, mtime=0)
+    return places, base64.b64encode(packed).decode("ascii")
+
+
+def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int) -> dict[str, Any]:
+    """Everything a click needs. Cells are those that are drawn; means of groups are over all cells."""
+    shown = thin(material.layout, max_cells, np.random.default_rng(seed))
+    codes, scale = to_bytes(material.activity[:, live])
+    found: dict[str, Any] = {
+        "layout": frame(material.layout[shown]),
+        "activity": np.ascontiguousarray(codes[shown].T),  # units × cells
+        "scale": scale.T.astype(np.float64),  # units × (lowest, highest)
+        "cells": [material.cells[at] for at in shown],
+        "genes": [str(gene) for gene in material.saliency.index],
+        **_readers_of_genes(material, live),
+        "sets": material.sets,
+        "set_labels": [readable(name) for name in material.sets],
+        **_readers_of_sets(material, live),
+    }
+    for at, column in enumerate(material.columns):
+        found[f"codes{at}"] = column.codes[shown].astype(np.int16)
+        found |= {f"{name}{at}": values for name, values in _groups(column, live, material).items()}
+    return found
+
+
+def _readers_of_genes(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
+    """Genes × readers: units in whose ranking the gene stands highest, its saliency and its place there."""
+    values = material.saliency.to_numpy()[:, live]
+    n = min(READERS, len(live))
+    place = np.empty(values.shape, dtype=np.int64)
+    order = np.argsort(-np.abs(values), axis=0, kind="stable")
+    np.put_along_axis(place, order, np.arange(1, len(values) + 1)[:, None], axis=0)
+    first = np.argsort(place, axis=1, kind="stable")[:, :n]
+    return {
+        "gene_units": first.astype(np.uint16),  # positions among the live units
+        "gene_saliency": np.take_along_axis(values, first, axis=1).astype(np.float32),
+        "gene_places": np.take_along_axis(place, first, axis=1).astype(np.uint32),
+    }
+
+
+def _readers_of_sets(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
+    """Sets × readers: units of smallest p; what the enrichment says of set and unit."""
+    if material.enrichment is None:
+        return {}
+    tables = {
+        name: material.enrichment.pivot_table(index="set", columns="unit", values=name)
+        .reindex(index=material.sets, columns=[str(unit) for unit in live])
+        .to_numpy()
+        for name in ("p", "z", "q", "effect")
+    }
+    n = min(READERS, len(live))
+    first = np.lexsort((-np.abs(tables["z"]), tables["p"]), axis=1)[:, :n]
+    kept = {name: np.take_along_axis(tables[name], first, axis=1).astype(np.float32) for name in ("z", "q", "effect")}
+    return {"set_units": first.astype(np.uint16), **{f"set_{name}": values for name, values in kept.items()}}
+
+
+def _groups(column: Column, live: list[int], material: Material) -> dict[str, Any]:
+    """What any two groups are compared with: moments of the activity, and the sets between every two."""
+    activity = column.activity
+    found: dict[str, Any] = {
+        "n": activity.n_cells,
+        "mean": activity.mean[:, live],
+        "variance": activity.variance[:, live],
+    }
+    if column.set_saliency is None:
+        return found
+    every = pairs(len(column.groups))
+    kept = _sets_to_compare(material, len(every))
+    saliency = column.set_saliency[:, kept]
+    found["pair_sets"] = kept.astype(np.uint32)
+    found["pair_effects"] = np.stack([activity.set_difference(*sides, saliency) for sides in every]).astype(np.float32)
+    if column.tested is not None:
+        found["tested"] = _tested(column, material, kept)
+    return found
+
+
+def _sets_to_compare(material: Material, n_pairs: int) -> NDArray[np.intp]:
+    room = max(1, MOST_PAIR_VALUES // n_pairs)
+    if len(material.sets) <= room or material.enrichment is None:
+        return np.arange(len(material.sets))
+    evidence = material.enrichment.groupby("set")["p"].min().reindex(material.sets).to_numpy()
+    return np.sort(np.argsort(evidence, kind="stable")[:room])
+
+
+def _tested(column: Column, material: Material, kept: NDArray[np.intp]) -> list[dict[str, Any]]:
+    """Stored p-values, one entry a comparison: effect, p and q for the sets on the page; null where not tested."""
+    table = column.tested
+    found = []
+    for (group, reference), rows in table.groupby(["group", "reference"], sort=False):  # type: ignore[union-attr]
+        by_set = rows.set_index("set").reindex([material.sets[at] for at in kept])
+        columns = {name: [plain(value) for value in by_set[name]] for name in ("effect", "p", "q")}
+        found.append({"group": str(group), "reference": str(reference), **columns})
+    return found

@@ -1,0 +1,127 @@
+"""What the template is filled with."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import arrays_of, pack
+from .maps import MISSING, activity_colours, map_document
+from .numbers import chance, signed, whole
+from .units import describe_units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .material import Column, Material
+
+LEVELS = {
+    "units": "genes of single units",
+    "sets": "sets over all cells",
+    "set strength": "strength of sets over all cells",
+    "groups": "sets between groups",
+    "group strength": "strength of sets between groups",
+    "deletion": "deletion of the named genes",
+}
+"""What the levels of `tl.sanity` are called on the page."""
+
+THICK = 0.12
+"""Side of the square in which a group is named, as a share of the map."""
+
+LABEL_HEIGHT = 0.042
+"""Height of a label on a map, as a share of the map."""
+
+
+def context_of(material: Material, *, title: str | None, max_cells: int, seed: int) -> dict[str, Any]:
+    """Texts for the template, facts for the scripts, and the packed arrays."""
+    units = describe_units(material)
+    alive = [unit for unit in units if not unit["dead"]]
+    for place, unit in enumerate(alive):
+        unit["place"] = place
+    dead = [unit for unit in units if unit["dead"]]
+    arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
+    places, packed = pack(arrays)
+    n_cells, n_drawn = len(material.cells), len(arrays["cells"])
+    facts = {
+        "units": alive,
+        "places": places,
+        "n_drawn": n_drawn,
+        "colours": activity_colours(),
+        "missing": MISSING,
+        "parts": material.parts,
+        "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
+        "columns": [_column_facts(column, material, at) for at, column in enumerate(material.columns)],
+        "maps": map_document(material.columns),
+        "impact_key": [f"{material.key}_impact_{column.name}" for column in material.columns],
+    }
+    return {
+        "title": title or "What each unit of this model stands for",
+        "key": material.key,
+        "architecture": "parts" if material.parts else "orthogonal",
+        "units": alive,
+        "dead": dead,
+        "all_units": units,
+        "n_cells": whole(n_cells),
+        "n_drawn": whole(n_drawn),
+        "thinned": n_drawn < n_cells,
+        "n_genes": whole(len(material.saliency)),
+        "n_sets": whole(len(material.sets)),
+        "columns": material.columns,
+        "known": any(unit["stability"] for unit in units),
+        "comparable": any(len(column.groups) > 1 for column in material.columns),
+        "layout_name": material.layout_name,
+        "verdict": None if material.sanity is None else _verdict(material),
+        "ran": material.ran,
+        "version": version("modulae"),
+        "largest": max((unit["share"] for unit in alive), default=1.0) or 1.0,
+        "facts": facts,
+        "packed": packed,
+        "signed": signed,
+        "chance": chance,
+        "colours": activity_colours()[::15],
+    }
+
+
+def _verdict(material: Material) -> list[dict[str, Any]]:
+    table = material.sanity
+    rows = [] if table is None else table.itertuples()
+    return [
+        {"passed": bool(row.passed), "words": str(row.words), "level": LEVELS.get(str(row.Index), str(row.Index))}
+        for row in rows
+    ]
+
+
+def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]:
+    """Names, colours and the places of the labels: the median of each group's cells, moved apart."""
+    low, reach = material.layout.min(axis=0), float(np.ptp(material.layout, axis=0).max()) or 1.0
+    middle = (material.layout.max(axis=0) + low) / 2
+    points = 0.5 + (material.layout - middle) / reach
+    centres = np.stack([_thick(points[column.codes == code]) for code in range(len(column.groups))])
+    widths = np.array([0.019 * len(group) + 0.02 for group in column.groups])
+    centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
+    centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
+    return {
+        "name": column.name,
+        "at": at,
+        "groups": column.groups,
+        "colours": column.colours,
+        "labels": [[round(float(x), 4), round(float(y), 4)] for x, y in centres],
+        "n_cells": [int(n) for n in column.activity.n_cells],
+    }
+
+
+def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where a group lies thickest: its median may lie between two clouds of it, among other cells."""
+    squares = np.floor(points / THICK).astype(np.intp)
+    _, at, n = np.unique(squares, axis=0, return_inverse=True, return_counts=True)
+    middle = np.median(points[at.ravel() == n.argmax()], axis=0)
+    near = np.abs(points - middle).max(axis=1) < THICK
+    return np.asarray(np.median(points[near], axis=0))
+
+
+def _apart(centres: Any, widths: Any) -> Any:  # noqa: ANN401
+    from modulae.pl._points import spread_labels
+
+    return spread_labels(centres, widths, LABEL_HEIGHT)

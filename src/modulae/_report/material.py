@@ -1,0 +1,178 @@
+"""What the page is made of: the tables of `get`, and those that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae import get
+from modulae._anndata import membership, model_entry
+from modulae._fields import Fields
+from modulae._read_results import enrichment_entry, units_entry
+from modulae._unit_table import sets_of_units
+from modulae.core.group_pairs import GroupActivity
+from modulae.core.impact import aggregate_sets
+from modulae.pl._palette import category_colours
+
+from .missing import Workplace, enrich, lay_out, read_saliency, sets_of, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+MOST_GROUPS = 100
+"""Groups of a column that can still be picked from a list and told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An `obs` column with groups of cells."""
+
+    name: str
+    groups: list[str]
+    codes: NDArray[np.intp]  # cells; −1 where there is no label
+    colours: list[str]
+    activity: GroupActivity
+    set_saliency: NDArray[np.float64] | None  # groups × sets × units
+    tested: pd.DataFrame | None  # the stored comparison of groups, if it was tested
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Tables and arrays. Units are in the order of the model, but in `units` the largest effect is first."""
+
+    key: str
+    parts: bool
+    cells: list[str]
+    units: pd.DataFrame  # `get.unit_summary`
+    flag_above: float
+    activity: NDArray[np.float32]  # cells × units
+    saliency: pd.DataFrame  # genes of the model × units
+    loadings: pd.DataFrame | None  # genes of the model × units
+    sets: list[str]
+    enrichment: pd.DataFrame | None
+    layout: NDArray[np.float64]  # cells × 2
+    layout_name: str
+    columns: list[Column]
+    sanity: pd.DataFrame | None
+    sanity_units: pd.DataFrame | None
+    consensus: pd.DataFrame | None
+    ran: list[str]  # what was not there and was worked out
+
+
+def check(
+    adata: AnnData, *, key: str, groupby: str | Sequence[str] | None, basis: str | None, layer: str | None
+) -> list[str]:
+    """Refuse what can't be read, before any work; gives the columns to show."""
+    model_entry(adata, key)
+    get.representation(adata, key=key)
+    if layer is not None and layer not in adata.layers:
+        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
+        raise KeyError(msg)
+    if basis is not None and (basis not in adata.obsm or np.shape(adata.obsm[basis])[1:] < (2,)):
+        there = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
+        msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {there}, or None for a UMAP."
+        raise KeyError(msg)
+    names = [groupby] if isinstance(groupby, str) else groupby
+    if names is None:
+        stored = adata.uns.get(Fields(key).units, {}).get("groupby")
+        names = [] if stored is None or str(stored) not in adata.obs else [str(stored)]
+    for name in names:
+        n_groups = len(membership(adata, name)[0])
+        if not 1 <= n_groups <= MOST_GROUPS:
+            msg = (
+                f"adata.obs[{name!r}] has {n_groups} groups with cells; the page shows 1 to {MOST_GROUPS}. "
+                "Choose another column: groupby=."
+            )
+            raise ValueError(msg)
+    return list(dict.fromkeys(names))
+
+
+def gather(
+    work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None, names: list[str], basis: str | None
+) -> Material:
+    """Run what is missing on the copy, and read everything."""
+    adata, fields = work.adata, work.fields
+    enrich(work, gene_sets)
+    summarise(work, names[0] if names else None)
+    read_saliency(work)
+    layout_name = lay_out(work, basis)
+    checked = fields.sanity in adata.uns
+    tested = fields.enrichment in adata.uns
+    sets = sets_of(work) if tested else {}
+    genes = adata.uns[work.key]["model"]["genes"]
+    has_loadings = fields.loadings in adata.varm
+    return Material(
+        key=work.key,
+        parts=has_loadings,
+        cells=[str(name) for name in adata.obs_names],
+        units=_units(work, tested=tested),
+        flag_above=float(units_entry(adata, fields.units)["flag_above"]),
+        activity=get.representation(adata, key=work.key).to_numpy(),
+        saliency=get.saliency(adata, key=fields.saliency()).loc[genes],
+        loadings=get.loadings(adata, key=fields.loadings).loc[genes] if has_loadings else None,
+        sets=list(sets),
+        enrichment=get.enrichment(adata, key=fields.enrichment) if tested else None,
+        layout=np.asarray(adata.obsm[layout_name], dtype=np.float64)[:, :2],
+        layout_name=layout_name,
+        columns=[_column(work, name, list(sets.values())) for name in names],
+        sanity=get.sanity(adata, key=fields.sanity) if checked else None,
+        sanity_units=get.sanity(adata, key=fields.sanity, table="units") if checked else None,
+        consensus=get.consensus(adata, key=work.key) if "consensus" in model_entry(adata, work.key) else None,
+        ran=work.ran,
+    )
+
+
+def _units(work: Workplace, *, tested: bool) -> pd.DataFrame:
+    """The summary, with the sets of the enrichment that the page shows: the summary may be older."""
+    table = get.unit_summary(work.adata, key=work.fields.units)
+    if tested:
+        entry = enrichment_entry(work.adata, work.fields.enrichment)
+        for name, values in sets_of_units(entry, len(table)).items():
+            table[name] = values[table.index.astype(int)]
+    return table
+
+
+def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
+    groups, members = membership(work.adata, name)
+    units = get.representation(work.adata, key=work.key).to_numpy()
+    set_saliency = None
+    if sets and len(groups) > 1:
+        stored = read_saliency(work, name)
+        genes = work.adata.uns[work.key]["model"]["genes"]
+        by_group = [get.saliency(work.adata, key=stored, group=group).loc[genes].to_numpy() for group in groups]
+        set_saliency = aggregate_sets(np.stack(by_group), sets)
+    codes = np.where(members.any(axis=0), members.argmax(axis=0), -1)
+    return Column(
+        name,
+        groups,
+        codes,
+        _colours(work.adata, name, groups),
+        GroupActivity.of(units, members),
+        set_saliency,
+        _tested(work, name),
+    )
+
+
+def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:
+    """Colours of the groups that have cells: those scanpy has stored count for all categories."""
+    every = [str(category) for category in adata.obs[name].astype("category").cat.categories]
+    by_name = dict(zip(every, category_colours(adata, name, len(every)), strict=True))
+    return [by_name[group][:7] for group in groups]
+
+
+def _tested(work: Workplace, name: str) -> pd.DataFrame | None:
+    """The stored comparison of these groups with p and q, if it is of the same kind as the page's own."""
+    key = work.fields.impact(name)
+    entry = work.adata.uns.get(key)
+    if not isinstance(entry, dict) or "statistics" not in entry or entry.get("donor_key"):
+        return None
+    alike = {"of_model": work.key, "method": "gradient", "aggregate": "mean", "difference": "activity"}
+    if any(str(entry.get(field)) != value for field, value in alike.items()) or not entry["signed"]:
+        return None
+    return get.impact_table(work.adata, key=key)

@@ -1,0 +1,129 @@
+"""What is not there yet, worked out on a copy that shares the counts with the user's object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae import tl
+from modulae._anndata import read_model
+from modulae._enrichment_sets import sets_to_test
+from modulae._fields import Fields
+from modulae._layout import umap_layout
+from modulae._read_results import enrichment_entry, saliency_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+SIZES: dict[str, Any] = {"min_size": 5, "max_size": None}
+"""Genes in the model that a set must have: the defaults of `tl.enrich_units`."""
+
+NEIGHBOURS = 15
+"""Of each cell, in the graph that UMAP lays out: the default of `tl.embeddings`."""
+
+
+@dataclass(slots=True)
+class Workplace:
+    """A copy to write to, how to run what is missing, and what was run."""
+
+    adata: AnnData
+    key: str
+    layer: str | None
+    seed: int
+    batch_size: int
+    device: str
+    progress: bool | None
+    ran: list[str] = field(default_factory=list)
+
+    @property
+    def fields(self) -> Fields:
+        """The names of the model's results."""
+        return Fields(self.key)
+
+    def reading(self) -> dict[str, Any]:
+        """What every step that reads counts is told."""
+        return {"key": self.key, "layer": self.layer, "batch_size": self.batch_size, "device": self.device}
+
+
+def light_copy(adata: AnnData, layer: str | None) -> AnnData:
+    """A copy that shares the counts: what the steps below write goes into its own fields."""
+    from anndata import AnnData as New
+
+    counts = adata.X if layer is None else adata.layers[layer]
+    if hasattr(counts, "to_memory"):  # backed
+        counts = counts.to_memory()
+    elif adata.isbacked:
+        counts = counts[:]
+    work = New(
+        X=counts if layer is None else None,
+        obs=adata.obs.copy(),
+        var=adata.var[[]].copy(),
+        obsm=dict(adata.obsm),
+        varm=dict(adata.varm),
+        layers={} if layer is None else {layer: counts},
+    )
+    work.uns.update(dict(adata.uns))
+    return work
+
+
+def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> None:
+    """Test the sets on every unit, unless the stored result is of these very sets."""
+    if gene_sets is None:
+        return
+    tested = sets_to_test(gene_sets, read_model(work.adata, work.key).genes, **SIZES)
+    stored = work.adata.uns.get(work.fields.enrichment)
+    if stored is not None and stored.get("of_model") == work.key and stored.get("group") is None:
+        there = sets_of(work)
+        if list(there) == list(tested.sets) and all(np.array_equal(there[name], tested.sets[name]) for name in there):
+            return
+    # random sets are for `nes` and `p_prerank`, which the page does not show
+    quick: dict[str, Any] = {"n_permutations": 1, "seed": work.seed, "progress": work.progress}
+    tl.enrich_units(work.adata, dict(gene_sets), **quick, **work.reading(), **SIZES)
+    work.ran.append("tl.enrich_units")
+
+
+def sets_of(work: Workplace) -> dict[str, NDArray[np.intp]]:
+    """Sets of the stored enrichment, in its order: positions of their genes in the model."""
+    entry = enrichment_entry(work.adata, work.fields.enrichment)
+    position = {gene: at for at, gene in enumerate(read_model(work.adata, work.key).genes)}
+    genes = np.array([position[str(gene)] for gene in entry["genes"]], dtype=np.intp)
+    parts = np.split(genes, np.cumsum(np.asarray(entry["n_genes"]))[:-1])
+    return {str(name): np.sort(part) for name, part in zip(entry["sets"], parts, strict=True)}
+
+
+def summarise(work: Workplace, groupby: str | None) -> None:
+    """One row a unit, unless it is there."""
+    if work.fields.units in work.adata.uns:
+        return
+    tl.unit_summary(work.adata, groupby=groupby, seed=work.seed, progress=work.progress, **work.reading())
+    work.ran.append("tl.unit_summary")
+
+
+def read_saliency(work: Workplace, groupby: str | None = None) -> str:
+    """The name of the mean gradient, over all cells or by group; it is read anew unless it is there."""
+    name = work.fields.saliency(groupby)
+    if name in work.adata.varm:
+        entry = saliency_entry(work.adata, name)
+        if entry["method"] == "gradient" and entry["signed"] and entry["of_model"] == work.key:
+            return name
+    tl.saliency(work.adata, groupby=groupby, **work.reading())
+    if groupby is None:
+        work.ran.append("tl.saliency")
+    return name
+
+
+def lay_out(work: Workplace, basis: str | None) -> str:
+    """The name of the layout: what was asked for, the model's own UMAP, the object's UMAP, or a new one."""
+    own = work.fields.umap()
+    for name in (basis, own, "X_umap"):
+        if name is not None and name in work.adata.obsm:
+            return name
+    representation = work.adata.obsm[work.fields.representation]
+    work.adata.obsm[own] = umap_layout(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
+    work.ran.append("UMAP of the representation, as by tl.embeddings")
+    return own

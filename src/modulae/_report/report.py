@@ -1,0 +1,125 @@
+"""One page that explains every unit."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modulae._docs import shared
+from modulae._fields import DEFAULT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+
+NEEDED = ("jinja2", "bokeh")
+
+
+@shared
+def report(
+    adata: AnnData,
+    path: str | Path = "modules.html",
+    *,
+    gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path | None = None,
+    groupby: str | Sequence[str] | None = None,
+    key: str = DEFAULT_KEY,
+    basis: str | None = None,
+    title: str | None = None,
+    max_cells: int = 20_000,
+    seed: int = 0,
+    layer: str | None = None,
+    batch_size: int = 128,
+    device: str = "auto",
+    progress: bool | None = None,
+) -> Path:
+    """Write one HTML page on which the units can be looked at: it needs no network, and opens from the disk.
+
+    Every unit that does something has a card, the most important first: how much the reconstruction loses without it,
+    a name (its best gene set with q ≤ 0.05, or its strongest genes), a map of its activity, genes with their sign,
+    gene sets, the groups it is most active in, how well it comes back where that is known, and reasons to doubt it.
+    The page finds the units that read a gene or a set, compares any two groups, shows a unit's activity on a large map
+    beside the groups, and gives every table as CSV.
+
+    The numbers are those of `modulae.get`. What has not been run is worked out on a copy and named at the end of the
+    page, and `adata` is not changed: :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency` (the mean gradient),
+    with `gene_sets` :func:`modulae.tl.enrich_units` (but for the random sets of its prerank, which the page does not
+    show), and a UMAP. Run these beforehand to keep their results and to save their time. What takes many trainings is
+    shown if it is there, and is never run here: :func:`modulae.tl.sanity`, stability over seeds
+    (`tl.unit_summary(stability_keys=...)`, :func:`modulae.tl.consensus`); nor are the permutations of
+    :func:`modulae.tl.pathway_impact`, whose p-values stand beside the differences of the groups it has compared.
+
+    Parameters
+    ----------
+    {adata}
+    path
+        File to write; one that is there is replaced.
+    gene_sets
+        Gene sets to name the units by, in any form that :func:`modulae.read_gene_sets` reads. If `None` those of the
+        stored :func:`modulae.tl.enrich_units`, or none.
+    groupby
+        One `obs` column or more, such as cell types and conditions; the first is that of the cards. If `None` that of
+        the stored :func:`modulae.tl.unit_summary`, or none.
+    {key}
+    basis
+        Layout in `adata.obsm`, cells × 2. If `None`, the first there is of `f"X_{key}_umap"`
+        (:func:`modulae.tl.embeddings`), `"X_umap"` (scanpy) and a new UMAP of the representation.
+    title
+        Head of the page.
+    max_cells
+        Cells that are drawn at most. Of more, those are left out that lie where cells are dense, and the page says so;
+        all numbers but those of the maps are over all cells.
+    {seed}
+    {layer}
+    {batch_size_inference}
+    {device}
+    {progress}
+
+    Returns
+    -------
+    The path of the file: UTF-8, about 2 MB, and 0.1 KB more for each cell that is drawn.
+
+    Raises
+    ------
+    ImportError
+        jinja2 or Bokeh are not installed.
+    KeyError
+        No such model, layer, `obs` column or layout, or the model's genes are missing.
+    ValueError
+        A column with too many groups, no gene set of the right size, or a number that makes no sense.
+    FileNotFoundError
+        No folder to write to.
+    """
+    from modulae.gene_sets import read_gene_sets
+
+    from .context import context_of
+    from .material import check, gather
+    from .missing import Workplace, light_copy
+    from .page import render
+
+    target = _check(path, max_cells)
+    names = check(adata, key=key, groupby=groupby, basis=basis, layer=layer)
+    sets = None if gene_sets is None else read_gene_sets(gene_sets)
+    work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress)
+    material = gather(work, sets, names, basis)
+    context = context_of(material, title=title, max_cells=max_cells, seed=seed)
+    target.write_text(render(context), encoding="utf-8")
+    return target
+
+
+def _check(path: str | Path, max_cells: int) -> Path:
+    """Refuse before the work what would stop it after."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        msg = f"the report needs {' and '.join(missing)}, not installed here. Run `pip install 'modulae[report]'`."
+        raise ImportError(msg)
+    if isinstance(max_cells, bool) or not isinstance(max_cells, int) or max_cells < 1:
+        msg = f"max_cells is {max_cells!r}; give a whole number of at least 1, such as 20000."
+        raise ValueError(msg)
+    target = Path(path)
+    if target.is_dir() or not target.parent.is_dir():
+        msg = f"{target} can't be written. Give the path of a file in a folder that exists, such as 'modules.html'."
+        raise FileNotFoundError(msg)
+    return target

@@ -1,0 +1,107 @@
+"use strict";
+// One unit, large.
+report.open = (place, { back = true } = {}) => {
+  const dialog = document.getElementById("unit");
+  report.place = place;
+  report.fill(place);
+  if (!dialog.open) {
+    report.opener = back ? document.activeElement : null;
+    dialog.showModal();
+    document.getElementById("close").focus();
+  }
+  document.querySelector(".sheet").scrollTop = 0;
+  history.replaceState(null, "", `#unit-${report.unit(place).unit}`);
+};
+
+report.turn = (step) => {
+  const order = report.visible().length ? report.visible() : report.facts.units.map((_, i) => i);
+  const at = order.indexOf(report.place);
+  report.open(order[(at + step + order.length) % order.length]);
+};
+
+report.fill = (place) => {
+  const unit = report.unit(place), { el } = report, n = report.facts.units.length;
+  document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, ...(unit.low ? [el("span", { class: "low" }, "low"), " "] : []), unit.name));
+  document.getElementById("place").textContent = `${place + 1} of ${n}`;
+  const follows = unit.direction_r === null ? "" : `; its activity and its strongest genes: r ${report.signed(unit.direction_r)}`;
+  document.getElementById("unit-facts").textContent = `Importance ${unit.share_text} (the loss rises by ${report.number(unit.effect)} counts without it)${follows}.`
+    + (unit.stability ? ` Comes back: ${unit.stability.text}.` : " Whether it comes back in another training is not known.");
+  document.getElementById("unit-chips").replaceChildren(...unit.flags.map((flag) => el("span", { class: "chip flag" }, `⚑ ${flag.words}`)));
+  document.getElementById("activity-title").textContent = `Activity of unit ${unit.unit}`;
+  const most = unit.groups.length ? `, most active in ${unit.groups[0].group}` : "";
+  document.getElementById("map-activity").setAttribute("aria-label", `Map of the cells, darker where unit ${unit.unit} is more active${most}`);
+  document.getElementById("unit-tables").replaceChildren(...report.unitTables(place));
+  if (report.models) {
+    report.mapActivity(place);
+    report.mapGroups(place);
+  }
+};
+
+report.unitTables = (place) => {
+  const unit = report.unit(place), tables = [], file = (what) => ({ file: `unit_${unit.unit}_${what}.csv` });
+  const withBar = (rows, name) => {
+    const largest = Math.max(0, ...rows.map((row) => Math.abs(row[name])));
+    return (row) => report.withBar(row[name], largest);
+  };
+  const genes = unit.genes;
+  tables.push(report.table("Genes it reads", [
+    { head: "gene", kind: "gene", value: ({ gene }) => gene, show: ({ gene, saliency }) => `${saliency > 0 ? "▲" : "▼"} ${gene}` },
+    { head: "saliency", kind: "number", value: ({ saliency }) => saliency, show: withBar(genes, "saliency") },
+    ...(report.facts.parts ? [{ head: "loading", kind: "number", value: ({ loading }) => loading }] : []),
+  ], genes, { ...file("genes"), shown: 12, note: report.facts.genes_fail ? "✗ tl.sanity: the genes of single units are no better than a control here." : "" }));
+  if (unit.sets.length) {
+    tables.push(report.table("Gene sets it reads", [
+      { head: "set", value: ({ set }) => set, show: ({ label, set, leading, n_genes }) => report.el("span", { title: `${set}: ${n_genes} genes, ${leading.join(", ")} …` }, label) },
+      { head: "genes", fileOnly: true, value: ({ n_genes }) => n_genes },
+      { head: "effect", kind: "number", value: ({ effect }) => effect, note: "mean saliency of its genes" },
+      { head: "z", kind: "number", value: ({ z }) => z, note: "above genes like them, in standard deviations" },
+      { head: "q", kind: "number", value: ({ q }) => q },
+    ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets[0].found ? "" : "None has q ≤ 0.05." }));
+  }
+  const column = report.facts.columns[report.colourBy || 0];
+  if (column && column.groups.length > 1) tables.push(report.groupTable(place, column));
+  const states = Object.entries(unit.states).map(([state, r]) => ({ state, r }));
+  tables.push(report.table("What it may only reflect", [
+    { head: "rank correlation with", value: ({ state }) => state },
+    { head: "r", kind: "number", value: ({ r }) => r, show: ({ r }) => (r === null ? "not known" : report.withBar(r, 1)) },
+  ], states, file("states")));
+  return tables;
+};
+
+report.groupTable = (place, { at, name, groups, n_cells: n }) => {
+  const rows = groups.map((group, i) => {
+    const found = report.difference(at, [i], groups.map((_, j) => j).filter((j) => j !== i));
+    return { group, n: n[i], mean: found.mean[place], difference: found.difference[place] };
+  }).sort((x, y) => y.difference - x.difference);
+  const largest = Math.max(...rows.map(({ difference }) => Math.abs(difference)));
+  return report.table(`Where it is active: ${name}`, [
+    { head: "group", value: ({ group }) => group },
+    { head: "cells", kind: "number", value: (row) => row.n },
+    { head: "mean", kind: "number", value: ({ mean }) => mean },
+    { head: "above the others, SD", name: "above_others_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
+  ], rows, { file: `unit_${report.unit(place).unit}_${name}.csv`, shown: 12 });
+};
+
+report.setUpDialog = () => {
+  const dialog = document.getElementById("unit"), by = document.getElementById("colour-by");
+  document.getElementById("previous").addEventListener("click", () => report.turn(-1));
+  document.getElementById("next").addEventListener("click", () => report.turn(1));
+  document.getElementById("close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("keydown", (event) => {
+    if (["INPUT", "SELECT"].includes(event.target.tagName)) return;
+    if (event.key === "ArrowLeft") report.turn(-1);
+    if (event.key === "ArrowRight") report.turn(1);
+  });
+  dialog.addEventListener("close", () => {
+    history.replaceState(null, "", location.pathname + location.search);
+    if (report.opener) report.opener.focus();
+  });
+  if (!by) return;
+  by.replaceChildren(...report.facts.columns.map(({ name, at }) => report.el("option", { value: at }, name)));
+  by.addEventListener("change", () => {
+    report.colourBy = Number(by.value);
+    report.mapGroups(report.place, { again: true });
+    report.fill(report.place);
+  });
+};

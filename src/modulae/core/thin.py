@@ -1,0 +1,60 @@
+"""Cells for a picture: fewer where they lie dense, all where they are few; and in few bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BINS = 128
+"""Squares along each side of the layout."""
+
+STEPS = 253
+"""Numbers from the lowest to the highest of a scale in one byte; 254 and 255 stand for what lies below and above."""
+BELOW, ABOVE = 254, 255
+
+
+def thin(points: NDArray[np.floating], n_cells: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Positions of at most `n_cells` points, ascending: no square of a grid keeps more than it must.
+
+    The limit is the same for all squares, so what is lost is where points hide each other anyway, and the few
+    cells of a rare kind all stay.
+    """
+    if len(points) <= n_cells:
+        return np.arange(len(points))
+    low, reach = points.min(axis=0), max(float(np.ptp(points, axis=0).max()), np.finfo(float).tiny)
+    square = np.minimum(((points - low) / reach * BINS).astype(np.intp), BINS - 1) @ np.array([BINS, 1])
+    order = rng.permutation(len(points))
+    by_square = order[np.argsort(square[order], kind="stable")]
+    sizes = np.bincount(square)
+    sizes = sizes[sizes > 0]
+    place = np.arange(len(points)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # 0 for the first of its square
+    # those of lowest place: every square up to a limit, and of the points at the limit as many as there is room for
+    shuffled = rng.permutation(len(points))
+    chosen = shuffled[np.argsort(place[shuffled], kind="stable")][:n_cells]
+    return np.sort(by_square[chosen])
+
+
+def frame(points: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Points in a square of 0 to 65535, both directions on one scale, in the middle."""
+    exact = points.astype(np.float64)
+    reach = float(np.ptp(exact, axis=0).max()) or 1.0
+    middle = (exact.max(axis=0) + exact.min(axis=0)) / 2
+    return np.asarray(np.rint((0.5 + (exact - middle) / reach) * 65535), dtype=np.uint16)
+
+
+def to_bytes(values: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cells × units in one byte each, and 2 × units, the 1st and 99th percentile, which are 0 and 253.
+
+    A few extreme cells would otherwise take all the colours; they are marked as below or above.
+    """
+    exact = values.astype(np.float64)
+    scale = np.quantile(exact, [0.01, 0.99], axis=0)
+    flat = scale[0] >= scale[1]  # nearly all cells are alike
+    scale[:, flat] = np.stack([exact.min(axis=0), exact.max(axis=0)])[:, flat]
+    scale[1] = np.where(scale[1] > scale[0], scale[1], scale[0] + 1.0)
+    codes = np.rint((exact - scale[0]) / (scale[1] - scale[0]) * STEPS)
+    return np.select([codes < 0, codes > STEPS], [BELOW, ABOVE], codes).astype(np.uint8), scale

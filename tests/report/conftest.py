@@ -1,0 +1,106 @@
+"""A small trained model, and a page read back."""
+
+import base64
+import gzip
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modulae as mo
+
+NASTY = "<script>alert(1)</script>"
+NASTY_GENE = "\"><img src=x onerror='alert(2)'>"
+NASTY_SET = "</script><b>set</b>"
+SETTINGS = {"n_latent": 6, "n_hidden": 10, "max_epochs": 4, "device": "cpu", "progress": False}
+
+
+class Page(HTMLParser):
+    """What is on a page: its text, its elements, its facts, its arrays."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.html = Path(path).read_text(encoding="utf-8")
+        self.elements, self.texts, self.inside = [], [], []
+        self.feed(self.html)
+        self.facts = json.loads(self.of_id("facts"))
+        self.arrays = self.unpacked()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.inside.append(tag)
+
+    def handle_data(self, data):
+        if not self.inside or self.inside[-1] not in {"script", "style"}:
+            self.texts.append(data)
+        else:
+            self.elements[-1][1]["text"] = data
+
+    def handle_endtag(self, tag):
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.texts))
+
+    def of_id(self, name):
+        return next(attrs["text"] for _, attrs in self.elements if attrs.get("id") == name)
+
+    def unpacked(self):
+        packed = gzip.decompress(base64.b64decode(self.of_id("arrays")))
+        found = {}
+        for place in self.facts["places"]:
+            block = packed[place["start"] : place["start"] + place["bytes"]]
+            assert place["start"] % 8 == 0
+            kind = place["kind"]
+            found[place["name"]] = json.loads(block) if kind == "json" else np.frombuffer(block, f"<{kind}")
+        return found
+
+    def units(self):
+        return [unit["unit"] for unit in self.facts["units"]]
+
+
+@pytest.fixture(scope="session")
+def cells():
+    """Trained on cells whose groups and genes have names that would be HTML, and with a layout."""
+    adata = mo.datasets.simulated(n_cells=140, n_genes=300, n_programmes=3, genes_per_programme=20, seed=1)
+    adata.var_names = [NASTY_GENE, *adata.var_names[1:]]
+    adata.obs["kind"] = adata.obs["group"].astype(str).replace("group_0", NASTY).astype("category")
+    adata.obs["half"] = np.where(np.arange(140) % 2, "odd", "even")
+    mo.tl.autoencoder(adata, **SETTINGS)
+    adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(140, 2)).astype(np.float32)
+    return adata
+
+
+@pytest.fixture(scope="session")
+def gene_sets(cells):
+    loadings = cells.varm["truth_loadings"]
+    sets = {f"HALLMARK_PROGRAMME_{i}": list(cells.var_names[loadings[:, i] > 0]) for i in range(3)}
+    return {**sets, NASTY_SET: [NASTY_GENE, *cells.var_names[40:60]]}
+
+
+@pytest.fixture(scope="session")
+def written(cells, gene_sets, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "modules.html"
+    mo.report(cells, path, gene_sets=gene_sets, groupby=["kind", "half"], device="cpu", progress=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def page(written):
+    return Page(written)
+
+
+@pytest.fixture(scope="session")
+def results(cells, gene_sets):
+    """The same cells with everything run by hand."""
+    adata = cells.copy()
+    mo.tl.unit_summary(adata, gene_sets, groupby="kind", device="cpu", progress=False)
+    mo.tl.saliency(adata, device="cpu")
+    for column in ("kind", "half"):
+        mo.tl.pathway_impact(adata, gene_sets, groupby=column, device="cpu", n_permutations=50)
+    return adata

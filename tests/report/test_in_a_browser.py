@@ -1,0 +1,330 @@
+"""The page in Chromium: what it shows is what `get` says, it answers, and it loads nothing."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import modulae as mo
+
+from .conftest import NASTY, NASTY_SET
+
+pytestmark = pytest.mark.browser
+
+QUIET = {"device": "cpu", "progress": False}
+WATCH = """
+window.said = [];
+for (const name of ["alert", "confirm", "prompt"]) window[name] = (text) => window.said.push(text);
+addEventListener("securitypolicyviolation", (event) => window.said.push(event.violatedDirective));
+"""
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium without a window; skipped where there is none, unless MODULAE_BROWSER says that there must be one."""
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        found = None
+    if found is None:
+        why = "needs Chromium (`apt-get install chromium`) and playwright (`pip install playwright`)"
+        (pytest.fail if os.environ.get("MODULAE_BROWSER") == "required" else pytest.skip)(why)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open a file; at the end nothing may have been complained of, asked for or run that is not the page's own."""
+    opened = []
+
+    def go(path, width=1400, height=900):
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.problems, page.requests = [], []
+        page.on("console", lambda m: page.problems.append(m.text) if m.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.add_init_script(WATCH)
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+        opened.append((page, path))
+        return page
+
+    yield go
+    for page, path in opened:
+        assert page.problems == []
+        assert page.requests == [path.as_uri()]
+        assert page.evaluate("window.said") == []
+        page.close()
+
+
+def pbmc68k(_):
+    adata, sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
+    mo.tl.autoencoder(adata, max_epochs=4, **QUIET)
+    return adata, sets, ["bulk_labels"]
+
+
+def kang(request):
+    import anndata as ad
+
+    folder = request.getfixturevalue("data_dir")
+    adata, sets = (
+        ad.read_h5ad(folder / "kang_ifnb_sub2000.h5ad"),
+        mo.read_gene_sets(folder / "hallmark_human_v2025.gmt"),
+    )
+    mo.pp.gene_set_mask(adata, sets)
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets", max_epochs=4, **QUIET)
+    centred = adata.obsm["X_ae"] - adata.obsm["X_ae"].mean(axis=0)
+    adata.obsm["X_umap"] = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # PCA, which takes no time
+    return adata, sets, ["seurat_annotations", "stim"]
+
+
+@pytest.fixture(scope="session", params=[pbmc68k, kang], ids=["pbmc68k", "kang"])
+def real(request, tmp_path_factory):
+    adata, sets, groupby = request.param(request)
+    mo.tl.enrich_units(adata, sets, n_permutations=50, **QUIET)
+    mo.tl.unit_summary(adata, groupby=groupby[0], **QUIET)
+    mo.tl.saliency(adata, device="cpu")
+    path = mo.report(adata, tmp_path_factory.mktemp("real") / "modules.html", groupby=groupby, **QUIET)
+    return adata, sets, groupby, path
+
+
+def live_units(adata):
+    return list(mo.get.unit_summary(adata).query("~dead").index)
+
+
+def number(text):
+    return float(re.sub("[^0-9.e+-]", "", text.replace("−", "-")))
+
+
+def rows_of(table):
+    return [[cell.strip() for cell in row.locator("td").all_inner_texts()] for row in table.locator("tbody tr").all()]
+
+
+def test_opens_with_every_map_drawn(real, visit):
+    adata, _, groupby, path = real
+    page = visit(path)
+    live = mo.get.unit_summary(adata).query("~dead")
+    assert page.locator(".card").count() == len(live)
+    assert page.locator(".card .number").all_inner_texts() == list(live.index)
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll(".thumbnail, #overview")].map((canvas) => new Set(new Uint32Array(
+        canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size)"""
+    )
+    assert len(colours) == len(live) + 1
+    assert min(colours) > 5
+    legend = page.locator("#legend li").all_inner_texts()
+    counts = adata.obs[groupby[0]].value_counts(sort=False)
+    assert legend == [f"{name} ({n})" for name, n in counts[counts > 0].items()]
+
+
+def test_finds_the_units_that_read_a_gene(real, visit):
+    adata, _, _, path = real
+    page = visit(path)
+    saliency = mo.get.saliency(adata).dropna()[live_units(adata)]
+    gene = saliency.abs().sum(axis=1).idxmax()
+    page.get_by_role("combobox", name=re.compile("Find a gene")).fill(gene)
+    page.keyboard.press("Enter")
+    rows = rows_of(page.locator("#found"))
+    units = [row[0].split(" ")[0] for row in rows]
+    np.testing.assert_allclose([number(row[1]) for row in rows], saliency.loc[gene, units], rtol=0.006)
+    place = saliency.abs().rank(ascending=False)
+    assert [int(row[2]) for row in rows] == [int(place.loc[gene, unit]) for unit in units]
+    assert min(place.loc[gene]) == int(rows[0][2])
+    assert page.locator(".card:not([hidden]) .number").all_inner_texts() == units
+    page.get_by_role("button", name="Show all units again").click()
+    assert page.locator(".card:not([hidden])").count() == page.locator(".card").count()
+
+
+def test_finds_the_units_that_read_a_set(real, visit):
+    adata, _, _, path = real
+    page = visit(path)
+    table = mo.get.enrichment(adata)
+    name = table.loc[table["p"].idxmin(), "set"]
+    page.get_by_role("combobox", name=re.compile("Find a gene")).fill(name.lower())
+    page.keyboard.press("Enter")
+    rows = rows_of(page.locator("#found"))
+    expected = table[(table["set"] == name) & table["unit"].isin(live_units(adata))].sort_values("p").head(8)
+    expected = expected.set_index("unit")
+    assert [row[0].split(" ")[0] for row in rows] == list(expected.index)
+    for column, statistic in ((1, "z"), (2, "q"), (3, "effect")):
+        np.testing.assert_allclose([number(row[column]) for row in rows], expected[statistic], rtol=0.06)
+
+
+def test_two_groups_differ_as_get_says(real, visit):
+    adata, sets, groupby, path = real
+    page = visit(path)
+    column = groupby[-1]
+    groups = [str(group) for group in adata.obs[column].astype("category").cat.categories][:2]
+    page.get_by_label("Column").select_option(label=column)
+    for a, b in (groups, groups[::-1]):
+        page.locator("#group-a").select_option(label=_label(page, "#group-a", a))
+        page.locator("#group-b").select_option(label=_label(page, "#group-b", b))
+        more = page.locator("#differences").get_by_role("button", name=re.compile("^All "))
+        while more.count():  # one that is clicked then offers the first rows again
+            more.first.click()
+        units, found = (rows_of(page.locator("#differences table").nth(at)) for at in (0, 1))
+        activity = mo.get.representation(adata)
+        labels = adata.obs[column].astype(str).to_numpy()
+        both = activity[np.isin(labels, [a, b])]
+        expected = (activity[labels == a].mean() - activity[labels == b].mean()) / both.std(ddof=0)
+        shown = {row[0].split(" ")[0]: number(row[1]) for row in units}
+        np.testing.assert_allclose([shown[unit] for unit in shown], expected[list(shown)], atol=0.01, rtol=0.01)
+        mo.tl.pathway_impact(adata, sets, groupby=column, groups=[a], reference=b, null=None, key_added="two")
+        effects = mo.get.impact_table(adata, key="two").set_index("set")["effect"]
+        labels_of = {mo._report.units.readable(name): name for name in effects.index}
+        assert len(found) >= 10
+        for row in found:
+            assert number(row[1]) == pytest.approx(effects[labels_of[row[0]]], rel=0.01, abs=1e-4)
+    assert "no p-values" in page.locator("#differences").inner_text()
+
+
+def _label(page, where, group):
+    return next(text for text in page.locator(f"{where} option").all_inner_texts() if text.rsplit(" (", 1)[0] == group)
+
+
+def test_a_click_shows_a_unit_and_pointing_shows_the_cell(real, visit):
+    adata, _, groupby, path = real
+    page = visit(path)
+    unit = mo.get.unit_summary(adata).query("~dead").index[2]
+    page.locator(f"#card-{unit}").click()
+    assert page.locator("#unit-title .number").inner_text() == unit
+    values = page.evaluate("['cell', 'activity', 'group'].map((name) => [...report.models.activity_cells.data[name]])")
+    activity = mo.get.representation(adata)[unit]
+    low, high = np.quantile(activity, [0.01, 0.99])
+    np.testing.assert_allclose(values[1], np.clip(activity[values[0]], low, high), atol=(high - low) / 250)
+    assert values[2] == list(adata.obs.loc[values[0], groupby[0]].astype(str))
+    assert (np.diff(values[1]) >= 0).all()  # the most active cells are on top
+    where = page.evaluate(
+        """() => {
+          const { x, y } = report.models.activity_cells.data, last = x.length - 1;
+          const views = Object.values(Bokeh.index).flatMap((view) => (view.roots ? view.roots : [view]));
+          const { el, frame } = views.find((view) => view.model.name === "activity");
+          const corner = el.getBoundingClientRect();
+          return { x: corner.x + frame.x_scale.compute(x[last]), y: corner.y + frame.y_scale.compute(y[last]) };
+        }"""
+    )
+    page.mouse.move(where["x"] - 2, where["y"])
+    page.mouse.move(where["x"], where["y"])
+    tip = page.locator(".bk-Tooltip").first
+    tip.wait_for(state="visible", timeout=5000)
+    assert f"cell:{values[0][-1]}" in re.sub(r"\s", "", tip.evaluate("(tip) => tip.shadowRoot.textContent"))
+    genes = rows_of(page.locator("#unit-tables table").nth(0))
+    saliency = mo.get.saliency(adata)[unit].dropna()
+    strongest = saliency.abs().sort_values(ascending=False).index[: len(genes)]
+    assert [row[0].split(" ")[1] for row in genes] == list(strongest)
+    np.testing.assert_allclose([number(row[1]) for row in genes], saliency[strongest], rtol=0.006)
+
+
+def test_a_table_is_downloaded(real, visit):
+    adata, _, _, path = real
+    page = visit(path)
+    page.get_by_text("Show the table").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download CSV: All live units").click()
+    table = pd.read_csv(waiting.value.path(), dtype={"unit": str}, encoding="utf-8-sig").set_index("unit")
+    expected = mo.get.unit_summary(adata).query("~dead")
+    assert list(table.index) == list(expected.index)
+    np.testing.assert_allclose(table["effect"], expected["effect"])
+    assert table["raised by"].iloc[0] == expected["top_genes_up"].iloc[0].replace(";", " ")
+
+
+def test_works_from_the_keyboard(written, visit):
+    page = visit(written)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Go to the units"
+    first, second = page.locator(".card .number").all_inner_texts()[:2]
+    page.locator(".open").first.focus()
+    page.keyboard.press("Enter")
+    title = page.locator("#unit-title .number")
+    assert title.inner_text() == first
+    page.keyboard.press("ArrowRight")
+    assert title.inner_text() == second
+    for _ in range(60):  # the focus stays in the dialog
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").evaluate("(dialog) => dialog.open")
+    assert page.evaluate("document.activeElement.className") == "open"
+
+
+def test_everything_has_a_name_for_who_cannot_see_it(written, visit):
+    page = visit(written)
+    page.locator(".open").first.click()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, canvas, dialog, section")].filter(
+        (e) => !(e.getAttribute("aria-label") || e.textContent.trim() || (e.labels && e.labels.length)
+          || document.getElementById(e.getAttribute("aria-labelledby")))).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((e) => e.tagName)")
+    assert levels[0] == "H1"
+    assert levels.count("H1") == 1
+    assert page.locator("#map-activity").get_attribute("aria-label").startswith("Map of the cells, darker where unit")
+
+
+def test_names_that_look_like_html_are_shown_as_they_are(written, visit):
+    page = visit(written)
+    assert f"{NASTY} (35)" in page.locator("#legend li").all_inner_texts()
+    page.get_by_role("combobox", name=re.compile("Find a gene")).fill("</script>")
+    assert NASTY_SET in page.locator("#suggestions").inner_text()
+    page.keyboard.press("Enter")
+    assert f"Units that read {NASTY_SET}" in page.locator("#found").inner_text()
+    page.locator("#group-a").select_option(label=f"{NASTY} (35 cells)")
+    assert f"Units: {NASTY} against all other cells" in page.locator("#differences").inner_text()
+    page.locator(".card:not([hidden]) .open").first.click()
+    assert NASTY in page.locator("#unit-tables").inner_text()
+    assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize(("a", "b"), [("even", "odd"), ("odd", "even"), ("odd", "all other cells")])
+def test_stored_p_values_stand_beside_the_groups_they_are_of(results, visit, tmp_path, a, b):
+    page = visit(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
+    page.locator("#group-a").select_option(label=_label(page, "#group-a", a))
+    page.locator("#group-b").select_option(label=_label(page, "#group-b", b))
+    table = mo.get.impact_table(results, key="ae_impact_half")
+    expected = table[table["group"] == a].set_index("set")
+    rows = rows_of(page.locator("#differences table").nth(1))
+    names = {mo._report.units.readable(name): name for name in expected.index}
+    assert sorted(row[0] for row in rows) == sorted(names)
+    for row in rows:
+        for column, name in ((1, "effect"), (2, "p"), (3, "q")):
+            assert number(row[column]) == pytest.approx(expected.loc[names[row[0]], name], rel=0.06, abs=1e-6)
+
+
+def test_a_model_of_dead_units_has_a_page_too(results, visit, tmp_path):
+    adata = results.copy()
+    adata.uns["ae_units"]["table"]["dead"] = np.ones(6, dtype=bool)
+    page = visit(mo.report(adata, tmp_path / "a.html", groupby="half", **QUIET))
+    assert page.locator(".card").count() == 0
+    assert "6 dead units" in page.inner_text("main")
+
+
+@pytest.mark.parametrize("width", [1400, 900, 420])
+def test_nothing_is_wider_than_the_window(written, visit, width):
+    page = visit(written, width=width)
+    page.get_by_role("combobox", name=re.compile("Find a gene")).fill("gene_0002")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator(".card:not([hidden]) .open").first.click()
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.querySelector('.sheet').scrollWidth <= document.querySelector('.sheet').clientWidth")
+    boxes = page.evaluate("[...document.querySelectorAll('.map')].map((e) => e.getBoundingClientRect().right)")
+    assert max(boxes) <= width
+
+
+def test_printed_it_has_the_cards_and_no_controls(written, visit, tmp_path):
+    page = visit(written)
+    page.emulate_media(media="print")
+    assert page.locator(".card").first.is_visible()
+    assert not page.locator("#search").is_visible()
+    page.pdf(path=tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").stat().st_size > 20_000

@@ -1,0 +1,295 @@
+"""The page as a file: its numbers are those of `get`, it needs nothing else, and names in it stay names."""
+
+import base64
+import hashlib
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+
+import modulae as mo
+from modulae.core.group_pairs import pairs
+
+from .conftest import NASTY, NASTY_GENE, NASTY_SET, SETTINGS, Page
+
+QUIET = {"device": "cpu", "progress": False}
+
+
+def test_adata_stays_as_it_is(cells, gene_sets, tmp_path):
+    before = cells.copy()
+    mo.report(cells, tmp_path / "a.html", gene_sets=gene_sets, groupby="kind", **QUIET)
+    for store in ("obs", "var", "uns", "obsm", "varm", "layers", "obsp"):
+        assert list(getattr(cells, store)) == list(getattr(before, store)), store
+    assert (cells.X != before.X).nnz == 0
+    assert cells.uns["ae"]["params"].keys() == before.uns["ae"]["params"].keys()
+
+
+def test_every_unit_that_does_something_has_a_card_in_the_order_of_get(page, results):
+    table = mo.get.unit_summary(results)
+    assert page.units() == list(table.index[~table["dead"]])
+    cards = [attrs["id"] for tag, attrs in page.elements if tag == "li" and attrs.get("class") == "card"]
+    assert cards == [f"card-{unit}" for unit in page.units()]
+    for unit in page.facts["units"]:
+        row = table.loc[unit["unit"]]
+        assert unit["effect"] == pytest.approx(row["effect"])
+        assert unit["share"] == pytest.approx(row["effect_share"])
+        assert unit["genes_up"] == [gene for gene in row["top_genes_up"].split(";") if gene]
+        assert unit["groups"][0]["group"] == row["group"]
+        assert unit["groups"][0]["difference"] == pytest.approx(row["group_difference"], rel=1e-5)
+        assert unit["named_by"] == (row["set"] if row["set_q"] <= 0.05 else "")
+
+
+def test_dead_units_are_named_and_have_no_card(cells, tmp_path):
+    adata = cells.copy()
+    mo.tl.unit_summary(adata, **QUIET)
+    adata.uns["ae_units"]["table"]["dead"] = np.arange(6) == 4
+    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    assert "4" not in page.units()
+    assert len(page.units()) == 5
+    assert "1 dead unit, without which nothing is lost, has no card: 4." in page.text
+
+
+def test_genes_and_sets_of_a_unit_are_those_of_get(page, results):
+    saliency, enrichment = mo.get.saliency(results), mo.get.enrichment(results)
+    for unit in page.facts["units"]:
+        values = saliency[unit["unit"]]
+        by_size = values.abs().sort_values(ascending=False)
+        for row in unit["genes"]:
+            assert row["saliency"] == pytest.approx(values[row["gene"]], rel=1e-5)
+            assert by_size.iloc[row["place"] - 1] == pytest.approx(abs(values[row["gene"]]))
+        assert unit["genes"][0]["gene"] == by_size.index[0]
+        rows = enrichment[enrichment["unit"] == unit["unit"]]
+        assert [row["set"] for row in unit["sets"]] == list(rows["set"])
+        for name in ("z", "q", "effect"):
+            np.testing.assert_allclose([row[name] for row in unit["sets"]], rows[name], rtol=1e-5)
+
+
+def test_readers_of_a_gene_and_of_a_set(page, results):
+    saliency, enrichment = mo.get.saliency(results), mo.get.enrichment(results)
+    live = page.units()
+    n = min(8, len(live))
+    readers = page.arrays["gene_units"].reshape(-1, n)
+    assert page.arrays["genes"] == list(saliency.index)
+    place = saliency[live].abs().rank(ascending=False, method="first")
+    for at, gene in enumerate(saliency.index):
+        units = [live[i] for i in readers[at]]
+        assert sorted(place.loc[gene, units]) == sorted(place.loc[gene])[:n]
+        np.testing.assert_allclose(
+            page.arrays["gene_saliency"].reshape(-1, n)[at], saliency.loc[gene, units], rtol=1e-6
+        )
+    for at, name in enumerate(page.arrays["sets"]):
+        rows = enrichment[enrichment["set"] == name].sort_values("p").head(n)
+        assert [live[i] for i in page.arrays["set_units"].reshape(-1, n)[at]] == list(rows["unit"])
+        np.testing.assert_allclose(page.arrays["set_q"].reshape(-1, n)[at], rows["q"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("at", "column"), [(0, "kind"), (1, "half")])
+def test_sets_between_groups_are_those_of_impact_table(page, results, gene_sets, at, column):
+    groups = page.facts["columns"][at]["groups"]
+    effects = page.arrays[f"pair_effects{at}"].reshape(-1, len(page.arrays["sets"]))
+    for row, (group, reference) in enumerate(pairs(len(groups))):
+        against = {"groups": [groups[group[0]]]}
+        if len(reference) == 1:
+            against["reference"] = groups[reference[0]]
+        mo.tl.pathway_impact(results, gene_sets, groupby=column, null=None, key_added="pair", device="cpu", **against)
+        table = mo.get.impact_table(results, key="pair").set_index("set")["effect"]
+        np.testing.assert_allclose(effects[row], table[page.arrays["sets"]], rtol=1e-4, atol=1e-6)
+
+
+def test_stored_p_values_come_with_their_effects(results, tmp_path):
+    page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
+    table = mo.get.impact_table(results, key="ae_impact_half")
+    assert [(entry["group"], entry["reference"]) for entry in page.arrays["tested0"]] == [
+        ("even", "rest"),
+        ("odd", "rest"),
+    ]
+    for entry in page.arrays["tested0"]:
+        rows = table[table["group"] == entry["group"]].set_index("set").loc[page.arrays["sets"]]
+        for name in ("effect", "p", "q"):
+            np.testing.assert_allclose(entry[name], rows[name], rtol=1e-5)
+    results.uns["ae_impact_half"]["method"] = "guided"  # other numbers than those of the page
+    try:
+        other = Page(mo.report(results, tmp_path / "b.html", groupby="half", **QUIET))
+    finally:
+        results.uns["ae_impact_half"]["method"] = "gradient"
+    assert "tested0" not in other.arrays
+
+
+def test_of_too_many_sets_those_with_evidence_are_compared(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("modulae._report.arrays.MOST_PAIR_VALUES", 7)  # three comparisons of two groups: two sets
+    page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
+    kept = [page.arrays["sets"][at] for at in page.arrays["pair_sets0"]]
+    evidence = mo.get.enrichment(results).groupby("set")["p"].min().nsmallest(2)
+    assert sorted(kept) == sorted(evidence.index)
+    table = mo.get.impact_table(results, key="ae_impact_half").set_index(["group", "set"])["effect"]
+    effects = page.arrays["pair_effects0"].reshape(3, 2)
+    np.testing.assert_allclose(effects[0], table.loc["even"][kept], rtol=1e-4, atol=1e-6)
+
+
+def test_activity_and_labels_of_every_cell(page, cells):
+    live = [int(unit) for unit in page.units()]
+    codes = page.arrays["activity"].reshape(len(live), -1).astype(float)
+    low, high = page.arrays["scale"].reshape(-1, 2).T
+    inside = codes < 254
+    back = low[:, None] + codes / 253 * (high - low)[:, None]
+    error = np.abs(back - cells.obsm["X_ae"][:, live].T)
+    assert (error[inside] <= np.repeat(((high - low) / 500)[:, None], codes.shape[1], axis=1)[inside]).all()
+    assert inside.mean() > 0.9
+    assert page.arrays["cells"] == list(cells.obs_names)
+    groups = page.facts["columns"][0]["groups"]
+    assert [groups[code] for code in page.arrays["codes0"]] == list(cells.obs["kind"])
+
+
+def test_names_stay_names(page, cells):
+    """Of all tags in the file only the template's own are elements, whatever genes, groups and sets are called."""
+    handlers = [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
+    assert handlers == []
+    assert [tag for tag, _ in page.elements if tag in {"img", "iframe", "object", "link"}] == []
+    own = [attrs["text"] for tag, attrs in page.elements if tag == "script" and "type" not in attrs]
+    policy = next(attrs["content"] for tag, attrs in page.elements if "http-equiv" in attrs)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in own]
+    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
+    assert not any("alert(" in script for script in own)
+    assert NASTY not in page.html
+    assert NASTY_GENE not in page.html
+    assert NASTY in page.text
+    assert NASTY_SET in page.arrays["sets"]
+    assert page.facts["columns"][0]["groups"].count(NASTY) == 1
+
+
+def test_nothing_is_fetched_from_anywhere(page):
+    policy = next(attrs["content"] for tag, attrs in page.elements if "http-equiv" in attrs)
+    assert policy.startswith("default-src 'none';")
+    assert "http" not in policy
+    linked = [attrs[name] for _, attrs in page.elements for name in ("src", "href") if name in attrs]
+    assert [address for address in linked if not address.startswith("#")] == []
+    styles = [attrs["text"] for tag, attrs in page.elements if tag == "style"]
+    assert [style for style in styles if "url(" in style or "@import" in style] == []
+
+
+def test_fewer_cells_are_drawn_and_that_is_said(cells, gene_sets, tmp_path, page):
+    few = Page(mo.report(cells, tmp_path / "a.html", gene_sets=gene_sets, groupby="kind", max_cells=50, **QUIET))
+    assert len(few.arrays["cells"]) == 50
+    assert len(few.arrays["activity"]) == 50 * len(few.units())
+    assert "50 of 140 cells" in few.text
+    assert "cells drawn" not in page.text
+    at = [list(cells.obs_names).index(name) for name in few.arrays["cells"]]
+    groups = few.facts["columns"][0]["groups"]
+    assert [groups[code] for code in few.arrays["codes0"]] == list(cells.obs["kind"].iloc[at])
+    np.testing.assert_array_equal(few.arrays["mean0"], page.arrays["mean0"])  # over all cells
+
+
+def test_what_is_there_is_not_run_again(results, tmp_path, monkeypatch):
+    from modulae import tl
+
+    def refuse(*_, **__):
+        raise AssertionError
+
+    for name in ("unit_summary", "enrich_units"):
+        monkeypatch.setattr(tl, name, refuse)
+    sets = {str(name): [] for name in results.uns["ae_enrichment"]["sets"]}
+    page = Page(mo.report(results, tmp_path / "a.html", groupby="kind", **QUIET))
+    assert page.arrays["sets"] == list(sets)
+    assert "Worked out for this page" not in page.text
+
+
+def test_without_sets_or_groups_units_are_named_by_genes(cells, tmp_path):
+    page = Page(mo.report(cells, tmp_path / "a.html", **QUIET))
+    assert "tl.unit_summary, tl.saliency" in page.text
+    for unit in page.facts["units"]:
+        assert unit["name"].split(", ")[0] in (*unit["genes_up"][:1], *unit["genes_down"][:1])
+    assert page.facts["columns"] == []
+    assert "compare" not in [attrs.get("id") for _, attrs in page.elements]
+
+
+def test_verdict_of_sanity_and_stability_are_shown(cells, gene_sets, tmp_path):
+    adata = cells.copy()
+    many = {f"{name} {i}": genes for name, genes in gene_sets.items() for i in range(2)}
+    with pytest.warns(UserWarning, match="no better than a control"):
+        mo.tl.sanity(adata, many, n_seeds=1, n_draws=2, max_epochs=1, **QUIET)
+    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    for words in mo.get.sanity(adata)["words"]:
+        assert re.sub(r"\s+", " ", words) in page.text
+    activity = mo.get.sanity(adata, table="units")["activity"]
+    for unit in page.facts["units"]:
+        assert unit["stability"]["value"] == pytest.approx(activity[unit["unit"]])
+
+
+def test_parts_have_loadings(cells, tmp_path):
+    adata = cells.copy()
+    mo.tl.autoencoder(adata, architecture="parts", key_added="parts", **{**SETTINGS, "n_hidden": None})
+    page = Page(mo.report(adata, tmp_path / "a.html", key="parts", **QUIET))
+    loadings = mo.get.loadings(adata, key="parts_loadings")
+    unit = page.facts["units"][0]
+    for row in unit["genes"]:
+        assert row["loading"] == pytest.approx(loadings.loc[row["gene"], unit["unit"]], rel=1e-5)
+
+
+def test_layout_is_the_one_asked_for_or_the_first_there_is(cells, tmp_path):
+    adata = cells.copy()
+    adata.obsm["X_mine"] = adata.obsm["X_umap"][:, ::-1].copy()
+    first = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    mine = Page(mo.report(adata, tmp_path / "b.html", basis="X_mine", **QUIET))
+    assert 'adata.obsm["X_umap"]' in first.text
+    assert 'adata.obsm["X_mine"]' in mine.text
+    np.testing.assert_array_equal(first.arrays["layout"].reshape(-1, 2)[:, ::-1], mine.arrays["layout"].reshape(-1, 2))
+    del adata.obsm["X_umap"], adata.obsm["X_mine"]
+    new = Page(mo.report(adata, tmp_path / "c.html", **QUIET))
+    assert 'adata.obsm["X_ae_umap"]' in new.text
+
+
+def test_a_file_on_disk_and_a_layer_give_the_same_page(cells, gene_sets, tmp_path, page):
+    import anndata as ad
+
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    of_disk = Page(mo.report(backed, tmp_path / "a.html", gene_sets=gene_sets, groupby=["kind", "half"], **QUIET))
+    layered = cells.copy()
+    layered.layers["counts"], layered.X = layered.X, None
+    of_layer = Page(
+        mo.report(layered, tmp_path / "b.html", gene_sets=gene_sets, groupby=["kind", "half"], layer="counts", **QUIET)
+    )
+    backed.file.close()
+    for other in (of_disk, of_layer):
+        assert other.of_id("arrays") == page.of_id("arrays")
+        assert other.facts["units"] == page.facts["units"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"key": "other"}, KeyError, "Trained models here"),
+        ({"groupby": "nothing"}, KeyError, "Choose one of"),
+        ({"groupby": ["kind", "barcode"]}, ValueError, "140 groups with cells; the page shows 1 to 100"),
+        ({"basis": "X_nothing"}, KeyError, "Choose one of"),
+        ({"layer": "nothing"}, KeyError, "there is no layer"),
+        ({"max_cells": 0}, ValueError, "whole number of at least 1"),
+        ({"gene_sets": {"a": ["nothing"]}}, ValueError, "gene sets"),
+        ({"gene_sets": "nowhere.gmt"}, FileNotFoundError, "nowhere.gmt"),
+    ],
+)
+def test_bad_input_is_refused_before_the_work(cells, tmp_path, settings, error, message, monkeypatch):
+    from modulae import tl
+
+    adata = cells.copy()
+    adata.obs["barcode"] = adata.obs_names.to_numpy()
+    monkeypatch.setattr(tl, "unit_summary", lambda *_, **__: pytest.fail("work was done"))
+    with pytest.raises(error, match=re.escape(message)):
+        mo.report(adata, tmp_path / "a.html", **{**QUIET, **settings})
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_place_that_cannot_be_written(cells, tmp_path):
+    with pytest.raises(FileNotFoundError, match="Give the path of a file in a folder that exists"):
+        mo.report(cells, tmp_path / "no" / "a.html")
+    with pytest.raises(FileNotFoundError, match="can't be written"):
+        mo.report(cells, tmp_path)
+
+
+def test_without_bokeh_it_says_what_to_install(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "modulae._report.report.find_spec", lambda name: None if name == "bokeh" else importlib.util.find_spec(name)
+    )
+    with pytest.raises(ImportError, match=r"needs bokeh, not installed here. Run `pip install 'modulae\[report\]'`"):
+        mo.report(cells, tmp_path / "a.html")
