@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from scipy import sparse
+
+HASHED_AT_ONCE = 4096
+"""Cells of which the fingerprint takes first all lengths, then all genes, then all counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,27 @@ class Cells:
             rows = slice(start, min(start + size, len(self)))
             factors = None if self.size_factors is None else self.size_factors[rows]
             yield rows, type(self)(self.counts[rows], factors)
+
+    @property
+    def at_a_time(self) -> int:
+        """Cells that are learnt from in one random order."""
+        return len(self)
+
+    def fingerprint(self) -> str:
+        """Hash of counts and size factors."""
+        found = hashlib.sha256(f"{self.counts.shape}".encode())
+        for _, block in self.blocks(HASHED_AT_ONCE):
+            counts = block.counts
+            for array in (np.diff(counts.indptr).astype(np.int64), counts.indices.astype(np.int64), counts.data):
+                found.update(array.tobytes())
+        found.update(b"" if self.size_factors is None else self.size_factors.tobytes())
+        return found.hexdigest()
+
+    def shuffled(self, rng: np.random.Generator, *, after: int = 0) -> Iterator[tuple[Self, NDArray[np.intp]]]:
+        """An epoch: cells in memory with the order to learn from them, here all at once; the first `after` left out."""
+        order = rng.permutation(len(self))
+        if not after:
+            yield self, order
 
     def inputs(self) -> NDArray[np.float32]:
         """What the encoder reads, cells × genes: log1p(x / s), or x itself without size factors.

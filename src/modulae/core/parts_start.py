@@ -51,7 +51,9 @@ def initial_parts(config: Config, learn: Cells, given: NDArray[np.float64] | Non
     activity, loadings = factorise(inputs, config.n_latent, config.seed, given)
     encoder = ridge(inputs, activity)
     bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
-    return PartsNetwork(np.ascontiguousarray(encoder.T, dtype=np.float32), bias, loadings.astype(np.float32))
+    # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
+    encoder, loadings = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))
+    return PartsNetwork(encoder, bias, loadings)
 
 
 def factorise(
