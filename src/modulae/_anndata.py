@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
-from ._count_blocks import checked_blocks, is_whole, warn_no_counts
+from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
 from ._fields import Fields
-from .core.batches import Cells
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
 from .gene_sets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from ._stored_counts import Counts, Scan, StoredCounts
     from .core.fitted import Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Checked raw counts of some genes, with what only the whole matrix can tell."""
-
-    matrix: sparse.csr_matrix  # cells × genes, float32
-    totals: NDArray[np.float64]  # cells: total count over all genes of the layer
+    from .core.stored import Source
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -52,22 +45,42 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
     ValueError
         No cells, no genes, gene names that are not unique, NaN, infinite or negative values.
     """
-    names = gene_names(adata)
-    columns = None if genes is None else _columns(adata, genes)
-    blocks, totals, whole = [], [], True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-        blocks.append((block if columns is None else block[:, columns]).astype(np.float32))
-    if not whole:
+    found = _look_through(adata, genes, layer, in_memory=None)
+    if not found.whole:
         warn_no_counts(layer)
-    matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else sparse.csr_matrix(blocks[0])
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()  # a stored 0 of an empty cell would be divided by its size factor, 0
-    if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
-        msg = f"{matrix.shape[1]} genes were read where {len(names)} are named; please report this."
-        raise RuntimeError(msg)
-    return Counts(matrix, np.concatenate(totals))
+    return found.counts()
+
+
+def open_counts(
+    adata: AnnData,
+    *,
+    genes: Sequence[str] | NDArray[np.str_] | None = None,
+    layer: str | None,
+    limit: int | None = None,
+) -> Counts | StoredCounts:
+    """:func:`read_counts`, but counts on disk stay there where they are many.
+
+    Parameters
+    ----------
+    adata, genes, layer
+        As in :func:`read_counts`.
+    limit
+        Bytes that counts may take in training; `None`: they are only read.
+    """
+    most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
+    found = _look_through(adata, genes, layer, in_memory=most)
+    if not found.whole:
+        warn_no_counts(layer)
+    return found.counts() if found.blocks is not None else found.stored(limit)
+
+
+def _look_through(
+    adata: AnnData, genes: Sequence[str] | NDArray[np.str_] | None, layer: str | None, *, in_memory: int | None
+) -> Scan:
+    gene_names(adata)
+    columns = None if genes is None else _columns(adata, genes)
+    matrix, where = counts_of(adata, layer)
+    return scan(CountReader(matrix, columns, where), in_memory if is_stored(matrix) else None)
 
 
 def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
@@ -82,7 +95,7 @@ def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     return largest
 
 
-def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
     """The counts that a trained model reads, with the size factors it needs."""
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
@@ -91,8 +104,8 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
-    counts = read_counts(adata, genes=fitted.genes, layer=layer)
-    return Cells(counts.matrix, size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
+    counts = open_counts(adata, genes=fitted.genes, layer=layer)
+    return counts.cells(size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
@@ -103,7 +116,7 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
         msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
         raise KeyError(msg)
     try:
-        values = adata.obs[source].to_numpy(dtype=np.float64)
+        values = obs_column(adata, source).to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         msg = (
             f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."
@@ -131,6 +144,14 @@ def size_factors(
     return factors.astype(np.float32)
 
 
+def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
+    """A column of `obs`, also where `obs` itself is on disk."""
+    import pandas as pd
+
+    column = adata.obs[name]
+    return column if isinstance(column, pd.Series) else column.to_series()
+
+
 def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
     """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
 
@@ -141,7 +162,7 @@ def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool
     if groupby not in adata.obs:
         msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
-    column = adata.obs[groupby]
+    column = obs_column(adata, groupby)
     if pd.api.types.is_float_dtype(column):
         msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
         raise ValueError(msg)

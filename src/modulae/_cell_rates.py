@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from modulae.core.batches import Cells
+    from modulae.core.stored import Source
     from modulae.core.fitted import Fitted
 
 Source = Literal["neighbors", "decoded", "counts"]
@@ -27,7 +27,7 @@ class CellRates:
     """Expected counts of the model's genes at size factor 1, a block of cells at a time."""
 
     fitted: Fitted
-    cells: Cells
+    cells: Source
     factors: NDArray[np.float32]  # cells: how deeply each was sequenced
     source: Source
     model_cells: float  # how many cells of size factor 1 the decoded rates count for
@@ -58,7 +58,7 @@ class CellRates:
 
 def cell_rates(
     fitted: Fitted,
-    cells: Cells,
+    cells: Source,
     *,
     source: Source,
     model_cells: float,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from ._anndata import Counts
+    from ._stored_counts import Counts
 
 FEWEST_GENES = 5
 """Genes of a list that must be there for a share or a score."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .core.batches import Cells
+    from .core.stored import Source
     from .core.config import Config
     from .core.weights import Network
 
@@ -127,7 +127,7 @@ class Checkpoint:
 
 
 def describe_run(
-    cells: Cells, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, device: str
+    cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, device: str
 ) -> dict[str, Any]:
     """Everything that the result of a training depends on, in short."""
     return {

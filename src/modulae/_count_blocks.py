@@ -37,25 +37,40 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
 
 def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:
     """Blocks of cells as CSR, each checked for values that no count can have."""
+    matrix, where = counts_of(adata, layer)
+    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
+        yield check_values(as_rows(matrix, start, min(start + ROWS_PER_BLOCK, adata.n_obs)), where)
+
+
+def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
+    """The matrix of raw counts, of which rows can be read, and its name."""
     matrix = _matrix(adata, layer)
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
         in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
         matrix = sparse.csr_matrix(in_memory)
-    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
-        block = sparse.csr_matrix(matrix[start : min(start + ROWS_PER_BLOCK, adata.n_obs)])
-        if block.dtype.kind not in "biuf":
-            msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
-            raise TypeError(msg)
-        if not np.isfinite(block.data).all():
-            msg = (
-                f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
-            )
-            raise ValueError(msg)
-        if (block.data < 0).any():
-            msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
-            raise ValueError(msg)
-        yield block
+    return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
+    """Consecutive rows, in memory."""
+    rows = matrix[start:stop]
+    if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only
+        rows = rows.compute(scheduler="synchronous")
+    return sparse.csr_matrix(rows)
+
+
+def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
+    """Refuse values that no count can have."""
+    if block.dtype.kind not in "biuf":
+        msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
+        raise TypeError(msg)
+    if not np.isfinite(block.data).all():
+        msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+        raise ValueError(msg)
+    if (block.data < 0).any():
+        msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
+        raise ValueError(msg)
+    return block
 
 
 def is_whole(values: NDArray[Any]) -> bool:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .core.batches import Cells
+    from .core.stored import Source
     from .core.config import Config
     from .core.state import Keeper
     from .core.train import Training
 
 
 def run_training(
-    cells: Cells,
+    cells: Source,
     test: NDArray[np.bool_],
     config: Config,
     *,

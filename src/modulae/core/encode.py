@@ -12,11 +12,11 @@ from .batches import as_backend
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .batches import Cells
+    from .stored import Source
     from .weights import Network
 
 
-def encode(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def encode(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The representation, cells × units."""
     device = pick_device(device)
     network = network.on(device)
@@ -26,7 +26,7 @@ def encode(network: Network, cells: Cells, *, batch_size: int = 512, device: str
     return units
 
 
-def denoise(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def denoise(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The decoded rates, cells × genes, in counts at each cell's own size factor."""
     device = pick_device(device)
     network = network.on(device)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-    from scipy import sparse
+
+    from .stored import Source
 
 
 DRAWS_AT_ONCE = 100
@@ -145,11 +146,9 @@ def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) ->
     return order
 
 
-def expression_of(counts: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def expression_of(cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean count of each gene, and the share of the cells that have it."""
-    seen = np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
-    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / counts.shape[0]
-    return mean, seen / counts.shape[0]
+    return cells.gene_totals() / len(cells), cells.detected() / len(cells)
 
 
 def expression_bins(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
+    from .stored import Source
     from .network import Method
     from .weights import Network
 
@@ -29,7 +29,7 @@ def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.
 
 def set_values(
     network: Network,
-    cells: Cells,
+    cells: Source,
     indicator: NDArray[np.float32],
     *,
     method: Method = "gradient",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .batches import Cells
 from .engines.start import start_engine
 from .losses import gene_means_loss
 from .network import initial_network
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
     from .config import Config
     from .engines.start import Engine
     from .fitted import History
     from .state import Keeper
+    from .stored import Source
     from .weights import Network
 
 
@@ -48,7 +49,7 @@ def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
 
 
 def train(
-    cells: Cells,
+    cells: Source,
     test: NDArray[np.bool_],
     config: Config,
     *,
@@ -84,7 +85,7 @@ def train(
     FloatingPointError
         The loss stopped being finite.
     """
-    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
+    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test)).held()
     state = None if keeper is None else keeper.read()
     if state is None or not state.stopped:
         course = _Course(learn, held_out, config, device)
@@ -110,7 +111,7 @@ def train(
 class _Course:
     """A training under way."""
 
-    def __init__(self, learn: Cells, held_out: Cells, config: Config, device: str) -> None:
+    def __init__(self, learn: Source, held_out: Source, config: Config, device: str) -> None:
         self._learn, self._held_out, self._config, self._device = learn, held_out, config, device
         self._rng = np.random.default_rng([config.seed, 1])
         self._engine: Engine
@@ -124,11 +125,13 @@ class _Course:
             else initial_network(config, rates, self._rng)
         )
         self._start_engine(network)
-        plain = gene_means_loss(rates, self._held_out.counts, self._held_out.size_factors)
-        losses = self._engine.loss(self._learn), self._engine.loss(self._held_out)
+        held_out = [
+            (gene_means_loss(rates, part.counts, part.size_factors), len(part)) for part in self._held_out.portions()
+        ]
+        losses = self._loss(self._learn), self._loss(self._held_out)
         snapshots = {0: network} if 0 in config.snapshot_epochs else {}
         first = (0, *losses, network.orthogonality_gap)
-        return self.up_to_date(State(self._generator, [first], network, snapshots, plain))
+        return self.up_to_date(State(self._generator, [first], network, snapshots, mean_loss(held_out)))
 
     def go_on(self, state: State) -> State:
         """Put everything as it was."""
@@ -159,7 +162,7 @@ class _Course:
         if at in config.snapshot_epochs:
             state.snapshots[at] = self._engine.network()
         if at % config.test_every == 0 or at == config.max_epochs:
-            now, test_loss = self._engine.network(), self._engine.loss(self._held_out)
+            now, test_loss = self._engine.network(), self._loss(self._held_out)
             check_finite(test_loss, at, config)
             if test_loss < min(row[2] for row in state.rows):
                 state.kept, state.best_epoch = now, at
@@ -170,9 +173,13 @@ class _Course:
         elif at == config.max_epochs:
             state.stopped = "max_epochs"
 
+    def _loss(self, cells: Source) -> float:
+        return mean_loss([(self._engine.loss(part), len(part)) for part in cells.portions()])
+
     def _start_engine(self, network: Network) -> None:
         unit = loss_unit(self._learn) if self._config.loss_scale == "mean" else 1.0
-        self._engine = start_engine(network, self._learn, self._config, unit, self._device)
+        learn = self._learn if isinstance(self._learn, Cells) else None  # else a portion comes with each order
+        self._engine = start_engine(network, learn, self._config, unit, self._device)
 
     @property
     def _generator(self) -> dict[str, Any]:
@@ -186,21 +193,20 @@ def learning_rate(epoch: int, config: Config) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.max_epochs))
 
 
-def mean_rates(cells: Cells) -> NDArray[np.float64]:
+def mean_rates(cells: Source) -> NDArray[np.float64]:
     """Counts of each gene per cell of size factor 1: the best rates of a Poisson model without structure."""
     exposure = len(cells) if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
-    totals = np.asarray(cells.counts.sum(axis=0, dtype=np.float64)).ravel()
-    return np.asarray(totals / max(exposure, np.finfo(float).tiny))
+    return np.asarray(cells.gene_totals() / max(exposure, np.finfo(float).tiny))
 
 
-def loss_unit(cells: Cells) -> float:
+def loss_unit(cells: Source) -> float:
     """What the loss is divided by, so that one learning rate serves thin and deep data: the mean count, or its root.
 
     Below a count of 1, SoftPlus is an exponential and the curvature of the Poisson loss in what it gets is the mean
     count; far above, SoftPlus is linear and the curvature falls as 1 / count. The square root above 1 is what measured
     between too slow (the mean count) and unstable (its inverse).
     """
-    mean = float(cells.counts.sum(dtype=np.float64)) / (cells.counts.shape[0] * cells.counts.shape[1])
+    mean = float(cells.gene_totals().sum()) / (len(cells) * cells.n_genes)
     if mean == 0:
         msg = (
             "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."

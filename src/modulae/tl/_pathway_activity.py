@@ -114,7 +114,7 @@ def pathway_activity(
         device=device,
         seed=seed,
     )
-    bins = expression_bins(*expression_of(cells.counts))
+    bins = expression_bins(*expression_of(cells))
     scores, percentiles = score_sets(
         rates, len(cells), positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
     )

@@ -31,12 +31,13 @@ TEST_BLOCK = 256
 class NumbaEngine:
     """Weights and velocities of a training, and the steps that move them; in the type of the network's weights."""
 
-    def __init__(self, network: OrthogonalNetwork, learn: Cells, config: Config, unit: float) -> None:
+    def __init__(self, network: OrthogonalNetwork, learn: Cells | None, config: Config, unit: float) -> None:
         self._network = network
         self._config = config
         self._unit = unit * network.n_genes
         self._type: Any = network.w1.dtype.type
-        self.read(learn)
+        if learn is not None:
+            self.read(learn)
         gene_major = {**{name: getattr(network, name) for name in WEIGHTS}, "w1": network.w1.T}
         self._layers = tuple(
             kernels.Layer(

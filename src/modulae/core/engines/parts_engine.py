@@ -31,7 +31,7 @@ class PartsEngine(TorchEngine):
     Held at their start, the rows can't trade length with the activities, so that a unit keeps its scale.
     """
 
-    def __init__(self, network: PartsNetwork, learn: Cells, config: Config, unit: float, device: str) -> None:
+    def __init__(self, network: PartsNetwork, learn: Cells | None, config: Config, unit: float, device: str) -> None:
         super().__init__(network, learn, config, unit, device)
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)

@@ -39,7 +39,7 @@ class Engine(Protocol):
         """Go back to what `state` said, of the same engine and settings."""
 
 
-def start_engine(network: Network, learn: Cells, config: Config, unit: float, device: str) -> Engine:
+def start_engine(network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> Engine:
     """Put a network at its first step.
 
     Parameters
@@ -47,7 +47,7 @@ def start_engine(network: Network, learn: Cells, config: Config, unit: float, de
     network
         Where to start from.
     learn
-        The training cells.
+        The training cells; `None` where they come with each order, see :meth:`Engine.read`.
     config
         Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere, and torch for parts.
     unit

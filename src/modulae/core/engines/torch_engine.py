@@ -29,13 +29,14 @@ TEST_BLOCK = 512
 class TorchEngine:
     """A network of tensors, its optimiser, and the training cells."""
 
-    def __init__(self, network: Network, learn: Cells, config: Config, unit: float, device: str) -> None:
+    def __init__(self, network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> None:
         self._network = network.to_torch(device, trained=True)
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
         self._config = config
         self._unit = unit
         self._device = device
-        self.read(learn)
+        if learn is not None:
+            self.read(learn)
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
         self._optimizer = self._start_optimizer()
 
