@@ -9,6 +9,7 @@ import numpy as np
 from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
 from ._fields import Fields
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
+from .core.config import MODEL_GENES
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -105,15 +106,19 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
         )
         raise KeyError(msg)
     counts = open_counts(adata, genes=fitted.genes, layer=layer)
-    return counts.cells(size_factors(adata, counts.totals, fitted.config.size_factors, fitted.size_factor_unit))
+    source = fitted.config.size_factors
+    return counts.cells(size_factors(adata, counts.totals_for(source), source, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
     """What size factors are proportional to: the totals, or the `obs` column that `source` names."""
-    if source is None or source == "total":
+    if source in (None, "total", MODEL_GENES):
         return totals
     if source not in adata.obs:
-        msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
+        msg = (
+            f"size_factors={source!r} is no column of adata.obs. "
+            f"Choose 'total', {MODEL_GENES!r}, None or one of {list(adata.obs)}."
+        )
         raise KeyError(msg)
     try:
         values = obs_column(adata, source).to_numpy(dtype=np.float64)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .core.stored import Source
     from .core.config import Config
+    from .core.stored import Source
     from .core.weights import Network
 
 FILE = "checkpoint.safetensors"

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from modulae._groups import Contrast
     from modulae._impact_test import Null, Test
-    from modulae.core.stored import Source
     from modulae.core.fitted import Fitted
     from modulae.core.impact import Difference
     from modulae.core.network import Method
+    from modulae.core.stored import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from ._count_blocks import ROWS_PER_BLOCK, as_rows, check_values, is_whole
 from .core.batches import Cells
+from .core.config import MODEL_GENES
 from .core.stored import StoredCells
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class Counts:
     matrix: sparse.csr_matrix  # cells × genes, float32
     totals: NDArray[np.float64]  # cells: total count over all genes of the layer
 
+    def totals_for(self, size_factors: str | None) -> NDArray[np.float64]:
+        """Cells: the total count that size factors from this source see."""
+        if size_factors == MODEL_GENES:
+            return np.asarray(self.matrix.sum(axis=1, dtype=np.float64)).ravel()
+        return self.totals
+
     def cells(self, size_factors: NDArray[np.float32] | None) -> Cells:
         """The cells as a model reads them."""
         return Cells(self.matrix, size_factors)
@@ -84,8 +91,13 @@ class StoredCounts:
 
     reader: CountReader
     totals: NDArray[np.float64]  # cells: total count over all genes of the layer
+    model_totals: NDArray[np.float64]  # cells: total count over the model's genes
     n_counts: int  # that are not 0, of the model's genes
     limit: int | None  # bytes
+
+    def totals_for(self, size_factors: str | None) -> NDArray[np.float64]:
+        """Cells: the total count that size factors from this source see."""
+        return self.model_totals if size_factors == MODEL_GENES else self.totals
 
     def cells(self, size_factors: NDArray[np.float32] | None) -> StoredCells:
         """The cells as a model reads them."""
@@ -108,6 +120,7 @@ class Scan:
     reader: CountReader
     blocks: list[sparse.csr_matrix] | None  # `None`: too many to be kept
     totals: NDArray[np.float64]
+    model_totals: NDArray[np.float64]
     n_counts: int
     whole: bool  # whether all values are whole numbers
 
@@ -120,25 +133,28 @@ class Scan:
 
     def stored(self, limit: int | None) -> StoredCounts:
         """What is to be read again."""
-        return StoredCounts(self.reader, self.totals, self.n_counts, limit)
+        return StoredCounts(self.reader, self.totals, self.model_totals, self.n_counts, limit)
 
 
 def scan(reader: CountReader, in_memory: int | None) -> Scan:
     """Look at every count once; keep the model's genes while they take no more than so many bytes (`None`: always)."""
     blocks: list[sparse.csr_matrix] | None = []
-    totals, n_counts, whole = [], 0, True
+    totals: list[NDArray[np.float64]] = []
+    of_model: list[NDArray[np.float64]] = []
+    n_counts, whole = 0, True
     n_cells = int(reader.matrix.shape[0])
     for start in range(0, n_cells, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, n_cells)), reader.where)
         whole = whole and is_whole(block.data)
-        totals.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
         kept = reader.of_genes(block)
+        for sums, counted in ((totals, block), (of_model, kept)):
+            sums.append(np.asarray(counted.sum(axis=1, dtype=np.float64)).ravel())
         n_counts += kept.nnz
         if in_memory is not None and n_counts * BYTES_AS_READ > in_memory:
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    return Scan(reader, blocks, np.concatenate(totals), n_counts, whole)
+    return Scan(reader, blocks, np.concatenate(totals), np.concatenate(of_model), n_counts, whole)
 
 
 def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .core.stored import Source
     from .core.config import Config
     from .core.state import Keeper
+    from .core.stored import Source
     from .core.train import Training
 
 

@@ -8,8 +8,10 @@ from modulae.core.agreement import column_correlation, correlation, match_units,
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.controls import draw_controls, gene_shuffled, untrained_network
+from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
 from modulae.core.sanity import Question, compare, compare_with_expression, explain
+from modulae.core.summary import summarise
 from modulae.core.train import split_cells, train
 
 N_CELLS, N_GENES = 240, 40
@@ -32,7 +34,8 @@ def cells():
 def fitted(cells):
     test = split_cells(N_CELLS, CONFIG)
     run = train(cells, test, CONFIG)
-    return Fitted(run.network, np.arange(N_GENES).astype(str), CONFIG, run.history, 1.0, test)
+    summary = summarise(run.network, cells, encode(run.network, cells), test)
+    return Fitted(run.network, np.arange(N_GENES).astype(str), CONFIG, run.history, 1.0, test, summary)
 
 
 def question(n_groups=1, **settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,14 +65,23 @@ def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
     return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
 
 
+def _may_have_gpu() -> bool:
+    """Whether it is worth the seconds that torch takes to load to ask it for a GPU: does its driver's device exist."""
+    if sys.platform != "linux":
+        return True
+    return any(
+        Path(device).exists() for device in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg", "/dev/dri")
+    )
+
+
 def pick_device(device: str) -> str:
     """Resolve `"auto"` to the best device there is, and refuse one that is not there.
 
     The inference steps run on NumPy where the answer is `"cpu"`, so torch is loaded only for
     something else.
     """
-    if device == "cpu":
-        return device
+    if device == "cpu" or (device == "auto" and "torch" not in sys.modules and not _may_have_gpu()):
+        return "cpu"
     import torch
 
     if device == "auto":

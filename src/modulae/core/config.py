@@ -42,6 +42,9 @@ NOT_FOR_PARTS = (
 )
 """Settings that the parts-based autoencoder does not have."""
 
+MODEL_GENES = "model_genes"
+"""As a source of size factors: the total count over the genes of the model, not over all genes of the layer."""
+
 SMALL_BIAS = 0.01
 """The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""
 

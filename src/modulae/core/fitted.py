@@ -10,6 +10,7 @@ import numpy as np
 from .config import Config
 from .network import OrthogonalNetwork
 from .parts import PartsNetwork
+from .summary import TrainingSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +70,7 @@ class Fitted:
     history: History
     size_factor_unit: float  # the total count (or `obs` value) of a cell with size factor 1
     test_cells: NDArray[np.bool_]  # which of the training cells were held out
+    training: TrainingSummary  # what cells never seen are compared with
 
     def as_dict(self) -> dict[str, Any]:
         """The model as plain arrays (`uns["ae"]["model"]`)."""
@@ -77,6 +79,7 @@ class Fitted:
             "genes": np.asarray(self.genes, dtype=object),
             "size_factor_unit": float(self.size_factor_unit),
             "test_cells": self.test_cells,
+            "training": self.training.as_dict(),
         }
 
     @classmethod
@@ -89,7 +92,18 @@ class Fitted:
             history=History.from_dict(history),
             size_factor_unit=float(model["size_factor_unit"]),
             test_cells=np.asarray(model["test_cells"], dtype=bool),
+            training=_read_training(model),
         )
+
+
+def _read_training(model: Mapping[str, Any]) -> TrainingSummary:
+    if "training" not in model:
+        msg = (
+            "the stored model does not know the cells it was trained on: it is older than this version. "
+            "Train again with `modulae.tl.autoencoder(adata)`."
+        )
+        raise ValueError(msg)
+    return TrainingSummary.from_dict(model["training"])
 
 
 def read_network(model: Mapping[str, Any]) -> Network:

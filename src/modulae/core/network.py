@@ -82,6 +82,10 @@ class OrthogonalNetwork(Network):
         hidden = softplus(sums + self.b1, self.betas[0])
         return softplus(hidden @ self.w2[unit] + self.b2[unit], self.betas[1])
 
+    def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
+        """The network for some of its genes."""
+        return replace(self, w1=input_weights, b1=self.b1 + shift, w4=self.w4[kept], b4=self.b4[kept])
+
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new W₂."""
         return replace(self, w2=xavier(rng, *self.w2.shape).astype(self.w2.dtype))

@@ -84,6 +84,11 @@ class PartsNetwork(Network):
         """The activity of one unit, cells, from `inputs @ encoder.T`, cells × units."""
         return softplus(clamp_min(sums[:, unit] + self.bias[unit], LOWEST), BETA) + SILENT
 
+    def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
+        """The network for some of its genes."""
+        loadings = np.ascontiguousarray(self.loadings[:, kept])
+        return replace(self, encoder=input_weights, bias=self.bias + shift, loadings=loadings)
+
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new A."""
         return replace(self, encoder=xavier(rng, *self.encoder.shape).astype(self.encoder.dtype))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from .stored import Source
     from .config import Config
+    from .stored import Source
 
 STEPS = 200
 """Iterations of the factorisation at most."""

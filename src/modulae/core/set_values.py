@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .stored import Source
     from .network import Method
+    from .stored import Source
     from .weights import Network
 
 

@@ -75,6 +75,10 @@ class Network(ABC):
         """The activity of one unit, cells, from `inputs @ input_weights.T`, cells × sums."""
 
     @abstractmethod
+    def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
+        """The network for some of its genes: these :attr:`input_weights` of theirs, `shift` added to the sums."""
+
+    @abstractmethod
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new random draw of the weights that give the units (Xavier), all else kept."""
 

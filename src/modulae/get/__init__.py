@@ -10,6 +10,7 @@ from ._pathway_activity import pathway_activity
 from ._representation import representation
 from ._saliency import saliency
 from ._sanity import sanity
+from ._transfer import transfer
 from ._unit_summary import unit_summary
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "representation",
     "saliency",
     "sanity",
+    "transfer",
     "unit_summary",
 ]

@@ -11,6 +11,7 @@ from ._saliency import saliency
 from ._sanity import sanity
 from ._search import search
 from ._signatures import signatures
+from ._transfer import transfer
 from ._unit_summary import unit_summary
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "sanity",
     "search",
     "signatures",
+    "transfer",
     "unit_summary",
 ]

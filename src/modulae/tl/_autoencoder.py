@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from modulae._anndata import changeable, read_counts
+from modulae._anndata import changeable, open_counts
 from modulae._checkpoint import Checkpoint, check_every, describe_run
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._store_model import store_model
+from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
 from modulae.core.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
+from modulae.core.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +53,7 @@ def autoencoder(
     engine: EngineName = "auto",
     device: str = "auto",
     progress: bool | None = None,
+    memory_limit: str | int = "4GB",
     checkpoint: str | Path | None = None,
     checkpoint_every: int | str = 1,
     key_added: str = DEFAULT_KEY,
@@ -110,6 +113,7 @@ def autoencoder(
         λ, the weight of the orthogonality penalty.
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
+        `"model_genes"`: the same with the total over the genes that the model is trained on.
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
     batch_size
         Cells per step. The paper takes 1.
@@ -149,6 +153,7 @@ def autoencoder(
         elsewhere.
     {device}
     {progress}
+    {memory_limit}
     checkpoint
         Folder where the training is kept while it goes on, made if it is not there. A call with the same cells and
         settings goes on from what it finds there, to the same result as without an interruption (to the last bit on one
@@ -218,17 +223,18 @@ def autoencoder(
         seed=seed,
         engine=engine,
     )
-    every = check_every(checkpoint_every)
+    every, limit = check_every(checkpoint_every), read_bytes(memory_limit)
     device = pick_device(device)
     genes = model_genes(adata, mask_var)
-    counts = read_counts(adata, genes=genes, layer=layer)
+    counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
     cells, test, unit = training_cells(adata, counts, config)
     keeper = None
     if checkpoint is not None:
         keeper = Checkpoint(Path(checkpoint), describe_run(cells, test, genes, config, device), every)
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
-    fitted = Fitted(run.network, genes, config, run.history, unit, test)
     representation = encode(run.network, cells)
+    summary = summarise(run.network, cells, representation, test)
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae.core.principal import principal_components
+from modulae.core.stored import StoredCells
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from modulae.core.stored import Source
 
 
 @shared
@@ -70,7 +74,7 @@ def embeddings(
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): _umap(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
+    found = {fields.umap("input"): _umap(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
     found[fields.umap()] = _umap(adata.obsm[fields.representation], n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
@@ -83,9 +87,12 @@ def embeddings(
     return adata if copy else None
 
 
-def _reduced(inputs: Any, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
+def _reduced(cells: Source, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
     import scanpy as sc
 
+    if isinstance(cells, StoredCells) and n_pcs is not None and n_pcs < min(len(cells), cells.n_genes):
+        return principal_components(cells, n_pcs, seed=seed)
+    inputs = cells.load().sparse_inputs()
     if n_pcs is None or min(inputs.shape) <= n_pcs:
         return inputs
     return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)

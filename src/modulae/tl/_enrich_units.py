@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.stored import Source
     from modulae.core.fitted import Fitted
+    from modulae.core.stored import Source
 
 METHODS = ("gradient", "guided")
 """Saliencies for which the p-values were found to hold; those times the input follow expression."""

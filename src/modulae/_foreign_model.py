@@ -1,0 +1,132 @@
+"""A model from wherever it is, matched to the genes of new data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._anndata import gene_names, model_entry, read_model
+from ._gene_match import explain_no_match, match_genes, orthologue_table
+from .core.fitted import Fitted
+from .core.restrict import restrict
+from .model_file import TrainedModel, fingerprint, identifiers, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from .core.restrict import Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model, and what its genes were called where it was trained."""
+
+    fitted: Fitted
+    gene_ids: NDArray[np.str_] | None
+    original_genes: NDArray[np.str_]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A model as it reads new data, and how well it can."""
+
+    fitted: Fitted  # for the genes at hand, under the names that the new data have for them
+    genes: NDArray[np.str_]  # the same genes, as the model calls them
+    coverage: NDArray[np.float64]
+    reliability: NDArray[np.float64]
+    share_of_genes: float
+    ambiguous: list[str]
+
+
+def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> Source:
+    """The model that a file, an AnnData or the model itself holds."""
+    from anndata import AnnData
+
+    if isinstance(model, str | os.PathLike):
+        model = load_model(model)
+    if isinstance(model, AnnData):
+        fitted = read_model(model, key)
+        ids = identifiers(model, fitted.genes, None)
+        transferred = model_entry(model, key).get("transfer")
+        if transferred is not None:
+            original = np.array([str(gene) for gene in transferred["model_genes"]])
+            return Source(fitted, ids, original, str(transferred["model"]))
+        return Source(fitted, ids, fitted.genes, fingerprint(fitted))
+    if isinstance(model, TrainedModel):
+        return Source(model.fitted, model.gene_ids, model.fitted.genes, fingerprint(model.fitted))
+    if isinstance(model, Fitted):
+        return Source(model, None, model.genes, fingerprint(model))
+    msg = (
+        f"model is {type(model).__name__}; give the path of a file, what `modulae.load_model` returns, or the AnnData "
+        "that the model was trained on."
+    )
+    raise TypeError(msg)
+
+
+def read_with(
+    source: Source,
+    adata: AnnData,
+    *,
+    gene_ids: str | None = None,
+    orthologues: Mapping[str, str] | pd.DataFrame | None = None,
+    upper_case: bool = False,
+    missing: Missing = "model",
+) -> Reading:
+    """Fit a model to the genes that `adata` has.
+
+    Raises
+    ------
+    KeyError
+        No gene of the model is there, or no such column of identifiers.
+    """
+    names = gene_names(adata)
+    ours, theirs = [source.fitted.genes.tolist()], [names.tolist()]
+    if source.original_genes is not source.fitted.genes:
+        ours.append(source.original_genes.tolist())
+    for known, listed_names in ((source.gene_ids, ours), (identifiers(adata, names, gene_ids), theirs)):
+        if known is not None:
+            listed_names.append(known.tolist())
+    match = match_genes(ours, theirs, orthologues=orthologue_table(orthologues), upper_case=upper_case)
+    if not match.found.any():
+        msg = f"adata has none of the model's {len(match.columns)} genes. {explain_no_match(ours[0], theirs[0])}"
+        raise KeyError(msg)
+    restricted = restrict(source.fitted, match.found, missing=missing)
+    fitted = _renamed(restricted.fitted, names[match.columns[match.found]])
+    return Reading(
+        fitted,
+        source.original_genes[match.found],
+        restricted.coverage,
+        restricted.reliability,
+        float(match.found.mean()),
+        match.ambiguous,
+    )
+
+
+def _renamed(fitted: Fitted, genes: NDArray[np.str_]) -> Fitted:
+    from dataclasses import replace
+
+    return replace(fitted, genes=genes, config=replace(fitted.config, snapshot_epochs=()))
+
+
+def transfer_entry(reading: Reading, source: Source, *, missing: Missing, min_reliability: float) -> dict[str, Any]:
+    """What is stored of a reading beside the model."""
+    return {
+        "model_genes": np.asarray(reading.genes, dtype=object),
+        "model": source.fingerprint,
+        "share_of_genes": reading.share_of_genes,
+        "n_model_genes": len(source.fitted.genes),
+        "n_ambiguous": len(reading.ambiguous),
+        "coverage": reading.coverage.astype(np.float32),
+        "reliability": reading.reliability.astype(np.float32),
+        "trusted": reading.reliability >= min_reliability,
+        "missing": missing,
+        "min_reliability": float(min_reliability),
+    }

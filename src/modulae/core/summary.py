@@ -1,0 +1,155 @@
+"""What a model remembers of the cells it was trained on, so that it can judge and read cells it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .deviance import expected_deviance, poisson_deviance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from .stored import Source
+    from .weights import Network
+
+BLOCK = 512
+"""Cells at a time."""
+
+MANY = 65_536
+"""Cells at a time where nothing but their units is in memory."""
+
+QUANTILES = np.linspace(0, 1, 201)
+"""Of the novelty of the held-out cells; enough for a percentile in steps of half a percent."""
+
+PER_GENE = ("rates", "input_mean", "readout", "input_residual", "dispersion")
+"""Fields that have an entry for each gene."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """Means and second moments over the training cells; small, and no cell can be read off it."""
+
+    n_cells: int
+    rates: NDArray[np.float32]  # genes: mean count in a cell of size factor 1
+    input_mean: NDArray[np.float32]  # genes: of what the encoder reads
+    readout: NDArray[np.float32]  # genes × units: least-squares slope of the input on the units
+    input_residual: NDArray[np.float32]  # genes: variance of the input that the units leave over
+    unit_covariance: NDArray[np.float64]  # units × units
+    slopes: NDArray[np.float64]  # units × paths: mean slope products, from which the mean saliency follows
+    dispersion: NDArray[np.float32]  # genes: deviance of the held-out cells over what Poisson counts would have
+    novelty: NDArray[np.float64]  # quantiles of the novelty of the held-out cells
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain arrays that survive a file."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote."""
+        arrays = {field.name: np.asarray(values[field.name]) for field in fields(cls) if field.name != "n_cells"}
+        return cls(n_cells=int(values["n_cells"]), **arrays)
+
+    def of_genes(self, kept: NDArray[np.bool_]) -> Self:
+        """The same, of some of the genes."""
+        return replace(self, **{name: getattr(self, name)[kept] for name in PER_GENE})
+
+
+def summarise(network: Network, cells: Source, units: NDArray[np.float32], test: NDArray[np.bool_]) -> TrainingSummary:
+    """Look once more at the training cells.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    cells
+        All its cells.
+    units
+        Their representation.
+    test
+        Which of them were held out.
+    """
+    n_units, n_genes = network.n_units, network.n_genes
+    total, square = np.zeros(n_genes), np.zeros(n_genes)
+    crossed = np.zeros((n_units, n_genes))
+    slopes = np.zeros((n_units, network.n_paths))
+    counted = np.zeros(n_genes)
+    average = units.mean(axis=0, dtype=np.float64)
+    for rows, block in cells.blocks(BLOCK):
+        inputs = block.inputs()
+        total += inputs.sum(axis=0, dtype=np.float64)
+        square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
+        crossed += (units[rows] - average).astype(np.float32).T @ inputs
+        slopes += np.asarray(network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
+        counted += np.asarray(block.counts.sum(axis=0)).ravel()
+    n = len(cells)
+    covariance = _moments(units, average) / n
+    readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
+    mean = total / n
+    variance = np.maximum(square / n - mean**2, 0)
+    explained = np.einsum("gu,uv,gv->g", readout, covariance, readout)
+    exposure = n if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
+    dispersion, novelty = _held_out(network, cells.take(np.flatnonzero(test)))
+    return TrainingSummary(
+        n_cells=n,
+        rates=(counted / max(exposure, np.finfo(float).tiny)).astype(np.float32),
+        input_mean=mean.astype(np.float32),
+        readout=readout.astype(np.float32),
+        input_residual=np.maximum(variance - explained, 0).astype(np.float32),
+        unit_covariance=covariance,
+        slopes=slopes / n,
+        dispersion=dispersion.astype(np.float32),
+        novelty=novelty,
+    )
+
+
+def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Units × units: summed products of what differs from the average, many cells at a time."""
+    total = np.zeros((units.shape[1],) * 2)
+    for start in range(0, len(units), MANY):
+        centred = units[start : start + MANY] - average
+        total += centred.T @ centred
+    return total
+
+
+def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
+    seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
+    for _, block in cells.blocks(BLOCK):
+        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
+        expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
+    dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
+    return dispersion, np.quantile(novelty(network, cells, dispersion), QUANTILES)
+
+
+def novelty(
+    network: Network, cells: Source, dispersion: NDArray[np.floating], *, batch_size: int = BLOCK
+) -> NDArray[np.float64]:
+    """Deviance of each cell over that expected of held-out training cells of its rates; 1: just as expected.
+
+    A cell without counts, of which nothing can be said, has 1.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    cells
+        Cells to judge.
+    dispersion
+        Genes; see :class:`TrainingSummary`.
+    batch_size
+        Cells at a time.
+    """
+    ratio = np.ones(len(cells))
+    weights = dispersion.astype(np.float32)
+    for rows, block in cells.blocks(batch_size):
+        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        expected = expected_deviance(rates) @ weights
+        seen = poisson_deviance(block.dense(), rates).sum(axis=1)
+        np.divide(seen, expected, out=ratio[rows], where=expected > 0, casting="unsafe")
+    return ratio
