@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
-from ._fields import Fields
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
-from .core.config import MODEL_GENES
+from .core.config import KNOWN_GENES
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -36,8 +35,16 @@ def gene_names(adata: AnnData) -> NDArray[np.str_]:
     return np.asarray(adata.var_names, dtype=str)
 
 
-def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | None = None, layer: str | None) -> Counts:
+def read_counts(
+    adata: AnnData,
+    *,
+    genes: Sequence[str] | NDArray[np.str_] | None = None,
+    layer: str | None,
+    total_over: NDArray[np.str_] | None = None,
+) -> Counts:
     """Read and check the raw counts of `genes` (all if `None`), in this order, in one pass over the cells.
+
+    Totals of cells are over the genes `total_over`, all if `None`.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def read_counts(adata: AnnData, *, genes: Sequence[str] | NDArray[np.str_] | Non
     ValueError
         No cells, no genes, gene names that are not unique, NaN, infinite or negative values.
     """
-    found = _look_through(adata, genes, layer, in_memory=None)
+    found = _look_through(adata, genes, layer, total_over, in_memory=None)
     if not found.whole:
         warn_no_counts(layer)
     return found.counts()
@@ -58,6 +65,7 @@ def open_counts(
     genes: Sequence[str] | NDArray[np.str_] | None = None,
     layer: str | None,
     limit: int | None = None,
+    total_over: NDArray[np.str_] | None = None,
 ) -> Counts | StoredCounts:
     """:func:`read_counts`, but counts on disk stay there where they are many.
 
@@ -67,21 +75,29 @@ def open_counts(
         As in :func:`read_counts`.
     limit
         Bytes that counts may take in training; `None`: they are only read.
+    total_over
+        Genes whose counts the total count of a cell is made of; all of the layer if `None`.
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
-    found = _look_through(adata, genes, layer, in_memory=most)
+    found = _look_through(adata, genes, layer, total_over, in_memory=most)
     if not found.whole:
         warn_no_counts(layer)
     return found.counts() if found.blocks is not None else found.stored(limit)
 
 
 def _look_through(
-    adata: AnnData, genes: Sequence[str] | NDArray[np.str_] | None, layer: str | None, *, in_memory: int | None
+    adata: AnnData,
+    genes: Sequence[str] | NDArray[np.str_] | None,
+    layer: str | None,
+    total_over: NDArray[np.str_] | None,
+    *,
+    in_memory: int | None,
 ) -> Scan:
-    gene_names(adata)
+    names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
+    counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
     matrix, where = counts_of(adata, layer)
-    return scan(CountReader(matrix, columns, where), in_memory if is_stored(matrix) else None)
+    return scan(CountReader(matrix, columns, where), names, counted, in_memory if is_stored(matrix) else None)
 
 
 def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
@@ -105,20 +121,20 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
-    counts = open_counts(adata, genes=fitted.genes, layer=layer)
     source = fitted.config.size_factors
-    return counts.cells(size_factors(adata, counts.totals_for(source), source, fitted.size_factor_unit))
+    if source == KNOWN_GENES:
+        counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=fitted.known_genes)
+        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32))
+    counts = open_counts(adata, genes=fitted.genes, layer=layer)
+    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
     """What size factors are proportional to: the totals, or the `obs` column that `source` names."""
-    if source in (None, "total", MODEL_GENES):
+    if source is None or source == "total":
         return totals
     if source not in adata.obs:
-        msg = (
-            f"size_factors={source!r} is no column of adata.obs. "
-            f"Choose 'total', {MODEL_GENES!r}, None or one of {list(adata.obs)}."
-        )
+        msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
         raise KeyError(msg)
     try:
         values = obs_column(adata, source).to_numpy(dtype=np.float64)
@@ -188,26 +204,12 @@ def read_model(adata: AnnData, key: str) -> Fitted:
 def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """The `uns` entry of a trained model: `params`, `history`, `model`."""
     entry = adata.uns.get(key, {})
-    if not _is_model(entry):
-        there = [name for name, value in adata.uns.items() if _is_model(value)]
+    if not is_model(entry):
+        there = [name for name, value in adata.uns.items() if is_model(value)]
         hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     return dict(entry)
-
-
-def forget_results(adata: AnnData, key: str) -> None:
-    """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
-    stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
-    for name in stale:
-        del adata.uns[name]
-        for store in (adata.varm, adata.obsm, adata.layers):
-            for field in (name, Fields.percentile(name)):
-                if field in store:
-                    del store[field]
-    if _is_model(adata.uns.get(key)):
-        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
-            adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)
 
 
 def changeable(adata: AnnData, *, copy: bool) -> AnnData:
@@ -224,7 +226,8 @@ def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.fl
     return field
 
 
-def _is_model(entry: object) -> bool:
+def is_model(entry: object) -> bool:
+    """Whether an entry of `uns` is a trained model."""
     return isinstance(entry, dict) and {"params", "history", "model"} <= set(entry)
 
 

@@ -36,8 +36,7 @@ def states_of_some(adata: AnnData, *, layer: str | None, seed: int) -> tuple[NDA
         return slice(None), cell_states(adata, counts, seed=seed)
     n = min(MOST_CELLS, adata.n_obs)
     seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:n])
-    some = Counts(counts.cells(None).take(seen).load().counts, counts.totals[seen])
-    return seen, cell_states(adata[seen], some, seed=seed)
+    return seen, cell_states(adata[seen], counts.some(seen), seed=seed)
 
 
 def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +29,8 @@ class Source:
     """A model, and what its genes were called where it was trained."""
 
     fitted: Fitted
-    gene_ids: NDArray[np.str_] | None
-    original_genes: NDArray[np.str_]
+    gene_ids: NDArray[np.str_] | None  # of all the genes it knows
+    original_genes: NDArray[np.str_]  # of the genes of the model alone
     fingerprint: str
 
 
@@ -54,7 +54,7 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
         model = load_model(model)
     if isinstance(model, AnnData):
         fitted = read_model(model, key)
-        ids = identifiers(model, fitted.genes, None)
+        ids = identifiers(model, fitted.known_genes, None)
         transferred = model_entry(model, key).get("transfer")
         if transferred is not None:
             original = np.array([str(gene) for gene in transferred["model_genes"]])
@@ -88,32 +88,38 @@ def read_with(
         No gene of the model is there, or no such column of identifiers.
     """
     names = gene_names(adata)
-    ours, theirs = [source.fitted.genes.tolist()], [names.tolist()]
+    ours, theirs = [source.fitted.known_genes.tolist()], [names.tolist()]
     if source.original_genes is not source.fitted.genes:
-        ours.append(source.original_genes.tolist())
+        ours.append([*source.original_genes.tolist(), *source.fitted.training.other_genes.tolist()])
     for known, listed_names in ((source.gene_ids, ours), (identifiers(adata, names, gene_ids), theirs)):
         if known is not None:
             listed_names.append(known.tolist())
     match = match_genes(ours, theirs, orthologues=orthologue_table(orthologues), upper_case=upper_case)
-    if not match.found.any():
-        msg = f"adata has none of the model's {len(match.columns)} genes. {explain_no_match(ours[0], theirs[0])}"
+    n_genes = len(source.fitted.genes)
+    kept, others = match.found[:n_genes], match.found[n_genes:]
+    if not kept.any():
+        msg = f"adata has none of the model's {n_genes} genes. {explain_no_match(ours[0], theirs[0])}"
         raise KeyError(msg)
-    restricted = restrict(source.fitted, match.found, missing=missing)
-    fitted = _renamed(restricted.fitted, names[match.columns[match.found]])
+    restricted = restrict(source.fitted, kept, others, missing=missing)
     return Reading(
-        fitted,
-        source.original_genes[match.found],
+        _renamed(restricted.fitted, names[match.columns[match.found]]),
+        source.original_genes[kept],
         restricted.coverage,
         restricted.reliability,
-        float(match.found.mean()),
+        float(kept.mean()),
         match.ambiguous,
     )
 
 
-def _renamed(fitted: Fitted, genes: NDArray[np.str_]) -> Fitted:
-    from dataclasses import replace
-
-    return replace(fitted, genes=genes, config=replace(fitted.config, snapshot_epochs=()))
+def _renamed(fitted: Fitted, names: NDArray[np.str_]) -> Fitted:
+    """The model with other names of all the genes it knows."""
+    n_genes = len(fitted.genes)
+    return replace(
+        fitted,
+        genes=names[:n_genes],
+        config=replace(fitted.config, snapshot_epochs=()),
+        training=replace(fitted.training, other_genes=names[n_genes:]),
+    )
 
 
 def transfer_entry(reading: Reading, source: Source, *, missing: Missing, min_reliability: float) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from scipy import sparse
 
 from ._count_blocks import ROWS_PER_BLOCK, as_rows, check_values, is_whole
 from .core.batches import Cells
-from .core.config import MODEL_GENES
 from .core.stored import StoredCells
 
 if TYPE_CHECKING:
@@ -67,48 +66,54 @@ class CountReader:
         return clean(block if self.columns is None else block[:, self.columns])
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Checked raw counts of some genes, with what only the whole matrix can tell."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What only the whole matrix can tell."""
+
+    totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
+    names: NDArray[np.str_]  # of all genes of the layer
+    gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
+
+    def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+        """Names and total counts of the layer's other genes."""
+        other = ~np.isin(self.names, genes)
+        return self.names[other], self.gene_totals[other]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts(Seen):
+    """Checked raw counts of some genes in memory."""
 
     matrix: sparse.csr_matrix  # cells × genes, float32
-    totals: NDArray[np.float64]  # cells: total count over all genes of the layer
-
-    def totals_for(self, size_factors: str | None) -> NDArray[np.float64]:
-        """Cells: the total count that size factors from this source see."""
-        if size_factors == MODEL_GENES:
-            return np.asarray(self.matrix.sum(axis=1, dtype=np.float64)).ravel()
-        return self.totals
 
     def cells(self, size_factors: NDArray[np.float32] | None) -> Cells:
         """The cells as a model reads them."""
         return Cells(self.matrix, size_factors)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCounts:
-    """Checked raw counts of some genes that stay on disk, with what only the whole matrix can tell."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCounts(Seen):
+    """Checked raw counts of some genes that stay on disk."""
 
     reader: CountReader
-    totals: NDArray[np.float64]  # cells: total count over all genes of the layer
-    model_totals: NDArray[np.float64]  # cells: total count over the model's genes
     n_counts: int  # that are not 0, of the model's genes
     limit: int | None  # bytes
-
-    def totals_for(self, size_factors: str | None) -> NDArray[np.float64]:
-        """Cells: the total count that size factors from this source see."""
-        return self.model_totals if size_factors == MODEL_GENES else self.totals
 
     def cells(self, size_factors: NDArray[np.float32] | None) -> StoredCells:
         """The cells as a model reads them."""
         return StoredCells(self.reader, np.arange(len(self.totals)), size_factors, self.room)
+
+    def some(self, rows: NDArray[np.intp]) -> Counts:
+        """Some of the cells, in memory."""
+        matrix = self.cells(None).take(rows).load().counts
+        return Counts(matrix=matrix, totals=self.totals[rows], names=self.names, gene_totals=self.gene_totals)
 
     @property
     def room(self) -> int:
         """Cells in memory at once; with a limit, so many that those read ahead fit into it too."""
         if self.limit is None:
             return PORTION
-        # held-out cells may take a quarter; of the rest, two thirds are for a portion and a third for the next one
+        # held-out cells may take a quarter; half is for a portion, and the rest for the next, which is read ahead
         per_cell = BYTES_A_COUNT * max(self.n_counts / len(self.totals), 1.0) + 32
         return max(int(self.limit / 2 / per_cell), ROWS_TOGETHER)
 
@@ -118,43 +123,57 @@ class Scan:
     """What one pass over all cells finds."""
 
     reader: CountReader
+    seen: Seen
     blocks: list[sparse.csr_matrix] | None  # `None`: too many to be kept
-    totals: NDArray[np.float64]
-    model_totals: NDArray[np.float64]
     n_counts: int
     whole: bool  # whether all values are whole numbers
 
     def counts(self) -> Counts:
         """All that was read, in memory."""
         blocks = self.blocks or []
-        return Counts(
-            sparse.csr_matrix(sparse.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]), self.totals
-        )
+        matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+        return Counts(matrix=sparse.csr_matrix(matrix), **_fields(self.seen))
 
     def stored(self, limit: int | None) -> StoredCounts:
         """What is to be read again."""
-        return StoredCounts(self.reader, self.totals, self.model_totals, self.n_counts, limit)
+        return StoredCounts(reader=self.reader, n_counts=self.n_counts, limit=limit, **_fields(self.seen))
 
 
-def scan(reader: CountReader, in_memory: int | None) -> Scan:
-    """Look at every count once; keep the model's genes while they take no more than so many bytes (`None`: always)."""
+def scan(reader: CountReader, names: NDArray[np.str_], counted: NDArray[np.float64], in_memory: int | None) -> Scan:
+    """Look at every count once, and keep the model's genes while they are few.
+
+    Parameters
+    ----------
+    reader
+        Where they are.
+    names
+        Of all genes of the matrix.
+    counted
+        Genes of the matrix: 1 where the total count of a cell counts it.
+    in_memory
+        Bytes that may be kept; `None`: all.
+    """
     blocks: list[sparse.csr_matrix] | None = []
     totals: list[NDArray[np.float64]] = []
-    of_model: list[NDArray[np.float64]] = []
-    n_counts, whole = 0, True
+    gene_totals, n_counts, whole = np.zeros(len(names)), 0, True
     n_cells = int(reader.matrix.shape[0])
     for start in range(0, n_cells, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, n_cells)), reader.where)
         whole = whole and is_whole(block.data)
+        totals.append(np.asarray(block @ counted).ravel())
+        gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         kept = reader.of_genes(block)
-        for sums, counted in ((totals, block), (of_model, kept)):
-            sums.append(np.asarray(counted.sum(axis=1, dtype=np.float64)).ravel())
         n_counts += kept.nnz
         if in_memory is not None and n_counts * BYTES_AS_READ > in_memory:
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    return Scan(reader, blocks, np.concatenate(totals), np.concatenate(of_model), n_counts, whole)
+    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=gene_totals)
+    return Scan(reader, seen, blocks, n_counts, whole)
+
+
+def _fields(seen: Seen) -> dict[str, Any]:
+    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals")}
 
 
 def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:

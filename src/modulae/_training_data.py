@@ -46,16 +46,15 @@ def training_cells(
     from modulae.core.train import loss_unit, split_cells
 
     test = split_cells(adata.n_obs, config)
-    totals = counts.totals_for(config.size_factors)
-    sizes = library_sizes(adata, totals, config.size_factors)
-    counted = sizes[~test & (totals > 0)]
+    sizes = library_sizes(adata, counts.totals, config.size_factors)
+    counted = sizes[~test & (counts.totals > 0)]
     if not counted.size:
         msg = (
             "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
         )
         raise ValueError(msg)
     unit = float(np.median(counted))
-    cells = counts.cells(size_factors(adata, totals, config.size_factors, unit))
+    cells = counts.cells(size_factors(adata, counts.totals, config.size_factors, unit))
     if isinstance(cells, Cells):  # of others the training looks at once itself
         loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
     return cells, test, unit

@@ -37,7 +37,7 @@ class TrainedModel:
     """
 
     fitted: Fitted
-    gene_ids: NDArray[np.str_] | None = None
+    gene_ids: NDArray[np.str_] | None = None  # of the genes of the model, and of the others it knows
     species: str | None = None
     made_with: str = ""
 
@@ -88,14 +88,13 @@ def save_model(
     .. [1] https://huggingface.co/docs/safetensors
     """
     fitted = read_model(adata, key)
-    ids = identifiers(adata, fitted.genes, gene_ids)
+    ids = identifiers(adata, fitted.known_genes, gene_ids)
     model = fitted.as_dict()
     tensors: dict[str, NDArray[Any]] = {}
     header = {
         "format_version": FORMAT_VERSION,
         "modulae": version("modulae"),
         "species": species,
-        "genes": [str(gene) for gene in model.pop("genes")],
         "gene_ids": None if ids is None else [str(gene) for gene in ids],
         "params": _plain(fitted.config.as_dict(), "params", tensors),
         "history": _plain(fitted.history.as_dict(), "history", tensors),
@@ -131,7 +130,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     model = _filled(header["model"], "model", tensors)
     ids = header["gene_ids"]
     return TrainedModel(
-        Fitted.from_dict({**model, "genes": header["genes"]}, header["params"], history),
+        Fitted.from_dict(model, header["params"], history),
         gene_ids=None if ids is None else np.array(ids, dtype=str),
         species=header["species"],
         made_with=header["modulae"],
@@ -148,7 +147,7 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
         msg = f"gene_ids={column!r} is no column of adata.var. Choose one of {list(adata.var)}, or leave it out."
         raise KeyError(msg)
     values = adata.var[column].astype(object)
-    named = values.where(values.notna(), "").to_numpy()[adata.var_names.get_indexer(genes)]
+    named = values.where(values.notna(), "").reindex(genes, fill_value="")
     return np.array([str(name) for name in named])
 
 
@@ -164,6 +163,8 @@ def _plain(values: Mapping[str, Any], prefix: str, tensors: dict[str, NDArray[An
     for name, value in values.items():
         if isinstance(value, dict):
             plain[name] = _plain(value, f"{prefix}/{name}", tensors)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+            plain[name] = [str(text) for text in value]
         elif isinstance(value, np.ndarray):
             tensors[f"{prefix}/{name}"] = np.ascontiguousarray(value)
             plain[name] = None

@@ -34,7 +34,7 @@ def cells():
 def fitted(cells):
     test = split_cells(N_CELLS, CONFIG)
     run = train(cells, test, CONFIG)
-    summary = summarise(run.network, cells, encode(run.network, cells), test)
+    summary = summarise(run.network, cells, encode(run.network, cells), test, (np.array([], dtype=str), np.array([])))
     return Fitted(run.network, np.arange(N_GENES).astype(str), CONFIG, run.history, 1.0, test, summary)
 
 

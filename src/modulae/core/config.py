@@ -42,8 +42,8 @@ NOT_FOR_PARTS = (
 )
 """Settings that the parts-based autoencoder does not have."""
 
-MODEL_GENES = "model_genes"
-"""As a source of size factors: the total count over the genes of the model, not over all genes of the layer."""
+KNOWN_GENES = "known_genes"
+"""Source of size factors of a model that reads other data than it was trained on: the total over the shared genes."""
 
 SMALL_BIAS = 0.01
 """The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""

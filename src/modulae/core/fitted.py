@@ -72,6 +72,11 @@ class Fitted:
     test_cells: NDArray[np.bool_]  # which of the training cells were held out
     training: TrainingSummary  # what cells never seen are compared with
 
+    @property
+    def known_genes(self) -> NDArray[np.str_]:
+        """The genes of the model, then those it only knows the usual rate of."""
+        return np.concatenate([self.genes, self.training.other_genes])
+
     def as_dict(self) -> dict[str, Any]:
         """The model as plain arrays (`uns["ae"]["model"]`)."""
         return {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from .backend import to_numpy
-from .config import MODEL_GENES
+from .config import KNOWN_GENES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,9 @@ class Restricted:
     reliability: NDArray[np.float64]  # units: expected correlation with the unit as read from all its genes
 
 
-def restrict(fitted: Fitted, kept: NDArray[np.bool_], *, missing: Missing = "model") -> Restricted:
+def restrict(
+    fitted: Fitted, kept: NDArray[np.bool_], others: NDArray[np.bool_] | None = None, *, missing: Missing = "model"
+) -> Restricted:
     """Fold what is assumed of the absent genes into the first layer, so that the rest of the model needs no change.
 
     The first layer is linear in the inputs. With `missing="mean"`, an absent gene has its mean over the training cells,
@@ -47,6 +49,8 @@ def restrict(fitted: Fitted, kept: NDArray[np.bool_], *, missing: Missing = "mod
         The model of all genes.
     kept
         Which of its genes are at hand.
+    others
+        Which of the other genes that count towards size factors; all if `None`.
     missing
         What is assumed of the others.
     """
@@ -55,6 +59,7 @@ def restrict(fitted: Fitted, kept: NDArray[np.bool_], *, missing: Missing = "mod
         raise ValueError(msg)
     network, summary = fitted.network, fitted.training
     weights = to_numpy(network.input_weights).astype(np.float64)
+    at_hand = summary.of_genes(kept, np.ones(len(summary.other_genes), dtype=bool) if others is None else others)
     posterior = _posterior(summary, kept)
     folded, shift = weights[:, kept], np.zeros(len(weights))
     if missing != "zero":
@@ -67,8 +72,8 @@ def restrict(fitted: Fitted, kept: NDArray[np.bool_], *, missing: Missing = "mod
         fitted,
         network=network.restricted(kept, folded.astype(np.float32), shift.astype(np.float32)),
         genes=fitted.genes[kept],
-        training=summary.of_genes(kept),
-        **_size_factors(fitted, kept),
+        training=at_hand,
+        **_size_factors(fitted, at_hand),
     )
     saliency = _saliency(network, summary)
     size = np.abs(saliency)
@@ -122,12 +127,12 @@ def _reliability(
     return np.asarray(np.sqrt(np.clip(1 - share, 0, 1)))
 
 
-def _size_factors(fitted: Fitted, kept: NDArray[np.bool_]) -> dict[str, Any]:
+def _size_factors(fitted: Fitted, at_hand: TrainingSummary) -> dict[str, Any]:
     """Size factors from the genes at hand, in the same unit: what a training cell of size factor 1 has of them."""
     if fitted.config.size_factors is None:
         return {}
-    expected = float(fitted.training.rates[kept].sum(dtype=np.float64))
+    expected = float(at_hand.rates.sum(dtype=np.float64) + at_hand.other_rates.sum(dtype=np.float64))
     return {
-        "config": replace(fitted.config, size_factors=MODEL_GENES),
+        "config": replace(fitted.config, size_factors=KNOWN_GENES),
         "size_factor_unit": max(expected, float(np.finfo(np.float32).tiny)),
     }

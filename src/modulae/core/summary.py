@@ -43,23 +43,39 @@ class TrainingSummary:
     slopes: NDArray[np.float64]  # units × paths: mean slope products, from which the mean saliency follows
     dispersion: NDArray[np.float32]  # genes: deviance of the held-out cells over what Poisson counts would have
     novelty: NDArray[np.float64]  # quantiles of the novelty of the held-out cells
+    other_genes: NDArray[np.str_]  # genes of the layer that are not in the model, but count towards size factors
+    other_rates: NDArray[np.float32]  # their mean count in a cell of size factor 1
 
     def as_dict(self) -> dict[str, Any]:
         """Plain arrays that survive a file."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "other_genes": self.other_genes.astype(object)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
-        arrays = {field.name: np.asarray(values[field.name]) for field in fields(cls) if field.name != "n_cells"}
-        return cls(n_cells=int(values["n_cells"]), **arrays)
+        plain = {"n_cells", "other_genes"}
+        arrays = {field.name: np.asarray(values[field.name]) for field in fields(cls) if field.name not in plain}
+        others = np.array([str(gene) for gene in values["other_genes"]], dtype=str)
+        return cls(n_cells=int(values["n_cells"]), other_genes=others, **arrays)
 
-    def of_genes(self, kept: NDArray[np.bool_]) -> Self:
-        """The same, of some of the genes."""
-        return replace(self, **{name: getattr(self, name)[kept] for name in PER_GENE})
+    def of_genes(self, kept: NDArray[np.bool_], others: NDArray[np.bool_]) -> Self:
+        """The same, of some of the genes and some of the others."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[kept] for name in PER_GENE},
+            other_genes=self.other_genes[others],
+            other_rates=self.other_rates[others],
+        )
 
 
-def summarise(network: Network, cells: Source, units: NDArray[np.float32], test: NDArray[np.bool_]) -> TrainingSummary:
+def summarise(
+    network: Network,
+    cells: Source,
+    units: NDArray[np.float32],
+    test: NDArray[np.bool_],
+    others: tuple[NDArray[np.str_], NDArray[np.float64]],
+) -> TrainingSummary:
     """Look once more at the training cells.
 
     Parameters
@@ -72,6 +88,8 @@ def summarise(network: Network, cells: Source, units: NDArray[np.float32], test:
         Their representation.
     test
         Which of them were held out.
+    others
+        Names and total counts of genes that are not in the model, but count towards size factors.
     """
     n_units, n_genes = network.n_units, network.n_genes
     total, square = np.zeros(n_genes), np.zeros(n_genes)
@@ -93,10 +111,11 @@ def summarise(network: Network, cells: Source, units: NDArray[np.float32], test:
     variance = np.maximum(square / n - mean**2, 0)
     explained = np.einsum("gu,uv,gv->g", readout, covariance, readout)
     exposure = n if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
+    exposure = max(exposure, float(np.finfo(float).tiny))
     dispersion, novelty = _held_out(network, cells.take(np.flatnonzero(test)))
     return TrainingSummary(
         n_cells=n,
-        rates=(counted / max(exposure, np.finfo(float).tiny)).astype(np.float32),
+        rates=(counted / exposure).astype(np.float32),
         input_mean=mean.astype(np.float32),
         readout=readout.astype(np.float32),
         input_residual=np.maximum(variance - explained, 0).astype(np.float32),
@@ -104,6 +123,8 @@ def summarise(network: Network, cells: Source, units: NDArray[np.float32], test:
         slopes=slopes / n,
         dispersion=dispersion.astype(np.float32),
         novelty=novelty,
+        other_genes=others[0],
+        other_rates=(others[1] / exposure).astype(np.float32),
     )
 
 

@@ -113,7 +113,6 @@ def autoencoder(
         λ, the weight of the orthogonality penalty.
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
-        `"model_genes"`: the same with the total over the genes that the model is trained on.
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
     batch_size
         Cells per step. The paper takes 1.
@@ -233,7 +232,7 @@ def autoencoder(
         keeper = Checkpoint(Path(checkpoint), describe_run(cells, test, genes, config, device), every)
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
     representation = encode(run.network, cells)
-    summary = summarise(run.network, cells, representation, test)
+    summary = summarise(run.network, cells, representation, test, counts.others(genes))
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 

@@ -81,7 +81,7 @@ def consensus(
     n_latent, batch_size, learning_rate, max_epochs, patience
         Of each run, and (but for the first) of the last one, see :func:`modulae.tl.autoencoder`.
     size_factors
-        `"total"`, `"model_genes"`, or an `obs` column; see :func:`modulae.tl.autoencoder`.
+        `"total"`, or an `obs` column.
     test_fraction
         Share of the cells held out.
     {seed}
@@ -152,7 +152,8 @@ def consensus(
     run = run_training(cells, test, last, device=device, loadings=agreed.loadings, progress=progress)
     network, order, found = _in_order(run.network, cells, agreed, runs, device)
     units = found.pop("units")[:, order]
-    fitted = Fitted(network, genes, last, run.history, unit, test, summarise(network, cells, units, test))
+    summary = summarise(network, cells, units, test, counts.others(genes))
+    fitted = Fitted(network, genes, last, run.history, unit, test, summary)
 
     adata = changeable(adata, copy=copy)
     asked = {"n_runs": n_runs, "share_of_cells": share_of_cells, "n_latent": config.n_latent}
