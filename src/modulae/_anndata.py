@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
-from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded, scan
 from .core.config import KNOWN_GENES
 from .gene_sets import listed
 
@@ -209,7 +209,7 @@ def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
         hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    return dict(entry)
+    return dict(loaded(entry))
 
 
 def changeable(adata: AnnData, *, copy: bool) -> AnnData:

@@ -28,15 +28,24 @@ class CrashError(Exception):
     """Stands for whatever ends a process."""
 
 
+def flat(entry):
+    """Every value of a nested dict, by its place."""
+    found = {}
+    for name, value in entry.items():
+        found |= {f"{name}/{at}": one for at, one in flat(value).items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
 def same(one, other):
     """Whether two trained objects hold the same to the last bit."""
     for field in ("X_ae", "X_ae_epoch0", "X_ae_epoch2", "X_ae_epoch4"):
         np.testing.assert_array_equal(one.obsm[field], other.obsm[field])
     for part in ("model", "history"):
-        assert set(one.uns["ae"][part]) == set(other.uns["ae"][part])
-        for name, value in one.uns["ae"][part].items():
-            np.testing.assert_array_equal(value, other.uns["ae"][part][name], err_msg=name)
-            assert np.asarray(value).dtype == np.asarray(other.uns["ae"][part][name]).dtype, name
+        first, second = flat(one.uns["ae"][part]), flat(other.uns["ae"][part])
+        assert set(first) == set(second)
+        for name, value in first.items():
+            np.testing.assert_array_equal(value, second[name], err_msg=name)
+            assert np.asarray(value).dtype == np.asarray(second[name]).dtype, name
 
 
 def crash_in_epoch(monkeypatch, at, how=CrashError):

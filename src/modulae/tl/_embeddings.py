@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
@@ -75,10 +77,12 @@ def embeddings(
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
     found = {fields.umap("input"): _umap(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = _umap(adata.obsm[fields.representation], n_neighbors, seed)
+    found[fields.umap()] = _umap(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = _umap(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
+            found[fields.umap(f"epoch{epoch}")] = _umap(
+                np.asarray(adata.obsm[fields.snapshot(epoch)]), n_neighbors, seed
+            )
 
     adata = changeable(adata, copy=copy)
     for name, points in found.items():
