@@ -30,6 +30,8 @@ SECOND_OBJECTS = {
     "labels",
     "second",
     "settings",
+    "model",
+    "reference",
 }  # what a function brings to the first object needs no name either
 
 # What takes long to import, or is not needed by everybody, comes in when a function needs it.

@@ -66,8 +66,28 @@ class Fields:
 
     @staticmethod
     def percentile(name: str) -> str:
-        """`obsm`: the percentiles beside the scores called `name`."""
+        """`obsm` or `obs`: the percentiles beside the scores called `name`."""
         return f"{name}_percentile"
+
+    @property
+    def novelty(self) -> str:
+        """`obs` (numbers) and `uns` (whose they are): how unlike the training cells each cell is."""
+        return f"{self.key}_novelty"
+
+    @property
+    def label(self) -> str:
+        """`obs` (labels) and `uns` (how they were made): labels carried over from a reference."""
+        return f"{self.key}_label"
+
+    @staticmethod
+    def confidence(name: str) -> str:
+        """`obs`: how sure the labels called `name` are."""
+        return f"{name}_confidence"
+
+    @staticmethod
+    def distance(name: str) -> str:
+        """`obs`: how far from the nearest label each cell lies."""
+        return f"{name}_distance"
 
     @property
     def sanity(self) -> str:

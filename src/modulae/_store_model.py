@@ -71,6 +71,9 @@ def forget_results(adata: AnnData, key: str) -> None:
             for field in (name, Fields.percentile(name)):
                 if field in store:
                     del store[field]
+        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
+            if column in adata.obs:
+                del adata.obs[column]
     if is_model(adata.uns.get(key)):
         for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

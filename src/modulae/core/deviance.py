@@ -31,13 +31,13 @@ def poisson_deviance(counts: NDArray[Any], rates: NDArray[Any]) -> NDArray[Any]:
 def expected_deviance(rates: NDArray[Any]) -> NDArray[Any]:
     """Mean of :func:`poisson_deviance` over Poisson counts of these rates.
 
-    It is 0 at a rate of 0 and comes near 1 for high ones. Summed over the counts once, on a grid of rates, and
-    interpolated on the logarithm of the rate (error below 1e-3).
+    It is 0 at a rate of 0, −2·y·log(y) near it, and comes near 1 for high rates. Summed over the counts once, on a grid
+    of rates, and interpolated on the logarithm of the rate (relative error below 5e-3).
     """
     points, values = _grid()
     low = rates < LOW
     at = np.interp(np.log(np.maximum(rates, LOW)), points, values)
-    return np.asarray(np.where(low, rates / LOW * values[0], at), dtype=rates.dtype)
+    return np.asarray(np.where(low, -2 * special.xlogy(rates, rates), at), dtype=rates.dtype)
 
 
 @cache

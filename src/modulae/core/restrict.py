@@ -123,7 +123,7 @@ def _reliability(
 
     whole = variance(np.ones_like(kept), summary.unit_covariance)
     lost = variance(~kept, posterior.covariance if missing == "model" else summary.unit_covariance)
-    share = np.divide(lost, whole, out=np.ones_like(lost), where=whole > 0)
+    share = np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0)  # a dead unit loses nothing
     return np.asarray(np.sqrt(np.clip(1 - share, 0, 1)))
 
 

@@ -1,10 +1,12 @@
 """Tools: train, explain, decode; gene sets from a reference."""
 
 from ._autoencoder import autoencoder
+from ._classify import classify
 from ._consensus import consensus
 from ._denoise import denoise
 from ._embeddings import embeddings
 from ._enrich_units import enrich_units
+from ._novelty import novelty
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
 from ._saliency import saliency
@@ -16,10 +18,12 @@ from ._unit_summary import unit_summary
 
 __all__ = [
     "autoencoder",
+    "classify",
     "consensus",
     "denoise",
     "embeddings",
     "enrich_units",
+    "novelty",
     "pathway_activity",
     "pathway_impact",
     "saliency",

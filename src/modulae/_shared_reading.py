@@ -1,0 +1,62 @@
+"""Two data sets, read by one model on the genes that both have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._anndata import model_entry, read_cells
+from ._foreign_model import read_source
+from .core.encode import encode
+from .core.restrict import restrict
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def read_both(
+    adata: AnnData,
+    reference: AnnData,
+    *,
+    key: str,
+    reference_key: str,
+    layer: str | None,
+    reference_layer: str | None,
+    batch_size: int,
+    device: str,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The representations of both, as if neither had a gene that the other lacks.
+
+    Otherwise what is assumed of absent genes would look like a difference between the cells.
+
+    Raises
+    ------
+    ValueError
+        Two different models, or no gene that both have.
+    """
+    ours, theirs = read_source(adata, key), read_source(reference, reference_key)
+    if ours.fingerprint != theirs.fingerprint:
+        msg = (
+            f"the model {key!r} of adata is not the model {reference_key!r} of the reference. "
+            f"Run `modulae.tl.transfer(adata, reference, model_key={reference_key!r}, key_added={key!r})` first."
+        )
+        raise ValueError(msg)
+    common = np.intersect1d(ours.original_genes, theirs.original_genes)
+    if not len(common):
+        msg = "adata and the reference share no gene of the model. Read both with `modulae.tl.transfer` again."
+        raise ValueError(msg)
+    missing = model_entry(adata, key).get("transfer", {}).get("missing", "model")
+    units = []
+    for cells, source, its_layer in ((adata, ours, layer), (reference, theirs, reference_layer)):
+        fitted = restrict(source.fitted, np.isin(source.original_genes, common), missing=str(missing)).fitted  # type: ignore[arg-type]
+        read = read_cells(cells, fitted, layer=its_layer)
+        units.append(encode(fitted.network, read, batch_size=batch_size, device=device))
+    return units[0], units[1]
+
+
+def trusted_units(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_]:
+    """Which units can be read well enough from the genes at hand; all of a model that was trained on these cells."""
+    entry = model_entry(adata, key).get("transfer")
+    return np.ones(n_units, dtype=bool) if entry is None else np.asarray(entry["trusted"], dtype=bool)

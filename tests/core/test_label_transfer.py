@@ -1,0 +1,106 @@
+"""Labels carried over: planted groups, planted shifts, cells of no group."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from modulae.core.label_transfer import Groups, carry_labels
+
+MEANS = np.array([[4.0, 1, 1, 2, 2, 1], [1, 4, 1, 2, 1, 2], [1, 1, 4, 1, 2, 2]])
+
+
+def draw(seed, n_each, *, shift=0.0, means=MEANS, noise=0.4):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(len(means)), n_each)
+    roots = means[codes] + noise * rng.normal(size=(len(codes), means.shape[1])) + shift
+    return np.maximum(roots, 0) ** 2, codes
+
+
+def carry(reference, codes, cells, **settings):
+    settings = {"n_labels": 3, "method": "discriminant", "align": True, "unknown_rate": 0.05, "seed": 0} | settings
+    return carry_labels(reference, codes, cells, **settings)
+
+
+@pytest.mark.parametrize("method", ["discriminant", "knn", "logistic"])
+def test_planted_groups_are_found(method):
+    cells, truth = draw(1, [50, 30, 20])
+    found = carry(*draw(0, [80, 80, 80]), cells, method=method)
+    assert (found.code == truth).mean() > 0.98
+
+
+@pytest.mark.parametrize("n_each", [[60, 60, 60], [150, 0, 0], [0, 10, 140]])
+def test_a_shift_of_all_cells_is_taken_away_whatever_their_labels(n_each):
+    shift = np.array([1.0, -0.4, 1.0, 0.8, 0.5, -0.5])
+    cells, truth = draw(1, n_each, shift=shift)
+    reference = draw(0, [80, 80, 80])
+    assert (carry(*reference, cells).code == truth).mean() > 0.95
+    groups = Groups.of(*reference, 3)
+    moved, _ = groups.shift(groups.placed(cells))
+    np.testing.assert_allclose(moved, shift @ groups.whitening, atol=0.6)
+
+
+def test_without_alignment_a_cell_does_not_depend_on_the_others():
+    cells, _ = draw(1, [20, 20, 20], shift=0.5)
+    reference = draw(0, [80, 80, 80])
+    whole = carry(*reference, cells, align=False)
+    some = carry(*reference, cells[::3], align=False)
+    np.testing.assert_array_equal(whole.code[::3], some.code)
+    np.testing.assert_allclose(whole.distance[::3], some.distance)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
+def test_false_alarms_come_at_the_stated_rate(rate):
+    alarms = [
+        (carry(*draw(seed, [150, 100, 60]), draw(seed + 50, [150, 100, 60])[0], unknown_rate=rate).distance > 1).mean()
+        for seed in range(8)
+    ]
+    assert np.mean(alarms) == pytest.approx(rate, abs=0.25 * rate + 0.01)
+
+
+def test_a_label_that_the_reference_lacks_is_unknown():
+    cells, truth = draw(1, [60, 60, 60])
+    reference, codes = draw(0, [80, 80, 80])
+    two = codes < 2
+    found = carry(reference[two], codes[two], cells, n_labels=2)
+    assert (found.distance[truth == 2] > 1).mean() > 0.95
+    assert (found.distance[truth < 2] > 1).mean() < 0.15
+
+
+def test_nothing_is_unknown_at_rate_zero():
+    assert not carry(*draw(0, [40, 40, 40]), draw(1, [40, 40, 40])[0] * 50, unknown_rate=0).distance.any()
+
+
+@pytest.mark.parametrize("method", ["discriminant", "knn", "logistic"])
+def test_confidence_is_the_share_of_right_labels(method):
+    close = MEANS * 0.25 + 1.5  # labels that overlap
+    confidence, right = [], []
+    for seed in range(6):
+        cells, truth = draw(seed + 20, [120, 120, 120], means=close)
+        found = carry(*draw(seed, [150, 150, 150], means=close), cells, method=method)
+        confidence.append(found.confidence)
+        right.append(found.code == truth)
+    confidence, right = np.concatenate(confidence), np.concatenate(right)
+    assert 0.5 < right.mean() < 0.95
+    edges = np.quantile(confidence, [0, 0.25, 0.5, 0.75, 1])
+    for low, high in itertools.pairwise(edges):
+        there = (confidence >= low) & (confidence <= high)
+        assert confidence[there].mean() == pytest.approx(right[there].mean(), abs=0.08)
+
+
+def test_the_same_seed_gives_the_same_confidence():
+    reference, cells = draw(0, [40, 40, 40], noise=1.5), draw(1, [40, 40, 40], noise=1.5)[0]
+    one, same, other = (carry(*reference, cells, seed=seed).confidence for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_a_label_of_one_cell_and_a_dead_unit_do_no_harm():
+    reference, codes = draw(0, [60, 60, 1])
+    reference[:, 3] = 0.5
+    cells, truth = draw(1, [30, 30, 0])
+    cells[:, 3] = 0.5
+    found = carry(reference, codes, cells)
+    assert (found.code == truth).mean() > 0.95
+    assert np.isfinite(found.confidence).all()
+    assert np.isfinite(found.distance).all()
