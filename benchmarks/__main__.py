@@ -25,6 +25,7 @@ from . import (
     search,
     settings,
     simulator,
+    transfer,
 )
 
 BENCHMARKS = {
@@ -48,6 +49,7 @@ BENCHMARKS = {
     "search": search.run,
     "settings": settings.run,
     "simulator": simulator.run,
+    "transfer": transfer.run,
 }
 
 if __name__ == "__main__":
