@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import count
 from typing import TYPE_CHECKING
 
 from ._progress import progress_bar
@@ -32,9 +33,10 @@ def run_training(
 
     total = config.max_epochs * int((~test).sum())
     with progress_bar(total, "training", "cell", progress=progress, scaled=True) as bar:
+        calls = count()
 
         def learnt(n_cells: int) -> None:
-            if bar.n == 0:
+            if next(calls) == 0:
                 bar.initial = n_cells  # of an earlier part: they took no time now
             bar.update(n_cells)
 

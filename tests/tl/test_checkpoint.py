@@ -226,6 +226,25 @@ def test_progress_counts_cells_and_starts_where_it_left_off(untrained, tmp_path,
     assert "cell/s" in shown
 
 
+def test_the_rate_counts_the_cells_of_this_call(untrained, tmp_path, monkeypatch):
+    from modulae import _training_run
+
+    settings = {**COMMON, **KINDS["numba"], "checkpoint": tmp_path, "copy": True}
+    bars, real = [], _training_run.progress_bar
+
+    def noted(*args, **given):
+        bars.append(real(*args, **given))
+        return bars[-1]
+
+    monkeypatch.setattr(_training_run, "progress_bar", noted)
+    with monkeypatch.context() as patch:
+        crash_in_epoch(patch, 3)
+        with pytest.raises(CrashError):
+            mo.tl.autoencoder(untrained, progress=True, **settings)
+    mo.tl.autoencoder(untrained, progress=True, **settings)
+    assert [(bar.initial, bar.n) for bar in bars] == [(0, 162), (162, 405)]  # 81 cells an epoch
+
+
 TRAIN = """
 import sys
 import anndata as ad
