@@ -26,6 +26,9 @@ GAP = 64
 ROWS_AT_ONCE = 4096
 """Rows that are read at once at most."""
 
+MANY_BLOCKS = 32
+"""Blocks in a portion at least: cells that lie together are alike, and a step should see all kinds."""
+
 MOST_SOME = 50_000
 """Cells that stand for all where a method needs them in memory at once."""
 
@@ -131,7 +134,7 @@ class StoredCells:
         portion is read while the caller learns from this one. The first `after` portions are left out.
         """
         seed = int(rng.integers(2**63))  # one draw an epoch, so that the next begins alike after an interruption
-        block = min(self.reader.rows_together, self.room)
+        block = max(min(self.reader.rows_together, self.room // MANY_BLOCKS), 1)
         edges = np.flatnonzero(np.diff(self.rows // block, prepend=-1))
         edges = np.append(edges, len(self))  # training cells of a block of rows: from one edge to the next
         order = np.random.default_rng([seed, 0]).permutation(len(edges) - 1)
