@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from anndata.abc import CSRDataset
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -48,7 +49,28 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
         in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
         matrix = sparse.csr_matrix(in_memory)
+    elif isinstance(matrix, CSRDataset):
+        matrix = FileRows(matrix)
     return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+class FileRows:
+    """Rows of a CSR matrix in a file, read as they lie there.
+
+    anndata's own slicing looks up the version of scipy every time, which takes longer than to read some hundred cells.
+    """
+
+    def __init__(self, matrix: CSRDataset) -> None:
+        group: Any = matrix.group
+        self.shape: tuple[int, int] = matrix.shape
+        self._ends = np.asarray(group["indptr"][:], dtype=np.int64)
+        self._data, self._indices = group["data"], group["indices"]
+
+    def __getitem__(self, rows: slice) -> sparse.csr_matrix:
+        ends = self._ends[rows.start : rows.stop + 1]
+        counts = slice(int(ends[0]), int(ends[-1]))
+        arrays = self._data[counts], self._indices[counts], ends - ends[0]
+        return sparse.csr_matrix(arrays, shape=(len(ends) - 1, self.shape[1]))
 
 
 def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
