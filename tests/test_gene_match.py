@@ -95,3 +95,7 @@ def test_no_gene_is_used_twice_and_every_match_is_a_name(model, data, upper_case
 def test_equal_names_always_match(names, random):
     shuffled = random.sample(names, len(names))
     assert [shuffled[at] for at in match_genes([names], [shuffled]).columns] == names
+
+
+def test_a_row_that_is_taken_by_name_is_not_taken_again_by_its_identifier():
+    assert columns([["A", "B"], ["x", "y"]], [["A"], ["y"]]) == [0, -1]

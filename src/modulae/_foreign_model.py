@@ -30,7 +30,7 @@ class Source:
 
     fitted: Fitted
     gene_ids: NDArray[np.str_] | None  # of all the genes it knows
-    original_genes: NDArray[np.str_]  # of the genes of the model alone
+    original_genes: NDArray[np.str_]  # likewise: what they were called where it was trained
     fingerprint: str
 
 
@@ -39,7 +39,7 @@ class Reading:
     """A model as it reads new data, and how well it can."""
 
     fitted: Fitted  # for the genes at hand, under the names that the new data have for them
-    genes: NDArray[np.str_]  # the same genes, as the model calls them
+    genes: NDArray[np.str_]  # the genes it knows, as they were called where the model was trained
     coverage: NDArray[np.float64]
     reliability: NDArray[np.float64]
     share_of_genes: float
@@ -59,11 +59,11 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
         if transferred is not None:
             original = np.array([str(gene) for gene in transferred["model_genes"]])
             return Source(fitted, ids, original, str(transferred["model"]))
-        return Source(fitted, ids, fitted.genes, fingerprint(fitted))
+        return Source(fitted, ids, fitted.known_genes, fingerprint(fitted))
     if isinstance(model, TrainedModel):
-        return Source(model.fitted, model.gene_ids, model.fitted.genes, fingerprint(model.fitted))
+        return Source(model.fitted, model.gene_ids, model.fitted.known_genes, fingerprint(model.fitted))
     if isinstance(model, Fitted):
-        return Source(model, None, model.genes, fingerprint(model))
+        return Source(model, None, model.known_genes, fingerprint(model))
     msg = (
         f"model is {type(model).__name__}; give the path of a file, what `modulae.load_model` returns, or the AnnData "
         "that the model was trained on."
@@ -89,8 +89,8 @@ def read_with(
     """
     names = gene_names(adata)
     ours, theirs = [source.fitted.known_genes.tolist()], [names.tolist()]
-    if source.original_genes is not source.fitted.genes:
-        ours.append([*source.original_genes.tolist(), *source.fitted.training.other_genes.tolist()])
+    if source.original_genes.tolist() != ours[0]:
+        ours.append(source.original_genes.tolist())
     for known, listed_names in ((source.gene_ids, ours), (identifiers(adata, names, gene_ids), theirs)):
         if known is not None:
             listed_names.append(known.tolist())
@@ -103,7 +103,7 @@ def read_with(
     restricted = restrict(source.fitted, kept, others, missing=missing)
     return Reading(
         _renamed(restricted.fitted, names[match.columns[match.found]]),
-        source.original_genes[kept],
+        source.original_genes[match.found],
         restricted.coverage,
         restricted.reliability,
         float(kept.mean()),

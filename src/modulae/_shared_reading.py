@@ -44,13 +44,14 @@ def read_both(
         )
         raise ValueError(msg)
     common = np.intersect1d(ours.original_genes, theirs.original_genes)
-    if not len(common):
+    if not np.isin(ours.original_genes[: len(ours.fitted.genes)], common).any():
         msg = "adata and the reference share no gene of the model. Read both with `modulae.tl.transfer` again."
         raise ValueError(msg)
     missing = model_entry(adata, key).get("transfer", {}).get("missing", "model")
     units = []
     for cells, source, its_layer in ((adata, ours, layer), (reference, theirs, reference_layer)):
-        fitted = restrict(source.fitted, np.isin(source.original_genes, common), missing=str(missing)).fitted  # type: ignore[arg-type]
+        n_genes, both = len(source.fitted.genes), np.isin(source.original_genes, common)
+        fitted = restrict(source.fitted, both[:n_genes], both[n_genes:], missing=str(missing)).fitted  # type: ignore[arg-type]
         read = read_cells(cells, fitted, layer=its_layer)
         units.append(encode(fitted.network, read, batch_size=batch_size, device=device))
     return units[0], units[1]

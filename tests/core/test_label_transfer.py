@@ -104,3 +104,14 @@ def test_a_label_of_one_cell_and_a_dead_unit_do_no_harm():
     assert (found.code == truth).mean() > 0.95
     assert np.isfinite(found.confidence).all()
     assert np.isfinite(found.distance).all()
+
+
+def test_how_common_a_label_is_in_the_new_cells_is_learnt_from_them():
+    close = MEANS * 0.15 + 1.5  # labels that overlap much
+    reference = draw(0, [200, 200, 200], means=close)
+    groups = Groups.of(*reference, 3)
+    _, shares = groups.shift(groups.placed(draw(1, [20, 20, 360], means=close)[0]))
+    np.testing.assert_allclose(shares, [0.05, 0.05, 0.9], atol=0.05)
+    even = carry(*reference, draw(1, [20, 20, 360], means=close)[0], align=False)
+    learnt = carry(*reference, draw(1, [20, 20, 360], means=close)[0])
+    assert (learnt.code == 2).mean() > (even.code == 2).mean()

@@ -128,6 +128,16 @@ def test_size_factors_keep_their_unit(fitted, cells, kept):
     assert restricted.config.size_factors == "known_genes"
 
 
+def test_other_genes_count_towards_size_factors_where_they_are_at_hand(fitted, kept):
+    others = replace(
+        fitted.training, other_genes=np.array(["a", "b", "c"]), other_rates=np.array([1, 2, 4], dtype=np.float32)
+    )
+    restricted = restrict(replace(fitted, training=others), kept, np.array([True, False, True])).fitted
+    assert restricted.training.other_genes.tolist() == ["a", "c"]
+    assert restricted.size_factor_unit == pytest.approx(fitted.training.rates[kept].sum() + 5, rel=1e-5)
+    assert restricted.known_genes.tolist() == [*fitted.genes[kept], "a", "c"]
+
+
 def test_without_size_factors_there_is_nothing_to_set(fitted, kept):
     raw = replace(fitted, config=Config(size_factors=None))
     assert restrict(raw, kept).fitted.config.size_factors is None

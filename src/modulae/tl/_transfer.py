@@ -94,7 +94,7 @@ def transfer(
     `adata.uns[key_added]["transfer"]` : `dict`
         `"coverage"` (units, `float32`): share of the absolute saliency that the genes at hand carry; `"reliability"`
         (units, `float32`); `"trusted"` (units, `bool`): reliability of at least `min_reliability`;
-        `"share_of_genes"`; `"model_genes"`: what the model calls the genes; and the settings. Read it with
+        `"share_of_genes"`; `"model_genes"`: the genes under their first names; and the settings. Read it with
         :func:`modulae.get.transfer`.
 
     Raises
