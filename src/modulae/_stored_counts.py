@@ -21,6 +21,9 @@ ROWS_TOGETHER = 256
 MOST_TOGETHER = 2048
 """Rows of a random block at most: longer ones would leave too few of them to be random."""
 
+MANY_BLOCKS, FEW_BLOCKS = 32, 8
+"""Random blocks of a portion at least, where rows lie by themselves, and where whole chunks have to be read."""
+
 PORTION = 8192
 """Cells in memory at once where nothing is learnt from them, so that their order does not matter."""
 
@@ -49,13 +52,17 @@ class CountReader:
         """Genes of the model."""
         return int(self.matrix.shape[1]) if self.columns is None else len(self.columns)
 
-    @property
-    def rows_together(self) -> int:
-        """Rows of a chunk of the file, within reason."""
+    def rows_together(self, room: int) -> int:
+        """Rows of a random block: a chunk of the file where there are chunks, else fewer.
+
+        Cells that lie together are alike, and a step should see all kinds: so a portion has many blocks, unless to read
+        them would be to read every chunk of the file many times.
+        """
         chunks = getattr(self.matrix, "chunks", None)
-        first = chunks[0] if chunks else ROWS_TOGETHER
-        rows = int(first[0]) if isinstance(first, tuple) else int(first)
-        return min(max(rows, ROWS_TOGETHER), MOST_TOGETHER)
+        if not chunks:
+            return min(ROWS_TOGETHER, room // MANY_BLOCKS)
+        rows = int(chunks[0][0]) if isinstance(chunks[0], tuple) else int(chunks[0])
+        return min(max(rows, ROWS_TOGETHER), MOST_TOGETHER, room // FEW_BLOCKS)
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows; a file that has changed since it was checked is noticed."""

@@ -274,4 +274,8 @@ def test_a_portion_is_as_large_as_the_limit_allows(source, on_disk, nothing_in_m
 
 def test_chunks_of_dask_are_read_whole(source, on_disk, nothing_in_memory):
     adata = on_disk(source, "dask")
-    assert open_counts(adata, layer=None).reader.rows_together == 64
+    reader = open_counts(adata, layer=None).reader
+    assert [reader.rows_together(room) for room in (10_000, 512, 80)] == [64, 64, 10]
+    adata = on_disk(source, "backed")
+    reader = open_counts(adata, layer=None).reader
+    assert [reader.rows_together(room) for room in (10_000, 512, 80)] == [64, 16, 2]

@@ -26,9 +26,6 @@ GAP = 64
 ROWS_AT_ONCE = 4096
 """Rows that are read at once at most."""
 
-MANY_BLOCKS = 32
-"""Blocks in a portion at least: cells that lie together are alike, and a step should see all kinds."""
-
 MOST_SOME = 50_000
 """Cells that stand for all where a method needs them in memory at once."""
 
@@ -43,9 +40,8 @@ class Reader(Protocol):
     def n_genes(self) -> int:
         """Genes of the model."""
 
-    @property
-    def rows_together(self) -> int:
-        """Rows that are best read together; a random block has so many."""
+    def rows_together(self, room: int) -> int:
+        """Rows of a random block, where a portion has room for so many cells."""
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows, `float32`, without duplicates or stored zeros."""
@@ -62,8 +58,7 @@ class InMemory:
         """Genes of the model."""
         return int(self.counts.shape[1])
 
-    @property
-    def rows_together(self) -> int:
+    def rows_together(self, room: int) -> int:  # noqa: ARG002
         """Any row is as near as any other."""
         return 1
 
@@ -134,7 +129,7 @@ class StoredCells:
         portion is read while the caller learns from this one. The first `after` portions are left out.
         """
         seed = int(rng.integers(2**63))  # one draw an epoch, so that the next begins alike after an interruption
-        block = max(min(self.reader.rows_together, self.room // MANY_BLOCKS), 1)
+        block = max(self.reader.rows_together(self.room), 1)
         edges = np.flatnonzero(np.diff(self.rows // block, prepend=-1))
         edges = np.append(edges, len(self))  # training cells of a block of rows: from one edge to the next
         order = np.random.default_rng([seed, 0]).permutation(len(edges) - 1)
