@@ -90,6 +90,11 @@ class Fields:
         return f"{name}_distance"
 
     @property
+    def joint(self) -> str:
+        """`obsm` (these cells) and `uns` (the reference cells): UMAP of both together."""
+        return f"X_{self.key}_joint"
+
+    @property
     def sanity(self) -> str:
         """`uns`: the explanation beside its controls."""
         return f"{self.key}_sanity"

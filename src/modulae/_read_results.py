@@ -54,6 +54,9 @@ _IMPACT = _Kind("impact", frozenset({"sets", "all_unscaled"}), "pathway_impact(a
 _ACTIVITY = _Kind("pathway activity", frozenset({"sets", "model_cells"}), "pathway_activity(adata, gene_sets)", "obsm")
 _SANITY = _Kind("sanity check", frozenset({"verdict", "levels", "controls", "deletion"}), "sanity(adata, gene_sets)")
 _ENRICHMENT = _Kind("enrichment", frozenset({"sets", "nes", "leading_edge"}), "enrich_units(adata, gene_sets)")
+_JOINT = _Kind(
+    "joint embedding", frozenset({"of_model", "reference", "cells"}), "joint_embedding(adata, reference)", "obsm"
+)
 _UNITS = _Kind("summary of units", frozenset({"table", "flag_above"}), "unit_summary(adata)")
 
 
@@ -85,6 +88,11 @@ def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
 def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.unit_summary` stored under `key`."""
     return _UNITS.find(adata, key)
+
+
+def joint_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """How `adata.obsm[key]` was made, and where the reference cells lie."""
+    return _JOINT.find(adata, key)
 
 
 def is_comparison(entry: dict[str, Any]) -> bool:

@@ -115,3 +115,16 @@ def test_a_number_of_units_that_makes_no_sense(summed, n_units):
 def test_no_result_says_what_to_run(adata):
     with pytest.raises(KeyError, match=r"Run `modulae.tl.unit_summary\(adata\)` first"):
         mo.pl.unit_summary(adata)
+
+
+def test_a_flagged_unit_is_drawn_only_among_all(summed):
+    summed.uns["ae"]["transfer"] = {
+        **{name: np.full(5, 0.9) for name in ("coverage", "reliability")},
+        "trusted": np.array([True, True, True, False, True]),
+        "share_of_genes": 0.5,
+        "n_model_genes": 10,
+        "missing": "model",
+        "min_reliability": 0.7,
+    }
+    assert [name.split()[-1] for name in rows(mo.pl.unit_summary(summed)["effect"])] == ["2", "0", "1", "4"]
+    assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "k, l (flagged)   3"

@@ -279,3 +279,12 @@ def test_chunks_of_dask_are_read_whole(source, on_disk, nothing_in_memory):
     adata = on_disk(source, "backed")
     reader = open_counts(adata, layer=None).reader
     assert [reader.rows_together(room) for room in (10_000, 512, 80)] == [64, 16, 2]
+
+
+def test_rates_brought_to_this_platform_are_the_same_from_disk(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "backed")
+    mo.tl.denoise(adata, rescale=True, device="cpu")
+    expected = mo.tl.denoise(source, rescale=True, copy=True, device="cpu").layers["ae_denoised"]
+    plain = mo.tl.denoise(source, rescale=False, copy=True, device="cpu").layers["ae_denoised"]
+    np.testing.assert_allclose(adata.layers["ae_denoised"], expected, rtol=1e-4)
+    assert np.abs(expected / plain - 1).max() > 1e-3

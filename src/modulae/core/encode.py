@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from scipy import sparse
 
     from .stored import Source
     from .weights import Network
@@ -49,3 +50,33 @@ def denoised_blocks(
     network = network.on(device)
     for rows, block in cells.blocks(batch_size):
         yield rows, block.scale() * to_numpy(network.decode(network.encode(as_backend(block.inputs(), device))))
+
+
+def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: float) -> NDArray[np.float64]:
+    """Multiply the rates of each gene, in place, so that over all cells they sum to about the counts of the gene.
+
+    The factor is (Σx + a) / (Σy + a), the posterior mean for Poisson counts x of rates y times a factor of mean 1 and
+    variance 1 / a (gamma prior): a gene that is hardly expected and hardly seen keeps its rates.
+
+    Parameters
+    ----------
+    rates
+        y, cells × genes; changed.
+    counts
+        x, cells × genes.
+    strength
+        a.
+
+    Returns
+    -------
+    The factor of each gene.
+    """
+    seen = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
+    factors = gene_factors(seen, rates.sum(axis=0, dtype=np.float64), strength)
+    rates *= factors.astype(np.float32)
+    return factors
+
+
+def gene_factors(seen: NDArray[np.float64], expected: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    """The factors of :func:`rescale`, from summed counts and summed rates of each gene."""
+    return np.asarray((seen + strength) / (expected + strength))

@@ -1,10 +1,12 @@
 """The stored fields as labelled pandas tables. `key` is the name of the field that is read."""
 
+from ._confusion import confusion
 from ._consensus import consensus
 from ._enrichment import enrichment
 from ._history import history
 from ._impact import impact
 from ._impact_table import impact_table
+from ._joint_embedding import joint_embedding
 from ._loadings import loadings
 from ._pathway_activity import pathway_activity
 from ._representation import representation
@@ -14,11 +16,13 @@ from ._transfer import transfer
 from ._unit_summary import unit_summary
 
 __all__ = [
+    "confusion",
     "consensus",
     "enrichment",
     "history",
     "impact",
     "impact_table",
+    "joint_embedding",
     "loadings",
     "pathway_activity",
     "representation",

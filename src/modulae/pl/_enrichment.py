@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from modulae._fields import Fields
 from modulae._read_results import enrichment_entry, unit_names
 
 from ._heatmap import DIVERGING, FONT, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes
-from ._selection import Shown, leaf_order, names_given, set_position, unit_name
+from ._selection import Shown, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,8 @@ def enrichment(
     sets
         Gene sets to draw, in this order; chosen by `max_q` and `n_sets` if `None`.
     units
-        Units to draw, in this order; those with a `q` as low as `max_q` for a drawn set if `None`.
+        Units to draw, in this order; if `None` those with a `q` as low as `max_q` for a drawn set that
+        :func:`modulae.tl.transfer` did not flag.
     n_sets
         How many sets at most, those with the smallest p; `None` for no limit.
     cluster
@@ -97,7 +99,12 @@ def enrichment(
         raise ValueError(msg)
     score = "nes" if q == "q_prerank" else "z"
     rates, p, scores = _wide(adata, key, [q, q.replace("q", "p", 1), score])
+    of_units = rates.shape[1]
+    if units is None:
+        free = unflagged(list(rates.columns), flagged_units(adata, str(enrichment_entry(adata, key)["of_model"])))
+        rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
     shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
+    shown = replace(shown, of_units=of_units)
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
 
     label = "normalised enrichment score" if q == "q_prerank" else "z, against genes like\nthose of the set"

@@ -23,7 +23,7 @@ from ._heatmap import (
 )
 from ._labels import shorten
 from ._overlay import draw_differences
-from ._selection import Wanted, choose
+from ._selection import Wanted, choose, flagged_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,8 @@ def impact(
     sets
         Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
     units
-        Units to draw, in this order; chosen by `min_unit_impact` if `None`.
+        Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that
+        :func:`modulae.tl.transfer` did not flag.
     n_sets
         How many sets at most, those with the largest absolute value; `None` for no limit.
     min_impact
@@ -118,7 +119,8 @@ def impact(
     ]
     if overlay:
         drawn, ties = [get.impact(adata, key=key), *drawn], [get.impact(adata, key=key, value="unscaled"), *ties]
-    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster)
+    flagged = flagged_units(adata, str(impact_entry(adata, key)["of_model"]))
+    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged)
     shown = choose(drawn, ties, wanted)
     tables = [table.loc[shown.sets, shown.units] for table in drawn]
 

@@ -14,7 +14,7 @@ from modulae._read_results import group_position, impact_entry, is_comparison
 
 from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
 from ._labels import set_labels
-from ._selection import Shown, Wanted, choose
+from ._selection import Shown, Wanted, choose, flagged_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,8 @@ def impact_groups(
     sets
         Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
     units
-        Units to draw, in this order; chosen by `min_unit_impact` if `None`.
+        Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that
+        :func:`modulae.tl.transfer` did not flag.
     n_sets
         How many sets at most, those with the largest absolute value in any panel; `None` for no limit.
     min_impact
@@ -107,7 +108,8 @@ def impact_groups(
     drawn = [get.impact(adata, key=key, group=group, value=value) for _, group in panels]
     unscaled: Literal["within_unscaled", "unscaled"] = "within_unscaled" if value == "within" else "unscaled"
     ties = [get.impact(adata, key=key, group=group, value=unscaled) for _, group in panels]
-    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster))
+    flagged = flagged_units(adata, str(impact_entry(adata, key)["of_model"]))
+    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged))
 
     tables = {name: table.loc[shown.sets, shown.units] for (name, _), table in zip(panels, drawn, strict=True)}
     against = {references[name] for name in names}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import is_color_like, to_hex
+from matplotlib.colors import is_color_like, to_hex, to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
 
 SMALL = (
@@ -17,23 +19,45 @@ SMALL = (
 )
 """Petroff (2021), arXiv:2107.02270: told apart by readers with any colour vision; of 6, 8 and 10 colours."""
 
+BACKGROUND = "0.87"
+"""Cells that others are drawn over."""
+
 
 def category_colours(adata: AnnData, name: str, n: int) -> list[str]:
     """Colours of the categories of an `obs` column: scanpy's, where it has stored some, or else a palette."""
     stored = adata.uns.get(f"{name}_colors")
     if stored is not None and len(stored) >= n and all(is_color_like(str(colour)) for colour in stored):
         return [to_hex(str(colour), keep_alpha=True) for colour in list(stored)[:n]]
-    for palette in SMALL:
-        if n <= len(palette):
-            return list(palette[:n])
+    return palette(n)
+
+
+def palette(n: int) -> list[str]:
+    """Colours for `n` categories."""
+    for few in SMALL:
+        if n <= len(few):
+            return list(few[:n])
     return _large(n)
+
+
+def unlike(used: Sequence[str], n: int) -> list[str]:
+    """Colours for `n` further categories beside those in use: the first of a large palette that are clearly others."""
+    from scanpy.plotting import palettes
+
+    pool = [*SMALL[2], *palettes.default_20, *palettes.default_102]
+    found: list[str] = []
+    for nearest in (0.3, 0.15, -1.0):  # distance in RGB that is asked for, as long as there is such a colour
+        for colour in pool:
+            others = np.array([to_rgb(other) for other in [*used, *found, BACKGROUND]])
+            if len(found) < n and np.linalg.norm(others - to_rgb(colour), axis=1).min() > nearest:
+                found.append(colour)
+    return (found * n)[:n]
 
 
 def _large(n: int) -> list[str]:
     """Take one of scanpy's palettes, and start it around again where even they end."""
     from scanpy.plotting import palettes
 
-    for palette in (palettes.default_20, palettes.default_28, palettes.default_102):
-        if n <= len(palette):
-            return list(palette[:n])
+    for many in (palettes.default_20, palettes.default_28, palettes.default_102):
+        if n <= len(many):
+            return list(many[:n])
     return [palettes.default_102[i] for i in np.arange(n) % len(palettes.default_102)]

@@ -86,6 +86,11 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
     raise KeyError(msg)
 
 
+def point_size(n_cells: int) -> float:
+    """Area of a point, in points²."""
+    return float(np.clip(20_000 / n_cells, 0.5, 30))
+
+
 def draw_points(
     ax: Axes,
     points: NDArray[np.float32],
@@ -96,7 +101,7 @@ def draw_points(
 ) -> PathCollection:
     """Draw cells so that none hides another by its place in the table: labels at random, high numbers on top."""
     options: dict[str, Any] = {
-        "s": float(np.clip(20_000 / len(points), 0.5, 30)) if size is None else size,
+        "s": point_size(len(points)) if size is None else size,
         "linewidths": 0,
         "rasterized": len(points) > RASTER_FROM,
         "plotnonfinite": True,
@@ -114,11 +119,11 @@ def draw_points(
     drawn = ax.scatter(points[order, 0], points[order, 1], **options)
     if isinstance(colours, Numbers):
         drawn.set_cmap(drawn.get_cmap().with_extremes(bad=MISSING))
-    _frame(ax, points)
+    frame(ax, points)
     return drawn
 
 
-def _frame(ax: Axes, points: NDArray[np.float32]) -> None:
+def frame(ax: Axes, points: NDArray[np.float32]) -> None:
     """Leave out ticks, as a UMAP has no unit, and put both directions on one scale."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)

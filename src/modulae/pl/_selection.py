@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from modulae import get
 from modulae._read_results import unit_position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from anndata import AnnData
     from numpy.typing import NDArray
 
 OPTIMAL_UP_TO = 400
@@ -31,6 +33,8 @@ class Wanted:
     min_impact: float
     min_unit_impact: float
     cluster: bool
+    flagged: frozenset[str] = frozenset()
+    """Units that are left out unless named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,14 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
     """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
     strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
     every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
+    free = unflagged(every_unit, wanted.flagged) if wanted.units is None else np.arange(len(every_unit))
     if wanted.sets is None:
-        tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties])).max(axis=(0, 2))
-        rows = _strongest(strength.max(axis=(0, 2)), tie, wanted)
+        tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties]))[:, :, free].max(axis=(0, 2))
+        rows = _strongest(strength[:, :, free].max(axis=(0, 2)), tie, wanted)
     else:
         rows = np.array([set_position(name, every_set) for name in map(str, names_given(wanted.sets, "sets"))])
     if wanted.units is None:
-        columns = _live(strength[:, rows].max(axis=(0, 1)), wanted.min_unit_impact)
+        columns = free[_live(strength[:, rows][:, :, free].max(axis=(0, 1)), wanted.min_unit_impact)]
     else:
         columns = np.array(
             [every_unit.index(unit_name(unit, every_unit)) for unit in names_given(wanted.units, "units")]
@@ -64,6 +69,26 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
     if wanted.cluster and wanted.units is None:
         columns = columns[leaf_order(np.concatenate(list(drawn), axis=0).T)]
     return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
+
+
+def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
+    """Units of a foreign model that the genes at hand are too few for; none of a model that was trained here."""
+    if "transfer" not in adata.uns.get(key, {}):
+        return frozenset()
+    trusted = get.transfer(adata, key=key)["trusted"]
+    return frozenset(trusted.index[~trusted])
+
+
+def unflagged(units: Sequence[str], flagged: frozenset[str]) -> NDArray[np.intp]:
+    """Where the units stand that may be drawn without being named."""
+    found = np.array([at for at, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
+    if len(found) == 0:
+        msg = (
+            f"all {len(units)} units are flagged: adata has too few of the model's genes to read them. See "
+            "`modulae.get.transfer(adata)`; name units to draw them nevertheless."
+        )
+        raise ValueError(msg)
+    return found
 
 
 def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -10,9 +10,11 @@ import numpy as np
 from modulae import get
 from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._read_results import units_entry
 
 from ._heatmap import DIVERGING, FONT, text_width
 from ._labels import set_labels
+from ._selection import flagged_units, unflagged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +48,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     key
         Name of the result in `adata.uns`, made by :func:`modulae.tl.unit_summary`.
     n_units
-        Units to draw, those of largest effect; all if `None`.
+        Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
+        ones with a note.
 
     Returns
     -------
@@ -57,14 +60,15 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     KeyError
         No such result.
     ValueError
-        `n_units` is no whole number above 0.
+        `n_units` is no whole number above 0; or all units are flagged.
     """
     if n_units is not None and (isinstance(n_units, bool) or not isinstance(n_units, int) or n_units < 1):
         msg = f"n_units is {n_units!r}; give a whole number of at least 1, or None for all units."
         raise ValueError(msg)
     table = get.unit_summary(adata, key=key)
-    shown = table.iloc[:n_units]
-    names = _names(shown)
+    flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
+    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
+    names = _names(shown, flagged)
     panels = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
     if shown["stability"].isna().all():
         del panels["stability"]
@@ -136,7 +140,7 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
     bar.set_ticks([-1, 0, 1])
 
 
-def _names(shown: pd.DataFrame) -> list[str]:
+def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
     """What each unit is called beside its number."""
     found = [bool(set_) and q <= 0.05 for set_, q in zip(shown["set"], shown["set_q"], strict=True)]
     sets = iter(set_labels([name for name, yes in zip(shown["set"], found, strict=True) if yes], width=34)[1])
@@ -148,7 +152,8 @@ def _names(shown: pd.DataFrame) -> list[str]:
         else:
             genes = row["top_genes_down"] if low else row["top_genes_up"]
             words = ", ".join(genes.split(";")[:GENES_IN_NAME])
-        notes = ["dead"] * bool(row["dead"]) + [f"as {row['redundant_with']}"] * bool(row["redundant_with"])
+        notes = ["flagged"] * (unit in flagged) + ["dead"] * bool(row["dead"])
+        notes += [f"as {row['redundant_with']}"] * bool(row["redundant_with"])
         note = f" ({', '.join(notes)})" if notes else ""
         names.append(f"{'low ' if low else ''}{words}{note}   {unit}")
     return names

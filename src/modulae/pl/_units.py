@@ -12,7 +12,7 @@ from modulae._fields import DEFAULT_KEY
 
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
-from ._selection import unit_name
+from ._selection import flagged_units, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,8 @@ def units(
     ----------
     {adata}
     units
-        Which units, in this order; the `n` whose activity varies most between cells if `None`.
+        Which units, in this order; if `None` the `n` whose activity varies most between cells, of those that
+        :func:`modulae.tl.transfer` did not flag.
     n
         How many units at most, where none are named.
     color
@@ -70,22 +71,26 @@ def units(
         No representation, no such coordinates, or nothing called `color`.
     IndexError
         No such unit.
+    ValueError
+        All units are flagged, and none is named.
     """
     activity = get.representation(adata, key=key)
     points = adata.obsm[find_basis(adata, basis, key)]
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
-    panels |= {name: numbers(name, activity[name].to_numpy()) for name in _chosen(activity, units, n)}
+    chosen = _chosen(activity, units, n, flagged_units(adata, key))
+    panels |= {name: numbers(name, activity[name].to_numpy()) for name in chosen}
 
     titles = {name: name if name == color else f"unit {name}" for name in panels}
     measures = {name: "activity" for name in panels if name != color}
     return draw_panels(np.asarray(points), panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
-def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int) -> list[str]:
+def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str]) -> list[str]:
     """Take the named units, or those that vary most."""
     if isinstance(units, str):
         msg = f"units is the text {units!r}; give a list: units=[{units!r}]."
         raise TypeError(msg)
     if units is not None:
         return [unit_name(unit, list(activity.columns)) for unit in units]
-    return [str(name) for name in activity.var().sort_values(ascending=False, kind="stable").index[:n]]
+    free = activity.iloc[:, unflagged(list(activity.columns), flagged)]
+    return [str(name) for name in free.var().sort_values(ascending=False, kind="stable").index[:n]]

@@ -6,6 +6,7 @@ from ._consensus import consensus
 from ._denoise import denoise
 from ._embeddings import embeddings
 from ._enrich_units import enrich_units
+from ._joint_embedding import joint_embedding
 from ._novelty import novelty
 from ._pathway_activity import pathway_activity
 from ._pathway_impact import pathway_impact
@@ -23,6 +24,7 @@ __all__ = [
     "denoise",
     "embeddings",
     "enrich_units",
+    "joint_embedding",
     "novelty",
     "pathway_activity",
     "pathway_impact",

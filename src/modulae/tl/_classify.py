@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,13 @@ import pandas as pd
 from modulae._anndata import changeable
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._shared_reading import read_both, trusted_units
 from modulae.core.label_transfer import LabelMethod, carry_labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from numpy.typing import NDArray
 
-UNKNOWN = "unknown"
 UNKNOWN_COLOUR = "#b8b8b8"
 
 
@@ -108,7 +107,8 @@ def classify(
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
     """
-    names, codes, labelled = _reference_labels(reference, labels)
+    names, codes = reference_labels(reference, labels)
+    labelled = codes >= 0
     if method not in get_args(LabelMethod):
         msg = f"method is {method!r}; choose one of {list(get_args(LabelMethod))}."
         raise ValueError(msg)
@@ -131,7 +131,7 @@ def classify(
         raise ValueError(msg)
     found = carry_labels(
         known[labelled][:, used],
-        codes,
+        codes[labelled],
         units[:, used],
         n_labels=len(names),
         method=method,
@@ -157,34 +157,10 @@ def classify(
     return adata if copy else None
 
 
-def _reference_labels(reference: AnnData, labels: str) -> tuple[list[str], NDArray[np.intp], NDArray[np.bool_]]:
-    """Names of the labels, the label of each labelled cell, and which cells are labelled."""
-    if labels not in reference.obs:
-        msg = f"labels={labels!r} is no column of reference.obs. Choose one of {list(reference.obs)}."
-        raise KeyError(msg)
-    column = reference.obs[labels]
-    if pd.api.types.is_float_dtype(column):
-        msg = f"reference.obs[{labels!r}] holds numbers, not labels. Name a column of labels."
-        raise ValueError(msg)
-    categories = column.astype("category").cat.remove_unused_categories()
-    names = [str(name) for name in categories.cat.categories]
-    if len(names) < 2:
-        msg = f"reference.obs[{labels!r}] has {len(names)} label; two or more are needed. Name another column."
-        raise ValueError(msg)
-    if UNKNOWN in names:
-        msg = f"reference.obs[{labels!r}] has a label {UNKNOWN!r}. Rename it, or make it missing to leave it out."
-        raise ValueError(msg)
-    codes = categories.cat.codes.to_numpy()
-    labelled = codes >= 0
-    return names, codes[labelled].astype(np.intp), labelled
-
-
 def _carry_colours(adata: AnnData, reference: AnnData, labels: str, names: list[str], name: str) -> None:
     """Draw a label in the colour that it has in the reference."""
-    colours: Any = reference.uns.get(f"{labels}_colors")
-    every = reference.obs[labels].astype("category").cat.categories
-    if colours is None or len(colours) != len(every):
+    colours = reference_colours(reference, labels, names)
+    if colours is None:
         adata.uns.pop(f"{name}_colors", None)
         return
-    of = dict(zip(map(str, every), map(str, colours), strict=True))
-    adata.uns[f"{name}_colors"] = np.array([*(of[label] for label in names), UNKNOWN_COLOUR], dtype=object)
+    adata.uns[f"{name}_colors"] = np.array([*colours, UNKNOWN_COLOUR], dtype=object)

@@ -1,46 +1,91 @@
-"""The decoded rates: what the model expects of every gene in every cell."""
+"""The decoded rates: what a model expects of every gene in every cell."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._anndata import changeable, read_cells, read_model
+from modulae._anndata import changeable, model_entry, place_by_name, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._foreign_model import read_source, read_with
 from modulae.core.batches import Cells
+from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import pandas as pd
     from anndata import AnnData
 
+    from modulae._foreign_model import Reading
     from modulae.core.fitted import Fitted
+    from modulae.core.restrict import Missing
     from modulae.core.stored import Source
+    from modulae.model_file import TrainedModel
 
 IN_MEMORY = 4 * 10**9
 """Bytes of rates that are held in memory for counts that are on disk."""
+
+STRENGTH = 1.0
+"""Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
+
+LEAST_RELIABILITY = 0.7
+"""Below, :func:`modulae.tl.transfer` flags a unit."""
 
 
 @shared
 def denoise(
     adata: AnnData,
     *,
+    model: TrainedModel | Fitted | AnnData | str | os.PathLike[str] | None = None,
+    model_key: str = DEFAULT_KEY,
     key: str = DEFAULT_KEY,
     layer: str | None = None,
+    gene_ids: str | None = None,
+    orthologues: Mapping[str, str] | pd.DataFrame | None = None,
+    upper_case: bool = False,
+    missing: Missing = "model",
+    rescale: bool | None = None,
     batch_size: int = 512,
     device: str = "auto",
-    store: str | Path | None = None,
+    store: str | os.PathLike[str] | None = None,
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     """Decode every cell: the Poisson rate of each gene, free of counting noise.
 
+    With the model trained on these cells, with one that :func:`modulae.tl.transfer` has brought here, or, given
+    `model`, with a foreign one that is not kept: the rates are those after :func:`modulae.tl.transfer`.
+
+    A foreign model expects of each gene what its own platform counts, and another platform counts some genes several
+    times as often. With `rescale`, the rates y of each gene are therefore multiplied by (Σx + 1) / (Σy + 1), the sums
+    over all cells of `adata` with counts x: the posterior mean of the factor between the data sets if it has mean and
+    standard deviation 1 (gamma prior), so that genes hardly seen keep their rates. This one number a gene depends on
+    all the cells together, and takes a gene that all of them express more for one that the platform counts more often.
+    :doc:`/benchmarks/denoising` has the measurements.
+
     Parameters
     ----------
     {adata}
-    {key}
+    model
+        A foreign model, as :func:`modulae.tl.transfer` takes it: the path of a file that :func:`modulae.save_model`
+        wrote, what :func:`modulae.load_model` returned, or the `AnnData` that the model is in. `None`: the model that
+        `adata` has under `key`.
+    model_key
+        Name of the model there, if `model` is an `AnnData`.
+    key
+        Name of the model in `adata`. With `model`, it only names the result.
     {layer}
+    gene_ids, orthologues, upper_case, missing
+        How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
+        Rates are of the genes that `adata` has; a layer has no room for others.
+    rescale
+        Whether each gene's rates are scaled to its counts. `None`: for foreign models only.
     {batch_size_inference}
     {device}
     store
@@ -56,35 +101,89 @@ def denoise(
 
     `adata.layers[f'{key}_denoised']` : :class:`numpy.ndarray` (`float32`, cells × genes)
         Expected counts, at each cell's own sequencing depth; `nan` for genes outside the model. Dense: 4 bytes a cell
-        and gene, in memory or in `store`.
+        and gene of `adata`, inside the model or not, and as much again for the model's genes while it is made. To save
+        memory, denoise blocks of cells (with `rescale=False`: the same numbers).
     `adata.uns[f'{key}_denoised']` : `dict`
-        Which model made it: `of_model`.
+        `"of_model"`: training or reading another model under this name removes the layer; `"rescaled"`; and, given
+        `model`, `"model"` (which it was), `"share_of_genes"` (how much of it was found) and `"missing"`.
 
     Raises
     ------
     KeyError
-        No such model or layer, or the model's genes are missing.
+        No such model, layer or column, or the model's genes are missing; `adata` has none of the genes of `model`.
     ValueError
-        Counts that are on disk would come back as rates that hardly fit into memory.
-    FileExistsError
-        There is something in `store` already.
+        Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
+        can't be; gene names that are not unique.
     """
-    fitted = read_model(adata, key)
+    options: dict[str, Any] = {
+        "gene_ids": gene_ids,
+        "orthologues": orthologues,
+        "upper_case": upper_case,
+        "missing": missing,
+    }
+    if model is None:
+        _no_options(options)
+        fitted, foreign, about = read_model(adata, key), "transfer" in model_entry(adata, key), {}
+    else:
+        source = read_source(model, model_key)
+        reading = read_with(source, adata, **options)
+        _warn(reading)
+        fitted, foreign = reading.fitted, True
+        about = {"model": source.fingerprint, "share_of_genes": reading.share_of_genes, "missing": missing}
     cells = read_cells(adata, fitted, layer=layer)
-    layer_of_rates = _rates(adata, fitted, cells, store, batch_size=batch_size, device=device)
+    rescaled = foreign if rescale is None else bool(rescale)
+    rates = _rates(adata, fitted, cells, store, rescaled=rescaled, batch_size=batch_size, device=device)
 
     adata = changeable(adata, copy=copy)
     name = Fields(key).denoised if key_added is None else key_added
-    adata.layers[name] = layer_of_rates
-    adata.uns[name] = {"of_model": key}
+    adata.layers[name] = rates
+    adata.uns[name] = {"of_model": key, "rescaled": rescaled, **about}
     return adata if copy else None
 
 
+def _no_options(options: dict[str, Any]) -> None:
+    usual = {"gene_ids": None, "orthologues": None, "upper_case": False, "missing": "model"}
+    given = [name for name, value in usual.items() if not (options[name] is value or isinstance(value, str))]
+    if options["missing"] != usual["missing"]:
+        given.append("missing")
+    if given:
+        msg = f"{listed(given)} say how a foreign model finds its genes, and there is none. Give it: model=."
+        raise ValueError(msg)
+
+
+def _warn(reading: Reading) -> None:
+    if reading.ambiguous:
+        warnings.warn(
+            f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
+            f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
+            UserWarning,
+            stacklevel=3,
+        )
+    doubtful = np.flatnonzero(reading.reliability < LEAST_RELIABILITY)
+    if len(doubtful):
+        warnings.warn(
+            f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
+            f"{len(reading.reliability)} units, and for the rates that hang on them. `modulae.tl.transfer` and "
+            "`modulae.get.transfer` say which.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _rates(
-    adata: AnnData, fitted: Fitted, cells: Source, store: str | Path | None, *, batch_size: int, device: str
+    adata: AnnData,
+    fitted: Fitted,
+    cells: Source,
+    store: str | os.PathLike[str] | None,
+    *,
+    rescaled: bool,
+    batch_size: int,
+    device: str,
 ) -> Any:  # noqa: ANN401
     """Cells × genes, NaN for genes outside the model; an array in memory, or what refers to one on disk."""
-    from modulae.core.encode import denoised_blocks
+    from modulae.core.encode import denoise as decode_cells
+    from modulae.core.encode import denoised_blocks, gene_factors
+    from modulae.core.encode import rescale as scale_genes
 
     n_bytes = 4 * adata.n_obs * adata.n_vars
     if store is None and not isinstance(cells, Cells) and n_bytes > IN_MEMORY:
@@ -93,11 +192,22 @@ def _rates(
             "Name a folder to write them to: store=."
         )
         raise ValueError(msg)
+    how: dict[str, Any] = {"batch_size": batch_size, "device": device}
+    if store is None and isinstance(cells, Cells):
+        found = decode_cells(fitted.network, cells, **how)
+        if rescaled:
+            scale_genes(found, cells.counts, STRENGTH)
+        return place_by_name(adata, fitted.genes, found.T).T
+    factors = np.ones(len(fitted.genes), dtype=np.float32)
+    if rescaled:
+        sums = (block.sum(axis=0, dtype=np.float64) for _, block in denoised_blocks(fitted.network, cells, **how))
+        expected = sum(sums, start=np.zeros(len(factors)))
+        factors = gene_factors(cells.gene_totals(), expected, STRENGTH).astype(np.float32)
     columns = adata.var_names.get_indexer(fitted.genes)
     rates = np.empty(adata.shape, dtype=np.float32) if store is None else _on_disk(Path(store), adata.shape)
-    for rows, block in denoised_blocks(fitted.network, cells, batch_size=batch_size, device=device):
+    for rows, block in denoised_blocks(fitted.network, cells, **how):
         placed = np.full((len(block), adata.n_vars), np.nan, dtype=np.float32)
-        placed[:, columns] = block
+        placed[:, columns] = block * factors
         rates[rows] = placed
     if store is None:
         return rates

@@ -9,12 +9,12 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._layout import umap_layout
 from modulae.core.principal import principal_components
 from modulae.core.stored import StoredCells
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from numpy.typing import NDArray
 
     from modulae.core.stored import Source
 
@@ -76,11 +76,11 @@ def embeddings(
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): _umap(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = _umap(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)
+    found = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
+    found[fields.umap()] = umap_layout(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = _umap(
+            found[fields.umap(f"epoch{epoch}")] = umap_layout(
                 np.asarray(adata.obsm[fields.snapshot(epoch)]), n_neighbors, seed
             )
 
@@ -100,13 +100,3 @@ def _reduced(cells: Source, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN40
     if n_pcs is None or min(inputs.shape) <= n_pcs:
         return inputs
     return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)
-
-
-def _umap(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
-    import scanpy as sc
-    from anndata import AnnData
-
-    layout = AnnData(values)
-    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed)
-    sc.tl.umap(layout, random_state=seed)
-    return layout.obsm["X_umap"].astype("float32")  # type: ignore[no-any-return]
