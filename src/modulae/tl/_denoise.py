@@ -111,7 +111,10 @@ def denoise(
     ------
     KeyError
         No such model, layer or column, or the model's genes are missing; `adata` has none of the genes of `model`.
+    FileExistsError
+        There is something in `store` already.
     ValueError
+        Rates of counts on disk that hardly fit into memory: name `store`.
         Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
         can't be; gene names that are not unique.
     """
