@@ -20,6 +20,20 @@ def h5ad(tmp_path):
     return path, gmt
 
 
+def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress"]
+    words += ["--checkpoint", str(tmp_path / "run")]
+    assert main(words) == 0
+    first = ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"]
+
+    def never(*_):
+        raise AssertionError("it had been trained already")
+
+    monkeypatch.setattr("modulae.core.train._Course.epoch", never)
+    assert main(words) == 0
+    assert (ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"] == first).all()
+
+
 def test_train_then_impact(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"

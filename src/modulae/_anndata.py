@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
-from ._count_blocks import checked_blocks, is_whole, warn_no_counts
-from ._fields import Fields
-from .core.batches import Cells
+from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded, scan
 from .core.config import KNOWN_GENES
 from .gene_sets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from ._stored_counts import Counts, Scan, StoredCounts
     from .core.fitted import Fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Checked raw counts of some genes, with what only the whole matrix can tell."""
-
-    matrix: sparse.csr_matrix  # cells × genes, float32
-    totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
-    names: NDArray[np.str_]  # of all genes of the layer
-    gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
-
-    def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-        """Names and total counts of the layer's other genes."""
-        other = ~np.isin(self.names, genes)
-        return self.names[other], self.gene_totals[other]
+    from .core.stored import Source
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -68,24 +53,51 @@ def read_counts(
     ValueError
         No cells, no genes, gene names that are not unique, NaN, infinite or negative values.
     """
+    found = _look_through(adata, genes, layer, total_over, in_memory=None)
+    if not found.whole:
+        warn_no_counts(layer)
+    return found.counts()
+
+
+def open_counts(
+    adata: AnnData,
+    *,
+    genes: Sequence[str] | NDArray[np.str_] | None = None,
+    layer: str | None,
+    limit: int | None = None,
+    total_over: NDArray[np.str_] | None = None,
+) -> Counts | StoredCounts:
+    """:func:`read_counts`, but counts on disk stay there where they are many.
+
+    Parameters
+    ----------
+    adata, genes, layer
+        As in :func:`read_counts`.
+    limit
+        Bytes that counts may take in training; `None`: they are only read.
+    total_over
+        Genes whose counts the total count of a cell is made of; all of the layer if `None`.
+    """
+    most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
+    found = _look_through(adata, genes, layer, total_over, in_memory=most)
+    if not found.whole:
+        warn_no_counts(layer)
+    return found.counts() if found.blocks is not None else found.stored(limit)
+
+
+def _look_through(
+    adata: AnnData,
+    genes: Sequence[str] | NDArray[np.str_] | None,
+    layer: str | None,
+    total_over: NDArray[np.str_] | None,
+    *,
+    in_memory: int | None,
+) -> Scan:
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
     counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
-    blocks, totals, gene_totals, whole = [], [], np.zeros(len(names)), True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        totals.append(np.asarray(block @ counted).ravel())
-        gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
-        blocks.append((block if columns is None else block[:, columns]).astype(np.float32))
-    if not whole:
-        warn_no_counts(layer)
-    matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else sparse.csr_matrix(blocks[0])
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()  # a stored 0 of an empty cell would be divided by its size factor, 0
-    if matrix.shape[1] != (len(names) if columns is None else len(columns)):  # pragma: no cover
-        msg = f"{matrix.shape[1]} genes were read where {len(names)} are named; please report this."
-        raise RuntimeError(msg)
-    return Counts(matrix, np.concatenate(totals), names, gene_totals)
+    matrix, where = counts_of(adata, layer)
+    return scan(CountReader(matrix, columns, where), names, counted, in_memory if is_stored(matrix) else None)
 
 
 def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
@@ -100,7 +112,7 @@ def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     return largest
 
 
-def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
     """The counts that a trained model reads, with the size factors it needs."""
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
@@ -111,10 +123,10 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Cells:
         raise KeyError(msg)
     source = fitted.config.size_factors
     if source == KNOWN_GENES:
-        counts = read_counts(adata, genes=fitted.genes, layer=layer, total_over=fitted.known_genes)
-        return Cells(counts.matrix, (counts.totals / fitted.size_factor_unit).astype(np.float32))
-    counts = read_counts(adata, genes=fitted.genes, layer=layer)
-    return Cells(counts.matrix, size_factors(adata, counts.totals, source, fitted.size_factor_unit))
+        counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=fitted.known_genes)
+        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32))
+    counts = open_counts(adata, genes=fitted.genes, layer=layer)
+    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit))
 
 
 def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | None) -> NDArray[np.float64]:
@@ -125,7 +137,7 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
         msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
         raise KeyError(msg)
     try:
-        values = adata.obs[source].to_numpy(dtype=np.float64)
+        values = obs_column(adata, source).to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         msg = (
             f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."
@@ -153,6 +165,14 @@ def size_factors(
     return factors.astype(np.float32)
 
 
+def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
+    """A column of `obs`, also where `obs` itself is on disk."""
+    import pandas as pd
+
+    column = adata.obs[name]
+    return column if isinstance(column, pd.Series) else column.to_series()
+
+
 def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
     """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
 
@@ -163,7 +183,7 @@ def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool
     if groupby not in adata.obs:
         msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
-    column = adata.obs[groupby]
+    column = obs_column(adata, groupby)
     if pd.api.types.is_float_dtype(column):
         msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
         raise ValueError(msg)
@@ -184,29 +204,12 @@ def read_model(adata: AnnData, key: str) -> Fitted:
 def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """The `uns` entry of a trained model: `params`, `history`, `model`."""
     entry = adata.uns.get(key, {})
-    if not _is_model(entry):
-        there = [name for name, value in adata.uns.items() if _is_model(value)]
+    if not is_model(entry):
+        there = [name for name, value in adata.uns.items() if is_model(value)]
         hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    return dict(entry)
-
-
-def forget_results(adata: AnnData, key: str) -> None:
-    """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
-    stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
-    for name in stale:
-        del adata.uns[name]
-        for store in (adata.varm, adata.obsm, adata.layers):
-            for field in (name, Fields.percentile(name)):
-                if field in store:
-                    del store[field]
-        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
-            if column in adata.obs:
-                del adata.obs[column]
-    if _is_model(adata.uns.get(key)):
-        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
-            adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)
+    return dict(loaded(entry))
 
 
 def changeable(adata: AnnData, *, copy: bool) -> AnnData:
@@ -223,7 +226,8 @@ def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.fl
     return field
 
 
-def _is_model(entry: object) -> bool:
+def is_model(entry: object) -> bool:
+    """Whether an entry of `uns` is a trained model."""
     return isinstance(entry, dict) and {"params", "history", "model"} <= set(entry)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae.core.backend import pick_device, to_numpy
-from modulae.core.batches import as_backend
+from modulae.core.batches import Cells, as_backend
 from modulae.core.encode import encode
 from modulae.core.neighbours import shared_neighbours
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
+    from modulae.core.stored import Source
 
-Source = Literal["neighbors", "decoded", "counts"]
+Whose = Literal["neighbors", "decoded", "counts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class CellRates:
     """Expected counts of the model's genes at size factor 1, a block of cells at a time."""
 
     fitted: Fitted
-    cells: Cells
+    cells: Source
     factors: NDArray[np.float32]  # cells: how deeply each was sequenced
-    source: Source
+    source: Whose
     model_cells: float  # how many cells of size factor 1 the decoded rates count for
     weights: sparse.csr_matrix | None  # cells × cells
     device: str
@@ -39,28 +39,35 @@ class CellRates:
         if self.source == "decoded":
             return self._decoded(rows)
         if self.weights is None:
-            counts, depth = self.cells.counts[rows].toarray(), self.factors[rows]
+            counts, depth = self._block(rows).dense(), self.factors[rows]
         else:
-            counts, depth = (self.weights[rows] @ self.cells.counts).toarray(), self.weights[rows] @ self.factors
+            weights = self.weights[rows]
+            used = np.unique(weights.indices).astype(np.intp)  # of cells on disk, only the neighbours are read
+            near = self.cells if isinstance(self.cells, Cells) else self.cells.take(used).load()
+            within = weights if isinstance(self.cells, Cells) else weights[:, used]
+            counts, depth = (within @ near.counts).toarray(), weights @ self.factors
         if self.source == "neighbors" and self.model_cells > 0:
             counts, depth = counts + self.model_cells * self._decoded(rows), depth + self.model_cells
         return np.asarray(np.divide(counts, depth[:, None], out=np.zeros_like(counts), where=depth[:, None] > 0))
 
     def _decoded(self, rows: slice) -> NDArray[np.float32]:
         network = self.fitted.network.on(self.device)
-        block = self.cells.take(np.arange(rows.start, rows.stop))
+        block = self._block(rows)
         rates = to_numpy(network.decode(network.encode(as_backend(block.inputs(), self.device))))
         if self.cells.size_factors is None:  # then the model's rates are at the cell's own depth
             depth = self.factors[rows, None]
             rates = np.divide(rates, depth, out=np.zeros_like(rates), where=depth > 0)
         return rates
 
+    def _block(self, rows: slice) -> Cells:
+        return self.cells.take(np.arange(rows.start, rows.stop)).load()
+
 
 def cell_rates(
     fitted: Fitted,
-    cells: Cells,
+    cells: Source,
     *,
-    source: Source,
+    source: Whose,
     model_cells: float,
     n_neighbors: int,
     batch_size: int,
@@ -86,7 +93,7 @@ def cell_rates(
     """
     factors = cells.size_factors
     if factors is None:
-        totals = np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel()
+        totals = cells.totals()
         factors = (totals / max(np.median(totals[totals > 0]), 1.0)).astype(np.float32)
     weights = None
     if source == "neighbors" and n_neighbors > 1:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ._anndata import gene_names
+from ._anndata import gene_names, open_counts
 from ._marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
+from ._stored_counts import Counts
 from .core.batches import Cells
 
 if TYPE_CHECKING:
@@ -17,13 +18,25 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from ._anndata import Counts
 
 FEWEST_GENES = 5
 """Genes of a list that must be there for a share or a score."""
 
+MOST_CELLS = 20_000
+"""Cells that stand for all where these do not fit into memory: enough for a correlation to two digits."""
+
 FEWEST_IN_ALL = 250
 """Genes that must be there for a score: it is held against genes of like expression, ten to a bin."""
+
+
+def states_of_some(adata: AnnData, *, layer: str | None, seed: int) -> tuple[NDArray[np.intp] | slice, pd.DataFrame]:
+    """Which cells, and their :func:`cell_states`: of random ones where the counts of all don't fit into memory."""
+    counts = open_counts(adata, layer=layer)
+    if isinstance(counts, Counts):
+        return slice(None), cell_states(adata, counts, seed=seed)
+    n = min(MOST_CELLS, adata.n_obs)
+    seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:n])
+    return seen, cell_states(adata[seen], counts.some(seen), seed=seed)
 
 
 def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:

@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._progress import progress_bar
+from .core.batches import Cells
 
 if TYPE_CHECKING:
-    from .core.batches import Cells
     from .core.config import Config
     from .core.consensus import Run
+    from .core.stored import Source
 
 
 def run_all(
-    cells: Cells,
+    cells: Source,
     config: Config,
     *,
     n_runs: int,
@@ -26,6 +27,8 @@ def run_all(
     """Run with `n_runs` seeds from that of the settings on; the same whatever the number of jobs."""
     from joblib import Parallel, delayed
 
+    if not isinstance(cells, Cells):
+        n_jobs = 1  # an open file can't be sent to another process
     tasks = (
         delayed(_alone)(cells, replace(config, seed=config.seed + at), share_of_cells, device) for at in range(n_runs)
     )
@@ -37,7 +40,7 @@ def run_all(
     return runs
 
 
-def _alone(cells: Cells, config: Config, share_of_cells: float, device: str) -> Run:
+def _alone(cells: Source, config: Config, share_of_cells: float, device: str) -> Run:
     """One run on one thread, so that it gives the same numbers whoever else is running."""
     import torch
     from threadpoolctl import threadpool_limits

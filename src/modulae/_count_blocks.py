@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from anndata.abc import CSRDataset
 from scipy import sparse
 
 if TYPE_CHECKING:
@@ -37,25 +38,61 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
 
 def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:
     """Blocks of cells as CSR, each checked for values that no count can have."""
+    matrix, where = counts_of(adata, layer)
+    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
+        yield check_values(as_rows(matrix, start, min(start + ROWS_PER_BLOCK, adata.n_obs)), where)
+
+
+def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
+    """The matrix of raw counts, of which rows can be read, and its name."""
     matrix = _matrix(adata, layer)
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
         in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
         matrix = sparse.csr_matrix(in_memory)
-    for start in range(0, adata.n_obs, ROWS_PER_BLOCK):
-        block = sparse.csr_matrix(matrix[start : min(start + ROWS_PER_BLOCK, adata.n_obs)])
-        if block.dtype.kind not in "biuf":
-            msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
-            raise TypeError(msg)
-        if not np.isfinite(block.data).all():
-            msg = (
-                f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
-            )
-            raise ValueError(msg)
-        if (block.data < 0).any():
-            msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
-            raise ValueError(msg)
-        yield block
+    elif isinstance(matrix, CSRDataset):
+        matrix = FileRows(matrix)
+    return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+class FileRows:
+    """Rows of a CSR matrix in a file, read as they lie there.
+
+    anndata's own slicing looks up the version of scipy every time, which takes longer than to read some hundred cells.
+    """
+
+    def __init__(self, matrix: CSRDataset) -> None:
+        group: Any = matrix.group
+        self.shape: tuple[int, int] = matrix.shape
+        self._ends = np.asarray(group["indptr"][:], dtype=np.int64)
+        self._data, self._indices = group["data"], group["indices"]
+
+    def __getitem__(self, rows: slice) -> sparse.csr_matrix:
+        ends = self._ends[rows.start : rows.stop + 1]
+        counts = slice(int(ends[0]), int(ends[-1]))
+        arrays = self._data[counts], self._indices[counts], ends - ends[0]
+        return sparse.csr_matrix(arrays, shape=(len(ends) - 1, self.shape[1]))
+
+
+def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
+    """Consecutive rows, in memory."""
+    rows = matrix[start:stop]
+    if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only
+        rows = rows.compute(scheduler="synchronous")
+    return sparse.csr_matrix(rows)
+
+
+def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
+    """Refuse values that no count can have."""
+    if block.dtype.kind not in "biuf":
+        msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
+        raise TypeError(msg)
+    if not np.isfinite(block.data).all():
+        msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
+        raise ValueError(msg)
+    if (block.data < 0).any():
+        msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
+        raise ValueError(msg)
+    return block
 
 
 def is_whole(values: NDArray[Any]) -> bool:

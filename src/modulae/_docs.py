@@ -27,6 +27,12 @@ FRAGMENTS = {
     "progress": (
         "progress\n    Show a progress bar. `None` shows one where somebody can see it: in a terminal or a notebook."
     ),
+    "memory_limit": (
+        "memory_limit\n"
+        "    Memory for counts that are on disk while they are learnt from, such as `'500MB'`. If they\n"
+        "    take more, random blocks of cells are read, shuffled and learnt from, one portion after the other (see\n"
+        "    :doc:`/scale`). Counts that are in memory already stay there."
+    ),
     "ax": "ax\n    Where to draw; a new figure if `None`.",
 }
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from modulae._groups import Contrast
     from modulae._impact_test import Null, Test
-    from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
     from modulae.core.impact import Difference
     from modulae.core.network import Method
+    from modulae.core.stored import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Compared:
 
 
 def gene_differences(
-    fitted: Fitted, cells: Cells, plan: Contrast, saliency: NDArray[np.float32], reading: Reading
+    fitted: Fitted, cells: Source, plan: Contrast, saliency: NDArray[np.float32], reading: Reading
 ) -> Compared:
     """What each gene carries of the difference between group and reference, for each unit.
 
@@ -74,7 +74,7 @@ def gene_differences(
 
 def compare_groups(
     fitted: Fitted,
-    cells: Cells,
+    cells: Source,
     plan: Contrast,
     *,
     compared: Compared,
@@ -106,7 +106,7 @@ def compare_groups(
     """
     indicator = set_indicator(sets, len(fitted.genes))
     # how strongly a gene is read depends on all the cells the model saw, not only on those compared
-    bins = expression_bins(*expression_of(cells.counts))
+    bins = expression_bins(*expression_of(cells))
     found: dict[str, list[NDArray[np.float64]]] = {}
     for at in range(len(plan.groups)):
         rng = np.random.default_rng([test.seed, at])
@@ -133,7 +133,7 @@ def compare_groups(
 
 
 def _flat(
-    fitted: Fitted, cells: Cells, indicator: NDArray[np.float32], reading: Reading
+    fitted: Fitted, cells: Source, indicator: NDArray[np.float32], reading: Reading
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     blocks = set_values(
         fitted.network,

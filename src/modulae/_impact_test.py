@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from ._anndata import obs_column
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -67,4 +69,4 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
     if column not in adata.obs:
         msg = f"{argument}={column!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
-    return np.asarray(adata.obs[column].astype("category").cat.codes, dtype=np.intp)
+    return np.asarray(obs_column(adata, column).astype("category").cat.codes, dtype=np.intp)

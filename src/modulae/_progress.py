@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-def progress_bar(total: int, what: str, unit: str, *, progress: bool | None) -> tqdm[Any]:
-    """A bar on stderr; with `progress=None` only in a terminal or a notebook."""
+def progress_bar(total: int, what: str, unit: str, *, progress: bool | None, scaled: bool = False) -> tqdm[Any]:
+    """A bar on stderr; with `progress=None` only in a terminal or a notebook; `scaled` writes 1.2M for 1200000."""
     from tqdm import tqdm
 
     shown = progress if progress is not None else (sys.stderr.isatty() or _in_notebook())
-    bar: tqdm[Any] = tqdm(total=total, desc=what, unit=unit, disable=not shown, file=sys.stderr, dynamic_ncols=True)
+    bar: tqdm[Any] = tqdm(
+        total=total, desc=what, unit=unit, unit_scale=scaled, disable=not shown, file=sys.stderr, dynamic_ncols=True
+    )
     return bar
 
 

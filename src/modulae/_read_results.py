@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._stored_counts import loaded
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -44,7 +46,7 @@ class _Kind:
             hint = f"There are {there}." if there else f"Run `modulae.tl.{self.made_by}` first."
             msg = f"there is no {self.words} {key!r} in adata.{self.store}. {hint}"
             raise KeyError(msg)
-        return dict(adata.uns[key])
+        return dict(loaded(adata.uns[key]))
 
 
 _SALIENCY = _Kind("saliency", frozenset({"of_model", "method", "groups"}), "saliency(adata)", "varm")

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._fields import DEFAULT_KEY, Fields
+from ._files import write_whole
 from ._search_settings import Setting, defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -151,16 +151,7 @@ def save(file: Path, identity: str, done: Run) -> None:
     facts = {name: value for name, value in asdict(done).items() if name not in {"representation", "setting"}}
     about = {"identity": identity, "run": json.dumps(facts)}
     content = to_bytes({"representation": np.ascontiguousarray(done.representation)}, metadata=about)
-    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".unfinished")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(file, content)
 
 
 def load(task: Task) -> Run | None:

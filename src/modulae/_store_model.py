@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._anndata import forget_results, place_by_name
+from ._anndata import is_model, place_by_name
 from ._fields import Fields
 
 if TYPE_CHECKING:
@@ -60,3 +60,20 @@ def store_model(
         "model": fitted.as_dict(),
         **(also or {}),
     }
+
+
+def forget_results(adata: AnnData, key: str) -> None:
+    """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
+    stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
+    for name in stale:
+        del adata.uns[name]
+        for store in (adata.varm, adata.obsm, adata.layers):
+            for field in (name, Fields.percentile(name)):
+                if field in store:
+                    del store[field]
+        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
+            if column in adata.obs:
+                del adata.obs[column]
+    if is_model(adata.uns.get(key)):
+        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
+            adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._anndata import Counts, gene_names, library_sizes, size_factors
+from modulae._anndata import gene_names, library_sizes, size_factors
 from modulae.core.batches import Cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae._stored_counts import Counts, StoredCounts
     from modulae.core.config import Config
+    from modulae.core.stored import Source
 
 
 def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
@@ -37,7 +39,9 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
     return np.asarray(names[mask])
 
 
-def training_cells(adata: AnnData, counts: Counts, config: Config) -> tuple[Cells, NDArray[np.bool_], float]:
+def training_cells(
+    adata: AnnData, counts: Counts | StoredCounts, config: Config
+) -> tuple[Source, NDArray[np.bool_], float]:
     """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
     from modulae.core.train import loss_unit, split_cells
 
@@ -50,6 +54,7 @@ def training_cells(adata: AnnData, counts: Counts, config: Config) -> tuple[Cell
         )
         raise ValueError(msg)
     unit = float(np.median(counted))
-    cells = Cells(counts.matrix, size_factors(adata, counts.totals, config.size_factors, unit))
-    loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+    cells = counts.cells(size_factors(adata, counts.totals, config.size_factors, unit))
+    if isinstance(cells, Cells):  # of others the training looks at once itself
+        loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
     return cells, test, unit

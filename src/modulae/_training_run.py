@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import count
 from typing import TYPE_CHECKING
 
 from ._progress import progress_bar
@@ -11,33 +12,44 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .core.batches import Cells
     from .core.config import Config
+    from .core.state import Keeper
+    from .core.stored import Source
     from .core.train import Training
 
 
 def run_training(
-    cells: Cells,
+    cells: Source,
     test: NDArray[np.bool_],
     config: Config,
     *,
     device: str,
     progress: bool | None,
     loadings: NDArray[np.float64] | None = None,
+    keeper: Keeper | None = None,
 ) -> Training:
     """Train, and warn of a training that was interrupted or that learnt nothing."""
     from modulae.core.train import train
 
-    with progress_bar(config.max_epochs, "training", "epoch", progress=progress) as bar:
+    total = config.max_epochs * int((~test).sum())
+    with progress_bar(total, "training", "cell", progress=progress, scaled=True) as bar:
+        calls = count()
 
-        def show(_epoch: int, loss: float) -> None:
-            bar.set_postfix_str(f"held-out loss {loss:.5f}", refresh=False)
-            bar.update()
+        def learnt(n_cells: int) -> None:
+            if next(calls) == 0:
+                bar.initial = n_cells  # of an earlier part: they took no time now
+            bar.update(n_cells)
 
-        run = train(cells, test, config, device=device, loadings=loadings, on_epoch=show)
+        def finished(epoch: int, loss: float) -> None:
+            bar.set_postfix_str(f"epoch {epoch}/{config.max_epochs}, held-out loss {loss:.5f}")
+
+        run = train(
+            cells, test, config, device=device, loadings=loadings, keeper=keeper, on_epoch=finished, on_cells=learnt
+        )
     if run.history.stopped == "interrupted":
         warnings.warn(
-            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept.",
+            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept."
+            + ("" if keeper is None else " Call this again with the same checkpoint= to go on."),
             UserWarning,
             stacklevel=3,
         )

@@ -9,13 +9,14 @@ import numpy as np
 from ._read_results import unit_names
 from .core.activity import activity_differences
 from .core.agreement import correlation, rank_correlation
+from .core.encode import read_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from ._groups import Contrast
-    from .core.batches import Cells
+    from .core.stored import Source
 
 DEAD = 1e-3
 """A unit is dead if its effect, of either sign, is at most this share of the largest, or its standard deviation of its
@@ -57,7 +58,7 @@ def use_of_units(
 
 
 def genes_of_units(
-    saliency: NDArray[np.float32], genes: NDArray[np.str_], cells: Cells, units: NDArray[np.float32], *, n_genes: int
+    saliency: NDArray[np.float32], genes: NDArray[np.str_], cells: Source, units: NDArray[np.float32], *, n_genes: int
 ) -> dict[str, NDArray[Any]]:
     """Top genes at either end, and whether the unit is high where the strongest of them are expressed."""
     n_genes = min(n_genes, len(genes))
@@ -70,7 +71,7 @@ def genes_of_units(
     strongest = np.argsort(-np.abs(saliency), axis=0, kind="stable")[:n_genes]  # genes × units
     chosen = np.zeros(saliency.shape, dtype=np.float32)
     np.put_along_axis(chosen, strongest, 1 / n_genes, axis=0)
-    r = rank_correlation(units, np.asarray(cells.sparse_inputs() @ chosen))
+    r = rank_correlation(units, read_inputs(cells, chosen))
     return {
         "direction": np.select([r > CLEAR, r < -CLEAR], ["up", "down"], "").astype(object),
         "direction_r": r,

@@ -7,7 +7,7 @@ from scipy import sparse, stats
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.network import initial_network
-from modulae.core.nulls import compare_cells, expression_bins, matched_sets, permuted_labels
+from modulae.core.nulls import Labels, compare_cells, expression_bins, matched_sets
 from modulae.core.saliency import mean_saliency
 from modulae.core.set_values import set_indicator, set_values
 
@@ -85,7 +85,7 @@ def test_strata_take_away_what_only_their_composition_explains():
 def test_permuted_labels_keep_the_numbers_and_leave_others_out():
     group, reference = sides(13, 21, n_other=9)
     strata = np.arange(43) % 3
-    labels = permuted_labels(group, reference, 50, np.random.default_rng(0), strata)
+    labels = Labels.permuted(group, reference, 50, np.random.default_rng(0), strata).of(slice(0, len(group)))
     np.testing.assert_array_equal(labels[0], group)
     assert not labels[:, ~(group | reference)].any()
     for stratum in range(3):

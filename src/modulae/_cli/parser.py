@@ -114,6 +114,7 @@ def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> No
 def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
     parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the training here, and go on from it")
     parser.add_argument("--no-progress", action="store_true", help="no progress bar")
 
 

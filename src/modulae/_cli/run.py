@@ -128,6 +128,7 @@ def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str
 def _training(options: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {"seed": options.seed, "device": options.device}
     settings["progress"] = False if options.no_progress else None
+    settings["checkpoint"] = options.checkpoint
     return settings if options.max_epochs is None else {**settings, "max_epochs": options.max_epochs}
 
 

@@ -59,16 +59,16 @@ def map_document(columns: list[Column]) -> dict[str, Any]:
 def _empty_map(kind: str, ranges: dict[str, Any]) -> Any:  # noqa: ANN401
     from bokeh.plotting import figure
 
-    plot = figure(
-        name=kind,
-        sizing_mode="stretch_both",
-        tools="pan,wheel_zoom,box_zoom,reset,save",
-        active_drag=None,  # a finger on a narrow window scrolls the page
-        toolbar_location="above",
-        outline_line_color="#d5dae1",
-        min_border=2,
-        **ranges,
-    )
+    options: dict[str, Any] = {  # Bokeh's types do not know all that `figure` takes
+        "name": kind,
+        "sizing_mode": "stretch_both",
+        "tools": "pan,wheel_zoom,box_zoom,reset,save",
+        "active_drag": None,  # a finger on a narrow window scrolls the page
+        "toolbar_location": "above",
+        "outline_line_color": "#d5dae1",
+        "min_border": 2,
+    }
+    plot = figure(**options, **ranges)
     plot.toolbar.logo = None
     plot.axis.visible = False
     plot.grid.visible = False

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
 AT_ONCE = 2048
 """Cells a block."""
 
+MANY = 65_536
+"""Cells at a time where only sums are kept."""
 
-def standardise(units: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cells × units with mean 0 and standard deviation 1; a unit that never changes is 0 everywhere."""
-    exact = units.astype(np.float64)
-    centred = exact - exact.mean(axis=0)
-    spread = centred.std(axis=0)
-    changes = spread > 1e-6 * np.abs(exact).max(axis=0, initial=0)  # below that it is rounding
-    return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=changes))
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """Cells × units with mean 0 and standard deviation 1, worked out for some cells at a time."""
+
+    units: NDArray[np.floating]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    changes: NDArray[np.bool_]  # units that do; one that does not is 0 everywhere
+
+    @classmethod
+    def of(cls, units: NDArray[np.floating]) -> Self:
+        """Look at all cells three times; their activities as `float64` are never all in memory."""
+
+        def summed(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+            parts = (units[start : start + MANY].astype(np.float64) for start in range(0, len(units), MANY))
+            return sum((function(part).sum(axis=0) for part in parts), start=np.zeros(units.shape[1]))
+
+        mean = summed(lambda part: part) / len(units)
+        rest = summed(lambda part: part - mean) / len(units)  # what rounding left
+        spread = np.sqrt(summed(lambda part: (part - mean - rest) ** 2) / len(units))
+        largest = np.maximum(units.max(axis=0, initial=0), -units.min(axis=0, initial=0))
+        return cls(units, mean, spread, spread > 1e-6 * largest)  # below that it is rounding
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        centred = self.units[rows].astype(np.float64) - self.mean
+        return np.asarray(np.divide(centred, self.spread, out=np.zeros_like(centred), where=self.changes))
 
 
 def activity_difference(
@@ -29,8 +55,13 @@ def activity_difference(
 ) -> NDArray[np.float64]:
     """Units: mean activity of the group minus that of the reference, in standard deviations over the cells of both."""
     used = group | reference
-    standard = standardise(units[used])
-    return np.asarray(standard[group[used]].mean(axis=0) - standard[reference[used]].mean(axis=0))
+    standard, sides = Standard.of(units[used]), (group[used], reference[used])
+    sums = np.zeros((2, units.shape[1]))
+    for start in range(0, len(standard), MANY):
+        rows = slice(start, start + MANY)
+        block = standard[rows]
+        sums += np.stack([block[side[rows]].sum(axis=0) for side in sides])
+    return np.asarray(sums[0] / sides[0].sum() - sums[1] / sides[1].sum())
 
 
 def pool(
@@ -76,10 +107,11 @@ def activity_values(
     set_saliency
         Sets × units: the mean saliency of the units to the genes of each set.
     """
-    standard = standardise(units)
+    standard = Standard.of(units)
     for start in range(0, len(standard), AT_ONCE):
         rows = slice(start, min(start + AT_ONCE, len(standard)))
-        yield rows, np.hstack([standard[rows], standard[rows] @ set_saliency.T])
+        block = standard[rows]
+        yield rows, np.hstack([block, block @ set_saliency.T])
 
 
 def by_set(

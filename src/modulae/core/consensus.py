@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
     from .config import Config
+    from .stored import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Agreed:
     members: NDArray[np.intp]  # units × runs: which unit of the run; −1 where there is none
 
 
-def run_once(cells: Cells, config: Config, share_of_cells: float, device: str) -> Run:
+def run_once(cells: Source, config: Config, share_of_cells: float, device: str) -> Run:
     """Train on a random share of the cells, drawn with the seed of the settings; read all of them."""
     rng = np.random.default_rng([config.seed, 6])
     n = max(2, round(share_of_cells * len(cells)))

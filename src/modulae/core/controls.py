@@ -49,7 +49,7 @@ def untrained_network(cells: Cells, config: Config) -> Network:
     """
     rng = np.random.default_rng([config.seed, 1])
     if config.architecture == "parts":
-        shape = config.n_latent, cells.counts.shape[1]
+        shape = config.n_latent, cells.n_genes
         bias = np.zeros(config.n_latent, dtype=np.float32)
         return PartsNetwork(xavier(rng, *shape), bias, np.abs(xavier(rng, *shape)))
     return initial_network(config, mean_rates(cells), rng)
@@ -64,7 +64,7 @@ def gene_shuffled(cells: Cells, rng: np.random.Generator) -> Cells:
     depth makes two genes go together. To exchange counts only between cells of like depth would leave a good deal, as
     kinds of cells differ in depth. Size factors follow the new totals.
     """
-    totals = np.asarray(cells.counts.sum(axis=1, dtype=np.float64)).ravel()
+    totals = cells.totals()
     weights = totals if cells.size_factors is None else cells.size_factors.astype(np.float64)
     by_gene = cells.counts.tocsc()
     rows = np.empty_like(by_gene.indices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,14 +10,16 @@ from .backend import pick_device, to_numpy
 from .batches import as_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from .batches import Cells
+    from .stored import Source
     from .weights import Network
 
 
-def encode(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def encode(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The representation, cells × units."""
     device = pick_device(device)
     network = network.on(device)
@@ -27,14 +29,27 @@ def encode(network: Network, cells: Cells, *, batch_size: int = 512, device: str
     return units
 
 
-def denoise(network: Network, cells: Cells, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
+def read_inputs(cells: Source, weights: NDArray[np.floating]) -> NDArray[Any]:
+    """What the encoder reads of each cell, times genes × columns of weights: cells × columns."""
+    return np.concatenate([np.asarray(part.sparse_inputs() @ weights) for part in cells.portions()])
+
+
+def denoise(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The decoded rates, cells × genes, in counts at each cell's own size factor."""
+    rates = np.empty((len(cells), network.n_genes), dtype=np.float32)
+    for rows, block in denoised_blocks(network, cells, batch_size=batch_size, device=device):
+        rates[rows] = block
+    return rates
+
+
+def denoised_blocks(
+    network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu"
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """:func:`denoise`, a block of cells at a time, with where it stands."""
     device = pick_device(device)
     network = network.on(device)
-    rates = np.empty((len(cells), network.n_genes), dtype=np.float32)
     for rows, block in cells.blocks(batch_size):
-        rates[rows] = block.scale() * to_numpy(network.decode(network.encode(as_backend(block.inputs(), device))))
-    return rates
+        yield rows, block.scale() * to_numpy(network.decode(network.encode(as_backend(block.inputs(), device))))
 
 
 def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: float) -> NDArray[np.float64]:
@@ -57,6 +72,11 @@ def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: flo
     The factor of each gene.
     """
     seen = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
-    factors = np.asarray((seen + strength) / (rates.sum(axis=0, dtype=np.float64) + strength))
+    factors = gene_factors(seen, rates.sum(axis=0, dtype=np.float64), strength)
     rates *= factors.astype(np.float32)
     return factors
+
+
+def gene_factors(seen: NDArray[np.float64], expected: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
+    """The factors of :func:`rescale`, from summed counts and summed rates of each gene."""
+    return np.asarray((seen + strength) / (expected + strength))

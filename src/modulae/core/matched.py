@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from .batches import Cells
+    from .stored import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class MatchedSets:
 
 
 def variance_inflation(
-    cells: Cells, strength: NDArray[np.floating], sets: MatchedSets, *, batch_size: int = 128
+    cells: Source, strength: NDArray[np.floating], sets: MatchedSets, *, batch_size: int = 128
 ) -> NDArray[np.float64]:
     """How much more the mean of a set varies than that of matched sets, because its genes vary together in the cells.
 
@@ -109,9 +109,9 @@ def variance_inflation(
     return np.maximum(inflation, 1.0)
 
 
-def _over_cells(cells: Cells, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _over_cells(cells: Source, batch_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of what the encoder reads of each gene."""
-    n_genes = cells.counts.shape[1]
+    n_genes = cells.n_genes
     total, squares = np.zeros(n_genes), np.zeros(n_genes)
     for _, block in cells.blocks(batch_size):
         inputs = block.sparse_inputs()

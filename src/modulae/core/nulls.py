@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-    from scipy import sparse
+
+    from .stored import Source
 
 
 DRAWS_AT_ONCE = 100
 """Shuffles of the genes that are worked out together."""
+
+LABELS_AT_ONCE = 50_000_000
+"""Permuted labels of cells that are in memory before they are packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,13 @@ def compare_cells(
     strata
         Cells; labels are permuted among cells with the same number only.
     """
-    labels = permuted_labels(group, reference, n_permutations, rng, strata)  # the first row is the labels themselves
+    labels = Labels.permuted(group, reference, n_permutations, rng, strata)
     sides: Any = 0.0  # permutations × statistics: sums over the cells labelled as the group
     total: Any = 0.0  # statistics
     squares: Any = 0.0  # 2 × statistics
     for rows, block in values:
         numbers, either = block.astype(np.float64), [group[rows], reference[rows]]
-        sides = sides + labels[:, rows].astype(np.float64) @ numbers
+        sides = sides + labels.of(rows) @ numbers
         total = total + numbers[either[0] | either[1]].sum(axis=0)
         squares = squares + np.stack([(numbers[side] ** 2).sum(axis=0) for side in either])
     n = np.array([group.sum(), reference.sum()], dtype=np.float64)
@@ -74,22 +78,40 @@ def compare_cells(
     )
 
 
-def permuted_labels(
-    group: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    n_permutations: int,
-    rng: np.random.Generator,
-    strata: NDArray[np.intp] | None,
-) -> NDArray[np.bool_]:
-    """(1 + permutations) × cells: who is in the group; the first row as it is."""
-    labels = np.zeros((n_permutations + 1, len(group)), dtype=bool)
-    labels[0] = group
-    used = group | reference
-    strata = np.zeros(len(group), dtype=np.intp) if strata is None else strata
-    for stratum in np.unique(strata[used]):
-        where = np.flatnonzero(used & (strata == stratum))
-        labels[1:, where] = rng.permuted(np.tile(group[where], (n_permutations, 1)), axis=1)
-    return labels
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """(1 + permutations) × cells: who is in the group, a bit each; the first row is as it is."""
+
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def permuted(
+        cls,
+        group: NDArray[np.bool_],
+        reference: NDArray[np.bool_],
+        n_permutations: int,
+        rng: np.random.Generator,
+        strata: NDArray[np.intp] | None,
+    ) -> Self:
+        """Labels dealt anew among the cells of either side, within strata if there are any."""
+        used = group | reference
+        strata = np.zeros(len(group), dtype=np.intp) if strata is None else strata
+        places = [np.flatnonzero(used & (strata == stratum)) for stratum in np.unique(strata[used])]
+        bits = np.zeros((n_permutations + 1, -(-len(group) // 8)), dtype=np.uint8)
+        bits[0] = np.packbits(group)
+        at_once = max(1, LABELS_AT_ONCE // len(group)) if len(places) == 1 else n_permutations
+        for start in range(0, n_permutations, at_once):  # one stratum after the other, so only one can be cut
+            labels = np.zeros((min(at_once, n_permutations - start), len(group)), dtype=bool)
+            for where in places:
+                labels[:, where] = rng.permuted(np.tile(group[where], (len(labels), 1)), axis=1)
+            bits[1 + start : 1 + start + len(labels)] = np.packbits(labels, axis=1)
+        return cls(bits)
+
+    def of(self, rows: slice) -> NDArray[np.float64]:
+        """The labels of some cells."""
+        first = rows.start // 8
+        labels = np.unpackbits(self.bits[:, first : -(-rows.stop // 8)], axis=1)
+        return labels[:, rows.start - 8 * first : rows.stop - 8 * first].astype(np.float64)
 
 
 def matched_sets(
@@ -145,11 +167,9 @@ def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) ->
     return order
 
 
-def expression_of(counts: sparse.csr_matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def expression_of(cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean count of each gene, and the share of the cells that have it."""
-    seen = np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
-    mean = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / counts.shape[0]
-    return mean, seen / counts.shape[0]
+    return cells.gene_totals() / len(cells), cells.detected() / len(cells)
 
 
 def expression_bins(

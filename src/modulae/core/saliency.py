@@ -13,7 +13,7 @@ from .network import Method
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .batches import Cells
+    from .stored import Source
     from .weights import Network
 
 
@@ -30,7 +30,7 @@ def check_method(method: str) -> None:
 
 def mean_saliency(
     network: Network,
-    cells: Cells,
+    cells: Source,
     *,
     method: Method = "gradient",
     signed: bool = True,

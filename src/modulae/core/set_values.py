@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
     from .network import Method
+    from .stored import Source
     from .weights import Network
 
 
@@ -29,7 +29,7 @@ def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.
 
 def set_values(
     network: Network,
-    cells: Cells,
+    cells: Source,
     indicator: NDArray[np.float32],
     *,
     method: Method = "gradient",

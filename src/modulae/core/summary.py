@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
+    from .stored import Source
     from .weights import Network
 
 BLOCK = 512
 """Cells at a time."""
+
+MANY = 65_536
+"""Cells at a time where nothing but their units is in memory."""
 
 QUANTILES = np.linspace(0, 1, 201)
 """Of the novelty of the held-out cells; enough for a percentile in steps of half a percent."""
@@ -68,7 +71,7 @@ class TrainingSummary:
 
 def summarise(
     network: Network,
-    cells: Cells,
+    cells: Source,
     units: NDArray[np.float32],
     test: NDArray[np.bool_],
     others: tuple[NDArray[np.str_], NDArray[np.float64]],
@@ -93,16 +96,16 @@ def summarise(
     crossed = np.zeros((n_units, n_genes))
     slopes = np.zeros((n_units, network.n_paths))
     counted = np.zeros(n_genes)
-    centred = units.astype(np.float64) - units.mean(axis=0, dtype=np.float64)
+    average = units.mean(axis=0, dtype=np.float64)
     for rows, block in cells.blocks(BLOCK):
         inputs = block.inputs()
         total += inputs.sum(axis=0, dtype=np.float64)
         square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
-        crossed += centred[rows].astype(np.float32).T @ inputs
+        crossed += (units[rows] - average).astype(np.float32).T @ inputs
         slopes += np.asarray(network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
         counted += np.asarray(block.counts.sum(axis=0)).ravel()
     n = len(cells)
-    covariance = centred.T @ centred / n
+    covariance = _moments(units, average) / n
     readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
     mean = total / n
     variance = np.maximum(square / n - mean**2, 0)
@@ -125,7 +128,16 @@ def summarise(
     )
 
 
-def _held_out(network: Network, cells: Cells) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Units × units: summed products of what differs from the average, many cells at a time."""
+    total = np.zeros((units.shape[1],) * 2)
+    for start in range(0, len(units), MANY):
+        centred = units[start : start + MANY] - average
+        total += centred.T @ centred
+    return total
+
+
+def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
     seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
     for _, block in cells.blocks(BLOCK):
@@ -137,7 +149,7 @@ def _held_out(network: Network, cells: Cells) -> tuple[NDArray[np.float64], NDAr
 
 
 def novelty(
-    network: Network, cells: Cells, dispersion: NDArray[np.floating], *, batch_size: int = BLOCK
+    network: Network, cells: Source, dispersion: NDArray[np.floating], *, batch_size: int = BLOCK
 ) -> NDArray[np.float64]:
     """Deviance of each cell over that expected of held-out training cells of its rates; 1: just as expected.
 

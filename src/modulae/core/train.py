@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .batches import Cells
 from .engines.start import start_engine
-from .fitted import History
 from .losses import gene_means_loss
 from .network import initial_network
 from .parts_start import initial_parts
+from .state import State, mean_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from .batches import Cells
     from .config import Config
+    from .engines.start import Engine
+    from .fitted import History
+    from .state import Keeper
+    from .stored import Source
     from .weights import Network
 
 
@@ -45,13 +49,15 @@ def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
 
 
 def train(
-    cells: Cells,
+    cells: Source,
     test: NDArray[np.bool_],
     config: Config,
     *,
     device: str = "cpu",
     loadings: NDArray[np.float64] | None = None,
+    keeper: Keeper | None = None,
     on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
+    on_cells: Callable[[int], None] = lambda _n: None,
 ) -> Training:
     """Train on the cells that are not held out; keep the weights with the lowest held-out loss.
 
@@ -67,49 +73,117 @@ def train(
         Where to compute.
     loadings
         Units × genes, ≥ 0: parts to start from, rather than those that a factorisation finds.
+    keeper
+        Remembers the training as it goes on; where it knows an earlier part of it, that is not done again.
     on_epoch
         Called after each epoch with its number and the last held-out loss.
+    on_cells
+        Called with the number of cells that were learnt from since the last call; first with those of an earlier part.
 
     Raises
     ------
     FloatingPointError
         The loss stopped being finite.
     """
-    rng = np.random.default_rng([config.seed, 1])
-    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test))
-    rates = mean_rates(learn)
-    start: Network = (
-        initial_parts(config, learn, loadings)
-        if config.architecture == "parts"
-        else initial_network(config, rates, rng)
-    )
-    unit = loss_unit(learn) if config.loss_scale == "mean" else 1.0
-    engine = start_engine(start, learn, config, unit, device)
-    kept, snapshots = start, {0: start} if 0 in config.snapshot_epochs else {}
-    rows = [(0, engine.loss(learn), engine.loss(held_out), start.orthogonality_gap)]
-    best_epoch, stopped = 0, "max_epochs"
-    try:
-        for epoch in range(1, config.max_epochs + 1):
-            train_loss = engine.epoch(rng.permutation(len(learn)), learning_rate(epoch, config))
-            check_finite(train_loss, epoch, config)
-            if epoch in config.snapshot_epochs:
-                snapshots[epoch] = engine.network()
-            if epoch % config.test_every == 0 or epoch == config.max_epochs:
-                now = engine.network()
-                rows.append((epoch, train_loss, engine.loss(held_out), now.orthogonality_gap))
-                check_finite(rows[-1][2], epoch, config)
-                if rows[-1][2] < min(row[2] for row in rows[:-1]):
-                    kept, best_epoch = now, epoch
-            on_epoch(epoch, rows[-1][2])
-            if epoch - best_epoch >= config.patience:
-                stopped = "patience"
-                break
-    except KeyboardInterrupt:
-        stopped = "interrupted"
-    epochs, train_losses, test_losses, gaps = (np.asarray(column) for column in zip(*rows, strict=True))
-    plain = gene_means_loss(rates, held_out.counts, held_out.size_factors)
-    history = History(epochs, train_losses, test_losses, gaps, best_epoch, stopped, plain)
-    return Training(kept, history, snapshots)
+    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test)).held()
+    state = None if keeper is None else keeper.read()
+    if state is None or not state.stopped:
+        course = _Course(learn, held_out, config, device)
+        if state is None:
+            state = course.start(loadings)
+            if keeper is not None:
+                keeper.keep(state)
+        else:
+            state = course.go_on(state)
+        on_cells(state.epoch * len(learn) + sum(n for _, n in state.portions))
+        try:
+            while not state.stopped:
+                for n_cells in course.epoch(state):
+                    on_cells(n_cells)
+                    if keeper is not None and (state.stopped or keeper.due(state)):
+                        keeper.keep(course.up_to_date(state))
+                on_epoch(state.epoch, state.rows[-1][2])
+        except KeyboardInterrupt:
+            state.stopped = "interrupted"
+    return Training(state.kept, state.history, state.snapshots)
+
+
+class _Course:
+    """A training under way."""
+
+    def __init__(self, learn: Source, held_out: Source, config: Config, device: str) -> None:
+        self._learn, self._held_out, self._config, self._device = learn, held_out, config, device
+        self._rng = np.random.default_rng([config.seed, 1])
+        self._engine: Engine
+
+    def start(self, loadings: NDArray[np.float64] | None) -> State:
+        """Take the first weights and look at their losses."""
+        config, rates = self._config, mean_rates(self._learn)
+        network: Network = (
+            initial_parts(config, self._learn, loadings)
+            if config.architecture == "parts"
+            else initial_network(config, rates, self._rng)
+        )
+        self._start_engine(network)
+        held_out = [
+            (gene_means_loss(rates, part.counts, part.size_factors), len(part)) for part in self._held_out.portions()
+        ]
+        losses = self._loss(self._learn), self._loss(self._held_out)
+        snapshots = {0: network} if 0 in config.snapshot_epochs else {}
+        first = (0, *losses, network.orthogonality_gap)
+        return self.up_to_date(State(self._generator, [first], network, snapshots, mean_loss(held_out)))
+
+    def go_on(self, state: State) -> State:
+        """Put everything as it was."""
+        self._start_engine(state.kept)  # for its shapes; then come the weights
+        self._engine.restore(state.engine)
+        self._rng.bit_generator.state = state.generator
+        return state
+
+    def up_to_date(self, state: State) -> State:
+        """The same state with the weights as they are now."""
+        state.engine = self._engine.state()
+        return state
+
+    def epoch(self, state: State) -> Iterator[int]:
+        """Do what is left of an epoch; yields the number of cells of each portion when the state has it."""
+        config, at = self._config, state.epoch + 1
+        for portion, order in self._learn.shuffled(self._rng, after=len(state.portions)):
+            self._engine.read(portion)
+            loss = self._engine.epoch(order, learning_rate(at, config))
+            check_finite(loss, at, config)
+            state.portions.append((loss, len(order)))
+            if sum(n for _, n in state.portions) == len(self._learn):
+                self._finish(state)
+            yield len(order)
+
+    def _finish(self, state: State) -> None:
+        config, at, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
+        if at in config.snapshot_epochs:
+            state.snapshots[at] = self._engine.network()
+        if at % config.test_every == 0 or at == config.max_epochs:
+            now, test_loss = self._engine.network(), self._loss(self._held_out)
+            check_finite(test_loss, at, config)
+            if test_loss < min(row[2] for row in state.rows):
+                state.kept, state.best_epoch = now, at
+            state.rows.append((at, train_loss, test_loss, now.orthogonality_gap))
+        state.epoch, state.portions, state.generator = at, [], self._generator
+        if at - state.best_epoch >= config.patience:
+            state.stopped = "patience"
+        elif at == config.max_epochs:
+            state.stopped = "max_epochs"
+
+    def _loss(self, cells: Source) -> float:
+        return mean_loss([(self._engine.loss(part), len(part)) for part in cells.portions()])
+
+    def _start_engine(self, network: Network) -> None:
+        unit = loss_unit(self._learn) if self._config.loss_scale == "mean" else 1.0
+        learn = self._learn if isinstance(self._learn, Cells) else None  # else a portion comes with each order
+        self._engine = start_engine(network, learn, self._config, unit, self._device)
+
+    @property
+    def _generator(self) -> dict[str, Any]:
+        return dict(self._rng.bit_generator.state)
 
 
 def learning_rate(epoch: int, config: Config) -> float:
@@ -119,21 +193,20 @@ def learning_rate(epoch: int, config: Config) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.max_epochs))
 
 
-def mean_rates(cells: Cells) -> NDArray[np.float64]:
+def mean_rates(cells: Source) -> NDArray[np.float64]:
     """Counts of each gene per cell of size factor 1: the best rates of a Poisson model without structure."""
     exposure = len(cells) if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
-    totals = np.asarray(cells.counts.sum(axis=0, dtype=np.float64)).ravel()
-    return np.asarray(totals / max(exposure, np.finfo(float).tiny))
+    return np.asarray(cells.gene_totals() / max(exposure, np.finfo(float).tiny))
 
 
-def loss_unit(cells: Cells) -> float:
+def loss_unit(cells: Source) -> float:
     """What the loss is divided by, so that one learning rate serves thin and deep data: the mean count, or its root.
 
     Below a count of 1, SoftPlus is an exponential and the curvature of the Poisson loss in what it gets is the mean
     count; far above, SoftPlus is linear and the curvature falls as 1 / count. The square root above 1 is what measured
     between too slow (the mean count) and unstable (its inverse).
     """
-    mean = float(cells.counts.sum(dtype=np.float64)) / (cells.counts.shape[0] * cells.counts.shape[1])
+    mean = float(cells.gene_totals().sum()) / (len(cells) * cells.n_genes)
     if mean == 0:
         msg = (
             "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."

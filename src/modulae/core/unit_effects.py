@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Cells
+    from .stored import Source
     from .weights import Network
 
 
 def unit_effects(
     network: Network,
-    cells: Cells,
+    cells: Source,
     units: NDArray[np.floating],
     *,
     batch_size: int = 128,

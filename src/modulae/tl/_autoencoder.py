@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from modulae._anndata import changeable, read_counts
+from modulae._anndata import changeable, open_counts
+from modulae._checkpoint import Checkpoint, check_every, describe_run
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._store_model import store_model
+from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
@@ -50,6 +53,9 @@ def autoencoder(
     engine: EngineName = "auto",
     device: str = "auto",
     progress: bool | None = None,
+    memory_limit: str | int = "4GB",
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | str = 1,
     key_added: str = DEFAULT_KEY,
     copy: bool = False,
 ) -> AnnData | None:
@@ -146,6 +152,14 @@ def autoencoder(
         elsewhere.
     {device}
     {progress}
+    {memory_limit}
+    checkpoint
+        Folder where the training is kept while it goes on, made if it is not there. A call with the same cells and
+        settings goes on from what it finds there, to the same result as without an interruption (to the last bit on one
+        CPU), and is done at once where the training had ended. A process that is killed while it writes leaves the
+        last whole file.
+    checkpoint_every
+        Epochs between two writes, or a time, such as `"10min"`.
     key_added
         Name of the model, and the start of the names of all that is made with it.
     {copy}
@@ -171,9 +185,12 @@ def autoencoder(
     Raises
     ------
     ValueError
-        Counts, genes or settings the training can't use; nothing has been written then.
+        Counts, genes or settings the training can't use, or a checkpoint of another training; nothing has been written
+        then.
     KeyError
         An unknown layer, mask or column of size factors.
+    OSError
+        A checkpoint could not be written, for example because the disk is full; an earlier one is still there.
     FloatingPointError
         The loss stopped being finite; the message names the learning rate to try.
 
@@ -205,10 +222,15 @@ def autoencoder(
         seed=seed,
         engine=engine,
     )
+    every, limit = check_every(checkpoint_every), read_bytes(memory_limit)
+    device = pick_device(device)
     genes = model_genes(adata, mask_var)
-    counts = read_counts(adata, genes=genes, layer=layer)
+    counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
     cells, test, unit = training_cells(adata, counts, config)
-    run = run_training(cells, test, config, device=pick_device(device), progress=progress)
+    keeper = None
+    if checkpoint is not None:
+        keeper = Checkpoint(Path(checkpoint), describe_run(cells, test, genes, config, device), every)
+    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
     representation = encode(run.network, cells)
     summary = summarise(run.network, cells, representation, test, counts.others(genes))
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)

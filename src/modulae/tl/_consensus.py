@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._anndata import changeable, read_counts
+from modulae._anndata import changeable, open_counts
 from modulae._consensus_runs import run_all
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
 from modulae._store_model import store_model
+from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
@@ -23,9 +24,9 @@ from modulae.core.summary import summarise
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from modulae.core.batches import Cells
     from modulae.core.consensus import Agreed, Run
     from modulae.core.parts import PartsNetwork
+    from modulae.core.stored import Source
 
 
 @shared
@@ -49,6 +50,7 @@ def consensus(
     n_jobs: int | None = None,
     device: str = "auto",
     progress: bool | None = None,
+    memory_limit: str | int = "4GB",
     key_added: str = DEFAULT_CONSENSUS,
     copy: bool = False,
 ) -> AnnData | None:
@@ -88,6 +90,7 @@ def consensus(
         never a result.
     {device}
     {progress}
+    {memory_limit}
     key_added
         Name of the model.
     {copy}
@@ -130,8 +133,9 @@ def consensus(
         test_fraction=test_fraction,
         seed=seed,
     )
+    limit = read_bytes(memory_limit)
     genes = model_genes(adata, mask_var)
-    counts = read_counts(adata, genes=genes, layer=layer)
+    counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
     cells, test, unit = training_cells(adata, counts, config)
     device = pick_device(device)
     runs = run_all(
@@ -158,7 +162,7 @@ def consensus(
     return adata if copy else None
 
 
-def _in_order(network: Any, cells: Cells, agreed: Agreed, runs: list[Run], device: str) -> Any:  # noqa: ANN401
+def _in_order(network: Any, cells: Source, agreed: Agreed, runs: list[Run], device: str) -> Any:  # noqa: ANN401
     """The network with its units in the order of their effect, that order, and what is known of each unit."""
     from modulae.core.consensus import returns
     from modulae.core.unit_effects import unit_effects

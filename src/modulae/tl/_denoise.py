@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from modulae._anndata import changeable, model_entry, place_by_name, read_cells,
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._foreign_model import read_source, read_with
+from modulae.core.batches import Cells
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from modulae._foreign_model import Reading
     from modulae.core.fitted import Fitted
     from modulae.core.restrict import Missing
+    from modulae.core.stored import Source
     from modulae.model_file import TrainedModel
+
+IN_MEMORY = 4 * 10**9
+"""Bytes of rates that are held in memory for counts that are on disk."""
 
 STRENGTH = 1.0
 """Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
@@ -47,6 +53,7 @@ def denoise(
     rescale: bool | None = None,
     batch_size: int = 512,
     device: str = "auto",
+    store: str | os.PathLike[str] | None = None,
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
@@ -81,6 +88,9 @@ def denoise(
         Whether each gene's rates are scaled to its counts. `None`: for foreign models only.
     {batch_size_inference}
     {device}
+    store
+        Folder to write the rates to as a zarr array, a block of cells after the other, so that they never are in memory
+        all at once; the layer then only refers to it (as a dask array where dask is installed).
     key_added
         Name of the layer; `f"{key}_denoised"` if `None`.
     {copy}
@@ -101,13 +111,13 @@ def denoise(
     ------
     KeyError
         No such model, layer or column, or the model's genes are missing; `adata` has none of the genes of `model`.
+    FileExistsError
+        There is something in `store` already.
     ValueError
+        Rates of counts on disk that hardly fit into memory: name `store`.
         Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
         can't be; gene names that are not unique.
     """
-    from modulae.core.encode import denoise as decode_cells
-    from modulae.core.encode import rescale as scale_genes
-
     options: dict[str, Any] = {
         "gene_ids": gene_ids,
         "orthologues": orthologues,
@@ -124,14 +134,12 @@ def denoise(
         fitted, foreign = reading.fitted, True
         about = {"model": source.fingerprint, "share_of_genes": reading.share_of_genes, "missing": missing}
     cells = read_cells(adata, fitted, layer=layer)
-    rates = decode_cells(fitted.network, cells, batch_size=batch_size, device=device)
     rescaled = foreign if rescale is None else bool(rescale)
-    if rescaled:
-        scale_genes(rates, cells.counts, STRENGTH)
+    rates = _rates(adata, fitted, cells, store, rescaled=rescaled, batch_size=batch_size, device=device)
 
     adata = changeable(adata, copy=copy)
     name = Fields(key).denoised if key_added is None else key_added
-    adata.layers[name] = place_by_name(adata, fitted.genes, rates.T).T
+    adata.layers[name] = rates
     adata.uns[name] = {"of_model": key, "rescaled": rescaled, **about}
     return adata if copy else None
 
@@ -163,3 +171,60 @@ def _warn(reading: Reading) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def _rates(
+    adata: AnnData,
+    fitted: Fitted,
+    cells: Source,
+    store: str | os.PathLike[str] | None,
+    *,
+    rescaled: bool,
+    batch_size: int,
+    device: str,
+) -> Any:  # noqa: ANN401
+    """Cells × genes, NaN for genes outside the model; an array in memory, or what refers to one on disk."""
+    from modulae.core.encode import denoise as decode_cells
+    from modulae.core.encode import denoised_blocks, gene_factors
+    from modulae.core.encode import rescale as scale_genes
+
+    n_bytes = 4 * adata.n_obs * adata.n_vars
+    if store is None and not isinstance(cells, Cells) and n_bytes > IN_MEMORY:
+        msg = (
+            f"the rates of {adata.n_obs} cells × {adata.n_vars} genes would take {n_bytes / 1e9:.0f} GB of memory. "
+            "Name a folder to write them to: store=."
+        )
+        raise ValueError(msg)
+    how: dict[str, Any] = {"batch_size": batch_size, "device": device}
+    if store is None and isinstance(cells, Cells):
+        found = decode_cells(fitted.network, cells, **how)
+        if rescaled:
+            scale_genes(found, cells.counts, STRENGTH)
+        return place_by_name(adata, fitted.genes, found.T).T
+    factors = np.ones(len(fitted.genes), dtype=np.float32)
+    if rescaled:
+        sums = (block.sum(axis=0, dtype=np.float64) for _, block in denoised_blocks(fitted.network, cells, **how))
+        expected = sum(sums, start=np.zeros(len(factors)))
+        factors = gene_factors(cells.gene_totals(), expected, STRENGTH).astype(np.float32)
+    columns = adata.var_names.get_indexer(fitted.genes)
+    rates = np.empty(adata.shape, dtype=np.float32) if store is None else _on_disk(Path(store), adata.shape)
+    for rows, block in denoised_blocks(fitted.network, cells, **how):
+        placed = np.full((len(block), adata.n_vars), np.nan, dtype=np.float32)
+        placed[:, columns] = block * factors
+        rates[rows] = placed
+    if store is None:
+        return rates
+    try:
+        from dask import array
+    except ImportError:
+        return rates
+    return array.from_zarr(rates)  # type: ignore[no-untyped-call]
+
+
+def _on_disk(path: Path, shape: tuple[int, int]) -> Any:  # noqa: ANN401
+    import zarr
+
+    if path.exists():
+        msg = f"store={str(path)!r} is there already. Remove it, or name another folder."
+        raise FileExistsError(msg)
+    return zarr.create_array(path, shape=shape, chunks=(min(1024, shape[0]), shape[1]), dtype="f4", fill_value=np.nan)

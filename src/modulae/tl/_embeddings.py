@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae.core.principal import principal_components
+from modulae.core.stored import StoredCells
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from modulae.core.stored import Source
 
 
 @shared
@@ -70,11 +76,13 @@ def embeddings(
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): umap_layout(_reduced(cells.sparse_inputs(), n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = umap_layout(adata.obsm[fields.representation], n_neighbors, seed)
+    found = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
+    found[fields.umap()] = umap_layout(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = umap_layout(adata.obsm[fields.snapshot(epoch)], n_neighbors, seed)
+            found[fields.umap(f"epoch{epoch}")] = umap_layout(
+                np.asarray(adata.obsm[fields.snapshot(epoch)]), n_neighbors, seed
+            )
 
     adata = changeable(adata, copy=copy)
     for name, points in found.items():
@@ -83,9 +91,12 @@ def embeddings(
     return adata if copy else None
 
 
-def _reduced(inputs: Any, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
+def _reduced(cells: Source, n_pcs: int | None, seed: int) -> Any:  # noqa: ANN401
     import scanpy as sc
 
+    if isinstance(cells, StoredCells) and n_pcs is not None and n_pcs < min(len(cells), cells.n_genes):
+        return principal_components(cells, n_pcs, seed=seed)
+    inputs = cells.load().sparse_inputs()
     if n_pcs is None or min(inputs.shape) <= n_pcs:
         return inputs
     return sc.pp.pca(inputs, n_comps=n_pcs, random_state=seed)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.batches import Cells
     from modulae.core.fitted import Fitted
+    from modulae.core.stored import Source
 
 METHODS = ("gradient", "guided")
 """Saliencies for which the p-values were found to hold; those times the input follow expression."""
@@ -185,13 +185,13 @@ def _stored(adata: AnnData, fitted: Fitted, key: str, name: str, group: str | No
 
 
 def _against_matched_sets(
-    saliency: NDArray[np.float32], cells: Cells, sets: list[NDArray[np.intp]], batch_size: int
+    saliency: NDArray[np.float32], cells: Source, sets: list[NDArray[np.intp]], batch_size: int
 ) -> dict[str, NDArray[np.float64]]:
     """Every set beside sets of genes like its own: of like expression, and read as strongly over all units."""
     from scipy.stats import norm
 
     strength = np.sqrt((saliency.astype(np.float64) ** 2).mean(axis=1))
-    mean_count = np.asarray(cells.counts.mean(axis=0, dtype=np.float64)).ravel()
+    mean_count = cells.gene_totals() / len(cells)
     matched = MatchedSets.of(sets, expression_bins(strength, mean_count))
     effect, null_mean, z = matched.z(saliency)
     inflation = variance_inflation(cells, strength, matched, batch_size=batch_size)

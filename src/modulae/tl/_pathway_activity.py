@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
-from modulae._cell_rates import Source, cell_rates
+from modulae._cell_rates import Whose, cell_rates
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae.core.nulls import expression_bins, expression_of
@@ -31,7 +31,7 @@ def pathway_activity(
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
     *,
     key: str = DEFAULT_KEY,
-    source: Source = "neighbors",
+    source: Whose = "neighbors",
     n_neighbors: int = 30,
     model_cells: float = 3.0,
     n_random: int = 100,
@@ -114,7 +114,7 @@ def pathway_activity(
         device=device,
         seed=seed,
     )
-    bins = expression_bins(*expression_of(cells.counts))
+    bins = expression_bins(*expression_of(cells))
     scores, percentiles = score_sets(
         rates, len(cells), positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
     )
@@ -136,7 +136,7 @@ def pathway_activity(
     return adata if copy else None
 
 
-def _usable(source: Source, fitted: Fitted) -> Source:
+def _usable(source: Whose, fitted: Fitted) -> Whose:
     """What the model is good for."""
     if source == "counts" or fitted.history.gain > 0:
         return source
@@ -150,8 +150,8 @@ def _usable(source: Source, fitted: Fitted) -> Source:
 
 
 def _check(source: str, n_neighbors: Any, model_cells: Any, n_random: Any) -> None:  # noqa: ANN401
-    if source not in get_args(Source):
-        msg = f"source is {source!r}; choose one of {list(get_args(Source))}."
+    if source not in get_args(Whose):
+        msg = f"source is {source!r}; choose one of {list(get_args(Whose))}."
         raise ValueError(msg)
     for name, value in (("n_neighbors", n_neighbors), ("n_random", n_random)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

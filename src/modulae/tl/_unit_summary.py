@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_counts, read_model
-from modulae._cell_states import cell_states
+from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._cell_states import states_of_some
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import REST, contrasts
@@ -152,14 +152,14 @@ def unit_summary(
     saliency = mean_saliency(fitted.network, cells, method=method, batch_size=batch_size, device=device)[0]
     with progress_bar(len(cells), "effect of units", "cell", progress=progress) as bar:
         effect = unit_effects(fitted.network, cells, units, batch_size=batch_size, device=device, on_cells=bar.update)
-    states = cell_states(adata, read_counts(adata, layer=layer), seed=seed)
+    seen, states = states_of_some(adata, layer=layer, seed=seed)
     columns = {
         **use_of_units(units, effect, redundant_above=redundant_above),
         **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
         **sets_of_units(tests, n_units),
         **groups_of_units(units, plan),
         "stability": stability_of_units(adata, units, stability, stability_keys),
-        **flags_of_units(units, states, flag_above=flag_above),
+        **flags_of_units(units[seen], states, flag_above=flag_above),
     }
     adata.uns[Fields(key).units if key_added is None else key_added] = {
         "of_model": key,

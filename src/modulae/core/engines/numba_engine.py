@@ -13,6 +13,8 @@ from modulae.core.network import WEIGHTS
 from . import kernels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import DTypeLike, NDArray
 
     from modulae.core.batches import Cells
@@ -29,12 +31,13 @@ TEST_BLOCK = 256
 class NumbaEngine:
     """Weights and velocities of a training, and the steps that move them; in the type of the network's weights."""
 
-    def __init__(self, network: OrthogonalNetwork, learn: Cells, config: Config, unit: float) -> None:
+    def __init__(self, network: OrthogonalNetwork, learn: Cells | None, config: Config, unit: float) -> None:
         self._network = network
         self._config = config
         self._unit = unit * network.n_genes
         self._type: Any = network.w1.dtype.type
-        self._data = as_sparse(learn, self._type)
+        if learn is not None:
+            self.read(learn)
         gene_major = {**{name: getattr(network, name) for name in WEIGHTS}, "w1": network.w1.T}
         self._layers = tuple(
             kernels.Layer(
@@ -45,8 +48,13 @@ class NumbaEngine:
         self._touched = np.zeros(network.n_genes, dtype=np.int64)
         self._scratch = scratch_for(network, max(config.batch_size, TEST_BLOCK), GENES_AT_ONCE)
 
+    def read(self, learn: Cells) -> None:
+        """The cells that the next steps learn from."""
+        if learn is not getattr(self, "_learn", None):
+            self._learn, self._data = learn, as_sparse(learn, self._type)
+
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
-        """One pass over the training cells in this order; their mean Poisson loss on the way."""
+        """One pass over the cells it has read, in this order; their mean Poisson loss on the way."""
         size = min(self._config.batch_size, len(order))
         n_steps = -(-len(order) // size)
         return self._pass(order, size, self._data, self._settings(learning_rate, n_steps), learn=True)
@@ -63,6 +71,19 @@ class NumbaEngine:
         for at, layer in enumerate(self._layers[1:], start=2):
             weights |= {f"w{at}": layer.weight.copy(), f"b{at}": layer.bias.copy()}
         return replace(self._network, **weights)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Weights and velocities, copied; rows of `w1` are genes."""
+        return {name: array.copy() for name, array in self._arrays()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what :meth:`state` said."""
+        for name, array in self._arrays():
+            array[:] = state[name]
+
+    def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        for at, layer in enumerate(self._layers, start=1):
+            yield from ((f"{name}_{at}", getattr(layer, name)) for name in layer._fields)
 
     def _pass(self, order: Any, size: int, data: Any, settings: Any, *, learn: bool) -> float:  # noqa: ANN401
         state = (data, self._layers, self._touched, settings, self._unit, *self._scratch)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
+
+from modulae.core.backend import to_numpy
 
 from .torch_engine import TorchEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from modulae.core.batches import Cells
@@ -29,7 +31,7 @@ class PartsEngine(TorchEngine):
     Held at their start, the rows can't trade length with the activities, so that a unit keeps its scale.
     """
 
-    def __init__(self, network: PartsNetwork, learn: Cells, config: Config, unit: float, device: str) -> None:
+    def __init__(self, network: PartsNetwork, learn: Cells | None, config: Config, unit: float, device: str) -> None:
         super().__init__(network, learn, config, unit, device)
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
@@ -40,6 +42,16 @@ class PartsEngine(TorchEngine):
         self._rate = learning_rate
         with flush_denormal():
             return super().epoch(order, learning_rate)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Also the steps taken, which the warm-up counts, and the lengths that the rows keep."""
+        return {**super().state(), "taken": np.array(self._taken), "lengths": to_numpy(self._lengths).copy()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what :meth:`state` said."""
+        super().restore(state)
+        self._taken = int(state["taken"])
+        self._lengths = torch.tensor(state["lengths"], device=self._device)
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
         weights = [getattr(self._network, name) for name in self._network.weights]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """A training under way: weights, velocities, and the training cells."""
 
+    def read(self, learn: Cells) -> None:
+        """Take these cells to learn from in the next steps."""
+
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
-        """Step through the training cells in this order; returns their mean Poisson loss on the way, in counts."""
+        """Step through the cells it has read in this order; returns their mean Poisson loss on the way, in counts."""
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
@@ -27,8 +32,14 @@ class Engine(Protocol):
     def network(self) -> Network:
         """Copy the network as it is now, as NumPy arrays."""
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Copy all that the next steps depend on besides their cells, as NumPy arrays."""
 
-def start_engine(network: Network, learn: Cells, config: Config, unit: float, device: str) -> Engine:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what `state` said, of the same engine and settings."""
+
+
+def start_engine(network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> Engine:
     """Put a network at its first step.
 
     Parameters
@@ -36,7 +47,7 @@ def start_engine(network: Network, learn: Cells, config: Config, unit: float, de
     network
         Where to start from.
     learn
-        The training cells.
+        The training cells; `None` where they come with each order, see :meth:`Engine.read`.
     config
         Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere, and torch for parts.
     unit
@@ -44,17 +55,29 @@ def start_engine(network: Network, learn: Cells, config: Config, unit: float, de
     device
         Where torch computes.
     """
-    if config.engine == "numba" and device != "cpu":
-        msg = f"engine='numba' computes on a CPU, not on {device!r}. Use device='cpu' or engine='torch'."
-        raise ValueError(msg)
+    name = engine_name(config, device)
     if network.architecture == "parts":
         from .parts_engine import PartsEngine
 
         return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device)
-    if config.engine == "torch" or device != "cpu":
+    if name == "torch":
         from .torch_engine import TorchEngine
 
         return TorchEngine(network, learn, config, unit, device)
     from .numba_engine import NumbaEngine
 
     return NumbaEngine(cast("OrthogonalNetwork", network), learn, config, unit)
+
+
+def engine_name(config: Config, device: str) -> Literal["numba", "torch"]:
+    """Which engine settings and a device come to.
+
+    Raises
+    ------
+    ValueError
+        They exclude each other.
+    """
+    if config.engine == "numba" and device != "cpu":
+        msg = f"engine='numba' computes on a CPU, not on {device!r}. Use device='cpu' or engine='torch'."
+        raise ValueError(msg)
+    return "torch" if config.architecture == "parts" or config.engine == "torch" or device != "cpu" else "numba"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from modulae.core.backend import to_numpy
 from modulae.core.losses import orthogonality_penalty, poisson_loss
 from modulae.core.threads import threads_for
 
 from .resident import ResidentCells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -28,18 +29,24 @@ TEST_BLOCK = 512
 class TorchEngine:
     """A network of tensors, its optimiser, and the training cells."""
 
-    def __init__(self, network: Network, learn: Cells, config: Config, unit: float, device: str) -> None:
+    def __init__(self, network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> None:
         self._network = network.to_torch(device, trained=True)
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
-        self._learn = ResidentCells(learn, device, self._dtype)
         self._config = config
         self._unit = unit
         self._device = device
+        if learn is not None:
+            self.read(learn)
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
         self._optimizer = self._start_optimizer()
 
+    def read(self, learn: Cells) -> None:
+        """The cells that the next steps learn from."""
+        if learn is not getattr(self, "_read", None):
+            self._read, self._learn = learn, ResidentCells(learn, self._device, self._dtype)
+
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
-        """One pass over the training cells in this order; their mean Poisson loss on the way, read back at its end."""
+        """One pass over the cells it has read, in this order; their mean Poisson loss on the way, read at its end."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
@@ -83,6 +90,26 @@ class TorchEngine:
     def network(self) -> Network:
         """A copy of the network as it is now."""
         return self._network.to_numpy()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Weights, and what the optimiser remembers of each."""
+        found = {name: to_numpy(getattr(self._network, name)) for name in self._network.weights}
+        for name in self._network.weights:
+            memory = self._optimizer.state[getattr(self._network, name)]
+            found |= {f"{name}.{key}": to_numpy(value) for key, value in memory.items() if value is not None}
+        return {name: array.copy() for name, array in found.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what :meth:`state` said."""
+        for name in self._network.weights:
+            weight: torch.Tensor = getattr(self._network, name)
+            with torch.no_grad():
+                weight.copy_(torch.from_numpy(state[name]))
+            memory = {key.partition(".")[2]: value for key, value in state.items() if key.startswith(f"{name}.")}
+            # the optimiser counts its steps on the CPU
+            self._optimizer.state[weight] = {
+                key: torch.tensor(value, device=self._device if value.ndim else "cpu") for key, value in memory.items()
+            }
 
     def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""

@@ -1,0 +1,211 @@
+"""Cells whose counts lie on disk, read a portion at a time, with the interface of those in memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import numpy as np
+
+from .batches import Cells, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+T = TypeVar("T")
+
+GAP = 64
+"""Rows that are read and thrown away rather than reading twice."""
+
+ROWS_AT_ONCE = 4096
+"""Rows that are read at once at most."""
+
+MOST_SOME = 50_000
+"""Cells that stand for all where a method needs them in memory at once."""
+
+MOST_HELD = 2
+"""Held-out cells that are kept in memory, for each cell there is room for: they take a fifth of its memory or less."""
+
+
+class Reader(Protocol):
+    """What reads counts of the model's genes."""
+
+    @property
+    def n_genes(self) -> int:
+        """Genes of the model."""
+
+    def rows_together(self, room: int) -> int:
+        """Rows of a random block, where a portion has room for so many cells."""
+
+    def read(self, start: int, stop: int) -> sparse.csr_matrix:
+        """Consecutive rows, `float32`, without duplicates or stored zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Reads counts that are in memory."""
+
+    counts: sparse.csr_matrix
+
+    @property
+    def n_genes(self) -> int:
+        """Genes of the model."""
+        return int(self.counts.shape[1])
+
+    def rows_together(self, room: int) -> int:  # noqa: ARG002
+        """Any row is as near as any other."""
+        return 1
+
+    def read(self, start: int, stop: int) -> sparse.csr_matrix:
+        """Consecutive rows."""
+        return self.counts[start:stop]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCells:
+    """Rows of a file, with the size factor of each (`None`: the model reads raw counts)."""
+
+    reader: Reader
+    rows: NDArray[np.intp]
+    size_factors: NDArray[np.float32] | None  # cells; 0 for a cell without counts
+    room: int  # cells that are in memory at once, and as many again that are read ahead
+    _totals: list[NDArray[np.float64]] = field(default_factory=list)  # of genes, once they are known
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def n_genes(self) -> int:
+        """Genes of the model."""
+        return self.reader.n_genes
+
+    @property
+    def at_a_time(self) -> int:
+        """Cells that are learnt from in one random order."""
+        return self.room
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """These cells, in this order; nothing is read."""
+        factors = None if self.size_factors is None else self.size_factors[rows]
+        return type(self)(self.reader, self.rows[rows], factors, self.room)
+
+    def load(self) -> Cells:
+        """The counts, read into memory."""
+        from scipy import sparse
+
+        order = np.argsort(self.rows, kind="stable")
+        parts = [self._read(run) for run in _runs(self.rows[order])]
+        counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
+        if (np.diff(order) < 0).any():
+            counts = counts[np.argsort(order, kind="stable")]
+        return Cells(counts, self.size_factors)
+
+    def portions(self) -> Iterator[Cells]:
+        """Consecutive cells in memory, as many as there is room for."""
+        starts = range(0, len(self), self.room)
+        parts = (self.take(np.arange(start, min(start + self.room, len(self)))) for start in starts)
+        yield from ahead(part.load for part in parts)
+
+    def blocks(self, size: int) -> Iterator[tuple[slice, Cells]]:
+        """Consecutive blocks of at most `size` cells in memory, with where they stand."""
+        whole = max(self.room // size, 1) * size  # no block lies in two portions
+        starts = range(0, len(self), whole)
+        parts = (self.take(np.arange(start, min(start + whole, len(self)))) for start in starts)
+        for start, portion in zip(starts, ahead(part.load for part in parts), strict=True):
+            for rows, block in portion.blocks(size):
+                yield slice(start + rows.start, start + rows.stop), block
+
+    def shuffled(self, rng: np.random.Generator, *, after: int = 0) -> Iterator[tuple[Cells, NDArray[np.intp]]]:
+        """An epoch: random blocks of rows, as many as there is room for, and a random order of their cells.
+
+        A block holds rows that lie together, which are read at once; cells that lie together in the file, such as those
+        of one sample, are spread over the epoch, and mixed with those of all other blocks of their portion. The next
+        portion is read while the caller learns from this one. The first `after` portions are left out.
+        """
+        seed = int(rng.integers(2**63))  # one draw an epoch, so that the next begins alike after an interruption
+        block = max(self.reader.rows_together(self.room), 1)
+        edges = np.flatnonzero(np.diff(self.rows // block, prepend=-1))
+        edges = np.append(edges, len(self))  # training cells of a block of rows: from one edge to the next
+        order = np.random.default_rng([seed, 0]).permutation(len(edges) - 1)
+        together = max(self.room // block, 1)
+        jobs = (
+            partial(self._portion, edges, order[start : start + together], (seed, 1 + number))
+            for number, start in enumerate(range(0, len(order), together))
+        )
+        yield from ahead(islice(jobs, after, None))
+
+    def some(self, seed: int) -> Cells:
+        """Cells of random blocks, as many as there is room for, at most :data:`MOST_SOME`."""
+        portion, order = next(self.shuffled(np.random.default_rng(seed)))
+        return portion.take(np.sort(order[:MOST_SOME]))
+
+    def held(self) -> Self:
+        """The same with the counts in memory, where they are few beside those that are learnt from at once."""
+        if len(self) > MOST_HELD * self.room:
+            return self
+        cells = self.load()
+        return type(self)(InMemory(cells.counts), np.arange(len(cells)), self.size_factors, self.room)
+
+    def gene_totals(self) -> NDArray[np.float64]:
+        """Genes: summed counts."""
+        if not self._totals:
+            parts = (part.gene_totals() for part in self.portions())
+            self._totals.append(sum(parts, start=np.zeros(self.n_genes)))
+        return self._totals[0]
+
+    def detected(self) -> NDArray[np.int64]:
+        """Genes: in how many cells they are counted."""
+        return sum((part.detected() for part in self.portions()), start=np.zeros(self.n_genes, dtype=np.int64))
+
+    def totals(self) -> NDArray[np.float64]:
+        """Cells: summed counts."""
+        return np.concatenate([part.totals() for part in self.portions()])
+
+    def fingerprint(self) -> str:
+        """Hash of counts and size factors."""
+        return fingerprint(self)
+
+    def _read(self, rows: NDArray[np.intp]) -> sparse.csr_matrix:
+        first, last = int(rows[0]), int(rows[-1])
+        block = self.reader.read(first, last + 1)
+        return block if len(rows) == last + 1 - first else block[rows - first]
+
+    def _portion(
+        self, edges: NDArray[np.intp], blocks: NDArray[np.intp], seed: tuple[int, int]
+    ) -> tuple[Cells, NDArray[np.intp]]:
+        places = np.concatenate([np.arange(edges[at], edges[at + 1]) for at in np.sort(blocks)])
+        return self.take(places).load(), np.random.default_rng(seed).permutation(len(places))
+
+
+Source = Cells | StoredCells
+"""Cells, wherever their counts lie."""
+
+
+def _runs(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Ascending rows cut where a gap is wide, and where a run is long."""
+    start = 0
+    cuts = np.flatnonzero(np.diff(rows) > GAP) + 1
+    for stop in (*cuts.tolist(), len(rows)):
+        while start < stop:
+            end = min(stop, int(np.searchsorted(rows, rows[start] + ROWS_AT_ONCE)))
+            yield rows[start:end]
+            start = end
+
+
+def ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Results of jobs in their order; the next is done by a thread while the caller works with this one."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Any = None
+        for job in jobs:
+            following = pool.submit(job)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()

@@ -1,0 +1,290 @@
+"""Counts on disk: every function gives what it gives for counts in memory, and holds a few cells at a time."""
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+
+import modulae as mo
+from modulae import _anndata, _checkpoint, _stored_counts
+from modulae._anndata import open_counts
+from modulae._stored_counts import StoredCounts, read_bytes
+from modulae.core import stored as core_stored
+
+N_CELLS = 1500
+SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}
+SETS = {"a": [f"gene_{at:02d}" for at in range(8)], "b": [f"gene_{at:02d}" for at in range(5, 20)]}
+FORMS = ["backed", "dask", "dask layer", "lazy zarr", "lazy h5ad"]
+
+
+@pytest.fixture(scope="module")
+def source():
+    adata = mo.datasets.simulated(n_cells=N_CELLS, n_genes=40, n_programmes=3, genes_per_programme=8, seed=1)
+    adata.obs["depth"] = np.asarray(adata.X.sum(axis=1)).ravel() * 2.0
+    adata.obs["donor"] = np.array(["d1", "d2", "d3", "d4", "d5", "d6"])[np.arange(N_CELLS) % 6]
+    mo.tl.autoencoder(adata, **SETTINGS)
+    return adata
+
+
+@pytest.fixture
+def nothing_in_memory(monkeypatch):
+    """Even small files stay on disk, and are read in small portions; hands back how many cells were in memory."""
+    monkeypatch.setattr(_anndata, "IN_MEMORY", 0)
+    monkeypatch.setattr(_stored_counts, "PORTION", 128)
+    monkeypatch.setattr(_stored_counts, "ROWS_TOGETHER", 64)
+    held, real = [], core_stored.StoredCells.load
+
+    def noted(self):
+        held.append(len(self))
+        return real(self)
+
+    monkeypatch.setattr(core_stored.StoredCells, "load", noted)
+    return held
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """Give an object whose counts are on disk, in one of the forms."""
+    opened = []
+
+    def make(adata, form):
+        if form == "backed":
+            adata.write_h5ad(tmp_path / "cells.h5ad")
+            opened.append(ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
+            return opened[-1]
+        array = pytest.importorskip("dask.array", reason="needs modulae[scale]: dask")
+        if form.startswith("dask"):
+            lazy = array.from_array(sparse.csr_matrix(adata.X), chunks=(64, adata.n_vars), asarray=False)
+            adata = adata.copy()
+            if form == "dask layer":
+                adata.X = sparse.csr_matrix(adata.shape, dtype=np.float32)
+                adata.layers["counts"] = lazy
+            else:
+                adata.X = lazy
+            return adata
+        pytest.importorskip("xarray", reason="needs modulae[scale]: xarray")
+        path = tmp_path / ("cells.zarr" if "zarr" in form else "cells.h5ad")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # anndata's own plans for its formats
+            (adata.write_zarr if "zarr" in form else adata.write_h5ad)(path)
+            return ad.experimental.read_lazy(path)
+
+    yield make
+    for adata in opened:
+        adata.file.close()
+
+
+def layer_of(form):
+    return "counts" if form == "dask layer" else None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_training_streams_and_encodes_every_cell(source, on_disk, form, nothing_in_memory):
+    adata = on_disk(source, form)
+    mo.tl.autoencoder(adata, layer=layer_of(form), memory_limit=1, key_added="new", **SETTINGS)
+    assert adata.obsm["X_new"].shape == (N_CELLS, 5)
+    expected = mo.tl.autoencoder(source, key_added="new", copy=True, **SETTINGS)
+    one, other = mo.get.history(adata, key="new"), mo.get.history(expected, key="new")
+    assert one["test_loss"].iloc[0] == pytest.approx(other["test_loss"].iloc[0], rel=1e-5)
+    learnt, learnt_in_memory = (table["test_loss"].iloc[0] - table["test_loss"].iloc[-1] for table in (one, other))
+    assert learnt > 0.5 * learnt_in_memory > 0
+    assert nothing_in_memory
+    assert max(nothing_in_memory) <= 512  # the blocks in which cells are encoded
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_counts_that_fit_are_read_into_memory_and_give_the_same_bits(source, on_disk, form):
+    adata = on_disk(source, form)
+    mo.tl.autoencoder(adata, layer=layer_of(form), key_added="new", **SETTINGS)
+    np.testing.assert_array_equal(adata.obsm["X_new"], source.obsm["X_ae"])
+
+
+CALLS = {
+    "saliency": lambda a, **k: mo.tl.saliency(a, groupby="group", device="cpu", **k),
+    "saliency, times the input": lambda a, **k: mo.tl.saliency(a, method="input_x_gradient", device="cpu", **k),
+    "impact": lambda a, **k: mo.tl.pathway_impact(a, SETS, groupby="group", n_permutations=50, device="cpu", **k),
+    "impact, saliency": lambda a, **k: mo.tl.pathway_impact(
+        a, SETS, groupby="group", difference="saliency", n_permutations=50, device="cpu", **k
+    ),
+    "impact, donors": lambda a, **k: mo.tl.pathway_impact(
+        a, SETS, groupby="group", donor_key="donor", n_permutations=50, device="cpu", **k
+    ),
+    "activity": lambda a, **k: mo.tl.pathway_activity(a, SETS, n_random=20, device="cpu", **k),
+    "enrichment": lambda a, **k: mo.tl.enrich_units(a, SETS, min_size=2, n_permutations=50, device="cpu", **k),
+    "denoise": lambda a, **k: mo.tl.denoise(a, device="cpu", **k),
+    "summary": lambda a, **k: mo.tl.unit_summary(a, groupby="group", device="cpu", **k),
+    "transfer": lambda a, **k: mo.tl.transfer(a, k.pop("model"), key_added="moved", device="cpu", **k),
+}
+
+
+def numbers(value):
+    """Every array of a result, by its place."""
+    if isinstance(value, dict):
+        return {f"{name}/{at}": one for name, part in value.items() for at, one in numbers(part).items()}
+    array = np.asarray(value)
+    return {"": array} if array.dtype.kind in "fiub" else {}
+
+
+@pytest.mark.parametrize("form", ["backed", "dask layer", "lazy zarr"])
+@pytest.mark.parametrize("call", CALLS)
+def test_results_are_those_of_counts_in_memory(source, on_disk, form, call, nothing_in_memory):
+    adata, expected = on_disk(source, form), source.copy()
+    fields = {name: set(getattr(adata, name)) for name in ("obsm", "varm", "uns", "layers")}
+    model = {"model": source} if call == "transfer" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        CALLS[call](adata, layer=layer_of(form), **model)
+        CALLS[call](expected, **model)
+    new = [(name, key) for name, before in fields.items() for key in set(getattr(expected, name)) - before]
+    assert new
+    for name, key in new:
+        for at, value in numbers(getattr(expected, name)[key]).items():
+            found = numbers(getattr(adata, name)[key])[at]
+            np.testing.assert_allclose(found, value, rtol=2e-4, atol=2e-5, err_msg=f"{name} {key} {at}")
+    most = N_CELLS if call in {"activity", "summary"} else 1024  # neighbours of a block; cells that stand for all
+    assert nothing_in_memory
+    assert max(nothing_in_memory) <= most
+
+
+def test_embeddings_of_cells_on_disk(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "backed")
+    mo.tl.embeddings(adata, n_pcs=5)
+    assert adata.obsm["X_ae_umap_input"].shape == (N_CELLS, 2)
+    assert max(nothing_in_memory) <= 128
+
+
+def test_consensus_and_sanity_of_cells_on_disk(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "backed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        given = {"n_runs": 2, "n_latent": 3, "max_epochs": 2, "min_similarity": 0.1, "device": "cpu"}
+        mo.tl.consensus(adata, memory_limit=1, **given)
+        sets = {str(at): [f"gene_{gene:02d}" for gene in range(at, at + 8)] for at in range(0, 30, 5)}
+        mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1, n_draws=2, n_cells=60, device="cpu")
+    assert adata.obsm["X_ae_consensus"].shape[0] == N_CELLS
+    assert max(nothing_in_memory) <= 512  # the blocks in which cells are encoded
+
+
+@pytest.mark.parametrize("method", ["columns", "all zero", "text"])
+def test_what_is_wrong_is_found_in_the_first_look(source, on_disk, method, nothing_in_memory):
+    adata = source.copy()
+    if method == "columns":
+        adata.X[250, 3] = -1
+        message = r"adata.X has negative values.*layer="
+    elif method == "all zero":
+        adata.X = adata.X * 0
+        message = "no training cell has any counts"
+    else:
+        adata.X = adata.X.log1p()
+        message = "not whole numbers.*layer="
+    lazy = on_disk(adata, "backed")
+    if method == "text":
+        with pytest.warns(UserWarning, match=message) as caught:
+            mo.tl.autoencoder(lazy, memory_limit=1, **SETTINGS)
+        assert caught[0].filename == __file__
+    else:
+        with pytest.raises(ValueError, match=message):
+            mo.tl.autoencoder(lazy, memory_limit=1, **SETTINGS)
+
+
+@pytest.mark.parametrize("kind", [{}, {"engine": "torch"}, {"architecture": "parts", "n_hidden": None}])
+def test_a_training_on_disk_that_ended_amid_an_epoch_goes_on_to_the_same_bits(
+    source, on_disk, kind, nothing_in_memory, tmp_path, monkeypatch
+):
+    adata = on_disk(source, "backed")
+    settings = {**SETTINGS, "memory_limit": 1, "snapshot_epochs": (0, 2), "key_added": "new", **kind}
+    mo.tl.autoencoder(adata, **settings)
+    whole = {name: adata.obsm[name].copy() for name in ("X_new", "X_new_epoch0", "X_new_epoch2")}
+    history = mo.get.history(adata, key="new")
+    real, kept = _checkpoint.Checkpoint.keep, []
+
+    class CrashError(Exception):
+        """Stands for whatever ends a process."""
+
+    def crash(self, state):
+        real(self, state)
+        kept.append((state.epoch, len(state.portions)))
+        if len(kept) == 6:
+            raise CrashError
+
+    for _ in range(3):
+        kept.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(_checkpoint.Checkpoint, "keep", crash)
+            with pytest.raises(CrashError):
+                mo.tl.autoencoder(adata, checkpoint=tmp_path / "run", checkpoint_every="1us", **settings)
+        assert any(portions for _, portions in kept)
+    mo.tl.autoencoder(adata, checkpoint=tmp_path / "run", checkpoint_every="1us", **settings)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(adata.obsm[name], values)
+    assert mo.get.history(adata, key="new").equals(history)
+    with pytest.raises(ValueError, match="differs in cells at a time"):
+        mo.tl.autoencoder(adata, checkpoint=tmp_path / "run", **{**settings, "memory_limit": 10**6})
+
+
+def test_rates_that_do_not_fit_go_to_disk(source, on_disk, nothing_in_memory, tmp_path, monkeypatch):
+    from modulae.tl import _denoise
+
+    monkeypatch.setattr(_denoise, "IN_MEMORY", 1000)
+    adata = on_disk(source, "backed")
+    with pytest.raises(ValueError, match=rf"{N_CELLS} cells × 40 genes would take .* store="):
+        mo.tl.denoise(adata, device="cpu")
+    mo.tl.denoise(adata, store=tmp_path / "rates.zarr", device="cpu")
+    expected = mo.tl.denoise(source, copy=True, device="cpu").layers["ae_denoised"]
+    np.testing.assert_allclose(np.asarray(adata.layers["ae_denoised"]), expected, rtol=1e-5)
+    assert max(nothing_in_memory) <= 512
+    with pytest.raises(FileExistsError, match=r"is there already\. Remove it"):
+        mo.tl.denoise(adata, store=tmp_path / "rates.zarr", device="cpu")
+
+
+def test_genes_outside_the_model_are_nan_on_disk_too(source, tmp_path):
+    adata = source.copy()
+    adata.var["chosen"] = np.arange(40) % 3 > 0
+    mo.tl.autoencoder(adata, mask_var="chosen", **SETTINGS)
+    mo.tl.denoise(adata, device="cpu")
+    mo.tl.denoise(adata, store=tmp_path / "rates.zarr", key_added="stored", device="cpu")
+    np.testing.assert_array_equal(np.asarray(adata.layers["stored"]), adata.layers["ae_denoised"])
+    assert np.isnan(adata.layers["ae_denoised"][:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("4GB", 4 * 10**9), ("500 MB", 5 * 10**8), ("1.5gb", 1.5 * 10**9), ("100", 100), (12, 12), ("3 kB", 3000)],
+)
+def test_memory_limits(limit, expected):
+    assert read_bytes(limit) == expected
+
+
+@pytest.mark.parametrize("limit", ["", "much", "GB", 0, -1, True, None, 2.5, "-4GB", "infGB", "nan"])
+def test_memory_limits_that_can_not_be(source, limit):
+    with pytest.raises(ValueError, match=r"memory_limit is .*give a number of bytes, or a text such as '4GB'"):
+        mo.tl.autoencoder(source, memory_limit=limit, key_added="new", **SETTINGS)
+
+
+def test_a_portion_is_as_large_as_the_limit_allows(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "backed")
+    counts = open_counts(adata, layer=None, limit=10**6)
+    assert isinstance(counts, StoredCounts)
+    per_cell = source.X.nnz / N_CELLS
+    assert counts.room == int(500_000 / (40 * per_cell + 32))
+    assert open_counts(adata, layer=None, limit=3 * 10**6).matrix.nnz == source.X.nnz
+
+
+def test_chunks_of_dask_are_read_whole(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "dask")
+    reader = open_counts(adata, layer=None).reader
+    assert [reader.rows_together(room) for room in (10_000, 512, 80)] == [64, 64, 10]
+    adata = on_disk(source, "backed")
+    reader = open_counts(adata, layer=None).reader
+    assert [reader.rows_together(room) for room in (10_000, 512, 80)] == [64, 16, 2]
+
+
+def test_rates_brought_to_this_platform_are_the_same_from_disk(source, on_disk, nothing_in_memory):
+    adata = on_disk(source, "backed")
+    mo.tl.denoise(adata, rescale=True, device="cpu")
+    expected = mo.tl.denoise(source, rescale=True, copy=True, device="cpu").layers["ae_denoised"]
+    plain = mo.tl.denoise(source, rescale=False, copy=True, device="cpu").layers["ae_denoised"]
+    np.testing.assert_allclose(adata.layers["ae_denoised"], expected, rtol=1e-4)
+    assert np.abs(expected / plain - 1).max() > 1e-3
