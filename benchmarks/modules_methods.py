@@ -173,6 +173,7 @@ def peers(*, short: bool) -> dict[str, Method]:
     for name, options in (("LinearSCVI", ()), ("scVI", ()), ("DRVI", genes)):
         found[f"{name}, equal time"] = Method(
             lambda task, name=name, options=options: peer(task, name, *options, equal_time=True),
+            n_draws=2 if everything or short else 1,
             first_seed_only=not everything,
         )
     long: dict[str, Any] = {} if everything or short else {"n_draws": 1, "first_seed_only": True}
