@@ -192,14 +192,15 @@ OF_METHODS = (
 OF_PEERS = (
     "Peers have their authors' defaults and run in an environment of their own (`benchmarks/requirements-peers.txt`; "
     "`MODULAE_PEERS` names its Python): scVI and LinearSCVI with 10 units, DRVI with 32 on the 2000 most variable "
-    "genes (so on real cells its loss is not that of the others, and left out), cNMF with 32 programmes and 100 "
-    "factorisations. At equal time they get as many epochs, and at least one, as fit in the CPU seconds of our "
-    "parts-based model, and raise the weight of the Kullback-Leibler term over these. Genes of DRVI are ranked by its "
+    "genes (so on real cells its loss is not that of the others, and left out), cNMF with 32 programmes and, by "
+    "default, 100 factorisations. At equal time they get as many epochs, and at least one, as fit in the CPU seconds "
+    "of our parts-based model, and raise the weight of the Kullback-Leibler term over these. Genes of DRVI are ranked by its "
     "own out-of-distribution scores."
 )
 NOT_ALL = (
-    "**Not every cell of the table was run**: at equal time, one seed of each kind of simulated data; 400 epochs and "
-    "cNMF, a single fit (so no units back), on hard and pbmc3k. The rest costs hours; `MODULAE_PEERS_ALL=1` runs it."
+    "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset, learn once (so no units "
+    "back), from one seed of each kind of simulated data; 400 epochs, and cNMF with 20 factorisations only, on hard "
+    "and Kang. The rest costs hours; `MODULAE_PEERS_ALL=1` runs it for the peers."
 )
 NO_PEERS = "scVI, LinearSCVI, DRVI and cNMF are left out: `MODULAE_PEERS` did not name the Python of their environment."
 COLUMNS = ("LMS-SMI", "MSAS-SMI", "MSGS-SMI", "LMS-SPN", "AUPRC of loadings", "AUPRC of saliency", "units back")
