@@ -194,8 +194,8 @@ OF_PEERS = (
     "`MODULAE_PEERS` names its Python): scVI and LinearSCVI with 10 units, DRVI with 32 on the 2000 most variable "
     "genes (so on real cells its loss is not that of the others, and left out), cNMF with 32 programmes and, by "
     "default, 100 factorisations. At equal time they get as many epochs, and at least one, as fit in the CPU seconds "
-    "of our parts-based model, and raise the weight of the Kullback-Leibler term over these. Genes of DRVI are ranked by its "
-    "own out-of-distribution scores."
+    "of our parts-based model, and raise the weight of the Kullback-Leibler term over these. Genes "
+    "of DRVI are ranked by its own out-of-distribution scores."
 )
 NOT_ALL = (
     "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset, learn once (so no units "
