@@ -77,7 +77,8 @@ def restrict(
     )
     saliency = _saliency(network, summary)
     size = np.abs(saliency)
-    coverage = size[:, kept].sum(axis=1) / np.maximum(size.sum(axis=1), np.finfo(float).tiny)
+    whole = size.sum(axis=1)
+    coverage = np.divide(size[:, kept].sum(axis=1), whole, out=np.ones_like(whole), where=whole > 0)  # dead: all of it
     return Restricted(restricted, coverage, _reliability(saliency, summary, kept, posterior, missing))
 
 

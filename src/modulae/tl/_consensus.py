@@ -35,8 +35,8 @@ def consensus(
     *,
     n_runs: int = 10,
     share_of_cells: float = 0.8,
-    min_similarity: float = 0.75,
-    min_share: float = 0.6,
+    min_similarity: float = 0.55,
+    min_share: float = 0.8,
     layer: str | None = None,
     mask_var: str | None = None,
     n_latent: int | None = None,
@@ -72,7 +72,8 @@ def consensus(
     share_of_cells
         Share of the cells of each run.
     min_similarity
-        How alike the units of a group are on average, 0 to 1. Higher: fewer units, which come back more often.
+        How alike the units of a group are on average, 0 to 1. Too high, and the forms of one unit are counted apart, so
+        that none is in enough runs; too low, and different units become one.
     min_share
         In which share of the runs a unit has to be found. Higher: fewer units, which come back more often.
     {layer}
