@@ -176,8 +176,12 @@ def test_init_files_are_lists_of_names(name):
 
 
 def test_import_is_cheap():
-    loaded = run_python("import json, sys, modulae; print(json.dumps(list(sys.modules)))")
-    assert {name.split(".")[0] for name in loaded} & LATE == set()
+    """anndata itself loads dask, and with it jinja2, where they are installed: that is not ours to change."""
+    anyway, loaded = (
+        set(run_python(f"import json, sys, {name}; print(json.dumps(list(sys.modules)))"))
+        for name in ("anndata", "modulae")
+    )
+    assert {name.split(".")[0] for name in loaded - anyway} & LATE == set()
 
 
 def test_import_leaves_logging_and_warnings_alone():

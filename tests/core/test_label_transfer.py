@@ -36,7 +36,7 @@ def test_a_shift_of_all_cells_is_taken_away_whatever_their_labels(n_each):
     reference = draw(0, [80, 80, 80])
     assert (carry(*reference, cells).code == truth).mean() > 0.95
     groups = Groups.of(*reference, 3)
-    moved, _ = groups.shift(groups.placed(cells))
+    moved = groups.shift(groups.placed(cells))
     np.testing.assert_allclose(moved, shift @ groups.whitening, atol=0.6)
 
 
@@ -73,7 +73,7 @@ def test_nothing_is_unknown_at_rate_zero():
 
 @pytest.mark.parametrize("method", ["discriminant", "knn", "logistic"])
 def test_confidence_is_the_share_of_right_labels(method):
-    close = MEANS * 0.25 + 1.5  # labels that overlap
+    close = MEANS * 0.3 + 1.5  # labels that overlap
     confidence, right = [], []
     for seed in range(6):
         cells, truth = draw(seed + 20, [120, 120, 120], means=close)
@@ -106,12 +106,10 @@ def test_a_label_of_one_cell_and_a_dead_unit_do_no_harm():
     assert np.isfinite(found.distance).all()
 
 
-def test_how_common_a_label_is_in_the_new_cells_is_learnt_from_them():
-    close = MEANS * 0.15 + 1.5  # labels that overlap much
-    reference = draw(0, [200, 200, 200], means=close)
-    groups = Groups.of(*reference, 3)
-    _, shares = groups.shift(groups.placed(draw(1, [20, 20, 360], means=close)[0]))
-    np.testing.assert_allclose(shares, [0.05, 0.05, 0.9], atol=0.05)
-    even = carry(*reference, draw(1, [20, 20, 360], means=close)[0], align=False)
-    learnt = carry(*reference, draw(1, [20, 20, 360], means=close)[0])
-    assert (learnt.code == 2).mean() > (even.code == 2).mean()
+def test_a_rare_label_is_not_swallowed_by_a_common_one_like_it():
+    close = MEANS * 0.3 + 1.5  # labels that overlap
+    reference = draw(0, [300, 300, 20], means=close)
+    cells, truth = draw(1, [20, 360, 20], means=close)
+    found = carry(*reference, cells)
+    for label in range(3):
+        assert (found.code == label)[truth == label].mean() > 0.6

@@ -39,5 +39,5 @@ def joint_space(
         return theirs, ours
     labelled = codes >= 0
     groups = Groups.of(reference[labelled], codes[labelled], n_labels)
-    moved, _ = groups.shift(groups.placed(cells))
+    moved = groups.shift(groups.placed(cells))
     return theirs, ours - moved @ np.linalg.pinv(groups.whitening)

@@ -62,13 +62,14 @@ class Groups:
         found[:, there] = np.maximum(squared, 0)
         return found
 
-    def shift(self, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """How far all cells of a data set lie from where the reference has them, and how common each label is in it.
+    def shift(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far all cells of a data set lie from where the reference has them, one number a direction.
 
         Another protocol moves all cells alike, on the square-root scale of the units. The shift is the median over the
         cells of the distance from where a cell's label has its mean, the labels being what the shifted cells look like,
         in turns until both stay (expectation–maximisation; Dempster, Laird & Rubin 1977, with a median in place of the
-        mean: cells of no label here would draw a mean along). It does not matter which labels the data have.
+        mean: cells of no label here would draw a mean along). How common each label is, is learnt along the way, so it
+        does not matter which labels the data have.
         """
         moved: NDArray[np.float64] = np.zeros(places.shape[1])
         shares = np.full(len(self.means), 1 / len(self.means))
@@ -81,7 +82,7 @@ class Groups:
             moved = now
             if done:
                 break
-        return moved, shares
+        return moved
 
 
 def variance_stabilised(units: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -89,11 +90,13 @@ def variance_stabilised(units: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(units, 0).astype(np.float64)))
 
 
-def posterior(distances: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cells × labels, from squared distances and how common each label is."""
-    log = np.log(shares) - distances / 2
-    log -= log.max(axis=1, keepdims=True)
-    belongs = np.exp(log)
+def posterior(distances: NDArray[np.float64], shares: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Cells × labels, from squared distances and how common each label is.
+
+    Without `shares` all are equally common: what labels are given by, as a common label would swallow those like it.
+    """
+    log = -distances / 2 if shares is None else np.log(shares) - distances / 2
+    belongs = np.exp(log - log.max(axis=1, keepdims=True))
     return np.asarray(belongs / belongs.sum(axis=1, keepdims=True))
 
 
@@ -140,11 +143,10 @@ def carry_labels(
     """
     held_out, right, far = _held_out(reference, codes, n_labels, method, seed)
     groups = Groups.of(reference, codes, n_labels)
-    places, shares = groups.placed(cells), np.full(n_labels, 1 / n_labels)
+    places = groups.placed(cells)
     if align:
-        moved, shares = groups.shift(places)
-        places = places - moved
-    belongs = _probabilities(groups, (reference, codes), places, shares, method)
+        places = places - groups.shift(places)
+    belongs = _probabilities(groups, (reference, codes), places, method)
     nearest = np.sqrt(groups.distances(places).min(axis=1))
     limit = np.quantile(far, 1 - unknown_rate) if unknown_rate > 0 else np.inf
     return Labelled(
@@ -164,8 +166,7 @@ def _held_out(
         out, used = fold == at, fold != at
         groups = Groups.of(reference[used], codes[used], n_labels)
         places = groups.placed(reference[out])
-        shares = (np.bincount(codes[used], minlength=n_labels) + 1) / (used.sum() + n_labels)
-        belongs = _probabilities(groups, (reference[used], codes[used]), places, shares, method)
+        belongs = _probabilities(groups, (reference[used], codes[used]), places, method)
         top[out], right[out] = belongs.max(axis=1), belongs.argmax(axis=1) == codes[out]
         far[out] = np.sqrt(groups.distances(places).min(axis=1))
     return top, right, far
@@ -185,12 +186,11 @@ def _probabilities(
     groups: Groups,
     known: tuple[NDArray[np.floating], NDArray[np.integer]],
     places: NDArray[np.float64],
-    shares: NDArray[np.float64],
     method: LabelMethod,
 ) -> NDArray[np.float64]:
     """Cells × labels; `known` are reference cells × units and their labels."""
     if method == "discriminant":
-        return posterior(groups.distances(places), shares)
+        return posterior(groups.distances(places))
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
 

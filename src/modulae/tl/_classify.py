@@ -46,6 +46,7 @@ def classify(
     reference cells of one label are taken for normal with a covariance that all labels share (linear discriminant
     analysis [1]_). The new cells may lie elsewhere as a whole, since protocols differ: this shift is estimated together
     with the labels, so it does not matter how common each label is in the new data, or whether it is there at all.
+    Labels are given as if all were equally common, so that a common one does not swallow those like it.
     :doc:`/transfer` has the comparison of the methods.
 
     Parameters
