@@ -176,7 +176,7 @@ def test_init_files_are_lists_of_names(name):
 
 
 def test_import_is_cheap():
-    """What anndata itself loads (dask, and with it jinja2, and with it jinja2, where they are installed) is not ours to change."""
+    """What anndata itself loads, such as dask where it is installed, is not ours to change."""
     anyway, loaded = (
         set(run_python(f"import json, sys, {name}; print(json.dumps(list(sys.modules)))"))
         for name in ("anndata", "modulae")
