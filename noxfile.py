@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types."""
-    install(session, "types", package=".[report]")
+    install(session, "types", package=".[report,scale]")
     session.run("mypy", *session.posargs)
 
 
