@@ -26,15 +26,17 @@ def read_both(
     reference_layer: str | None,
     batch_size: int,
     device: str,
+    all_units: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The representations of both, as if neither had a gene that the other lacks.
 
-    Otherwise what is assumed of absent genes would look like a difference between the cells.
+    Otherwise what is assumed of absent genes would look like a difference between the cells. Units that were flagged
+    when `adata` was read are left out, unless `all_units`.
 
     Raises
     ------
     ValueError
-        Two different models, or no gene that both have.
+        Two different models, no gene that both have, or no unit that was not flagged.
     """
     ours, theirs = read_source(adata, key), read_source(reference, reference_key)
     if ours.fingerprint != theirs.fingerprint:
@@ -54,10 +56,14 @@ def read_both(
         fitted = restrict(source.fitted, both[:n_genes], both[n_genes:], missing=str(missing)).fitted  # type: ignore[arg-type]
         read = read_cells(cells, fitted, layer=its_layer)
         units.append(encode(fitted.network, read, batch_size=batch_size, device=device))
-    return units[0], units[1]
+    used = np.ones(units[0].shape[1], dtype=bool) if all_units else _trusted_units(adata, key, units[0].shape[1])
+    if not used.any():
+        msg = "no unit can be read well enough from the genes of adata. Use all of them with all_units=True."
+        raise ValueError(msg)
+    return units[0][:, used], units[1][:, used]
 
 
-def trusted_units(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_]:
+def _trusted_units(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_]:
     """Which units can be read well enough from the genes at hand; all of a model that was trained on these cells."""
     entry = model_entry(adata, key).get("transfer")
     return np.ones(n_units, dtype=bool) if entry is None else np.asarray(entry["trusted"], dtype=bool)

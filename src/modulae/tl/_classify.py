@@ -11,7 +11,7 @@ from modulae._anndata import changeable
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
-from modulae._shared_reading import read_both, trusted_units
+from modulae._shared_reading import read_both
 from modulae.core.label_transfer import LabelMethod, carry_labels
 
 if TYPE_CHECKING:
@@ -125,15 +125,12 @@ def classify(
         reference_layer=reference_layer,
         batch_size=batch_size,
         device=device,
+        all_units=all_units,
     )
-    used = np.ones(units.shape[1], dtype=bool) if all_units else trusted_units(adata, key, units.shape[1])
-    if not used.any():
-        msg = "no unit can be read well enough from the genes of adata. Use all of them with all_units=True."
-        raise ValueError(msg)
     found = carry_labels(
-        known[labelled][:, used],
+        known[labelled],
         codes[labelled],
-        units[:, used],
+        units,
         n_labels=len(names),
         method=method,
         align=align,
@@ -152,7 +149,7 @@ def classify(
         "method": method,
         "align": align,
         "unknown_rate": float(unknown_rate),
-        "n_units": int(used.sum()),
+        "n_units": units.shape[1],
     }
     _carry_colours(adata, reference, labels, names, name)
     return adata if copy else None

@@ -11,7 +11,7 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
 from modulae._reference_labels import reference_colours, reference_labels
-from modulae._shared_reading import read_both, trusted_units
+from modulae._shared_reading import read_both
 from modulae.core.joint import joint_space
 
 if TYPE_CHECKING:
@@ -115,13 +115,10 @@ def joint_embedding(
         reference_layer=reference_layer,
         batch_size=batch_size,
         device=device,
+        all_units=all_units,
     )
-    used = np.ones(units.shape[1], dtype=bool) if all_units else trusted_units(adata, key, units.shape[1])
-    if not used.any():
-        msg = "no unit can be read well enough from the genes of adata. Use all of them with all_units=True."
-        raise ValueError(msg)
     aligned = align and codes is not None
-    both = joint_space(known[:, used], units[:, used], codes=codes if aligned else None, n_labels=len(names))
+    both = joint_space(known, units, codes=codes if aligned else None, n_labels=len(names))
     points = umap_layout(np.concatenate(both).astype(np.float32), n_neighbors, seed)
 
     adata = changeable(adata, copy=copy)
@@ -134,7 +131,7 @@ def joint_embedding(
         **_label_entry(reference, labels, names, codes),
         "align": aligned,
         "n_neighbors": n_neighbors,
-        "n_units": int(used.sum()),
+        "n_units": units.shape[1],
         "seed": seed,
     }
     return adata if copy else None
