@@ -176,3 +176,11 @@ def test_cells_with_other_genes_are_novel(fitted, cells):
     usual = novelty(fitted.network, cells, fitted.training.dispersion)
     assert np.median(strange) > 1.5 * np.median(usual)
     assert strange[5] == usual[5] == 1  # the cell without counts
+
+
+def test_a_dead_unit_is_covered_by_any_genes(fitted, kept):
+    slopes = fitted.training.slopes.copy()
+    slopes[0] = 0
+    dead = replace(fitted, training=replace(fitted.training, slopes=slopes))
+    restricted = restrict(dead, kept)
+    assert (restricted.coverage[0], restricted.reliability[0]) == (1, 1)

@@ -278,3 +278,13 @@ def test_flagged_units_are_left_out_unless_asked(source, new):
     new.uns["ae"]["transfer"]["trusted"] = np.zeros_like(trusted)
     with pytest.raises(ValueError, match="all_units=True"):
         mo.tl.classify(new, source, labels="group")
+
+
+def test_a_joint_embedding_gives_each_side_its_own_points(source, new, monkeypatch):
+    few = new[:150].copy()
+    mo.tl.transfer(few, source)
+    rows = np.arange(source.n_obs + 150, dtype=np.float32)
+    monkeypatch.setattr("modulae.tl._joint_embedding.umap_layout", lambda *_: np.column_stack([rows, rows]))
+    mo.tl.joint_embedding(few, source)
+    np.testing.assert_array_equal(few.uns["X_ae_joint"]["reference"][:, 0], rows[: source.n_obs])
+    np.testing.assert_array_equal(few.obsm["X_ae_joint"][:, 0], rows[source.n_obs :])
