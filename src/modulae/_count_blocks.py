@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
@@ -93,11 +92,6 @@ def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
         msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
         raise ValueError(msg)
     return block
-
-
-def is_whole(values: NDArray[Any]) -> bool:
-    """Whether all values are whole numbers."""
-    return values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
 
 
 def warn_no_counts(layer: str | None) -> None:
