@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import numpy as np
+from scipy import sparse
 
 from .stored import InMemory, StoredCells
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from .stored import Reader, Source
 
@@ -26,6 +26,9 @@ ROWS_OF_A_TASK = 2048
 
 FAN_IN = 8
 """Results that are combined at a time."""
+
+NOTHING = InMemory(sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32)))
+"""Where a task reads its cells before it has their counts."""
 
 
 def is_spread(cells: Source) -> TypeGuard[StoredCells]:
@@ -46,7 +49,7 @@ def mapped(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> I
 
 def reduced(cells: StoredCells, job: Callable[..., T], along: Sequence[Any], combine: Callable[[list[T]], T]) -> T:
     """See :func:`modulae.core.map_reduce.reduce_cells`; neighbours are combined as a tree."""
-    from dask import delayed
+    from dask.delayed import delayed
 
     _, tasks, n_threads = _tasks(cells, job, along)
     together = delayed(combine, pure=False)
@@ -58,7 +61,7 @@ def reduced(cells: StoredCells, job: Callable[..., T], along: Sequence[Any], com
 
 def _tasks(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> tuple[list[slice], list[Any], int]:
     """Where each task's cells stand, the tasks, and how many of them fit into memory at once."""
-    from dask import delayed
+    from dask.delayed import delayed
 
     array = _in_pieces(cells.reader.array, cells.room)
     ends = np.cumsum(array.chunks[0])
@@ -70,7 +73,7 @@ def _tasks(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> t
     for first, last, rows in _parts(ends, cells.rows, min(ROWS_OF_A_TASK, cells.room)):
         start = ends[first - 1] if first else 0
         own = cells.take(np.arange(rows.start, rows.stop))
-        own = replace(own, reader=InMemory(None), rows=own.rows - start)
+        own = replace(own, reader=NOTHING, rows=own.rows - start)
         places.append(rows)
         tasks.append(work(*shared, blocks[first:last].tolist(), own, [cut(one, rows) for one in along]))
         most = max(most, int(ends[last - 1] - start))
@@ -115,8 +118,6 @@ def _work(job: Callable[..., T], reader: Reader, blocks: list[list[Any]], cells:
 
 def _stacked(blocks: list[list[Any]]) -> sparse.csr_matrix:
     """Blocks of rows, each in blocks of columns."""
-    from scipy import sparse
-
     rows = [row[0] if len(row) == 1 else sparse.hstack([sparse.csr_matrix(one) for one in row]) for row in blocks]
     if len(rows) == 1:
         return sparse.csr_matrix(rows[0])
@@ -126,6 +127,7 @@ def _stacked(blocks: list[list[Any]]) -> sparse.csr_matrix:
 def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:
     """Let dask do it: by the workers of the active client, or in threads, no more than fit into memory."""
     import dask
+    from dask.base import compute
     from threadpoolctl import threadpool_limits
 
     asked = dask.config.get("num_workers", None) or dask.system.CPU_COUNT
@@ -135,5 +137,5 @@ def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:
     # what is known of every cell is part of the graph, and may make it large: a warning would help nobody
     quiet = {"distributed.admin.large-graph-warning-threshold": "1PB"} if "distributed" in sys.modules else {}
     with alone, dask.config.set(quiet):
-        found: tuple[Any, ...] = dask.compute(*tasks, num_workers=n_threads)
+        found: tuple[Any, ...] = compute(*tasks, num_workers=n_threads)  # type: ignore[no-untyped-call]
     return found

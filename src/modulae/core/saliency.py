@@ -96,13 +96,12 @@ class SaliencySums:
 
     def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
         """Groups × units × paths, or units × groups × genes."""
-        device = pick_device(self.device)
+        device, size = pick_device(self.device), self.batch_size
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units
         shape = (n_groups, n_units, network.n_paths) if self.of_products else (n_units, n_groups, network.n_genes)
         total = np.zeros(shape, dtype=np.float64)
-        how = {"signed": self.signed, "batch_size": self.batch_size}
-        for rows, block in cells.blocks(self.batch_size * BLOCKS_AT_ONCE):
+        for rows, block in cells.blocks(size * BLOCKS_AT_ONCE):
             inputs = as_backend(block.inputs(), device)
             weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
             if self.of_products:
@@ -110,7 +109,7 @@ class SaliencySums:
                 continue
             times = inputs if self.method in {"input_x_gradient", "integrated_gradients"} else None
             for unit, (scale, along, basis) in enumerate(network.gradients(inputs, self.method)):
-                total[unit] += _weighted_sum(along, basis, weights * scale, times, **how)
+                total[unit] += _weighted_sum(along, basis, weights * scale, times, signed=self.signed, batch_size=size)
         return (total,)
 
 
