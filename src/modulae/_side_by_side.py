@@ -40,10 +40,13 @@ class Alone:
     @contextmanager
     def __call__(self, n_threads: int) -> Iterator[None]:
         """While a training, or several of as many threads each, are running in this process."""
+        import torch
+
         with self._lock:
             if not self._inside:
                 self._set(n_threads)
             self._inside += 1
+        torch.set_num_threads(n_threads)  # partly a matter of each thread
         try:
             yield
         finally:
@@ -57,7 +60,6 @@ class Alone:
         from threadpoolctl import threadpool_limits
 
         self._before.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(n_threads)
         self._before.enter_context(threadpool_limits(limits=n_threads))
         self._before.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", UserWarning)

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae import _anndata, _stored_counts
+from modulae import _stored_counts
 from modulae._anndata import read_cells, read_model
 from modulae.core import dask_graph
 from modulae.core.batches import Cells
@@ -82,7 +82,7 @@ CALLS = {
     "impact, saliency, strata": lambda a: mo.tl.pathway_impact(
         a, SETS, difference="saliency", stratify_by="donor", null="cells", groups=["group_1"], **GIVEN
     ),
-    "novelty": lambda a: mo.tl.novelty(a),
+    "novelty": mo.tl.novelty,
     "transfer": lambda a: mo.tl.transfer(a, a.copy(), key_added="moved", device="cpu"),
 }
 FIELDS = ("obs", "obsm", "varm", "uns")
