@@ -128,9 +128,10 @@ def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:
     """Let dask do it: by the workers of the active client, or in threads, no more than fit into memory."""
     import dask
     from dask.base import compute
+    from dask.system import CPU_COUNT
     from threadpoolctl import threadpool_limits
 
-    asked = dask.config.get("num_workers", None) or dask.system.CPU_COUNT
+    asked = dask.config.get("num_workers", None) or CPU_COUNT
     n_threads = min(n_threads, int(asked))
     # threads that each start as many threads for a product of matrices wait for each other
     alone = threadpool_limits(1, user_api="blas") if n_threads > 1 else nullcontext()
