@@ -113,7 +113,7 @@ def called(call, adata):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_workers_do_all_of_it_and_get_what_one_process_gets(source, cluster, monkeypatch, request, call):
+def test_workers_do_all_of_it_and_get_what_one_process_gets(source, cluster, request, call):
     expected, lazy = called(call, source.copy()), spread(source)
     request.getfixturevalue("not_here")
     same_results(called(call, lazy), expected, source)
@@ -182,6 +182,26 @@ def test_some_of_the_cells(source, rows):
     for chunks in [(64, N_GENES), (100, 30), (300, N_GENES)]:
         cells = read_cells(spread(source, chunks), fitted, layer=None, spread=True)
         np.testing.assert_allclose(encode(fitted.network, cells.take(rows)), source.obsm["X_ae"][rows], rtol=1e-5)
+
+
+def test_a_view_of_some_cells_in_any_order(source):
+    order = np.random.default_rng(0).permutation(N_CELLS)[:200]
+    lazy, expected = spread(source)[order], source[order].copy()
+    found = called("novelty", lazy.copy())
+    same_results(found, called("novelty", expected), source)
+
+
+def test_blocks_may_be_dense(source):
+    lazy = source.copy()
+    lazy.X = array.from_array(source.X.toarray(), chunks=(100, 15))
+    same_results(called("saliency of groups", lazy), called("saliency of groups", source.copy()), source)
+
+
+def test_blocks_that_the_workers_hold_are_read_there(source, cluster, request):
+    expected, lazy = called("saliency of groups", source.copy()), spread(source)
+    lazy.X = cluster.persist(lazy.X)
+    request.getfixturevalue("not_here")
+    same_results(called("saliency of groups", lazy), expected, source)
 
 
 def test_what_is_wrong_on_a_worker_is_said_here(source, cluster):
