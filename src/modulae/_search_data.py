@@ -88,7 +88,7 @@ def gather(
     sources = sorted({str(source) for source in asked if source not in {None, "total"}})
     for source in sources:
         library_sizes(adata, counts.totals, source)
-    obs = pd.DataFrame({name: obs_column(adata, name).to_numpy() for name in sources}, index=adata.obs_names)
+    obs = pd.DataFrame({name: obs_column(adata, name).array for name in sources}, index=adata.obs_names)
     mask = {} if mask_var is None else {mask_var: adata.var[mask_var].to_numpy()}
     var = pd.DataFrame(mask, index=adata.var_names)
     if isinstance(counts, Counts):

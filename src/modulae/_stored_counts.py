@@ -123,8 +123,8 @@ class StoredCounts(Seen):
     def cells(self, size_factors: NDArray[np.float32] | None) -> StoredCells:
         """The cells as a model reads them."""
         columns = slice(None) if self.reader.columns is None else self.reader.columns
-        rows = np.arange(len(self.totals))
-        return StoredCells(self.reader, rows, size_factors, self.room, [self.gene_totals[columns]])
+        known = [self.gene_totals[columns]]
+        return StoredCells(self.reader, np.arange(len(self.totals)), size_factors, self.room, _totals=known)
 
     def some(self, rows: NDArray[np.intp]) -> Counts:
         """Some of the cells, in memory."""

@@ -38,7 +38,7 @@ def map_cells(cells: Source, job: Callable[..., T], *along: Any) -> Iterator[tup
         yield from mapped(cells, job, along)
         return
     start = 0
-    for portion in cells.portions():
+    for portion in cells.portions() if len(cells) else [cells.load()]:
         rows = slice(start, start + len(portion))
         yield rows, job(portion, *(cut(one, rows) for one in along))
         start = rows.stop

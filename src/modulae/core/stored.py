@@ -122,6 +122,8 @@ class StoredCells:
         """The counts, read into memory."""
         from scipy import sparse
 
+        if not len(self):
+            return Cells(self.reader.read(0, 0), self.size_factors)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
