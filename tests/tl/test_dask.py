@@ -254,3 +254,18 @@ def test_threads_hold_no_more_cells_than_there_is_room_for(source, limit, monkey
         units = encode(fitted.network, cells)
     np.testing.assert_allclose(units, source.obsm["X_ae"], rtol=1e-5)
     assert most[0] <= max(limit, 64)
+
+
+def test_tasks_in_threads_do_not_each_start_threads(source):
+    import dask
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def threads(_cells=None):
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    cells = read_cells(spread(source), read_model(source, "ae"), layer=None, spread=True)
+    with threadpool_limits(3, user_api="blas"):
+        for n, expected in [(2, {1}), (1, {3})]:
+            with dask.config.set(scheduler="threads", num_workers=n):
+                assert set().union(*(found for _, found in map_cells(cells, threads))) == expected
+            assert threads() == {3}

@@ -216,6 +216,25 @@ def test_what_belongs_to_the_process_is_put_back_by_the_last_to_leave():
         torch.set_num_threads(usual)
 
 
+@pytest.mark.parametrize("backend", ["loky", "dask", "threading"])
+def test_a_run_has_as_many_threads_as_it_is_given_wherever_it_is(backend, request):
+    def run():
+        import torch
+        from threadpoolctl import threadpool_info
+
+        from modulae._side_by_side import alone
+
+        with alone(2):
+            pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+            return torch.get_num_threads(), pools
+
+    if backend == "dask":
+        request.getfixturevalue("cluster")
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        found = list(side_by_side((joblib.delayed(run)() for _ in range(3)), n_jobs=None, in_order=False))
+    assert found == [(2, {2})] * 3
+
+
 def test_threads_of_dask_do_not_come_on_top():
     dask = pytest.importorskip("dask", reason="needs modulae[scale]: dask")
     alone = Alone()
