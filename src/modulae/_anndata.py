@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._count_blocks import checked_blocks, counts_of, warn_no_counts
+from ._count_blocks import counts_of, warn_no_counts
 from ._dask_counts import can_spread, scan_spread
-from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded, scan
+from ._lazy_results import loaded
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
 from .core.config import KNOWN_GENES
-from .core.first_look import is_whole
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -107,18 +107,6 @@ def _look_through(
     if is_stored(matrix) and can_spread(matrix):
         return scan_spread(reader, names, counted, 0 if spread else in_memory)
     return scan(reader, names, counted, in_memory if is_stored(matrix) else None)
-
-
-def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
-    """Largest count of each gene over all cells, with the same checks as :func:`read_counts`."""
-    gene_names(adata)
-    largest, whole = np.zeros(adata.n_vars), True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
-    if not whole:
-        warn_no_counts(layer)
-    return largest
 
 
 def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
