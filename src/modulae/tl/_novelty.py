@@ -65,7 +65,10 @@ def novelty(
 
     fitted = read_model(adata, key)
     ratio = judge(
-        fitted.network, read_cells(adata, fitted, layer=layer), fitted.training.dispersion, batch_size=batch_size
+        fitted.network,
+        read_cells(adata, fitted, layer=layer, spread=True),
+        fitted.training.dispersion,
+        batch_size=batch_size,
     )
     percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)
     adata = changeable(adata, copy=copy)
