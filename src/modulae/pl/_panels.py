@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from modulae._fields import Fields
 
 from ._points import Categories, Numbers, add_legend, draw_points, name_groups
+from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,24 +60,25 @@ def draw_panels(
     """
     columns = min(ncols, len(panels))
     rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(columns * (PANEL + 0.7), rows * (PANEL + 0.3)), layout="constrained", squeeze=False
-    )
+    side = panel_side(PANEL)
+    size_of_all = (columns * (side + 0.7 * enlarged()), rows * (side + 0.3 * enlarged()))
+    figure, grid = plt.subplots(rows, columns, figsize=size_of_all, layout="constrained", squeeze=False)
+    bitmap = rasterised(len(points) * len(panels))
     for ax in grid.ravel()[len(panels) :]:
         ax.remove()
     axes = dict(zip(panels, grid.ravel(), strict=False))
     for name, ax in axes.items():
         colours = panels[name]
-        drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
+        drawn = draw_points(ax, points, colours, size=size, cmap=cmap, rasterized=bitmap)
         ax.set_title(titles[name], fontsize="medium")
         if isinstance(colours, Numbers):
             bar = figure.colorbar(drawn, ax=ax, extend=colours.extend, shrink=0.7, aspect=15, pad=0.02)
             bar.ax.tick_params(labelsize="small")
             bar.ax.grid(visible=False)
             bar.ax.locator_params(nbins=4)
-            bar.set_label(measures.get(name, ""), fontsize="small")
+            bar.set_label(measures.get(name, colours.label), fontsize="small")
         elif len(colours.labels) <= ON_DATA_UP_TO:
-            name_groups(ax, points, colours, panel=PANEL)
+            name_groups(ax, points, colours, panel=side)
         else:
             add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
     return axes

@@ -41,7 +41,7 @@ def pathway_activity(
     layer: str | None = None,
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap | None = None,
+    cmap: str | Colormap = "viridis",
 ) -> dict[str, Axes]:
     """Draw how strongly every cell expresses gene sets, one UMAP a set.
 
@@ -67,7 +67,7 @@ def pathway_activity(
     ncols
         Panels side by side at most.
     cmap
-        Colour map; `"viridis"` for scores, `"RdBu_r"` for percentiles if `None`.
+        Colour map. That of percentiles goes from 0 to 100; 50 is what random sets have.
 
     Returns
     -------
@@ -88,9 +88,8 @@ def pathway_activity(
     titles = dict(zip(chosen, set_labels(chosen, width=TITLE)[1], strict=True))
     if color is not None:
         titles[color] = color
-    measures = dict.fromkeys(chosen, "percentile" if percentile else "score")
-    colours = ("RdBu_r" if percentile else "viridis") if cmap is None else cmap
-    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=colours, measures=measures)
+    measures = dict.fromkeys(chosen, "percentile among\nrandom sets" if percentile else "score")
+    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
 def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:
