@@ -82,18 +82,20 @@ def confusion(
     shares, written, counts = (table.loc[order] for table in (shares, written, counts))
     rows = [f"{shorten(name, NAME)} ({n:,})" for name, n in zip(order, counts.sum(axis=1), strict=True)]
     columns = [shorten(name, NAME) for name in shares.columns]
+    ylabel = f"known\n({shorten(str(shares.index.name), NAME)})"
     if ax is None:
         width = enlarged() * (CELL[0] * len(columns) + 1.7)
-        height = enlarged() * (CELL[1] * len(rows) + 0.9)
-        size = (width + text_width(rows, font(1)), height + 0.75 * text_width(columns, font(1)))
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        names = text_width(rows, font(1)), 0.75 * text_width(columns, font(1))
+        beside = text_width(ylabel.split("\n"), font(3))  # the label of the axis may be longer than few rows are high
+        height = max(enlarged() * CELL[1] * len(rows), beside) + 0.9 * enlarged()
+        ax = plt.subplots(figsize=(width + names[0], height + names[1]), layout="constrained")[1]
     cells = draw_grid(ax, 100 * shares.to_numpy(), cmap=cmap, limits=(0, 100), lines="0.9")
     _write(ax, cells, shares, written)
     _frame(ax, shares)
     ax.set_xticks(np.arange(len(columns)), columns, fontsize=font(1), rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(np.arange(len(rows)), rows, fontsize=font(1))
     ax.tick_params(length=0)
-    ax.set(xlabel=f"label ({shares.columns.name})", ylabel=f"known ({shares.index.name})")
+    ax.set(xlabel=f"label ({shares.columns.name})", ylabel=ylabel)
     bar = ax.figure.colorbar(cells, ax=ax, shrink=0.6, aspect=14, pad=0.02)
     bar.set_label("% of the known label", fontsize=font(1))
     bar.set_ticks([0, 50, 100])

@@ -13,8 +13,8 @@ from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import enrichment_entry, unit_names
 
-from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
 from ._grid import mark_negative
+from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
 from ._selection import Shown, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
 from ._style import enlarged, font
 

@@ -14,7 +14,7 @@ from matplotlib.textpath import TextPath
 
 from ._grid import draw_grid, negative_cells, negative_half
 from ._labels import set_labels
-from ._style import enlarged, font
+from ._style import enlarged, font, wide_margins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def new_axes(shown: Shown, *, size: tuple[float, float], right: float) -> Axes:
     width, height = size
     names = text_width(set_labels(shown.sets)[1])
     around = enlarged() * (right + 0.75), enlarged() * 0.9
-    return plt.subplots(figsize=(names + width + around[0], height + around[1]), layout="constrained")[1]
+    return plt.subplots(figsize=(names + width + around[0], height + around[1]), layout=wide_margins())[1]
 
 
 def title(ax: Axes, text: str, *, room: float, size: str | None = None) -> None:

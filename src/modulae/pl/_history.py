@@ -70,7 +70,8 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
         own.grid(visible=False)
         own.spines["top"].set_visible(False)
     handles = [*ax.get_lines()[:2], *penalty_ax.get_lines()]
-    penalty_ax.legend(handles, [str(handle.get_label()) for handle in handles], loc="upper right", fontsize="small")
+    names = [str(handle.get_label()) for handle in handles]
+    penalty_ax.legend(handles, names, loc="upper right", fontsize="small", handlelength=2)
     return ax
 
 

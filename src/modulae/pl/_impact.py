@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from modulae.get._impact import Value
 
-ROOM = 0.9
+ROOM = 1.0
 ROOM_FOR_OVERLAY = 1.6
 LOWEST_OVERLAY = 3.0
 """Inches that the legend and the colour bar need above each other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
@@ -154,10 +155,16 @@ def _draw(
     columns = min(columns, len(tables))
     rows = -(-len(tables) // columns)
     names = text_width(set_labels(shown.sets)[1])
+    per_line = int(11 * width / enlarged())
+    heads = {name: fill(shorten(name, 2 * per_line - 4), per_line) for name in tables}
+    above = 0.45 + 0.17 * any("\n" in head for head in heads.values())
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(names + columns * (width + 0.15) + 1.6 * enlarged(), rows * height + (rows * 0.45 + 0.6) * enlarged()),
+        figsize=(
+            names + columns * (width + 0.15) + 1.6 * enlarged(),
+            rows * height + (rows * above + 0.6) * enlarged(),
+        ),
         layout="constrained",
         squeeze=False,
     )
@@ -175,7 +182,7 @@ def _draw(
             units_label = name_units(ax, shown, width=width)
         else:
             ax.set_xticks([])
-        ax.set_title(shorten(name, int(13 * width / enlarged())), fontsize="medium")
+        ax.set_title(heads[name], fontsize="medium")
         if number == columns - 1:
             colour_bar(ax, image, scale, size=size)
     figure.suptitle(what, fontsize="large")

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 
 from modulae._fields import Fields
 
-from ._points import Categories, Numbers, add_legend, draw_points, name_groups
+from ._points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups
 from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PANEL = 2.6
-ON_DATA_UP_TO = 15
-"""Categories whose names are written among the points; the panel has no room for a legend."""
 
 
 def draw_panels(
@@ -61,7 +59,10 @@ def draw_panels(
     columns = min(ncols, len(panels))
     rows = -(-len(panels) // columns)
     side = panel_side(PANEL)
-    size_of_all = (columns * (side + 0.7 * enlarged()), rows * (side + 0.3 * enlarged()))
+    labels = {name: colours for name, colours in panels.items() if isinstance(colours, Categories)}
+    beside = {name: legend_width(colours) for name, colours in labels.items() if crowded(colours, panel=side)}
+    width = columns * (side + 0.7 * enlarged()) + max(beside.values(), default=0.0)
+    size_of_all = (width, rows * (side + 0.3 * enlarged()))
     figure, grid = plt.subplots(rows, columns, figsize=size_of_all, layout="constrained", squeeze=False)
     bitmap = rasterised(len(points) * len(panels))
     for ax in grid.ravel()[len(panels) :]:
@@ -77,10 +78,10 @@ def draw_panels(
             bar.ax.grid(visible=False)
             bar.ax.locator_params(nbins=4)
             bar.set_label(measures.get(name, colours.label), fontsize="small")
-        elif len(colours.labels) <= ON_DATA_UP_TO:
-            name_groups(ax, points, colours, panel=side)
-        else:
+        elif name in beside:
             add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
+        else:
+            name_groups(ax, points, colours, panel=side)
     return axes
 
 

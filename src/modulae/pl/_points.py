@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from ._heatmap import text_width
 from ._labels import shorten
 from ._palette import category_colours
-from ._style import font, framed
+from ._style import enlarged, font, framed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -134,7 +134,7 @@ def draw_points(
 
 
 def frame(ax: Axes, points: NDArray[np.float32]) -> None:
-    """Leave out ticks, as a UMAP has no unit, and put both directions on one scale; no frame where scanpy draws none."""
+    """Leave out ticks, as a UMAP has no unit, and put both directions on one scale; `frameon` is asked of scanpy."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_color("0.7")
@@ -156,7 +156,7 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
     centres[:, 1] = np.clip(spread_labels(centres, widths, 1.35 * font(0.5) / 72 * inch), low, high)
     # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text
-    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0}
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
     look = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
     for (x, y), label in zip(centres, labels, strict=True):
         ax.text(x, y, label, **look)
@@ -189,13 +189,20 @@ def legend_handles(colours: Categories) -> list[Line2D]:
     return [Line2D([], [], linestyle="none", marker="o", markersize=6, color=c, label=label) for label, c in pairs]
 
 
+def crowded(colours: Categories, *, panel: float) -> bool:
+    """Whether the names would cover more than a quarter of a panel, in inches, if they stood among the points."""
+    names = [str(handle.get_label()) for handle in legend_handles(colours)]
+    area = sum(text_width([name], font(0.5), weight="bold") for name in names) * 1.35 * font(0.5) / 72
+    return area > panel**2 / 4
+
+
 def legend_width(colours: Categories) -> float:
     """Inches that the legend of labels needs beside a picture."""
     handles = legend_handles(colours)
     size = FontProperties(size="small").get_size_in_points()
     texts = text_width([str(handle.get_label()) for handle in handles], size)
     columns = 1 + (len(handles) - 1) // PER_COLUMN
-    return max(columns * (texts + 4.2 * size / 72), text_width([colours.name], size)) + 0.15
+    return max(columns * (texts + 4.2 * size / 72), text_width([colours.name], size)) + 0.3 * enlarged()
 
 
 def add_legend(target: Figure | Axes, colours: Categories, **place: Any) -> None:  # noqa: ANN401

@@ -56,8 +56,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     Left, one box a kind of control: how the genes of each unit agree (the box holds the middle half of the units, the
     line is the median, whiskers reach the 5th and 95th percentile). Middle, one row a level and one dot a control in
     the colour of its box, and of the shape that stands at its left: how the sets agree. In both, agreement with other
-    seeds should be on the right, all else on the left. Right: what is left of a unit's activity as its top genes are set to 0 (median and middle half of the
-    units), and as others of the same expression are.
+    seeds should be on the right, all else on the left. Right: what is left of a unit's activity as its top genes are
+    set to 0 (median and middle half of the units), and as others of the same expression are.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 FONT = 7.0
 """Size of small labels, points, where text is as large as matplotlib makes it by itself."""
@@ -51,6 +52,11 @@ def rasterised(n_points: int) -> bool:
     import scanpy as sc
 
     return n_points > RASTER_FROM or bool(getattr(sc.settings, "_vector_friendly", False))
+
+
+def wide_margins() -> ConstrainedLayoutEngine:
+    """Layout for axes with insets, whose labels matplotlib's own margins are too narrow for."""
+    return ConstrainedLayoutEngine(w_pad=0.12)
 
 
 def _asked() -> tuple[float, float] | None:

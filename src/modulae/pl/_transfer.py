@@ -15,7 +15,6 @@ from modulae._fields import DEFAULT_KEY
 from ._heatmap import measured, title
 from ._style import enlarged, font
 
-
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -86,6 +85,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
         bbox_to_anchor=(1, 1),
         frameon=False,
         fontsize="small",
+        handlelength=2,
     )
     return ax
 
