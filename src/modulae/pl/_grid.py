@@ -91,7 +91,6 @@ def negative_cells(
 
 def negative_half(bar_ax: Axes, cells: ScalarMappable, *, lowest: float) -> None:
     """Mark the negative half of an upright colour bar: what the dash means."""
-    middle = 0.65 * lowest
-    dash = mark_negative(bar_ax, ([0.5], [middle]), np.atleast_2d(cells.to_rgba([middle])), across=LONGEST_DASH)
-    dash.set_transform(dash.get_transform())
-    dash.set_offset_transform(bar_ax.get_yaxis_transform())
+    middle = np.array([0.65 * lowest])
+    dash = mark_negative(bar_ax, ([0.5], middle), np.atleast_2d(cells.to_rgba(middle)), across=LONGEST_DASH)
+    dash.set_offset_transform(bar_ax.get_yaxis_transform())  # across the bar, whatever its numbers are

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 
-TITLE = 30
+TITLE = 27
 """Characters of a set name that fit above a panel."""
 
 

@@ -157,7 +157,7 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     centres[:, 1] = np.clip(spread_labels(centres, widths, 1.35 * font(0.5) / 72 * inch), low, high)
     # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text
     box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
-    look = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
     for (x, y), label in zip(centres, labels, strict=True):
         ax.text(x, y, label, **look)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,7 +103,7 @@ def _draw_units(ax: Axes, agreement: pd.DataFrame, verdict: pd.DataFrame) -> Non
     )
     for row, (kind, box) in enumerate(zip(kinds, drawn["boxes"], strict=True)):
         box.set(facecolor=COLOURS[kind], alpha=0.75)
-        look = {"marker": SHAPES[kind], "color": COLOURS[kind], "clip_on": False, "linestyle": "none"}
+        look: dict[str, Any] = {"marker": SHAPES[kind], "color": COLOURS[kind], "clip_on": False, "linestyle": "none"}
         ax.plot(0.025, row, transform=ax.get_yaxis_transform(), gid="key", **look)
     _rows(ax, kinds)
     ax.set(xlabel="agreement over genes (rank correlation)")

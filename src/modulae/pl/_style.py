@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+import matplotlib as mpl
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 FONT = 7.0
@@ -17,7 +17,7 @@ RASTER_FROM = 10_000
 
 def enlarged() -> float:
     """How much larger than usual text is to be; what holds text grows with it."""
-    return float(plt.rcParams["font.size"]) / USUAL_TEXT
+    return float(mpl.rcParams["font.size"]) / USUAL_TEXT
 
 
 def font(more: float = 0.0) -> float:
@@ -60,6 +60,6 @@ def wide_margins() -> ConstrainedLayoutEngine:
 
 
 def _asked() -> tuple[float, float] | None:
-    width, height = (float(inches) for inches in plt.rcParams["figure.figsize"])
-    nobodys = (tuple(plt.rcParamsDefault["figure.figsize"]), SCANPYS_FIGURE)
+    width, height = (float(inches) for inches in mpl.rcParams["figure.figsize"])
+    nobodys = (tuple(mpl.rcParamsDefault["figure.figsize"]), SCANPYS_FIGURE)
     return None if (width, height) in nobodys else (width, height)
