@@ -239,7 +239,7 @@ def test_names_among_the_points_are_apart_and_inside(few):
 def test_names_that_would_hide_the_points_go_into_a_legend(many):
     ax = mo.pl.units(many, [0], color=GROUPS)[GROUPS]
     assert not ax.texts
-    assert len(ax.get_legend().get_texts()) == 13
+    assert len(legend(ax.figure)) == 13
 
 
 def test_a_colour_bar_says_where_a_gene_is_from(few):

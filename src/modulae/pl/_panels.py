@@ -79,7 +79,7 @@ def draw_panels(
             bar.ax.locator_params(nbins=4)
             bar.set_label(measures.get(name, colours.label), fontsize="small")
         elif name in beside:
-            add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
+            add_legend(figure, colours, loc="outside right upper")
         else:
             name_groups(ax, points, colours, panel=side)
     return axes

@@ -55,7 +55,8 @@ def pathway_activity(
     percentile
         The percentile among random sets of genes of the same expression, from 0 to 100, rather than the score.
     color
-        An `obs` column or a gene to draw first, with the names of categories among the cells.
+        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
+        they would hide the cells.
     basis
         Coordinates in `adata.obsm`; those of the model, `"X_ae_umap"`, or else `"X_umap"`, if `None`.
     key

@@ -190,10 +190,10 @@ def legend_handles(colours: Categories) -> list[Line2D]:
 
 
 def crowded(colours: Categories, *, panel: float) -> bool:
-    """Whether the names would cover more than a quarter of a panel, in inches, if they stood among the points."""
+    """Whether the names would cover more than a sixth of a panel, in inches, if they stood among the points."""
     names = [str(handle.get_label()) for handle in legend_handles(colours)]
     area = sum(text_width([name], font(0.5), weight="bold") for name in names) * 1.35 * font(0.5) / 72
-    return area > panel**2 / 4
+    return area > panel**2 / 6
 
 
 def legend_width(colours: Categories) -> float:
@@ -205,10 +205,10 @@ def legend_width(colours: Categories) -> float:
     return max(columns * (texts + 4.2 * size / 72), text_width([colours.name], size)) + 0.3 * enlarged()
 
 
-def add_legend(target: Figure | Axes, colours: Categories, **place: Any) -> None:  # noqa: ANN401
+def add_legend(figure: Figure, colours: Categories, *, loc: str) -> None:
     """List the labels, in two columns if there are many."""
     handles = legend_handles(colours)
-    target.legend(
+    figure.legend(
         handles=handles,
         title=colours.name,
         frameon=False,
@@ -217,5 +217,5 @@ def add_legend(target: Figure | Axes, colours: Categories, **place: Any) -> None
         ncols=1 + (len(handles) - 1) // PER_COLUMN,
         handletextpad=0.2,
         alignment="left",
-        **place,
+        loc=loc,
     )

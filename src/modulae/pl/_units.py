@@ -48,7 +48,8 @@ def units(
     n
         How many units at most, where none are named.
     color
-        An `obs` column or a gene to draw first, with the names of categories among the cells.
+        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
+        they would hide the cells.
     basis
         Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
     {key}
