@@ -1,6 +1,8 @@
 """What holds of every picture: its settings are the user's, nothing is cut off, vector files keep their text."""
 
+import inspect
 import re
+from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -68,6 +70,29 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
     assert figure_of(pictures[name](few)).dpi == dpi
     assert dict(mpl.rcParams) == settings
     assert [sorted(getattr(few, field)) for field in ("obs", "var", "uns", "obsm", "varm")] == fields
+
+
+ONE_AXES = {
+    "confusion": {"truth": GROUPS},
+    **dict.fromkeys(("consensus", "enrichment", "history", "impact", "transfer"), MappingProxyType({})),
+    "search": {},
+    "top_genes": {"unit": 1},
+}
+
+
+@pytest.mark.parametrize("name", ONE_AXES)
+def test_one_axes_may_be_given(few, name):
+    """No other figure is made; the axes that come with it, as colour bars, are in the same one."""
+    of = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "stability": [0.9, 0.7]}) if name == "search" else few
+    ax = plt.figure(figsize=(9, 6)).add_subplot()
+    assert getattr(mo.pl, name)(of, ax=ax, **ONE_AXES[name]) is ax
+    assert plt.get_fignums() == [ax.figure.number]
+    ax.figure.canvas.draw()
+
+
+def test_functions_of_one_axes_take_it():
+    takes = {name for name in mo.pl.__all__ if "ax" in inspect.signature(getattr(mo.pl, name)).parameters}
+    assert takes == set(ONE_AXES)
 
 
 @pytest.mark.parametrize("name", NAMES)
