@@ -173,6 +173,22 @@ def test_cells_of_a_heat_map_are_shapes(pictures, few, name):
         assert not any(artist.get_rasterized() for artist in ax.collections)
 
 
+def test_a_very_large_heat_map_is_a_bitmap(pictures, few, monkeypatch):
+    monkeypatch.setattr("modulae.pl._grid.RASTER_FROM", 10)
+    assert pictures["impact"](few).collections[0].get_rasterized()
+
+
+def test_long_names_that_are_alike_stay_different(few):
+    few = few.copy()
+    names = ["a" * 30 + middle + "z" * 30 for middle in "bcd"]
+    few.obs["long"] = pd.Categorical.from_codes(np.arange(few.n_obs) % 3, names)
+    assert len(set(legend(mo.pl.embeddings(few, color="long")["input"].figure))) == 3
+    assert len({text.get_text() for text in mo.pl.embeddings(few, color="long", legend="on data")["input"].texts}) == 3
+    few.obs["ae_label"] = few.obs["long"]
+    ax = mo.pl.confusion(few, truth="long")
+    assert len({label.get_text() for label in ax.get_xticklabels()}) == 3
+
+
 def test_text_and_what_holds_it_grow_together(pictures, few):
     sizes = {}
     for points in (10, 20):

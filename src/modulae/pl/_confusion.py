@@ -15,7 +15,7 @@ from modulae._reference_labels import UNKNOWN
 
 from ._grid import draw_grid, ink
 from ._heatmap import SEQUENTIAL, text_width
-from ._labels import shorten
+from ._labels import shorten, shortened
 from ._style import enlarged, font
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def confusion(
     counts = get.confusion(adata, truth=truth, key=key, label=label)
     order = _order(shares)
     shares, written, counts = (table.loc[order] for table in (shares, written, counts))
-    rows = [f"{shorten(name, NAME)} ({n:,})" for name, n in zip(order, counts.sum(axis=1), strict=True)]
-    columns = [shorten(name, NAME) for name in shares.columns]
+    rows = [f"{name} ({n:,})" for name, n in zip(shortened(order, NAME), counts.sum(axis=1), strict=True)]
+    columns = shortened(list(shares.columns), NAME)
     ylabel = f"known\n({shorten(str(shares.index.name), NAME)})"
     if ax is None:
         width = enlarged() * (CELL[0] * len(columns) + 1.7)

@@ -38,6 +38,7 @@ def draw_grid(
     very many.
     """
     n_rows, n_columns = values.shape
+    edges = "face" if lines is None else lines  # without any, viewers of vector files let the page shine through
     ax.grid(visible=False)
     cells = ax.pcolormesh(
         np.arange(n_columns + 1) - 0.5,
@@ -46,9 +47,7 @@ def draw_grid(
         cmap=cmap,
         vmin=limits[0],
         vmax=limits[1],
-        edgecolors="face"
-        if lines is None
-        else lines,  # without any, viewers of vector files let the page shine through
+        edgecolors=edges,
         linewidth=0.1 if lines is None else 0.5,
         rasterized=values.size > RASTER_FROM,
         gid="cells",

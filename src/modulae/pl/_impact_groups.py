@@ -14,7 +14,7 @@ from modulae._fields import Fields
 from modulae._read_results import group_position, impact_entry, is_comparison
 
 from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
-from ._labels import set_labels, shorten
+from ._labels import set_labels, shortened
 from ._selection import Shown, Wanted, choose, flagged_units
 from ._style import enlarged
 
@@ -156,7 +156,8 @@ def _draw(
     rows = -(-len(tables) // columns)
     names = text_width(set_labels(shown.sets)[1])
     per_line = int(11 * width / enlarged())
-    heads = {name: fill(shorten(name, 2 * per_line - 4), per_line) for name in tables}
+    short = shortened(list(tables), 2 * per_line - 4)
+    heads = {name: fill(words, per_line) for name, words in zip(tables, short, strict=True)}
     above = 0.45 + 0.17 * any("\n" in head for head in heads.values())
     figure, grid = plt.subplots(
         rows,

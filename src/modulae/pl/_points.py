@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from ._heatmap import text_width
-from ._labels import shorten
+from ._labels import shortened
 from ._palette import category_colours
 from ._style import enlarged, font, framed
 
@@ -149,7 +149,7 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     """Write each label at the median of its cells, moved as little as keeps labels apart."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
     centres = np.array([np.median(points[colours.codes == code], axis=0) for code in present], dtype=np.float64)
-    labels = [shorten(colours.labels[code], NAME) for code in present]
+    labels = shortened([colours.labels[code] for code in present], NAME)
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     inch = (right - left) / panel
     widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
@@ -183,7 +183,8 @@ def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], hei
 def legend_handles(colours: Categories) -> list[Line2D]:
     """One dot a label that some cell has, in the order of the categories."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    pairs = [(shorten(colours.labels[code], NAME), colours.colours[code]) for code in present]
+    names = shortened([colours.labels[code] for code in present], NAME)
+    pairs = list(zip(names, [colours.colours[code] for code in present], strict=True))
     if (colours.codes < 0).any():
         pairs.append(("no label", MISSING))
     return [Line2D([], [], linestyle="none", marker="o", markersize=6, color=c, label=label) for label, c in pairs]
@@ -205,7 +206,9 @@ def legend_width(colours: Categories) -> float:
     return max(columns * (texts + 4.2 * size / 72), text_width([colours.name], size)) + 0.3 * enlarged()
 
 
-def add_legend(figure: Figure, colours: Categories, *, loc: str) -> None:
+def add_legend(
+    figure: Figure, colours: Categories, *, loc: Literal["outside right center", "outside right upper"]
+) -> None:
     """List the labels, in two columns if there are many."""
     handles = legend_handles(colours)
     figure.legend(
