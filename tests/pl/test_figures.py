@@ -277,6 +277,17 @@ def test_names_among_the_points_are_apart_and_inside(few):
     assert overlapping == []
 
 
+def test_a_name_stands_on_cells_of_its_own(few):
+    """Two islands of one group, another group between them: the median of the first lies in the second."""
+    few = few.copy()
+    few.obs["type"] = pd.Categorical(np.where(np.arange(few.n_obs) % 3 == 1, "between", "islands"))
+    place = np.array([-10.0, 0.0, 10.5])[np.arange(few.n_obs) % 3]
+    few.obsm["X_ae_umap"] = np.column_stack([place, np.zeros(few.n_obs)]).astype(np.float32)
+    found = {text.get_text(): text.get_position()[0] for text in mo.pl.units(few, [0], color="type")["type"].texts}
+    assert found["between"] == pytest.approx(0, abs=1)
+    assert abs(found["islands"]) > 8
+
+
 def test_names_that_would_hide_the_points_go_into_a_legend(many):
     ax = mo.pl.units(many, [0], color=GROUPS)[GROUPS]
     assert not ax.texts

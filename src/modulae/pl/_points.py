@@ -146,9 +146,9 @@ def frame(ax: Axes, points: NDArray[np.float32]) -> None:
 
 
 def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, panel: float) -> None:
-    """Write each label at the median of its cells, moved as little as keeps labels apart."""
+    """Write each label at the most central of its cells, moved as little as keeps labels apart."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    centres = np.array([np.median(points[colours.codes == code], axis=0) for code in present], dtype=np.float64)
+    centres = np.array([_middle(points[colours.codes == code]) for code in present], dtype=np.float64)
     labels = shortened([colours.labels[code] for code in present], NAME)
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     inch = (right - left) / panel
@@ -160,6 +160,12 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
     for (x, y), label in zip(centres, labels, strict=True):
         ax.text(x, y, label, **look)
+
+
+def _middle(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cell that is nearest to the median: that itself may lie between two islands, among other cells or none."""
+    away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return np.asarray(points[away.argmin()])
 
 
 def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], height: float) -> NDArray[np.float64]:
