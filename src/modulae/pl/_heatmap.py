@@ -94,8 +94,11 @@ def title(ax: Axes, text: str, *, room: float, size: str | None = None) -> None:
     """Write what is shown above the axes, in as many lines as `room`, in inches, asks for."""
     size = plt.rcParams["axes.titlesize"] if size is None else size
     points = FontProperties(size=size).get_size_in_points()
-    per_line = int(len(text) * room / max(text_width([text], points), 1e-6))
-    ax.set_title(fill(text, max(per_line, 12), break_long_words=False, break_on_hyphens=False), fontsize=size)
+    lines = []
+    for line in text.splitlines():
+        characters = int(len(line) * room / max(text_width([line], points), 1e-6))
+        lines.append(fill(line, max(characters, 12), break_long_words=False, break_on_hyphens=False))
+    ax.set_title("\n".join(lines), fontsize=size)
 
 
 def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float, float]) -> QuadMesh:

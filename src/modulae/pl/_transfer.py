@@ -72,7 +72,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     at_hand = round(table.attrs["share_of_genes"] * table.attrs["n_model_genes"])
     genes = f"{at_hand:,} of the model's {table.attrs['n_model_genes']:,} genes found"
     units = f"{table['trusted'].sum()} of {len(table)} units read well enough"
-    words = f"{genes} ({_percent(table.attrs['share_of_genes'])}); {units}"
+    words = f"{genes} ({_percent(table.attrs['share_of_genes'])})\n{units}"
     title(ax, words, room=measured(ax)[0], size="medium")
     _name_units(ax, list(table.index))
     ax.set_ylabel("reliability of the unit")
