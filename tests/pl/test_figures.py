@@ -222,6 +222,18 @@ def test_maps_have_a_frame_if_scanpys_have(pictures, few, scanpys, frameon):
     assert pictures["impact"](few).axison
 
 
+def test_numbers_take_the_colour_map_of_matplotlib(few, scanpys):
+    """That is viridis, or what `sc.set_figure_params(color_map=)` says."""
+    for wanted in ("viridis", "magma"):
+        if wanted != "viridis":
+            scanpys(color_map=wanted)
+        for draw in (mo.pl.units, mo.pl.pathway_activity, lambda a: mo.pl.embeddings(a, color="GENE1")):
+            axes = draw(few)
+            assert {ax.collections[0].get_cmap().name for ax in axes.values()} == {wanted}
+        assert mo.pl.joint_embedding(few, color="GENE1")["new"].collections[1].get_cmap().name == wanted
+    assert mo.pl.units(few, cmap="cividis")["0"].collections[0].get_cmap().name == "cividis"
+
+
 def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 

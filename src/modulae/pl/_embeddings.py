@@ -34,7 +34,7 @@ def embeddings(
     legend: Legend | None = "right",
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw the UMAP of the input beside that of the representation (Kinalis et al. 2019, Fig. 1a, 1c and S2).
 
@@ -56,7 +56,7 @@ def embeddings(
     ncols
         Panels side by side at most.
     cmap
-        Colour map for numbers.
+        Colour map for numbers; matplotlib's `image.cmap`, which is viridis, if `None`.
 
     Returns
     -------

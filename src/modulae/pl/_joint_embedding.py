@@ -48,7 +48,7 @@ def joint_embedding(
     key: str = Fields().joint,
     layer: str | None = None,
     size: float | None = None,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw the reference, with its labels, beside the new cells, where the reference lies behind them in grey.
 
@@ -69,7 +69,8 @@ def joint_embedding(
     size
         Area of a point, in points²; by the number of cells if `None`.
     cmap
-        Colour map for numbers, from their 1st to their 99th percentile.
+        Colour map for numbers, from their 1st to their 99th percentile; matplotlib's `image.cmap`, which is viridis,
+        if `None`.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def draw_panels(
     *,
     size: float | None,
     ncols: int,
-    cmap: str | Colormap,
+    cmap: str | Colormap | None,
     measures: Mapping[str, str],
 ) -> dict[str, Axes]:
     """Draw one panel for each of `panels`; those of numbers get a colour bar.

@@ -41,7 +41,7 @@ def pathway_activity(
     layer: str | None = None,
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw how strongly every cell expresses gene sets, one UMAP a set.
 
@@ -68,7 +68,8 @@ def pathway_activity(
     ncols
         Panels side by side at most.
     cmap
-        Colour map. That of percentiles goes from 0 to 100; 50 is what random sets have.
+        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. That of percentiles goes from 0 to 100; 50 is
+        what random sets have.
 
     Returns
     -------

@@ -106,7 +106,7 @@ def draw_points(
     colours: Categories | Numbers | None,
     *,
     size: float | None,
-    cmap: str | Colormap,
+    cmap: str | Colormap | None,
     rasterized: bool,
 ) -> PathCollection:
     """Draw cells so that none hides another by its place in the table: labels at random, high numbers on top."""

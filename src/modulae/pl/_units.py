@@ -35,7 +35,7 @@ def units(
     layer: str | None = None,
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw how active units are in every cell, one UMAP a unit.
 
@@ -60,7 +60,8 @@ def units(
     ncols
         Panels side by side at most.
     cmap
-        Colour map. Every panel has its own colour bar, from the 1st to the 99th percentile of its unit.
+        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. Every panel has its own colour bar, from the
+        1st to the 99th percentile of its unit.
 
     Returns
     -------
