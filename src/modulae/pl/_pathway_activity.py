@@ -68,8 +68,8 @@ def pathway_activity(
     ncols
         Panels side by side at most.
     cmap
-        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. That of percentiles goes from 0 to 100; 50 is
-        what random sets have.
+        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. That of percentiles goes from 0 to 100; 50
+        is what random sets have.
 
     Returns
     -------
