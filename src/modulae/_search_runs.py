@@ -32,7 +32,7 @@ class Data:
     """What every training reads."""
 
     matrix: sparse.csr_matrix  # cells × genes, checked counts
-    obs: pd.DataFrame  # columns that settings name as size factors
+    obs: pd.DataFrame  # columns that settings name as size factors or batches
     var: pd.DataFrame  # the mask
     mask_var: str | None
     test_fraction: float
@@ -79,11 +79,14 @@ def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path 
     for number, values in enumerate(settings):
         factors = values.get("size_factors", base["size_factors"])
         column = _digest(data.obs[factors].to_numpy(dtype=np.float64)) if factors in data.obs else ""
+        batch_key = values.get("batch_key")
+        batches = "" if batch_key is None else _digest("\n".join(data.obs[batch_key].astype(str)).encode())
         for seed in seeds:
             identity = {
                 "modulae": now,
                 "data": cells,
                 "size_factors": column,
+                "batches": batches,
                 "test_fraction": data.test_fraction,
                 "settings": {**base, **values},
                 "seed": seed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .deviance import expected_deviance, poisson_deviance
+from .encode import expected_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +142,7 @@ def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDA
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
     seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
     for _, block in cells.blocks(BLOCK):
-        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        rates = expected_counts(network, block)
         seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
         expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
     dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
@@ -169,7 +170,7 @@ def novelty(
     ratio = np.ones(len(cells))
     weights = dispersion.astype(np.float32)
     for rows, block in cells.blocks(batch_size):
-        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        rates = expected_counts(network, block)
         expected = expected_deviance(rates) @ weights
         seen = poisson_deviance(block.dense(), rates).sum(axis=1)
         np.divide(seen, expected, out=ratio[rows], where=expected > 0, casting="unsafe")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modulae._anndata import library_sizes, read_counts
+from modulae._batches import read_batches
 from modulae._docs import shared
 from modulae._progress import progress_bar
 from modulae._search_runs import Data, load, plan, quiet, run
@@ -194,6 +195,9 @@ def _data(
     sources = {str(source) for source in asked if source not in {None, "total"}}
     for source in sources:
         library_sizes(adata, counts.totals, source)
-    obs = adata.obs[sorted(sources)].copy()
+    keys = {str(setting["batch_key"]) for setting in settings if setting.get("batch_key") is not None}
+    for batch_key in keys:
+        read_batches(adata, batch_key)
+    obs = adata.obs[sorted(sources | keys)].copy()
     var = adata.var[[] if mask_var is None else [mask_var]].copy()
     return Data(counts.matrix, obs, var, mask_var, test_fraction, device)

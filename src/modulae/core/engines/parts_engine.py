@@ -57,11 +57,13 @@ class PartsEngine(TorchEngine):
         weights = [getattr(self._network, name) for name in self._network.weights]
         return torch.optim.Adam(weights, lr=self._config.learning_rate)
 
-    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    def _step(
+        self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
+    ) -> torch.Tensor:
         self._taken += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * min(1.0, self._taken / WARM_UP)
-        loss = super()._step(inputs, counts, scale)
+        loss = super()._step(inputs, counts, scale, batch)
         loadings = self._parts.loadings
         with torch.no_grad():
             loadings.clamp_min_(0)

@@ -27,11 +27,12 @@ class ResidentCells:
         self._counts = torch.from_numpy(counts.data).to(device, dtype)
         self._inputs = torch.from_numpy(inputs.data).to(device, dtype)
         self._scale = torch.from_numpy(cells.scale()).to(device, dtype)
+        self._batch = None if cells.batch is None else torch.from_numpy(cells.batch).to(device)
 
     def batch(
         self, rows: NDArray[np.intp], rows_there: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Inputs and counts, each cells × genes, and size factors, cells × 1, of these rows.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Inputs and counts, each cells × genes, size factors, cells × 1, and batches of these rows.
 
         Parameters
         ----------
@@ -51,4 +52,5 @@ class ResidentCells:
         where = (cells, self._genes[places])
         inputs.index_put_(where, self._inputs[places])
         counts.index_put_(where, self._counts[places])
-        return inputs, counts, self._scale[rows_there]
+        batch = None if self._batch is None else self._batch[rows_there]
+        return inputs, counts, self._scale[rows_there], batch
