@@ -115,8 +115,8 @@ def in_batch(adata: AnnData, cells: Source, fitted: Fitted, *, batch: str = OWN,
     """
     names, column = fitted.batches, fitted.config.batch_key
     if batch not in {OWN, AVERAGE, *names}:
-        there = f"choose {OWN!r}, {AVERAGE!r}" + (f" or one of {listed(names, 20)}" if len(names) else "")
-        msg = f"batch is {batch!r}; {'it' if len(names) else 'the model has no batches:'} {there}."
+        there = f"{OWN!r}, {AVERAGE!r}" + (f" or one of {listed(names, 20)}" if len(names) else "")
+        msg = f"batch is {batch!r}; {'it has to be' if len(names) else 'the model has no batches: choose'} {there}."
         raise ValueError(msg)
     foreign = key is None or "transfer" in model_entry(adata, key)
     if not len(names) or batch == AVERAGE or (batch == OWN and foreign):
