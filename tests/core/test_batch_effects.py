@@ -7,12 +7,14 @@ import pytest
 import torch
 from scipy import sparse
 
+from modulae.core import batch_effects
 from modulae.core.batch_effects import STRENGTH, BatchEffects, n_batches
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.encode import encode, expected_counts
 from modulae.core.engines.numba_engine import NumbaEngine
 from modulae.core.engines.parts_engine import PartsEngine
+from modulae.core.engines.resident import ResidentCells
 from modulae.core.engines.torch_engine import TorchEngine
 from modulae.core.fitted import read_network
 from modulae.core.losses import poisson_loss
@@ -73,6 +75,27 @@ def test_factors_are_read_from_counts_and_size_factors(cells):
         BatchEffects.of(replace(cells, batch=None), 3)
 
 
+def test_a_cell_is_read_as_of_the_batch_of_the_cell_before_it(cells):
+    factors = np.random.default_rng(0).uniform(0.5, 2, size=(4, N_GENES)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(N_CELLS)[:30]  # of a portion
+    other = cells.batch.copy()
+    other[order] = cells.batch[[order[at - 1] for at in range(30)]]
+    ratio = factors[other] / factors[cells.batch]
+    for given in (cells, replace(cells, size_factors=None)):
+        expected = cells.dense() * ratio
+        expected = expected if given.size_factors is None else np.log1p(expected / cells.scale())
+        found = given.sparse_inputs().copy()
+        found.data = given.read_as_others(order, factors)
+        np.testing.assert_allclose(found.toarray(), expected, rtol=1e-5)
+        resident = ResidentCells(given, "cpu", torch.float32)
+        resident.read_as_others(torch.from_numpy(order), torch.from_numpy(factors))
+        rows = np.arange(N_CELLS)
+        inputs, counts, *_ = resident.batch(rows, torch.from_numpy(rows))
+        np.testing.assert_allclose(inputs, expected, rtol=1e-5)
+        np.testing.assert_array_equal(counts, cells.dense())
+    assert (other != cells.batch).mean() > 0.3
+
+
 def test_batches_stay_with_their_cells(cells):
     on_disk = StoredCells(InMemory(cells.counts), np.arange(N_CELLS), cells.size_factors, 16, cells.batch)
     rows = np.array([7, 3, 30, 12])
@@ -99,10 +122,15 @@ def autograd(network, cells, config, orders, rates):
     for order, rate in zip(orders, rates, strict=True):
         optimizer.param_groups[0]["lr"] = rate
         total, expected = 0.0, np.zeros((3, N_GENES))
+        dense, ahead = cells.dense().astype(float), {}
+        for at, row in enumerate(order):
+            ahead[row] = cells.batch[order[at - 1]]  # the first follows the last
+        other = np.array([ahead[row] for row in range(N_CELLS)])
+        as_others = np.log1p(dense * (factors[other] / factors[cells.batch]).numpy() / cells.scale())
         for start in range(0, len(order), config.batch_size):
             rows = order[start : start + config.batch_size]
             x = torch.from_numpy(cells.counts[rows].toarray().astype(float))
-            inputs, s = (torch.from_numpy(array[rows].astype(float)) for array in (cells.inputs(), cells.scale()))
+            inputs, s = (torch.from_numpy(array[rows].astype(float)) for array in (as_others, cells.scale()))
             y = s * model.shared_rates(model.encode(inputs))
             for row, of in zip(y.detach().numpy(), cells.batch[rows], strict=True):
                 expected[of] += row
@@ -143,11 +171,12 @@ def test_steps_and_factors_are_those_of_float64_autograd(cells, engine, dtype, t
     np.testing.assert_allclose(running.loss(cells), of_definition, rtol=10 * tolerance)
 
 
-def test_parts_take_the_steps_of_adam_beside_the_factors(cells):
+def test_parts_take_the_steps_of_adam_beside_the_factors(cells, monkeypatch):
     config = Config(architecture="parts", n_latent=4, batch_size=N_CELLS, max_epochs=1, learning_rate=1e-3)
     factors = BatchEffects.of(cells, 3).start()
     start = initial_parts(config, cells, None, factors)
     engine = PartsEngine(start, cells, config, 1.0, "cpu")
+    monkeypatch.setattr(batch_effects, "AS_OTHERS", False)
     engine.epoch(np.arange(N_CELLS), 1e-3)
     step = engine.network().encoder - start.encoder
     model = start.to_torch("cpu", dtype=torch.float64, trained=True)
@@ -209,11 +238,35 @@ def planted(seed=0, n=500):
     return activity, effect, Cells(sparse.csr_matrix(counts), factors, batch)
 
 
-def test_planted_factors_are_found():
-    _, effect, cells = planted(n=1500)
-    config = Config(n_latent=6, n_hidden=12, max_epochs=15)
-    network = train(cells, split_cells(len(cells), config), config).network
+def told_apart(units, batch):
+    """Balanced accuracy of a logistic regression on held-out cells; 0.5: not at all."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    return cross_val_score(model, units, batch, scoring="balanced_accuracy", cv=4).mean()
+
+
+@pytest.mark.parametrize("architecture", ["orthogonal", "parts"])
+def test_planted_factors_are_found_and_the_units_are_free_of_them(architecture):
+    activity, effect, cells = planted(n=1500)
+    small = {"n_hidden": 12, "max_epochs": 15} if architecture == "orthogonal" else {"learning_rate": 3e-3}
+    config = Config(architecture=architecture, n_latent=4, **{"max_epochs": 40, **small})
+    test = split_cells(len(cells), config)
+    network = train(cells, test, config).network
+    without = train(replace(cells, batch=None), test, config).network
     ratio = np.log(network.batch_factors[0] / network.batch_factors[1])
     truth = np.log(effect[0] / effect[1])
     assert np.corrcoef(ratio, truth)[0, 1] > 0.98
-    assert encode(network, cells).shape == (1500, 6)
+    units, beside = encode(network, cells), encode(without, cells)
+    assert told_apart(beside, cells.batch) > 0.9
+    assert told_apart(units, cells.batch) < 0.65
+
+    def left_over(found):
+        at = np.column_stack([found, np.ones(len(found))])
+        return (activity - at @ np.linalg.lstsq(at, activity, rcond=None)[0]).var(axis=0)
+
+    assert (left_over(units) < 1.1 * left_over(beside)).all()  # the programmes are there as before
+    assert (left_over(units) < 0.6 * activity.var(axis=0)).all()

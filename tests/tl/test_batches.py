@@ -103,7 +103,7 @@ def test_rates_are_of_the_own_batch_of_a_named_one_or_of_the_average(trained_on_
         mo.tl.denoise(adata, batch="east")
     del adata.obs["sample"]
     for decode in (mo.tl.denoise, mo.tl.novelty):
-        with pytest.raises(KeyError, match="batch_key='sample', which is no column of adata.obs. Put it back"):
+        with pytest.raises(KeyError, match=r"batch_key='sample', which is no column of adata.obs\. Put it back"):
             decode(adata)
     mo.tl.denoise(adata, batch="average")
 
@@ -236,7 +236,7 @@ def test_other_batches_are_another_training(merged, tmp_path):
     before = (tmp_path / FILE).read_bytes()
     other = merged.copy()
     other.obs["sample"] = np.roll(other.obs["sample"].astype(str), 1)
-    with pytest.raises(ValueError, match="differs in batches.*Give another folder"):
+    with pytest.raises(ValueError, match=r"differs in batches.*Give another folder"):
         mo.tl.autoencoder(other, **settings)
     with pytest.raises(ValueError, match=r"batch_key \('sample' there, None here\)"):
         mo.tl.autoencoder(merged, **{**settings, "batch_key": None})

@@ -1,6 +1,9 @@
 """How many times as often each batch counts each gene: one factor a batch and gene, beside what the units make.
 
-A rate is size factor × factor of the batch × what the units decode to. The encoder sees no batch.
+A rate is size factor × factor of the batch × what the units decode to. The encoder sees no batch. So that it learns to
+see past what it could still tell them apart by, it reads each cell while it learns as if counted in a batch at random.
+Factors start as ratios of the batches' mean rates; those of the orthogonal architecture are refined after each epoch,
+beside what the units make of the cells, and so follow less where batches hold other kinds of cells.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 STRENGTH = 5.0
 """Of the prior on a factor, gamma with mean 1 and variance 1 / STRENGTH: a gene hardly expected in a batch keeps about
 1, and one that a batch never counts gets a low factor, never 0."""
+
+AS_OTHERS = True
+"""Whether the encoder learns from cells as if they were of a batch at random (:meth:`Cells.read_as_others`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from .stored import Source
 
@@ -112,6 +112,22 @@ class Cells:
         )
         counts.data = counts.data / factors[batch, counts.indices]
         return type(self)(counts, self.size_factors)
+
+    def read_as_others(self, order: NDArray[np.intp], factors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Data of :meth:`sparse_inputs`, each cell as if it were of the batch of the cell before it in this order.
+
+        Its counts are multiplied by the factor of that batch over that of its own, batches × genes. As the order is
+        random, so is the other batch, in proportion to the cells of each; no further draw has to be repeated after an
+        interruption. What is counted 0 times stays 0.
+        """
+        counts = self.counts
+        own = np.zeros(len(self), dtype=np.int64) if self.batch is None else self.batch
+        other = own.copy()
+        other[order] = own[np.roll(order, 1)]
+        before, after = (np.repeat(batch, np.diff(counts.indptr)) for batch in (own, other))
+        ratio = factors[after, counts.indices] / factors[before, counts.indices]
+        as_others = sparse.csr_matrix((counts.data * ratio, counts.indices, counts.indptr), shape=counts.shape)
+        return np.asarray(type(self)(as_others, self.size_factors).sparse_inputs().data)
 
     def scale(self) -> NDArray[np.float32]:
         """What the decoder's rates are multiplied by, cells × 1."""

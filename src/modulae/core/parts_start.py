@@ -6,12 +6,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
+from . import batch_effects
 from .parts import LOWEST, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from .config import Config
     from .stored import Source
@@ -45,7 +46,8 @@ def initial_parts(
     tr(EᵀE), c = 0. A part that the factorisation did without becomes a unit that is silent in every cell, and stays it.
     Of cells on disk, some random blocks stand for all.
     With `given`, units × genes, H is that, and only W is sought. With `factors` of batches × genes, what is factorised
-    is log1p of the counts over them, so that no part is spent on a batch; the encoder reads the inputs as they are.
+    is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads each cell
+    twice, as it is and as if of another batch.
     """
     cells = learn.some(config.seed)
     inputs = cells.sparse_inputs()
@@ -58,7 +60,13 @@ def initial_parts(
         raise ValueError(msg)
     told = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
     activity, loadings = factorise(told, config.n_latent, config.seed, given)
-    encoder = ridge(inputs, activity)
+    if factors is not None and batch_effects.AS_OTHERS:
+        as_others = inputs.copy()
+        order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
+        as_others.data = cells.read_as_others(order, factors)
+        encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
+    else:
+        encoder = ridge(inputs, activity)
     bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
     by_rows = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))

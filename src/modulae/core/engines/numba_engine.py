@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core import batch_effects
 from modulae.core.losses import EPSILON, SMALLEST_NORM
 from modulae.core.network import WEIGHTS
 
@@ -54,17 +55,20 @@ class NumbaEngine:
     def read(self, learn: Cells) -> None:
         """The cells that the next steps learn from."""
         if learn is not getattr(self, "_learn", None):
-            self._learn, self._data = learn, self._sparse(learn, self._expected)
+            self._sorted = with_sorted_genes(learn)
+            self._learn, self._data = learn, self._sparse(self._sorted, self._expected)
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way."""
+        if len(self._factors) and batch_effects.AS_OTHERS:
+            self._data.inputs[:] = self._sorted.read_as_others(order, self._factors)
         size = min(self._config.batch_size, len(order))
         n_steps = -(-len(order) // size)
         return self._pass(order, size, self._data, self._settings(learning_rate, n_steps), learn=True)
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
-        data = self._sparse(cells, np.zeros((0, 0)))
+        data = self._sparse(with_sorted_genes(cells), np.zeros((0, 0)))
         return self._pass(np.arange(len(cells)), TEST_BLOCK, data, self._settings(0, 1), learn=False)
 
     def network(self) -> OrthogonalNetwork:
@@ -125,10 +129,8 @@ class NumbaEngine:
 
 
 def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: NDArray[np.float64]) -> kernels.Sparse:
-    """Counts and inputs row by row, genes ascending; what is expected is only summed where `expected` has rows."""
+    """Counts and inputs row by row; what is expected is only summed where `expected` has rows."""
     counts, inputs = cells.counts, cells.sparse_inputs()
-    if not counts.has_sorted_indices:
-        counts, inputs = counts.sorted_indices(), inputs.sorted_indices()
     return kernels.Sparse(
         counts.indptr.astype(np.int64),
         counts.indices.astype(np.int64),
@@ -139,6 +141,11 @@ def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: N
         factors,
         expected,
     )
+
+
+def with_sorted_genes(cells: Cells) -> Cells:
+    """The cells, the genes of each ascending."""
+    return cells if cells.counts.has_sorted_indices else replace(cells, counts=cells.counts.sorted_indices())
 
 
 def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from modulae.core.backend import to_numpy
 from .torch_engine import TorchEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,10 @@ class PartsEngine(TorchEngine):
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
         self._taken = 0
+        self._expected = None
+
+    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+        """Leave the factors of the batches as they start; learnt beside loadings ≥ 0, they would drift into these."""
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the training cells in this order; their mean Poisson loss on the way."""

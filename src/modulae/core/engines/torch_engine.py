@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from modulae.core import batch_effects
 from modulae.core.backend import to_numpy
 from modulae.core.losses import orthogonality_penalty, poisson_loss
 from modulae.core.threads import threads_for
@@ -56,6 +57,8 @@ class TorchEngine:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way, read at its end."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
+        if self._network.batch_factors is not None and batch_effects.AS_OTHERS:
+            self._learn.read_as_others(torch.from_numpy(order).to(self._device), self._network.batch_factors)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         for rows, there in self._batches(order, self._config.batch_size):
             total += self._step(*self._learn.batch(rows, there)) * len(rows)
@@ -73,8 +76,9 @@ class TorchEngine:
         self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
     ) -> torch.Tensor:
         rates = scale * self._network.shared_rates(self._network.encode(inputs))
-        if batch is not None and self._expected is not None:
+        if self._expected is not None and batch is not None:
             self._expected.index_add_(0, batch, rates.detach().to(self._expected.dtype))
+        if batch is not None and self._network.batch_factors is not None:
             rates = rates * self._network.batch_factors[batch]
         loss = poisson_loss(rates, counts)
         self._optimizer.zero_grad(set_to_none=True)
