@@ -70,23 +70,23 @@ def _check(names: NDArray[np.str_], sizes: NDArray[np.intp], batch_key: str) -> 
     if reserved:
         msg = f"a batch can't be called {reserved[0]!r}, which stands for something else. Rename it."
         raise ValueError(msg)
-    small = names[sizes < LEAST_CELLS]
+
+
+def warn_of_small(names: NDArray[np.str_], codes: NDArray[np.int64]) -> None:
+    """Say which batches have too few cells to be corrected."""
+    small = names[np.bincount(codes) < LEAST_CELLS]
     if len(small):
         warnings.warn(
             f"{len(small)} batches have fewer than {LEAST_CELLS} cells ({listed(small)}), too few to tell what is "
             "theirs. They are hardly corrected; leave them out, or merge them with others of the same kind.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 
 def batch_names(adata: AnnData, batch_key: str | None) -> NDArray[np.str_]:
     """Names of the batches of a training; none without them."""
-    if batch_key is None:
-        return np.array([], dtype=str)
-    with warnings.catch_warnings():  # said already when the cells were read
-        warnings.simplefilter("ignore", UserWarning)
-        return read_batches(adata, batch_key)[0]
+    return np.array([], dtype=str) if batch_key is None else read_batches(adata, batch_key)[0]
 
 
 def in_batch(adata: AnnData, cells: Source, fitted: Fitted, *, batch: str = OWN, key: str | None = None) -> Source:

@@ -150,6 +150,23 @@ def test_what_follows_works_and_sees_no_batch_where_it_only_encodes(trained_on_m
     assert np.abs(adata.obs["ae_novelty"] - shuffled.obs["ae_novelty"]).max() > 0.01  # decoded as of its own batch
 
 
+def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
+    from modulae.core import controls
+
+    seen = []
+
+    def noted(cells, *args, real=controls.train, **more):
+        seen.append(np.bincount(cells.batch))
+        return real(cells, *args, **more)
+
+    monkeypatch.setattr(controls, "train", noted)
+    adata = trained_on_merged["numba"].copy()
+    mo.tl.sanity(adata, adata.uns["gene_sets"], n_seeds=1, max_epochs=1)
+    sizes = sorted(adata.obs["sample"].value_counts().loc[list(SAMPLES)])
+    assert len(seen) == 2
+    assert all(sorted(found) == sizes for found in seen)
+
+
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 @pytest.mark.parametrize("kind", KINDS)
 def test_survives_files(trained_on_merged, kind, tmp_path):
