@@ -44,17 +44,17 @@ SIMULATED = (
     "difficulty='easy')`, in two batches that count each gene a random number of times as often (standard deviation "
     "of the log ratio 0.7). *Equal*: batches hold the cell types in equal shares; *unequal*: 90 % of the cells of one "
     "type are in the first batch, 10 % of another, 80, 30 and 50 % of the others. *Types*: balanced accuracy of a "
-    "logistic regression to the cell types; *programmes*: area under the precision–recall curve of the planted programmes in "
-    "the saliencies (`metrics.programme_recovery`). *Factors*: correlation of log ratios with the planted ones, over "
-    "genes with a mean count above 0.05. Mean ± SD of three seeds."
+    "logistic regression to the cell types; *programmes*: area under the precision–recall curve of the planted "
+    "programmes in the saliencies (`metrics.programme_recovery`). *Factors*: correlation of log ratios with the planted "
+    "ones, over genes with a mean count above 0.05. Mean ± SD of three seeds."
 )
 COST = (
     "**What goes with it.** The same models of Kang's cells: the interferon-α response is all that these two “batches” "
     "differ in. Best unit: area under the ROC curve of stimulated against control cells, of the unit that tells "
     "them apart best, within each cell type and averaged over types. Impact: signed effect of the Hallmark "
     "interferon-α set, stimulated against control (`tl.pathway_impact`), its rank among the sets by size and its q. "
-    "Fold change: of the set's decoded rates, stimulated over control, median over its genes, as of a cell's own batch and as of the "
-    "average one (`tl.denoise(batch=...)`); counted: of the counts themselves."
+    "Fold change: of the set's decoded rates, stimulated over control, median over its genes, as of a cell's "
+    "own batch and as of the average one (`tl.denoise(batch=...)`); counted: of the counts themselves."
 )
 
 

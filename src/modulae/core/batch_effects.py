@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 STRENGTH = 5.0
 """Of the prior on a factor, gamma with mean 1 and variance 1 / STRENGTH: a gene hardly expected in a batch keeps about
-1, and one that a batch never counts gets a low factor, never 0."""
+1, and one that a batch never counts gets a low factor, never 0. The factors are many, so that without it they learn the
+noise of rare genes."""
 
 AS_OTHERS = True
 """Whether the encoder learns from cells as if they were of a batch at random (:meth:`Cells.read_as_others`)."""
