@@ -45,8 +45,8 @@ SIMULATED = (
     "of the log ratio 0.7). *Equal*: batches hold the cell types in equal shares; *unequal*: 90 % of the cells of one "
     "type are in the first batch, 10 % of another, 80, 30 and 50 % of the others. *Types*: balanced accuracy of a "
     "logistic regression to the cell types; *programmes*: area under the precision–recall curve of the planted "
-    "programmes in the saliencies (`metrics.programme_recovery`). *Factors*: correlation of log ratios with the planted "
-    "ones, over genes with a mean count above 0.05. Mean ± SD of three seeds."
+    "programmes in the saliencies (`metrics.programme_recovery`). *Factors*: correlation of log ratios with the "
+    "planted ones, over genes with a mean count above 0.05. Mean ± SD of three seeds."
 )
 COST = (
     "**What goes with it.** The same models of Kang's cells: the interferon-α response is all that these two “batches” "

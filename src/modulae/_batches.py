@@ -24,6 +24,9 @@ OWN, AVERAGE = "own", "average"
 LEAST_CELLS = 20
 """In a batch; with fewer its factors are mostly those of the prior."""
 
+MOST_NUMBERS = 50
+"""Values of a column of whole numbers, which may also count something."""
+
 
 def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Names of the batches, in the order in which the cells first have them, and the number of each cell's.
@@ -51,6 +54,12 @@ def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDAr
         )
         raise ValueError(msg)
     codes, values = pd.factorize(column.astype(str).to_numpy(dtype=object))
+    if pd.api.types.is_integer_dtype(column) and len(values) > MOST_NUMBERS:
+        msg = (
+            f"adata.obs[{batch_key!r}] holds {len(values)} numbers, which are hardly batches. If they are, turn them "
+            f"into names first: `adata.obs[{batch_key!r}].astype(str)`."
+        )
+        raise ValueError(msg)
     names = np.array([str(value) for value in values], dtype=str)
     _check(names, np.bincount(codes), batch_key)
     return names, codes.astype(np.int64)
@@ -89,7 +98,15 @@ def batch_names(adata: AnnData, batch_key: str | None) -> NDArray[np.str_]:
     return np.array([], dtype=str) if batch_key is None else read_batches(adata, batch_key)[0]
 
 
-def in_batch(adata: AnnData, cells: Source, fitted: Fitted, *, batch: str = OWN, key: str | None = None) -> Source:
+def in_batch(
+    adata: AnnData,
+    cells: Source,
+    fitted: Fitted,
+    *,
+    batch: str = OWN,
+    key: str | None = None,
+    known: bool = False,
+) -> Source:
     """The cells, to be decoded as of a batch.
 
     Parameters
@@ -105,6 +122,8 @@ def in_batch(adata: AnnData, cells: Source, fitted: Fitted, *, batch: str = OWN,
     key
         Name of the model in `adata`; `None` for a foreign one. A foreign cell has a batch of another data set, so that
         its own is the average.
+    known
+        Whether the model has to know every batch, because it is trained again.
 
     Raises
     ------
@@ -131,4 +150,9 @@ def in_batch(adata: AnnData, cells: Source, fitted: Fitted, *, batch: str = OWN,
         raise KeyError(msg)
     number: dict[Any, int] = {str(name): at for at, name in enumerate(names)}
     found = obs_column(adata, str(column)).astype(str)
-    return replace(cells, batch=np.array([number.get(name, -1) for name in found], dtype=np.int64))
+    codes = np.array([number.get(name, -1) for name in found], dtype=np.int64)
+    if known and (codes < 0).any():
+        there = listed(names, 20)
+        msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({there}). Put {column!r} back."
+        raise ValueError(msg)
+    return replace(cells, batch=codes)

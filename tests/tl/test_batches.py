@@ -161,10 +161,14 @@ def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
 
     monkeypatch.setattr(controls, "train", noted)
     adata = trained_on_merged["numba"].copy()
-    mo.tl.sanity(adata, adata.uns["gene_sets"], n_seeds=1, max_epochs=1)
+    sets = {f"set {at}": adata.var_names[5 * at : 5 * at + 8].tolist() for at in range(6)}
+    mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1)
     sizes = sorted(adata.obs["sample"].value_counts().loc[list(SAMPLES)])
     assert len(seen) == 2
     assert all(sorted(found) == sizes for found in seen)
+    adata.obs["sample"] = adata.obs["sample"].astype(str).replace("south", "elsewhere")
+    with pytest.raises(ValueError, match=r"cells have batches that the model does not know .*Put 'sample' back"):
+        mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1)
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
@@ -269,12 +273,10 @@ def bad(adata, how):
         "numbers": np.random.default_rng(0).random(adata.n_obs),
         "one": "north",
         "a cell each": adata.obs_names.to_numpy(),
-        "many numbers": np.arange(adata.n_obs) // 1.5 // 1,
+        "many numbers": np.arange(adata.n_obs) // 2,
         "reserved": np.where(np.arange(adata.n_obs) % 2, "own", "north"),
     }
     adata.obs["sample"] = values[how]
-    if how == "many numbers":
-        adata.obs["sample"] = adata.obs["sample"].astype(int)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,7 @@ def bad(adata, how):
         ("numbers", "holds numbers, not batches. Name the column"),
         ("one", "all cells have the same batch .*Leave out batch_key="),
         ("a cell each", "has 150 values for 150 cells: these are no batches. Name the column"),
-        ("many numbers", "has 100 values for 150 cells"),
+        ("many numbers", "holds 75 numbers, which are hardly batches. If they are, turn them into names first"),
         ("reserved", "can't be called 'own'.*Rename it"),
     ],
 )
