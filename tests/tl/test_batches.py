@@ -150,6 +150,7 @@ def test_what_follows_works_and_sees_no_batch_where_it_only_encodes(trained_on_m
     assert np.abs(adata.obs["ae_novelty"] - shuffled.obs["ae_novelty"]).max() > 0.01  # decoded as of its own batch
 
 
+@pytest.mark.filterwarnings("ignore:explanations that are no better:UserWarning")
 def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
     from modulae.core import controls
 
@@ -162,7 +163,7 @@ def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
     monkeypatch.setattr(controls, "train", noted)
     adata = trained_on_merged["numba"].copy()
     sets = {f"set {at}": adata.var_names[5 * at : 5 * at + 8].tolist() for at in range(6)}
-    mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1)
+    mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1, n_draws=2)
     sizes = sorted(adata.obs["sample"].value_counts().loc[list(SAMPLES)])
     assert len(seen) == 2
     assert all(sorted(found) == sizes for found in seen)

@@ -241,8 +241,7 @@ def autoencoder(
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
     representation = encode(run.network, cells)
     summary = summarise(run.network, cells, representation, test, counts.others(genes))
-    names = batch_names(adata, batch_key)
-    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, names)
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
