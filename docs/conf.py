@@ -73,4 +73,5 @@ html_sidebars = {
     "cli": [],
     "changelog": [],
     "contributing": [],
+    "notebooks/*": [],
 }

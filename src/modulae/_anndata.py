@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
-from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded, scan
+from ._count_blocks import counts_of, warn_no_counts
+from ._dask_counts import can_spread, scan_spread
+from ._lazy_results import loaded
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
 from .core.config import KNOWN_GENES
 from .gene_sets import listed
 
@@ -66,6 +68,7 @@ def open_counts(
     layer: str | None,
     limit: int | None = None,
     total_over: NDArray[np.str_] | None = None,
+    spread: bool = False,
 ) -> Counts | StoredCounts:
     """:func:`read_counts`, but counts on disk stay there where they are many.
 
@@ -77,9 +80,11 @@ def open_counts(
         Bytes that counts may take in training; `None`: they are only read.
     total_over
         Genes whose counts the total count of a cell is made of; all of the layer if `None`.
+    spread
+        Leave a dask array as it is, however small: what follows is done where its blocks are.
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
-    found = _look_through(adata, genes, layer, total_over, in_memory=most)
+    found = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread)
     if not found.whole:
         warn_no_counts(layer)
     return found.counts() if found.blocks is not None else found.stored(limit)
@@ -92,28 +97,20 @@ def _look_through(
     total_over: NDArray[np.str_] | None,
     *,
     in_memory: int | None,
+    spread: bool = False,
 ) -> Scan:
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
     counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
     matrix, where = counts_of(adata, layer)
-    return scan(CountReader(matrix, columns, where), names, counted, in_memory if is_stored(matrix) else None)
+    reader = CountReader(matrix, columns, where)
+    if is_stored(matrix) and can_spread(matrix):
+        return scan_spread(reader, names, counted, 0 if spread else in_memory)
+    return scan(reader, names, counted, in_memory if is_stored(matrix) else None)
 
 
-def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
-    """Largest count of each gene over all cells, with the same checks as :func:`read_counts`."""
-    gene_names(adata)
-    largest, whole = np.zeros(adata.n_vars), True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
-    if not whole:
-        warn_no_counts(layer)
-    return largest
-
-
-def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
-    """The counts that a trained model reads, with the size factors it needs."""
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
+    """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
         msg = (
@@ -123,9 +120,10 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None) -> Source:
         raise KeyError(msg)
     source = fitted.config.size_factors
     if source == KNOWN_GENES:
-        counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=fitted.known_genes)
+        over = fitted.known_genes
+        counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=over, spread=spread)
         return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32))
-    counts = open_counts(adata, genes=fitted.genes, layer=layer)
+    counts = open_counts(adata, genes=fitted.genes, layer=layer, spread=spread)
     return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._progress import progress_bar
+from ._side_by_side import alone, side_by_side
 from .core.batches import Cells
 
 if TYPE_CHECKING:
@@ -25,32 +26,28 @@ def run_all(
     progress: bool | None,
 ) -> list[Run]:
     """Run with `n_runs` seeds from that of the settings on; the same whatever the number of jobs."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    if not isinstance(cells, Cells):
-        n_jobs = 1  # an open file can't be sent to another process
-    tasks = (
-        delayed(_alone)(cells, replace(config, seed=config.seed + at), share_of_cells, device) for at in range(n_runs)
-    )
+    rest, counts = cells, None
+    if isinstance(cells, Cells):  # backends send what is large once, if they can see it
+        rest, counts = replace(cells, counts=cells.counts[:0]), cells.counts
+    configs = (replace(config, seed=config.seed + at) for at in range(n_runs))
+    calls = (delayed(_alone)(rest, counts, one, share_of_cells, device) for one in configs)
     runs: list[Any] = []
     with progress_bar(n_runs, "training", "run", progress=progress) as bar:
-        for run in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
+        for run in side_by_side(calls, n_jobs=n_jobs, in_order=True):
             runs.append(run)
             bar.update()
     return runs
 
 
-def _alone(cells: Source, config: Config, share_of_cells: float, device: str) -> Run:
+def _alone(cells: Any, counts: Any, config: Config, share_of_cells: float, device: str) -> Run:  # noqa: ANN401
     """One run on one thread, so that it gives the same numbers whoever else is running."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     from .core.consensus import run_once
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
-            return run_once(cells, config, share_of_cells, device)
-    finally:
-        torch.set_num_threads(before)
+        with alone(1):
+            return run_once(cells if counts is None else replace(cells, counts=counts), config, share_of_cells, device)
+    except Exception as error:
+        error.add_note(f"This was the run with seed {config.seed}: {config}. Change these settings, or the seed.")
+        raise

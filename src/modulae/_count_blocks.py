@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
-    from numpy.typing import NDArray
 
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
@@ -51,6 +51,8 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
         matrix = sparse.csr_matrix(in_memory)
     elif isinstance(matrix, CSRDataset):
         matrix = FileRows(matrix)
+    elif isinstance(matrix, h5py.Dataset):
+        matrix = DenseFileRows(matrix)
     return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
 
 
@@ -62,7 +64,7 @@ class FileRows:
 
     def __init__(self, matrix: CSRDataset) -> None:
         group: Any = matrix.group
-        self.shape: tuple[int, int] = matrix.shape
+        self._matrix, self.shape = matrix, matrix.shape
         self._ends = np.asarray(group["indptr"][:], dtype=np.int64)
         self._data, self._indices = group["data"], group["indices"]
 
@@ -71,6 +73,34 @@ class FileRows:
         counts = slice(int(ends[0]), int(ends[-1]))
         arrays = self._data[counts], self._indices[counts], ends - ends[0]
         return sparse.csr_matrix(arrays, shape=(len(ends) - 1, self.shape[1]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file for itself."""
+        group: Any = self._matrix.group
+        if isinstance(group, h5py.Group):
+            return _reopened, (group.file.filename, group.name)
+        return type(self), (self._matrix,)
+
+
+class DenseFileRows:
+    """Rows of a plain matrix in an HDF5 file."""
+
+    def __init__(self, matrix: h5py.Dataset) -> None:
+        self._matrix, self.shape, self.chunks = matrix, matrix.shape, matrix.chunks
+
+    def __getitem__(self, rows: slice) -> Any:  # noqa: ANN401
+        return self._matrix[rows]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file for itself."""
+        return _reopened, (self._matrix.file.filename, self._matrix.name)
+
+
+def _reopened(path: str, name: str) -> FileRows | DenseFileRows:
+    from anndata.io import sparse_dataset
+
+    found: Any = h5py.File(path, "r")[name]
+    return DenseFileRows(found) if isinstance(found, h5py.Dataset) else FileRows(sparse_dataset(found))
 
 
 def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
@@ -93,11 +123,6 @@ def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
         msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
         raise ValueError(msg)
     return block
-
-
-def is_whole(values: NDArray[Any]) -> bool:
-    """Whether all values are whole numbers."""
-    return values.dtype.kind in "biu" or bool((values == np.rint(values)).all())
 
 
 def warn_no_counts(layer: str | None) -> None:

@@ -12,10 +12,10 @@ from modulae.core.donors import compare_donors
 from modulae.core.encode import encode
 from modulae.core.impact import aggregate_sets
 from modulae.core.nulls import compare_cells, expression_bins, expression_of, matched_sets
-from modulae.core.set_values import set_indicator, set_values
+from modulae.core.set_values import SetValues, set_indicator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -113,7 +113,8 @@ def compare_groups(
         used = np.flatnonzero(plan.members[at] | plan.reference_members[at])
         sides = plan.members[at][used], plan.reference_members[at][used]
         if compared.activity is None:
-            saliencies = _flat(fitted, cells.take(used), indicator, reading)
+            how = reading.method, reading.signed, reading.batch_size, reading.device
+            saliencies = SetValues(fitted.network, cells.take(used), indicator, *how)
             result = _over_cells(saliencies, *sides, test.among(used), rng)
             result = {name: statistic.reshape(len(sets), -1) for name, statistic in result.items()}
         else:
@@ -130,22 +131,6 @@ def compare_groups(
     stacked = {name: np.stack(statistics) for name, statistics in found.items()}
     stacked["q"] = _false_discovery_rates(stacked["p"])
     return {name: statistic.astype(np.float32) for name, statistic in stacked.items()}
-
-
-def _flat(
-    fitted: Fitted, cells: Source, indicator: NDArray[np.float32], reading: Reading
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    blocks = set_values(
-        fitted.network,
-        cells,
-        indicator,
-        method=reading.method,
-        signed=reading.signed,
-        batch_size=reading.batch_size,
-        device=reading.device,
-    )
-    for rows, block in blocks:
-        yield rows, block.reshape(len(block), -1)
 
 
 def _over_cells(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._stored_counts import loaded
+from ._lazy_results import loaded
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -17,6 +17,7 @@ HELD = {
     "seed": "list the seeds in seeds=",
     "test_fraction": "give one in test_fraction=: losses of other cells can't be compared",
     "device": "name it in device=",
+    "memory_limit": "give it in memory_limit=",
     "snapshot_epochs": "leave it out: it changes no result",
     "progress": "give it in progress=",
     "key_added": "leave it out: nothing is written to adata",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy import sparse
 
-from ._count_blocks import ROWS_PER_BLOCK, as_rows, check_values, is_whole
+from ._count_blocks import ROWS_PER_BLOCK, as_rows, check_values
 from .core.batches import Cells
+from .core.first_look import is_whole
 from .core.stored import StoredCells
 
 if TYPE_CHECKING:
@@ -66,7 +67,20 @@ class CountReader:
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows; a file that has changed since it was checked is noticed."""
-        return self.of_genes(check_values(as_rows(self.matrix, start, stop), self.where))
+        return self.checked(as_rows(self.matrix, start, stop))
+
+    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """What :meth:`read` makes of rows of all genes."""
+        return self.of_genes(check_values(block, self.where))
+
+    @property
+    def array(self) -> Any | None:  # noqa: ANN401
+        """The matrix where it is a dask array."""
+        return self.matrix if hasattr(self.matrix, "to_delayed") else None
+
+    def elsewhere(self) -> Self:
+        """What :meth:`checked` needs, without the matrix."""
+        return replace(self, matrix=None)
 
     def of_genes(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
         """The model's genes of some rows of all genes."""
@@ -108,7 +122,9 @@ class StoredCounts(Seen):
 
     def cells(self, size_factors: NDArray[np.float32] | None) -> StoredCells:
         """The cells as a model reads them."""
-        return StoredCells(self.reader, np.arange(len(self.totals)), size_factors, self.room)
+        columns = slice(None) if self.reader.columns is None else self.reader.columns
+        known = [self.gene_totals[columns]]
+        return StoredCells(self.reader, np.arange(len(self.totals)), size_factors, self.room, _totals=known)
 
     def some(self, rows: NDArray[np.intp]) -> Counts:
         """Some of the cells, in memory."""
@@ -189,18 +205,6 @@ def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:
     block.sum_duplicates()
     block.eliminate_zeros()
     return block
-
-
-def loaded(value: Any) -> Any:  # noqa: ANN401
-    """A result with the arrays in it in memory, which a lazily read file leaves on disk."""
-    if isinstance(value, dict):
-        return {name: loaded(part) for name, part in value.items()}
-    if not hasattr(value, "compute"):
-        return value
-    found = np.asarray(value.compute(scheduler="synchronous"))
-    if found.dtype.kind == "T":  # NumPy's text of any length
-        found = found.astype(object)
-    return found.item() if found.ndim == 0 else found
 
 
 def is_stored(matrix: Any) -> bool:  # noqa: ANN401

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import modulae as mo
+
 SCORED = ["HALLMARK_ALPHA", "HALLMARK_BETA", "HALLMARK_GAMMA"]
 SETS = ["zeta", "alpha", "mid"]
 ALL = np.array([[0.0, 0.9, 0.3, 0.1], [1.0, 0.2, 0.5, 0.0], [0.6, 0.7, 0.4, 0.2]], dtype=np.float32)
@@ -109,4 +111,167 @@ def sanity_by_hand():
             "score": np.full(4, 0.3, np.float32),
             "beaten": np.ones(4, np.float32),
         },
+    }
+
+
+GROUPS = "cell_type_of_the_atlas"
+
+
+def long_names(n, *, sets):
+    if sets:
+        return [f"REACTOME_A_LONG_NAME_OF_A_PATHWAY_THAT_GOES_ON_AND_ON_AND_ENDS_IN_{at}" for at in range(n)]
+    places = ("bone marrow", "spleen")
+    return [f"CD{n - at}+ effector memory cells of the {places[at % 2]} ({n - at})" for at in range(n)]
+
+
+@pytest.fixture(scope="session")
+def example():
+    """Everything that can be drawn, of so many groups and units; names are long, and groups not in alphabetical order.
+
+    Five cells have no group, and no cell is in the group "nobody".
+    """
+
+    def make(n_groups, n_units, n_sets=24, n_cells=300):
+        rng = np.random.default_rng(0)
+        sets, groups = np.array(long_names(n_sets, sets=True), dtype=object), long_names(n_groups, sets=False)
+        codes = np.arange(n_cells) % n_groups
+        labels = np.array(groups, dtype=object)[codes]
+        labels[:5] = None
+        counts = rng.poisson(1.0, (n_cells, 20)).astype(np.float32)
+        adata = ad.AnnData(counts, var=pd.DataFrame(index=[f"GENE{at}" for at in range(20)]))
+        adata.obs[GROUPS] = pd.Categorical(labels, categories=[*groups, "nobody"])
+        found = np.where(rng.random(n_cells) < 0.2, "unknown", np.where(pd.isna(labels), groups[0], labels))
+        adata.obs["ae_label"] = pd.Categorical(found, categories=[*groups, "unknown"])
+        cells(adata, codes, n_units, sets)
+        results(adata, groups, n_units, sets)
+        more_results(adata, groups, n_units, sets)
+        return adata
+
+    return make
+
+
+def cells(adata, codes, n_units, sets):
+    rng = np.random.default_rng(1)
+    points = rng.normal(scale=6, size=(codes.max() + 1, 2))[codes] + rng.normal(size=(len(codes), 2))
+    for name in ("X_ae_umap_input", "X_ae_umap", "X_ae_joint"):
+        adata.obsm[name] = points.astype(np.float32)
+    adata.obsm["X_ae"] = rng.gamma(1, 1, (len(codes), n_units)).astype(np.float32)
+    adata.obsm["ae_pathways"] = rng.normal(size=(len(codes), len(sets))).astype(np.float32)
+    adata.obsm["ae_pathways_percentile"] = rng.uniform(0, 100, (len(codes), len(sets))).astype(np.float32)
+    adata.uns["ae_pathways"] = {"of_model": "ae", "sets": sets, "model_cells": 3.0}
+    adata.uns["X_ae_joint"] = {
+        "of_model": "ae",
+        "reference": points[::2].astype(np.float32) + 1,
+        "cells": np.array([f"r{at}" for at in range(len(points[::2]))], dtype=object),
+        "labels": GROUPS,
+        "names": np.array(list(adata.obs[GROUPS].cat.categories[:-1]), dtype=object),
+        "codes": codes[::2],
+    }
+
+
+def results(adata, groups, n_units, sets):
+    rng = np.random.default_rng(2)
+    reliability = np.linspace(0.95, 0.4, n_units)
+    adata.uns["ae"] = {
+        "params": {},
+        "model": {},
+        "history": {
+            "epoch": np.arange(5),
+            "train_loss": np.array([0.9, 0.5, 0.4, 0.3, 0.2]),
+            "test_loss": np.array([0.95, 0.6, 0.45, 0.41, 0.43]),
+            "orthogonality": np.array([8.0, 4.0, 2.0, 1.0, 0.5]),
+            "best_epoch": 3,
+            "stopped": "patience",
+        },
+        "transfer": {
+            "coverage": rng.uniform(0.2, 1, n_units),
+            "reliability": reliability,
+            "trusted": reliability >= 0.6,
+            "share_of_genes": 0.25,
+            "n_model_genes": 2000,
+            "missing": "model",
+            "min_reliability": 0.6,
+        },
+    }
+    adata.varm["ae_saliency"] = rng.normal(size=(adata.n_vars, n_units)).astype(np.float32)
+    adata.uns["ae_saliency"] = {"of_model": "ae", "method": "integrated_gradients", "signed": True, "groups": []}
+    common = {"of_model": "ae", "sets": sets, "n_genes": np.full(len(sets), 9)}
+    overall = rng.uniform(0, 1, (len(sets), n_units)).astype(np.float32)
+    differences = rng.uniform(-1, 1, (len(groups), len(sets), n_units)).astype(np.float32)
+    adata.uns["ae_impact"] = {**common, "all": overall, "all_unscaled": overall}
+    adata.uns[f"ae_impact_{GROUPS}"] = {
+        **adata.uns["ae_impact"],
+        "groups": np.array(groups, dtype=object),
+        "references": np.array(["rest"] * len(groups), dtype=object),
+        "reference": "rest",
+        **dict.fromkeys(("impact", "unscaled"), differences),
+        **dict.fromkeys(("within", "within_unscaled"), np.abs(differences)),
+    }
+    q, z = 10 ** -rng.gamma(1, 1.0, overall.shape), rng.normal(0, 2.5, overall.shape)
+    adata.uns["ae_enrichment"] = {
+        **common,
+        **dict.fromkeys(("q", "p", "q_prerank", "p_prerank", "q_correlated", "p_correlated"), q),
+        **dict.fromkeys(("z", "nes", "es", "effect", "null_mean"), z),
+        "genes": np.array(["GENE0"] * (9 * len(sets)), dtype=object),
+        "leading_edge": np.zeros((9 * len(sets), n_units), np.uint8),
+    }
+
+
+def more_results(adata, groups, n_units, sets):
+    rng = np.random.default_rng(3)
+    effect = np.sort(rng.gamma(1, 1, n_units))[::-1]
+    adata.uns["ae_sanity"] = sanity_by_hand()
+    adata.uns["ae_consensus"] = {
+        **{name: adata.uns["ae"][name] for name in ("params", "model", "history")},
+        "consensus": {
+            "share": np.ones(n_units),
+            "returns": rng.uniform(0.1, 1, (n_units, 4)).astype(np.float32),
+            "effect": effect,
+        },
+    }
+    texts = {
+        **{name: [""] * n_units for name in ("redundant_with", "top_genes_down", "sets")},
+        **{name: [("up", "down")[at % 2] for at in range(n_units)] for name in ("direction", "set_direction")},
+        "top_genes_up": ["GENE1;GENE2;GENE3"] * n_units,
+        "set": [sets[at % len(sets)] for at in range(n_units)],
+        "group": [groups[at % len(groups)] for at in range(n_units)],
+        "flags": ["library_size" if at % 4 == 0 else "" for at in range(n_units)],
+    }
+    flags = ("library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation")
+    numbers = {
+        "effect": effect,
+        "effect_share": effect / effect.sum(),
+        "redundant_r": np.full(n_units, np.nan),
+        "direction_r": np.full(n_units, 0.5),
+        "set_q": np.full(n_units, 0.01),
+        **{name: rng.uniform(0, 1, n_units) for name in ("group_difference", "stability")},
+        **{name: rng.uniform(-0.9, 0.9, n_units) for name in flags},
+    }
+    table = {name: np.array(values, dtype=object) for name, values in texts.items()} | numbers
+    adata.uns["ae_units"] = {"of_model": "ae", "table": {**table, "dead": np.zeros(n_units, bool)}, "flag_above": 0.5}
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """How each function of `pl` is called, by name; a function that draws in two ways stands here twice."""
+    found = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "loss_sd": [0.02, 0.01], "stability": [0.9, 0.7]})
+    kind = f"ae_impact_{GROUPS}"
+    return {
+        "confusion": lambda a: mo.pl.confusion(a, truth=GROUPS),
+        "consensus": mo.pl.consensus,
+        "embeddings": lambda a: mo.pl.embeddings(a, color=GROUPS),
+        "enrichment": mo.pl.enrichment,
+        "history": mo.pl.history,
+        "impact": mo.pl.impact,
+        "impact, a group": lambda a: mo.pl.impact(a, key=kind, group=str(a.uns[kind]["groups"][0])),
+        "impact, overlay": lambda a: mo.pl.impact(a, key=kind, group=str(a.uns[kind]["groups"][0]), overlay=True),
+        "impact_groups": lambda a: mo.pl.impact_groups(a, groupby=GROUPS, value="impact", n_sets=10),
+        "joint_embedding": mo.pl.joint_embedding,
+        "pathway_activity": lambda a: mo.pl.pathway_activity(a, n=2),
+        "sanity": mo.pl.sanity,
+        "search": lambda _: mo.pl.search(found),
+        "top_genes": lambda a: mo.pl.top_genes(a, 1),
+        "transfer": mo.pl.transfer,
+        "unit_summary": mo.pl.unit_summary,
+        "units": lambda a: mo.pl.units(a, n=2, color=GROUPS),
     }

@@ -13,6 +13,10 @@ def rows(ax):
     return [label.get_text() for label in ax.get_yticklabels()]
 
 
+def cells(ax):
+    return next(mesh for mesh in ax.collections if mesh.get_gid() == "cells")
+
+
 def written(ax):
     return {(round(t.get_position()[0]), round(t.get_position()[1])): t.get_text() for t in ax.texts}
 
@@ -70,8 +74,8 @@ def test_rows_are_the_units_by_effect_named_by_set_or_genes(summed):
 def test_flags_are_the_numbers_and_the_strong_ones_are_written(summed):
     axes = mo.pl.unit_summary(summed)
     table = mo.get.unit_summary(summed)
-    np.testing.assert_allclose(axes["flags"].images[0].get_array(), table[FLAGS])
-    assert axes["flags"].images[0].get_clim() == (-1, 1)
+    np.testing.assert_allclose(cells(axes["flags"]).get_array(), table[FLAGS])
+    assert cells(axes["flags"]).get_clim() == (-1, 1)
     expected = {(2, 2): "−0.5", (0, 1): "0.0", (4, 1): "0.0"}
     found = {at: text for at, text in written(axes["flags"]).items() if at[0] < 5}
     assert found == expected
@@ -102,7 +106,7 @@ def test_unknown_flags_and_groups_leave_room_for_nothing(summed):
     table["mitochondrial"] = np.full(5, np.nan)
     table["group"] = np.array([""] * 5, dtype=object)
     axes = mo.pl.unit_summary(summed)
-    assert np.ma.getmaskarray(axes["flags"].images[0].get_array())[:, 1].all()
+    assert np.ma.getmaskarray(cells(axes["flags"]).get_array())[:, 1].all()
     assert not [text for text in axes["flags"].texts if "SD" in text.get_text()]
 
 

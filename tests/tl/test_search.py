@@ -17,6 +17,7 @@ from scipy import stats
 
 import modulae as mo
 from modulae import _search_runs as runs
+from modulae._search_data import Data
 from modulae._search_settings import HELD, defaults, list_settings
 
 FAST = {"n_latent": [4, 3], "orthogonality": [0.0, 0.05], "n_hidden": [6], "max_epochs": [2]}
@@ -397,6 +398,7 @@ KILLED = """
 import os, sys
 import modulae as mo
 from modulae import _search_runs as runs
+from modulae._search_data import Data
 
 real, done = runs._train, []
 
@@ -425,7 +427,7 @@ def test_a_killed_search_goes_on_where_it_stopped(cells, trained_settings, tmp_p
 
 
 def test_a_task_knows_its_file(cells, tmp_path):
-    data = runs.Data(cells.X.astype(np.float32), cells.obs[[]], cells.var[[]], None, 0.1, "cpu")
+    data = Data(cells.X.astype(np.float32), cells.obs[[]], cells.var[[]], None, 0.1, "cpu")
     tasks = runs.plan(data, [{"n_latent": 3, "max_epochs": 1}], [0, 1], folder=tmp_path, n_threads=1)
     assert len({task.file for task in tasks}) == 2
     runs.run(tasks[0], data)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, product
 from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .map_reduce import sum_values
 from .nulls import two_sided
 
 if TYPE_CHECKING:
@@ -74,18 +76,29 @@ def compare_donors(
     if (both.sum() if both.any() else (counts > 0).sum(axis=1).min()) < 2:
         msg = "there are fewer than two donors a side, so nothing is replicated. Leave out donor_key=, or add donors."
         raise ValueError(msg)
-    sums: NDArray[np.float64] = np.zeros(0)
-    for rows, block in values:
-        kept = [np.flatnonzero(side[rows]) for side in sides]
-        more = np.zeros((2, counts.shape[1], block.shape[1]))
-        for at, cells in enumerate(kept):
-            np.add.at(more[at], donors[rows][cells], block[cells])
-        sums = sums + more if sums.size else more
+    (sums,) = sum_values(values, partial(_donor_sums, counts.shape[1]), sides, donors)
     means = sums / np.maximum(counts, 1)[:, :, None]  # sides × donors × statistics
     if both.any():
         return _paired(means[0, both] - means[1, both], n_permutations, rng)
     first, second = means[0, counts[0] > 0], means[1, counts[1] > 0]
     return _unpaired(np.concatenate([first, second]), len(first), n_permutations, rng)
+
+
+def _donor_sums(
+    n_donors: int,
+    values: Iterable[tuple[slice, NDArray[np.floating]]],
+    sides: NDArray[np.bool_],
+    donors: NDArray[np.intp],
+) -> tuple[NDArray[np.float64]]:
+    """Sides × donors × statistics: sums over the cells of each."""
+    sums: NDArray[np.float64] = np.zeros(0)
+    for rows, block in values:
+        more = np.zeros((2, n_donors, block.shape[1]))
+        for at, side in enumerate(sides[:, rows]):
+            cells = np.flatnonzero(side)
+            np.add.at(more[at], donors[rows][cells], block[cells])
+        sums = sums + more if sums.size else more
+    return (sums,)
 
 
 def _paired(differences: NDArray[np.float64], n_permutations: int, rng: np.random.Generator) -> DonorDifference:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backend import pick_device, to_numpy
 from .batches import as_backend
+from .map_reduce import map_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +24,28 @@ if TYPE_CHECKING:
 
 def encode(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The representation, cells × units."""
-    device = pick_device(device)
-    network = network.on(device)
     units = np.empty((len(cells), network.n_units), dtype=np.float32)
-    for rows, block in cells.blocks(batch_size):
-        units[rows] = to_numpy(network.encode(as_backend(block.inputs(), device)))
+    for rows, found in map_cells(cells, Encoder(network, batch_size, device)):
+        units[rows] = found
     return units
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """:func:`encode` as a job on a portion of the cells."""
+
+    network: Network
+    batch_size: int
+    device: str
+
+    def __call__(self, cells: Source) -> NDArray[np.float32]:
+        """Cells × units."""
+        device = pick_device(self.device)
+        network = self.network.on(device)
+        units = np.empty((len(cells), network.n_units), dtype=np.float32)
+        for rows, block in cells.blocks(self.batch_size):
+            units[rows] = to_numpy(network.encode(as_backend(block.inputs(), device)))
+        return units
 
 
 def read_inputs(cells: Source, weights: NDArray[np.floating]) -> NDArray[Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .map_reduce import sum_cells, sum_values
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,14 +61,7 @@ def compare_cells(
         Cells; labels are permuted among cells with the same number only.
     """
     labels = Labels.permuted(group, reference, n_permutations, rng, strata)
-    sides: Any = 0.0  # permutations × statistics: sums over the cells labelled as the group
-    total: Any = 0.0  # statistics
-    squares: Any = 0.0  # 2 × statistics
-    for rows, block in values:
-        numbers, either = block.astype(np.float64), [group[rows], reference[rows]]
-        sides = sides + labels.of(rows) @ numbers
-        total = total + numbers[either[0] | either[1]].sum(axis=0)
-        squares = squares + np.stack([(numbers[side] ** 2).sum(axis=0) for side in either])
+    sides, total, squares = sum_values(values, label_sums, labels, group, reference)
     n = np.array([group.sum(), reference.sum()], dtype=np.float64)
     means = np.stack([sides / n[0], (total - sides) / n[1]])  # sides × permutations × statistics
     difference = means[0] - means[1]
@@ -78,11 +73,30 @@ def compare_cells(
     )
 
 
+def label_sums(
+    values: Iterable[tuple[slice, NDArray[np.floating]]],
+    labels: Labels,
+    group: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], ...]:
+    """Sums over the cells labelled as the group, permutations × statistics; over all; of squares, 2 × statistics."""
+    sides: Any = 0.0
+    total: Any = 0.0
+    squares: Any = 0.0
+    for rows, block in values:
+        numbers, either = block.astype(np.float64), [group[rows], reference[rows]]
+        sides = sides + labels.of(rows) @ numbers
+        total = total + numbers[either[0] | either[1]].sum(axis=0)
+        squares = squares + np.stack([(numbers[side] ** 2).sum(axis=0) for side in either])
+    return sides, total, squares
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """(1 + permutations) × cells: who is in the group, a bit each; the first row is as it is."""
 
     bits: NDArray[np.uint8]
+    first: int = 0  # cells to be passed over
 
     @classmethod
     def permuted(
@@ -109,9 +123,14 @@ class Labels:
 
     def of(self, rows: slice) -> NDArray[np.float64]:
         """The labels of some cells."""
-        first = rows.start // 8
-        labels = np.unpackbits(self.bits[:, first : -(-rows.stop // 8)], axis=1)
-        return labels[:, rows.start - 8 * first : rows.stop - 8 * first].astype(np.float64)
+        part = self.cut(rows)
+        labels = np.unpackbits(part.bits, axis=1)
+        return labels[:, part.first : part.first + rows.stop - rows.start].astype(np.float64)
+
+    def cut(self, rows: slice) -> Self:
+        """The same of some cells only."""
+        start, stop = self.first + rows.start, self.first + rows.stop
+        return type(self)(np.ascontiguousarray(self.bits[:, start // 8 : -(-stop // 8)]), start % 8)
 
 
 def matched_sets(
@@ -169,7 +188,12 @@ def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) ->
 
 def expression_of(cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean count of each gene, and the share of the cells that have it."""
-    return cells.gene_totals() / len(cells), cells.detected() / len(cells)
+    totals, detected = sum_cells(cells, _expression)
+    return totals / len(cells), detected / len(cells)
+
+
+def _expression(cells: Source) -> tuple[NDArray[Any], ...]:
+    return cells.gene_totals(), cells.detected()
 
 
 def expression_bins(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from .backend import pick_device, to_numpy
 from .batches import as_backend
+from .map_reduce import sum_cells
 from .network import Method
 
 if TYPE_CHECKING:
@@ -63,31 +65,52 @@ def mean_saliency(
     -------
     groups × genes × units. A group without cells is NaN.
     """
-    device = pick_device(device)
-    network = network.on(device)
     if membership is None:
         membership = np.ones((1, len(cells)), dtype=bool)
+    job = SaliencySums(network, method, signed, batch_size, device)
+    (total,) = sum_cells(cells, job, membership)
+    if job.of_products:
+        total = np.moveaxis(network.to_numpy().gradient_of_products(total, method), 0, 1)
     shape = (network.n_units, len(membership), network.n_genes)
-    averages = signed and method in {"gradient", "guided"}
-    products = np.zeros((len(membership), network.n_units, network.n_paths), dtype=np.float64)
-    total = np.zeros((0,) if averages else shape, dtype=np.float64)
-    for rows, block in cells.blocks(batch_size * BLOCKS_AT_ONCE):
-        inputs = as_backend(block.inputs(), device)
-        weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
-        if averages:
-            products += to_numpy(network.slope_products(inputs, weights))
-            continue
-        times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
-        for unit, (scale, along, basis) in enumerate(network.gradients(inputs, method)):
-            total[unit] += _weighted_sum(along, basis, weights * scale, times, signed=signed, batch_size=batch_size)
-    if averages:
-        exact = network.to_numpy()
-        total = np.moveaxis(exact.gradient_of_products(products, method), 0, 1)
     n_cells = membership.sum(axis=1, dtype=np.float64)[None, :, None]
     mean = np.divide(
         total, n_cells, out=np.full(shape, np.nan, dtype=np.float32), where=n_cells > 0, casting="same_kind"
     )
     return np.ascontiguousarray(np.moveaxis(mean, 0, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencySums:
+    """What :func:`mean_saliency` sums over the cells, as a job on a portion of them."""
+
+    network: Network
+    method: Method
+    signed: bool
+    batch_size: int
+    device: str
+
+    @property
+    def of_products(self) -> bool:
+        """Whether sums of slope products are enough; they are smaller than sums of saliencies."""
+        return self.signed and self.method in {"gradient", "guided"}
+
+    def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
+        """Groups × units × paths, or units × groups × genes."""
+        device, size = pick_device(self.device), self.batch_size
+        network = self.network.on(device)
+        n_groups, n_units = len(membership), network.n_units
+        shape = (n_groups, n_units, network.n_paths) if self.of_products else (n_units, n_groups, network.n_genes)
+        total = np.zeros(shape, dtype=np.float64)
+        for rows, block in cells.blocks(size * BLOCKS_AT_ONCE):
+            inputs = as_backend(block.inputs(), device)
+            weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
+            if self.of_products:
+                total += to_numpy(network.slope_products(inputs, weights))
+                continue
+            times = inputs if self.method in {"input_x_gradient", "integrated_gradients"} else None
+            for unit, (scale, along, basis) in enumerate(network.gradients(inputs, self.method)):
+                total[unit] += _weighted_sum(along, basis, weights * scale, times, signed=self.signed, batch_size=size)
+        return (total,)
 
 
 def _weighted_sum(

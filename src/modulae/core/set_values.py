@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,24 @@ def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.
     for at, genes in enumerate(sets):
         indicator[genes, at] = 1 / len(genes)
     return indicator
+
+
+@dataclass(frozen=True, slots=True)
+class SetValues:
+    """:func:`set_values` of some cells as blocks of cells × statistics."""
+
+    network: Network
+    cells: Source
+    indicator: NDArray[np.float32]
+    method: Method
+    signed: bool
+    batch_size: int
+    device: str
+
+    def __iter__(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        for rows, block in set_values(**given):
+            yield rows, block.reshape(len(block), -1)
 
 
 def set_values(

@@ -46,6 +46,16 @@ class Reader(Protocol):
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows, `float32`, without duplicates or stored zeros."""
 
+    @property
+    def array(self) -> Any | None:  # noqa: ANN401
+        """The dask array that the rows are in; `None` where they are in something else."""
+
+    def elsewhere(self) -> Reader:
+        """What :meth:`checked` needs, to be sent to another process."""
+
+    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """What :meth:`read` makes of rows that somebody else has read."""
+
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
@@ -61,6 +71,19 @@ class InMemory:
     def rows_together(self, room: int) -> int:  # noqa: ARG002
         """Any row is as near as any other."""
         return 1
+
+    @property
+    def array(self) -> None:
+        """None."""
+        return
+
+    def elsewhere(self) -> Self:
+        """All of it."""
+        return self
+
+    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """The block: what is in memory was checked."""
+        return block
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows."""
@@ -100,6 +123,8 @@ class StoredCells:
         """The counts, read into memory."""
         from scipy import sparse
 
+        if not len(self):
+            return Cells(self.reader.read(0, 0), self.size_factors)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from .deviance import expected_deviance, poisson_deviance
 from .encode import expected_counts
+from .map_reduce import map_cells, sum_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,19 +94,8 @@ def summarise(
     others
         Names and total counts of genes that are not in the model, but count towards size factors.
     """
-    n_units, n_genes = network.n_units, network.n_genes
-    total, square = np.zeros(n_genes), np.zeros(n_genes)
-    crossed = np.zeros((n_units, n_genes))
-    slopes = np.zeros((n_units, network.n_paths))
-    counted = np.zeros(n_genes)
     average = units.mean(axis=0, dtype=np.float64)
-    for rows, block in cells.blocks(BLOCK):
-        inputs = block.inputs()
-        total += inputs.sum(axis=0, dtype=np.float64)
-        square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
-        crossed += (units[rows] - average).astype(np.float32).T @ inputs
-        slopes += np.asarray(network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
-        counted += np.asarray(block.counts.sum(axis=0)).ravel()
+    total, square, crossed, slopes, counted = sum_cells(cells, Moments(network, average), units.T)
     n = len(cells)
     covariance = _moments(units, average) / n
     readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
@@ -129,6 +120,31 @@ def summarise(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over cells, as a job on a portion of them."""
+
+    network: Network
+    average: NDArray[np.float64]  # units: over all cells
+
+    def __call__(self, cells: Source, units: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+        """Inputs and their squares (genes), times what units differ from their average (units × genes); slopes; counts.
+
+        `units` is units × cells.
+        """
+        n_genes, n_units = self.network.n_genes, self.network.n_units
+        total, square, counted = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
+        crossed, slopes = np.zeros((n_units, n_genes)), np.zeros((n_units, self.network.n_paths))
+        for rows, block in cells.blocks(BLOCK):
+            inputs = block.inputs()
+            total += inputs.sum(axis=0, dtype=np.float64)
+            square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
+            crossed += (units[:, rows] - self.average[:, None]).astype(np.float32) @ inputs
+            slopes += np.asarray(self.network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
+            counted += np.asarray(block.counts.sum(axis=0)).ravel()
+        return total, square, crossed, slopes, counted
+
+
 def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArray[np.float64]:
     """Units × units: summed products of what differs from the average, many cells at a time."""
     total = np.zeros((units.shape[1],) * 2)
@@ -140,13 +156,19 @@ def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArra
 
 def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
+    seen, expected = sum_cells(cells, partial(_deviances, network))
+    dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
+    return dispersion, np.quantile(novelty(network, cells, dispersion), QUANTILES)
+
+
+def _deviances(network: Network, cells: Source) -> tuple[NDArray[np.float64], ...]:
+    """Genes: summed deviance, and what is expected of it."""
     seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
     for _, block in cells.blocks(BLOCK):
         rates = expected_counts(network, block)
         seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
         expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
-    dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
-    return dispersion, np.quantile(novelty(network, cells, dispersion), QUANTILES)
+    return seen, expected
 
 
 def novelty(
@@ -167,8 +189,13 @@ def novelty(
     batch_size
         Cells at a time.
     """
+    job = partial(_novelty, network, dispersion.astype(np.float32), batch_size)
+    return np.concatenate([found for _, found in map_cells(cells, job)])
+
+
+def _novelty(network: Network, weights: NDArray[np.float32], batch_size: int, cells: Source) -> NDArray[np.float64]:
+    """:func:`novelty` of a portion of the cells."""
     ratio = np.ones(len(cells))
-    weights = dispersion.astype(np.float32)
     for rows, block in cells.blocks(batch_size):
         rates = expected_counts(network, block)
         expected = expected_deviance(rates) @ weights

@@ -13,15 +13,17 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._reference_labels import UNKNOWN
 
-from ._heatmap import FONT, SEQUENTIAL, text_width
-from ._labels import shorten
+from ._grid import draw_grid, ink
+from ._heatmap import SEQUENTIAL, text_width
+from ._labels import shorten, shortened
+from ._style import enlarged, font
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.colors import Colormap
-    from matplotlib.image import AxesImage
 
 CELL = (0.42, 0.3)
 """Width and height of a cell, inches."""
@@ -78,23 +80,26 @@ def confusion(
     counts = get.confusion(adata, truth=truth, key=key, label=label)
     order = _order(shares)
     shares, written, counts = (table.loc[order] for table in (shares, written, counts))
-    rows = [f"{shorten(name, NAME)} ({n:,})" for name, n in zip(order, counts.sum(axis=1), strict=True)]
-    columns = [shorten(name, NAME) for name in shares.columns]
+    rows = [f"{name} ({n:,})" for name, n in zip(shortened(order, NAME), counts.sum(axis=1), strict=True)]
+    columns = shortened(list(shares.columns), NAME)
+    ylabel = f"known\n({shorten(str(shares.index.name), NAME)})"
     if ax is None:
-        width, height = CELL[0] * len(columns), CELL[1] * len(rows)
-        size = (width + text_width(rows, FONT + 1) + 1.7, height + 0.75 * text_width(columns, FONT + 1) + 0.9)
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
-    image = ax.imshow(100 * shares.to_numpy(), cmap=cmap, vmin=0, vmax=100, aspect="auto", interpolation="nearest")
-    _write(ax, image, shares, written)
-    _lines(ax, shares)
-    ax.set_xticks(np.arange(len(columns)), columns, fontsize=FONT + 1, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(np.arange(len(rows)), rows, fontsize=FONT + 1)
+        width = enlarged() * (CELL[0] * len(columns) + 1.7)
+        names = text_width(rows, font(1)), 0.75 * text_width(columns, font(1))
+        beside = text_width(ylabel.split("\n"), font(3))  # the label of the axis may be longer than few rows are high
+        height = max(enlarged() * CELL[1] * len(rows), beside) + 0.9 * enlarged()
+        ax = plt.subplots(figsize=(width + names[0], height + names[1]), layout="constrained")[1]
+    cells = draw_grid(ax, 100 * shares.to_numpy(), cmap=cmap, limits=(0, 100), lines="0.9")
+    _write(ax, cells, shares, written)
+    _frame(ax, shares)
+    ax.set_xticks(np.arange(len(columns)), columns, fontsize=font(1), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(np.arange(len(rows)), rows, fontsize=font(1))
     ax.tick_params(length=0)
-    ax.set(xlabel=f"label ({shares.columns.name})", ylabel=f"known ({shares.index.name})")
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=14, pad=0.02)
-    bar.set_label("% of the known label", fontsize=FONT + 1)
+    ax.set(xlabel=f"label ({shares.columns.name})", ylabel=ylabel)
+    bar = ax.figure.colorbar(cells, ax=ax, shrink=0.6, aspect=14, pad=0.02)
+    bar.set_label("% of the known label", fontsize=font(1))
     bar.set_ticks([0, 50, 100])
-    bar.ax.tick_params(labelsize=FONT + 1)
+    bar.ax.tick_params(labelsize=font(1))
     bar.ax.grid(visible=False)
     return ax
 
@@ -107,20 +112,19 @@ def _order(shares: pd.DataFrame) -> list[str]:
     return [str(shares.index[at]) for at in np.argsort(place, kind="stable")]
 
 
-def _write(ax: Axes, image: AxesImage, shares: pd.DataFrame, written: pd.DataFrame) -> None:
+def _write(ax: Axes, cells: QuadMesh, shares: pd.DataFrame, written: pd.DataFrame) -> None:
     """Write the numbers, black or white, whichever is further from the colour of the cell."""
     whole = written.dtypes.iloc[0].kind == "i"
     for row, column in zip(*np.nonzero(shares.to_numpy()), strict=True):
         value, share = written.iloc[row, column], shares.iloc[row, column]
-        red, green, blue = image.to_rgba(100 * share)[:3]
         ax.text(
             column,
             row,
             f"{value:,}" if whole else _percent(value),
             ha="center",
             va="center",
-            fontsize=FONT,
-            color="black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white",
+            fontsize=font(),
+            color=ink(tuple(cells.to_rgba(100 * share)[:3])),
         )
 
 
@@ -131,18 +135,12 @@ def _percent(share: float) -> str:
     return ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 
 
-def _lines(ax: Axes, shares: pd.DataFrame) -> None:
+def _frame(ax: Axes, shares: pd.DataFrame) -> None:
     """Frame agreement, and set the cells of no label apart."""
-    n_rows, n_columns = shares.shape
-    ax.set_xticks(np.arange(n_columns - 1) + 0.5, minor=True)
-    ax.set_yticks(np.arange(n_rows - 1) + 0.5, minor=True)
-    ax.grid(visible=False)
-    ax.grid(which="minor", color="0.9", linewidth=0.5, linestyle="-")
-    ax.tick_params(which="minor", length=0)
     names = list(shares.columns)
     for row, name in enumerate(shares.index):
         if name in names:
             at = (names.index(name) - 0.5, row - 0.5)
             ax.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=1.2, clip_on=False, zorder=3))
-    if UNKNOWN in names and n_columns > 1:
+    if UNKNOWN in names and len(names) > 1:
         ax.axvline(names.index(UNKNOWN) - 0.5, color="0.3", linewidth=1.0)

@@ -12,6 +12,8 @@ from modulae._anndata import model_entry
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
 
+from ._style import enlarged, wide_margins
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
@@ -47,8 +49,9 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     table = get.consensus(adata, key=key, threshold=threshold)
     r = np.asarray(model_entry(adata, key)["consensus"]["returns"])
     rows = np.arange(len(table))
+    own = ax is None
     if ax is None:
-        ax = plt.subplots(figsize=(6.4, 1.1 + ROW * len(table)), layout="constrained")[1]
+        ax = plt.subplots(figsize=(6.4 * enlarged(), (1.4 + ROW * len(table)) * enlarged()), layout=wide_margins())[1]
     ax.hlines(rows, r.min(axis=1), r.max(axis=1), color=RANGE, linewidth=3, label="lowest to highest run")
     ax.scatter(table["stability"], rows, color=MEAN, s=22, zorder=3, label="mean over the runs")
     ax.axvline(threshold, color="0.3", linestyle="--", linewidth=1, label=f"counts as back: {threshold:g}")
@@ -56,17 +59,20 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
         xlim=(min(0.0, float(r.min())), 1.02),
         ylim=(len(table) - 0.4, -0.6),
         xlabel="|r| of its activity with that of its match",
-        ylabel="unit, the most important first",
+        ylabel="unit",
     )
     ax.set_yticks(rows, [str(unit) for unit in table.index], fontsize="x-small")
     ax.set_title(f"{(table['back'] == 1).sum()} of {len(table)} units are back in every run", fontsize="medium")
-    ax.legend(loc="upper left", fontsize="small", frameon=False)
+    if own:
+        ax.figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False, handlelength=2)
+    else:
+        ax.legend(loc="best", fontsize="small", frameon=False, handlelength=2)
     ax.grid(visible=False)
     ax.spines[["top", "right"]].set_visible(False)
 
-    beside = ax.inset_axes((1.03, 0, 0.28, 1))
+    beside = ax.inset_axes((1.08, 0, 0.28, 1))
     beside.barh(rows, table["effect"], color=EFFECT, height=0.7)
-    beside.set(ylim=ax.get_ylim(), yticks=[], xlabel="loss without it\n(counts per cell and gene)")
+    beside.set(ylim=ax.get_ylim(), yticks=[], xlabel="rise of loss without it\n(per cell and gene)")
     beside.grid(visible=False)
     beside.spines[["top", "right"]].set_visible(False)
     beside.locator_params(axis="x", nbins=3)

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 
-from ._points import Categories, Numbers, add_legend, draw_points, name_groups, read_colours
+from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, read_colours
+from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def embeddings(
     legend: Legend | None = "right",
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw the UMAP of the input beside that of the representation (Kinalis et al. 2019, Fig. 1a, 1c and S2).
 
@@ -55,12 +56,12 @@ def embeddings(
     ncols
         Panels side by side at most.
     cmap
-        Colour map for numbers.
+        Colour map for numbers; matplotlib's `image.cmap`, which is viridis, if `None`.
 
     Returns
     -------
     One axes a panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or the highest
-    number on top; as a bitmap above 10 000 cells.
+    number on top; as a bitmap above 10 000 points.
 
     Raises
     ------
@@ -74,24 +75,26 @@ def embeddings(
     colours = None if color is None else read_colours(adata, color, layer=layer)
     columns = min(ncols, len(bases))
     rows = -(-len(bases) // columns)
-    right = (
-        0.9 if isinstance(colours, Numbers) else 1.6 if isinstance(colours, Categories) and legend == "right" else 0.0
-    )
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(columns * PANEL + right, rows * (PANEL + 0.3)), layout="constrained", squeeze=False
-    )
+    right, side = 0.0, panel_side(PANEL)
+    if isinstance(colours, Numbers):
+        right = 0.9 * enlarged()
+    elif colours is not None and legend == "right":
+        right = legend_width(colours)
+    size_of_all = (columns * side + right, rows * (side + 0.3 * enlarged()))
+    figure, grid = plt.subplots(rows, columns, figsize=size_of_all, layout="constrained", squeeze=False)
+    bitmap = rasterised(adata.n_obs * len(bases))
     for ax in grid.ravel()[len(bases) :]:
         ax.remove()
     axes = dict(zip(bases, grid.ravel(), strict=False))
     for title, ax in axes.items():
         points = adata.obsm[bases[title]]
-        drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
+        drawn = draw_points(ax, points, colours, size=size, cmap=cmap, rasterized=bitmap)
         ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2")
         if isinstance(colours, Categories) and legend == "on data":
-            name_groups(ax, points, colours, panel=PANEL)
+            name_groups(ax, points, colours, panel=0.9 * side)
     if isinstance(colours, Numbers):
         bar = figure.colorbar(drawn, ax=list(axes.values()), extend=colours.extend, shrink=0.6, aspect=18, pad=0.02)
-        bar.set_label(colours.name)
+        bar.set_label(colours.label)
         bar.ax.grid(visible=False)
     elif colours is not None and legend == "right":
         add_legend(figure, colours, loc="outside right center")

@@ -13,8 +13,10 @@ from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import enrichment_entry, unit_names
 
-from ._heatmap import DIVERGING, FONT, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes
+from ._grid import mark_negative
+from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
 from ._selection import Shown, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
+from ._style import enlarged, font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +56,9 @@ def enrichment(
     """Draw which gene sets each unit reads more than other genes, a dot for each.
 
     The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. The colour says how far out the set lies,
-    and on which side: red where its genes raise the unit, blue where they lower it. The axes say how many sets and
-    units of how many are shown. A figure of its own grows with them.
+    and on which side: red where its genes raise the unit, blue where they lower it. Ringed dots below 0 also carry a
+    dash, so that the sign survives a print in grey. The axes say how many sets and units of how many are shown. A
+    figure of its own grows with them.
 
     Parameters
     ----------
@@ -113,13 +116,16 @@ def enrichment(
     size = (
         measured(ax)
         if ax
-        else (max(len(shown.units) * CELL, 1.6), float(np.clip(len(shown.sets) * CELL, LOWEST, TALLEST)))
+        else (
+            enlarged() * max(len(shown.units) * CELL, 1.6),
+            enlarged() * float(np.clip(len(shown.sets) * CELL, LOWEST, TALLEST)),
+        )
     )
     ax = new_axes(shown, size=size, right=1.6) if ax is None else ax
     _draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
-    ax.set_title("enrichment of units")
+    title(ax, "gene sets that units read", room=size[0] + 2.0)
     return ax
 
 
@@ -181,7 +187,7 @@ def _draw_dots(
     n_sets, n_units = rates.shape
     sure = -np.log10(np.maximum(rates, 1e-300))
     largest = float(np.clip(sure.max(), *SURE))
-    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, CELL)  # points across
+    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, CELL * enlarged())  # points across
     rows, columns = np.indices(rates.shape).reshape(2, -1)
     ring = np.where(rates.ravel() <= max_q, 0.9, 0.0).tolist()
     dots = ax.scatter(
@@ -196,6 +202,9 @@ def _draw_dots(
         linewidths=ring,
         gid="dots",
     )
+    low = (rates.ravel() <= max_q) & (np.nan_to_num(scores.ravel()) < 0)
+    dash = 0.55 * np.sqrt(dots.get_sizes()[low])
+    mark_negative(ax, (columns[low], rows[low]), np.atleast_2d(dots.to_rgba(scores.ravel()[low])), across=dash)
     ax.set(xlim=(-0.5, n_units - 0.5), ylim=(n_sets - 0.5, -0.5))
     ax.set_axisbelow(True)
     ax.grid(visible=True, color="0.92", linewidth=0.5)
@@ -211,8 +220,8 @@ def _draw_dots(
         bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
         borderaxespad=0,
         frameon=False,
-        fontsize=FONT,
-        title_fontsize=FONT + 0.5,
+        fontsize=font(),
+        title_fontsize=font(0.5),
         alignment="left",
         handletextpad=0.3,
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from ._grid import draw_grid, negative_cells, negative_half
 from ._labels import set_labels
+from ._style import enlarged, font, wide_margins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.collections import QuadMesh
     from matplotlib.colors import Colormap
-    from matplotlib.image import AxesImage
 
     from ._selection import Shown
 
@@ -34,7 +38,6 @@ SMALLEST = (1.6, 1.6)
 """A heat map of few cells is at least this large, inches."""
 TALLEST = 40.0
 """Inches; beyond, cells get lower and sets lose their names."""
-FONT = 7.0
 BAR = (0.12, 1.6)
 """Width and length of the colour bar, inches."""
 
@@ -65,45 +68,50 @@ def make_scale(
     )
 
 
-def text_width(texts: Sequence[str], size: float = FONT) -> float:
-    """Width of the widest text, inches."""
-    return (
-        max((float(TextPath((0, 0), text, size=size).get_extents().width) for text in texts if text), default=0.0) / 72
-    )
+def text_width(texts: Sequence[str], size: float | None = None, *, weight: str = "normal") -> float:
+    """Width of the widest text, inches; of small labels if no `size` is given."""
+    look = FontProperties(weight=weight)
+    points = font() if size is None else size
+    widths = (TextPath((0, 0), text, size=points, prop=look).get_extents().width for text in texts if text)
+    return max((float(width) for width in widths), default=0.0) / 72
 
 
 def grid_size(shown: Shown, *, lowest: float = SMALLEST[1]) -> tuple[float, float]:
     """Width and height of the cells together, inches."""
     width = max(len(shown.units) * CELL[0], SMALLEST[0])
-    return width, float(np.clip(len(shown.sets) * CELL[1], lowest, TALLEST))
+    return enlarged() * width, enlarged() * float(np.clip(len(shown.sets) * CELL[1], lowest, TALLEST))
 
 
 def new_axes(shown: Shown, *, size: tuple[float, float], right: float) -> Axes:
     """Make a figure with room for cells, names and `right` inches for what explains the colours."""
     width, height = size
     names = text_width(set_labels(shown.sets)[1])
-    return plt.subplots(figsize=(names + width + right + 0.75, height + 0.9), layout="constrained")[1]
+    around = enlarged() * (right + 0.75), enlarged() * 0.9
+    return plt.subplots(figsize=(names + width + around[0], height + around[1]), layout=wide_margins())[1]
 
 
-def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float, float]) -> AxesImage:
+def title(ax: Axes, text: str, *, room: float, size: str | None = None) -> None:
+    """Write what is shown above the axes, in as many lines as `room`, in inches, asks for."""
+    size = plt.rcParams["axes.titlesize"] if size is None else size
+    points = FontProperties(size=size).get_size_in_points()
+    lines = []
+    for line in text.splitlines():
+        characters = int(len(line) * room / max(text_width([line], points), 1e-6))
+        lines.append(fill(line, max(characters, 12), break_long_words=False, break_on_hyphens=False))
+    ax.set_title("\n".join(lines), fontsize=size)
+
+
+def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float, float]) -> QuadMesh:
     """Draw a table that is already in its order; clearly negative cells carry a dash, as grey shows no sign."""
     values = table.to_numpy()
-    image = ax.imshow(
-        values, cmap=scale.cmap, vmin=scale.lowest, vmax=scale.highest, aspect="auto", interpolation="nearest"
-    )
-    ax.grid(visible=False)
-    ax.spines[:].set_linewidth(0.5)
     n_sets, n_units = values.shape
-    if min(size[0] / n_units, size[1] / n_sets) > 0.05:  # lines between cells, to follow a row with the eye
-        ax.set_xticks(np.arange(n_units - 1) + 0.5, minor=True)
-        ax.set_yticks(np.arange(n_sets - 1) + 0.5, minor=True)
-        ax.grid(which="minor", color="white", linewidth=0.5, linestyle="-")
-        ax.tick_params(which="minor", length=0)
+    across = min(size[0] / n_units, size[1] / n_sets)
+    lines = "white" if across > 0.05 else None  # between cells, to follow a row with the eye
+    cells = draw_grid(ax, values, cmap=scale.cmap, limits=(scale.lowest, scale.highest), lines=lines)
+    ax.spines[:].set_linewidth(0.5)
     if scale.diverging:
-        rows, columns = np.nonzero(values < -0.3 * scale.highest)
-        dash = 0.4 * 72 * min(size[0] / n_units, size[1] / n_sets)
-        ax.scatter(columns, rows, marker="_", s=min(dash, 8) ** 2, color="white", linewidth=0.8, gid="negative")
-    return image
+        negative_cells(ax, values, cells, highest=scale.highest, across=0.4 * 72 * across)
+    return cells
 
 
 def name_sets(ax: Axes, shown: Shown, *, height: float) -> str:
@@ -116,7 +124,7 @@ def name_sets(ax: Axes, shown: Shown, *, height: float) -> str:
     if per_row < 4:  # nobody could read them
         ax.set_yticks([])
         return f"{axis_label}\ntoo many to name"
-    ax.set_yticks(np.arange(len(labels)), labels, fontsize=min(FONT, 0.75 * per_row))
+    ax.set_yticks(np.arange(len(labels)), labels, fontsize=min(font(), 0.75 * per_row))
     ax.tick_params(axis="y", length=0, pad=2)
     return axis_label
 
@@ -125,8 +133,8 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     """Name the columns. The label of the axis: how many units are left out."""
     n_units = len(shown.units)
     per_column = width * 72 / n_units
-    upright = 0.65 * max(map(len, shown.units)) * FONT > 0.95 * per_column
-    size = min(FONT, 0.8 * per_column) if upright else FONT
+    upright = 0.65 * max(map(len, shown.units)) * font() > 0.95 * per_column
+    size = min(font(), 0.8 * per_column) if upright else font()
     ax.set_xticks(np.arange(n_units), shown.units, fontsize=size, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
     return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
@@ -134,15 +142,17 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
 
 def colour_bar(ax: Axes, image: ScalarMappable, scale: Scale, *, size: tuple[float, float], share: float = 1.0) -> Axes:
     """Add a colour bar of a fixed size, or a share of the height, at the lower right of the cells."""
-    width, height = size
+    width, height = (inches / enlarged() for inches in size)
     bar_ax = ax.inset_axes((1 + 0.12 / width, 0.0, BAR[0] / width, min(BAR[1] / height, share)))
     bar = ax.figure.colorbar(image, cax=bar_ax)
     bar.set_ticks([scale.lowest, 0, scale.highest] if scale.diverging else [0, scale.highest / 2, scale.highest])
     if scale.highest != 1:
-        bar.ax.set_yticklabels([f"{tick:.2g}" for tick in bar.get_ticks()])
-    bar.ax.tick_params(labelsize=FONT)
+        bar.ax.set_yticklabels([f"{tick:.2g}".replace("-", "−") for tick in bar.get_ticks()])
+    bar.ax.tick_params(labelsize=font())
     bar.ax.grid(visible=False)
-    bar.set_label(scale.label, fontsize=FONT + 0.5)
+    bar.set_label(scale.label, fontsize=font(0.5))
+    if scale.diverging:
+        negative_half(bar_ax, image, lowest=scale.lowest)
     return bar_ax
 
 

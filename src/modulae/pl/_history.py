@@ -12,6 +12,8 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 
+from ._style import figure_size
+
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
@@ -47,7 +49,7 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
         No such model.
     """
     table = get.history(adata, key=key)
-    ax = plt.subplots(figsize=(6.0, 3.6), layout="constrained")[1] if ax is None else ax
+    ax = plt.subplots(figsize=figure_size(6.0, 3.6), layout="constrained")[1] if ax is None else ax
     marker = "o" if len(table) <= 40 else None
     penalty_ax = ax.twinx()
     penalty_ax.plot(table.index, table["orthogonality"], color=PENALTY, linestyle=":", label="orthogonality")
@@ -68,7 +70,8 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
         own.grid(visible=False)
         own.spines["top"].set_visible(False)
     handles = [*ax.get_lines()[:2], *penalty_ax.get_lines()]
-    penalty_ax.legend(handles, [str(handle.get_label()) for handle in handles], loc="upper right", fontsize="small")
+    names = [str(handle.get_label()) for handle in handles]
+    penalty_ax.legend(handles, names, loc="upper right", fontsize="small", handlelength=2)
     return ax
 
 

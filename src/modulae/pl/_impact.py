@@ -20,6 +20,7 @@ from ._heatmap import (
     name_sets,
     name_units,
     new_axes,
+    title,
 )
 from ._labels import shorten
 from ._overlay import draw_differences
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from modulae.get._impact import Value
 
-ROOM = 0.9
+ROOM = 1.0
 ROOM_FOR_OVERLAY = 1.6
 LOWEST_OVERLAY = 3.0
 """Inches that the legend and the colour bar need above each other."""
@@ -137,7 +138,8 @@ def impact(
         draw_differences(ax, tables[1], group=str(group), size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
-    ax.set_title("all cells" if group is None else f"{group} vs {against}" if difference else str(group))
+    over = "all cells" if group is None else f"{group} vs {against}" if difference else str(group)
+    title(ax, f"impact of gene sets, {over}", room=size[0] + 2 * ROOM)
     return ax
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
@@ -13,8 +14,9 @@ from modulae._fields import Fields
 from modulae._read_results import group_position, impact_entry, is_comparison
 
 from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
-from ._labels import set_labels
+from ._labels import set_labels, shortened
 from ._selection import Shown, Wanted, choose, flagged_units
+from ._style import enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +118,8 @@ def impact_groups(
     difference = f"the group against\n{against.pop() if len(against) == 1 else 'its reference'} (scaled)"
     label = difference if value == "impact" else "impact (scaled)"
     scale = make_scale(drawn, label=label, difference=value == "impact", scaled=True, cmap=cmap)
-    return _draw(tables, shown, scale, ncols)
+    what = f"impact of gene sets, by {groupby}"
+    return _draw(tables, shown, scale, what=what, ncols=ncols)
 
 
 def _references(adata: AnnData, key: str, groupby: str) -> dict[str, str]:
@@ -142,18 +145,27 @@ def _known(adata: AnnData, key: str, groups: Sequence[str]) -> list[str]:
     return [str(group) for group in groups]
 
 
-def _draw(tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, ncols: int | None) -> dict[str, Axes]:
-    width = max(len(shown.units) * CELL[0], SMALLEST[0])
-    height = max(len(shown.sets) * CELL[1], SMALLEST[1])
+def _draw(
+    tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, *, what: str, ncols: int | None
+) -> dict[str, Axes]:
+    width = enlarged() * max(len(shown.units) * CELL[0], SMALLEST[0])
+    height = enlarged() * max(len(shown.sets) * CELL[1], SMALLEST[1])
     size = (width, height)
-    columns = ncols or int(np.clip(WIDEST // (width + 0.1), 1, np.ceil(len(tables) ** 0.5)))
+    columns = ncols or int(np.clip(enlarged() * WIDEST // (width + 0.1), 1, np.ceil(len(tables) ** 0.5)))
     columns = min(columns, len(tables))
     rows = -(-len(tables) // columns)
     names = text_width(set_labels(shown.sets)[1])
+    per_line = int(11 * width / enlarged())
+    short = shortened(list(tables), 2 * per_line - 4)
+    heads = {name: fill(words, per_line) for name, words in zip(tables, short, strict=True)}
+    above = 0.45 + 0.17 * any("\n" in head for head in heads.values())
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(names + columns * (width + 0.15) + 1.6, rows * (height + 0.45) + 0.3),
+        figsize=(
+            names + columns * (width + 0.15) + 1.6 * enlarged(),
+            rows * height + (rows * above + 0.6) * enlarged(),
+        ),
         layout="constrained",
         squeeze=False,
     )
@@ -171,9 +183,10 @@ def _draw(tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, ncols: in
             units_label = name_units(ax, shown, width=width)
         else:
             ax.set_xticks([])
-        ax.set_title(name, fontsize="medium")
+        ax.set_title(heads[name], fontsize="medium")
         if number == columns - 1:
             colour_bar(ax, image, scale, size=size)
+    figure.suptitle(what, fontsize="large")
     figure.supylabel(sets_label, fontsize="medium", ma="center")
     figure.supxlabel(units_label, fontsize="medium")
     return axes

@@ -16,16 +16,17 @@ from modulae._reference_labels import UNKNOWN
 
 from ._palette import BACKGROUND, palette, unlike
 from ._points import (
-    RASTER_FROM,
     Categories,
     Numbers,
     add_legend,
     draw_points,
     frame,
+    legend_width,
     name_groups,
     point_size,
     read_colours,
 )
+from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def joint_embedding(
     key: str = Fields().joint,
     layer: str | None = None,
     size: float | None = None,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw the reference, with its labels, beside the new cells, where the reference lies behind them in grey.
 
@@ -68,7 +69,8 @@ def joint_embedding(
     size
         Area of a point, in points²; by the number of cells if `None`.
     cmap
-        Colour map for numbers, from their 1st to their 99th percentile.
+        Colour map for numbers, from their 1st to their 99th percentile; matplotlib's `image.cmap`, which is viridis,
+        if `None`.
 
     Returns
     -------
@@ -95,27 +97,25 @@ def joint_embedding(
         shared_colours = {} if known is None else dict(zip(known.labels, known.colours, strict=True))
         new = _same_colours(new, shared_colours, stored=f"{color}_colors" in adata.uns)
 
-    right = 0.9 if isinstance(new, Numbers) else 1.7 if isinstance(new, Categories) else 0.0
-    figure, grid = plt.subplots(1, 2, figsize=(2 * PANEL + right, PANEL + 0.3), layout="constrained")
+    side = panel_side(PANEL)
+    right = 0.9 * enlarged() if isinstance(new, Numbers) else 0.0 if new is None else legend_width(new)
+    figure, grid = plt.subplots(1, 2, figsize=(2 * side + right, side + 0.3 * enlarged()), layout="constrained")
     axes = dict(zip(("reference", "new"), grid, strict=True))
     size = point_size(len(points)) if size is None else size
-    axes["new"].scatter(
-        *points[old].T, s=size, color=BACKGROUND, linewidths=0, rasterized=len(points) > RASTER_FROM, gid="reference"
-    )
-    draw_points(axes["reference"], points[old], known, size=size, cmap=cmap)
-    drawn = draw_points(axes["new"], points[~old], new, size=size, cmap=cmap)
+    bitmap = rasterised(len(points) + int(old.sum()))
+    axes["new"].scatter(*points[old].T, s=size, color=BACKGROUND, linewidths=0, rasterized=bitmap, gid="reference")
+    draw_points(axes["reference"], points[old], known, size=size, cmap=cmap, rasterized=bitmap)
+    drawn = draw_points(axes["new"], points[~old], new, size=size, cmap=cmap, rasterized=bitmap)
     for ax in grid:
         frame(ax, points)
         ax.set(xlabel="UMAP 1", ylabel="UMAP 2")
     axes["reference"].set_title(f"reference ({old.sum():,} cells)", fontsize="medium")
     axes["new"].set_title(f"new cells ({(~old).sum():,}), reference in grey", fontsize="medium")
     if known is not None:
-        name_groups(
-            axes["reference"], points[old], known, panel=0.87 * PANEL
-        )  # names are bold, and those of the axes take room
+        name_groups(axes["reference"], points[old], known, panel=0.9 * side)  # the names of the axes take room
     if isinstance(new, Numbers):
         bar = figure.colorbar(drawn, ax=axes["new"], extend=new.extend, shrink=0.6, aspect=18, pad=0.02)
-        bar.set_label(new.name)
+        bar.set_label(new.label)
         bar.ax.grid(visible=False)
     elif new is not None:
         add_legend(figure, new, loc="outside right center")

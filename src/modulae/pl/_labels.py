@@ -31,11 +31,16 @@ def set_labels(names: Sequence[str], *, width: int = WIDTH) -> tuple[str, list[s
     """Split off the collection all names share ("" if none), and shorten the rest; different names stay different."""
     collection = next((c for c in COLLECTIONS if names and all(_belongs(name, c) for name in names)), "")
     rest = [name[len(collection) + 1 :] if collection else name for name in names]
-    labels = [shorten(name, width) for name in rest]
-    while (twice := {label for label, n in Counter(labels).items() if n > 1}) and width < max(map(len, rest)):
+    return collection, shortened(rest, width)
+
+
+def shortened(names: Sequence[str], width: int) -> list[str]:
+    """Shorten each name to about `width` characters; different names stay different."""
+    labels = [shorten(name, width) for name in names]
+    while (twice := {label for label, n in Counter(labels).items() if n > 1}) and width < max(map(len, names)):
         width += 10
-        labels = [shorten(name, width) if label in twice else label for name, label in zip(rest, labels, strict=True)]
-    return collection, labels
+        labels = [shorten(name, width) if label in twice else label for name, label in zip(names, labels, strict=True)]
+    return labels
 
 
 def shorten(text: str, width: int) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from ._heatmap import FONT
 from ._labels import shorten
+from ._style import font
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,8 @@ def draw_differences(ax: Axes, table: pd.DataFrame, *, group: str, size: tuple[f
         bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
         borderaxespad=0,
         frameon=False,
-        fontsize=FONT,
-        title_fontsize=FONT + 0.5,
+        fontsize=font(),
+        title_fontsize=font(0.5),
         alignment="left",
         handletextpad=0.3,
     )

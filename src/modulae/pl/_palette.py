@@ -24,7 +24,11 @@ BACKGROUND = "0.87"
 
 
 def category_colours(adata: AnnData, name: str, n: int) -> list[str]:
-    """Colours of the categories of an `obs` column: scanpy's, where it has stored some, or else a palette."""
+    """Colours of the categories of an `obs` column: scanpy's, where it has stored enough, or else a palette.
+
+    Unlike scanpy this writes nothing, as no picture does. And the palette is not scanpy's default where one of ten
+    colours or less will do: without green-sensitive cones two of those are hardly told apart.
+    """
     stored = adata.uns.get(f"{name}_colors")
     if stored is not None and len(stored) >= n and all(is_color_like(str(colour)) for colour in stored):
         return [to_hex(str(colour), keep_alpha=True) for colour in list(stored)[:n]]

@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 
 from modulae._fields import Fields
 
-from ._points import Categories, Numbers, add_legend, draw_points, name_groups
+from ._points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups
+from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PANEL = 2.6
-ON_DATA_UP_TO = 15
-"""Categories whose names are written among the points; the panel has no room for a legend."""
 
 
 def draw_panels(
@@ -31,7 +30,7 @@ def draw_panels(
     *,
     size: float | None,
     ncols: int,
-    cmap: str | Colormap,
+    cmap: str | Colormap | None,
     measures: Mapping[str, str],
 ) -> dict[str, Axes]:
     """Draw one panel for each of `panels`; those of numbers get a colour bar.
@@ -59,26 +58,30 @@ def draw_panels(
     """
     columns = min(ncols, len(panels))
     rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(columns * (PANEL + 0.7), rows * (PANEL + 0.3)), layout="constrained", squeeze=False
-    )
+    side = panel_side(PANEL)
+    labels = {name: colours for name, colours in panels.items() if isinstance(colours, Categories)}
+    beside = {name: legend_width(colours) for name, colours in labels.items() if crowded(colours, panel=side)}
+    width = columns * (side + 0.7 * enlarged()) + max(beside.values(), default=0.0)
+    size_of_all = (width, rows * (side + 0.3 * enlarged()))
+    figure, grid = plt.subplots(rows, columns, figsize=size_of_all, layout="constrained", squeeze=False)
+    bitmap = rasterised(len(points) * len(panels))
     for ax in grid.ravel()[len(panels) :]:
         ax.remove()
     axes = dict(zip(panels, grid.ravel(), strict=False))
     for name, ax in axes.items():
         colours = panels[name]
-        drawn = draw_points(ax, points, colours, size=size, cmap=cmap)
+        drawn = draw_points(ax, points, colours, size=size, cmap=cmap, rasterized=bitmap)
         ax.set_title(titles[name], fontsize="medium")
         if isinstance(colours, Numbers):
             bar = figure.colorbar(drawn, ax=ax, extend=colours.extend, shrink=0.7, aspect=15, pad=0.02)
             bar.ax.tick_params(labelsize="small")
             bar.ax.grid(visible=False)
             bar.ax.locator_params(nbins=4)
-            bar.set_label(measures.get(name, ""), fontsize="small")
-        elif len(colours.labels) <= ON_DATA_UP_TO:
-            name_groups(ax, points, colours, panel=PANEL)
+            bar.set_label(measures.get(name, colours.label), fontsize="small")
+        elif name in beside:
+            add_legend(figure, colours, loc="outside right upper")
         else:
-            add_legend(ax, colours, loc="center left", bbox_to_anchor=(1, 0.5))
+            name_groups(ax, points, colours, panel=side)
     return axes
 
 

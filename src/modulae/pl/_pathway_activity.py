@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 
-TITLE = 30
+TITLE = 27
 """Characters of a set name that fit above a panel."""
 
 
@@ -55,7 +55,8 @@ def pathway_activity(
     percentile
         The percentile among random sets of genes of the same expression, from 0 to 100, rather than the score.
     color
-        An `obs` column or a gene to draw first, with the names of categories among the cells.
+        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
+        they would hide the cells.
     basis
         Coordinates in `adata.obsm`; those of the model, `"X_ae_umap"`, or else `"X_umap"`, if `None`.
     key
@@ -67,7 +68,8 @@ def pathway_activity(
     ncols
         Panels side by side at most.
     cmap
-        Colour map; `"viridis"` for scores, `"RdBu_r"` for percentiles if `None`.
+        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. That of percentiles goes from 0 to 100; 50
+        is what random sets have.
 
     Returns
     -------
@@ -88,9 +90,8 @@ def pathway_activity(
     titles = dict(zip(chosen, set_labels(chosen, width=TITLE)[1], strict=True))
     if color is not None:
         titles[color] = color
-    measures = dict.fromkeys(chosen, "percentile" if percentile else "score")
-    colours = ("RdBu_r" if percentile else "viridis") if cmap is None else cmap
-    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=colours, measures=measures)
+    measures = dict.fromkeys(chosen, "percentile among\nrandom sets" if percentile else "score")
+    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
 def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:

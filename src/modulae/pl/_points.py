@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from ._heatmap import text_width
+from ._labels import shortened
 from ._palette import category_colours
+from ._style import enlarged, font, framed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PLAIN = "0.45"
+PER_COLUMN = 18
+"""Labels of a legend below each other."""
 MISSING = "0.8"
-LABEL = 7.5
-"""Size of the labels among the points."""
-RASTER_FROM = 10_000
-"""From here on points are drawn as one bitmap: vector files of that many are slow to open."""
+NAME = 40
+"""Characters of a group's name that are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,12 @@ class Numbers:
     values: NDArray[np.float64]
     lowest: float
     highest: float
+    where: str = ""  # a gene's values are in some matrix
+
+    @property
+    def label(self) -> str:
+        """What stands beside the colour bar."""
+        return f"{self.name} {self.where}".rstrip()
 
     @property
     def extend(self) -> str:
@@ -81,7 +89,8 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
     if color in adata.var_names:
         import scanpy as sc
 
-        return numbers(color, sc.get.obs_df(adata, keys=[color], layer=layer, use_raw=False)[color].to_numpy())
+        values = sc.get.obs_df(adata, keys=[color], layer=layer, use_raw=False)[color].to_numpy()
+        return replace(numbers(color, values), where="in .X" if layer is None else f"in layer {layer}")
     msg = f"color={color!r} is no column of adata.obs and no gene. Choose a gene or one of {list(adata.obs)}."
     raise KeyError(msg)
 
@@ -97,13 +106,14 @@ def draw_points(
     colours: Categories | Numbers | None,
     *,
     size: float | None,
-    cmap: str | Colormap,
+    cmap: str | Colormap | None,
+    rasterized: bool,
 ) -> PathCollection:
     """Draw cells so that none hides another by its place in the table: labels at random, high numbers on top."""
     options: dict[str, Any] = {
         "s": point_size(len(points)) if size is None else size,
         "linewidths": 0,
-        "rasterized": len(points) > RASTER_FROM,
+        "rasterized": rasterized,
         "plotnonfinite": True,
     }
     order = np.random.default_rng(0).permutation(len(points))
@@ -124,28 +134,38 @@ def draw_points(
 
 
 def frame(ax: Axes, points: NDArray[np.float32]) -> None:
-    """Leave out ticks, as a UMAP has no unit, and put both directions on one scale."""
+    """Leave out ticks, as a UMAP has no unit, and put both directions on one scale; `frameon` is asked of scanpy."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_color("0.7")
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
     reach = float(np.ptp(points, axis=0).max()) * 0.53 or 1.0
     ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), box_aspect=1)
+    if not framed():
+        ax.set_axis_off()
 
 
 def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, panel: float) -> None:
-    """Write each label at the median of its cells, moved as little as keeps labels apart."""
+    """Write each label at the most central of its cells, moved as little as keeps labels apart."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    centres = np.array([np.median(points[colours.codes == code], axis=0) for code in present], dtype=np.float64)
-    labels = [colours.labels[code] for code in present]
+    centres = np.array([_middle(points[colours.codes == code]) for code in present], dtype=np.float64)
+    labels = shortened([colours.labels[code] for code in present], NAME)
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     inch = (right - left) / panel
-    widths = np.array([text_width([label], LABEL) for label in labels]) * inch
+    widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
     centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
-    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.3 * LABEL / 72 * inch), low, high)
-    outline = [withStroke(linewidth=2.5, foreground="white")]
+    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.35 * font(0.5) / 72 * inch), low, high)
+    # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text
+    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
     for (x, y), label in zip(centres, labels, strict=True):
-        ax.text(x, y, label, ha="center", va="center", fontsize=LABEL, fontweight="bold", path_effects=outline)
+        ax.text(x, y, label, **look)
+
+
+def _middle(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cell that is nearest to the median: that itself may lie between two islands, among other cells or none."""
+    away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return np.asarray(points[away.argmin()])
 
 
 def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], height: float) -> NDArray[np.float64]:
@@ -169,23 +189,42 @@ def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], hei
 def legend_handles(colours: Categories) -> list[Line2D]:
     """One dot a label that some cell has, in the order of the categories."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    pairs = [(colours.labels[code], colours.colours[code]) for code in present]
+    names = shortened([colours.labels[code] for code in present], NAME)
+    pairs = list(zip(names, [colours.colours[code] for code in present], strict=True))
     if (colours.codes < 0).any():
         pairs.append(("no label", MISSING))
     return [Line2D([], [], linestyle="none", marker="o", markersize=6, color=c, label=label) for label, c in pairs]
 
 
-def add_legend(target: Figure | Axes, colours: Categories, **place: Any) -> None:  # noqa: ANN401
+def crowded(colours: Categories, *, panel: float) -> bool:
+    """Whether the names would cover more than a sixth of a panel, in inches, if they stood among the points."""
+    names = [str(handle.get_label()) for handle in legend_handles(colours)]
+    area = sum(text_width([name], font(0.5), weight="bold") for name in names) * 1.35 * font(0.5) / 72
+    return area > panel**2 / 6
+
+
+def legend_width(colours: Categories) -> float:
+    """Inches that the legend of labels needs beside a picture."""
+    handles = legend_handles(colours)
+    size = FontProperties(size="small").get_size_in_points()
+    texts = text_width([str(handle.get_label()) for handle in handles], size)
+    columns = 1 + (len(handles) - 1) // PER_COLUMN
+    return max(columns * (texts + 4.2 * size / 72), text_width([colours.name], size)) + 0.3 * enlarged()
+
+
+def add_legend(
+    figure: Figure, colours: Categories, *, loc: Literal["outside right center", "outside right upper"]
+) -> None:
     """List the labels, in two columns if there are many."""
     handles = legend_handles(colours)
-    target.legend(
+    figure.legend(
         handles=handles,
         title=colours.name,
         frameon=False,
         fontsize="small",
         title_fontsize="small",
-        ncols=1 + (len(handles) - 1) // 18,
+        ncols=1 + (len(handles) - 1) // PER_COLUMN,
         handletextpad=0.2,
         alignment="left",
-        **place,
+        loc=loc,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,8 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
+
+from ._style import enlarged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,15 @@ COLOURS = {
     EXPRESSION: "#009e73",
 }
 """What should agree, and what should not; told apart by readers with any colour vision."""
+SHAPES = {
+    SEEDS: "o",
+    "shuffled counts": "s",
+    "untrained, same start": "^",
+    "untrained, other start": "v",
+    LAST_LAYER: "D",
+    EXPRESSION: "P",
+}
+"""The same in grey."""
 
 ROWS = {
     "sets": "all cells,\nsummed over units",
@@ -44,9 +55,9 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
 
     Left, one box a kind of control: how the genes of each unit agree (the box holds the middle half of the units, the
     line is the median, whiskers reach the 5th and 95th percentile). Middle, one row a level and one dot a control in
-    the colour of its box: how the sets agree. In both, agreement with other seeds should be on the right, all else on
-    the left. Right: what is left of a unit's activity as its top genes are set to 0 (median and middle half of the
-    units), and as others of the same expression are.
+    the colour of its box, and of the shape that stands at its left: how the sets agree. In both, agreement with other
+    seeds should be on the right, all else on the left. Right: what is left of a unit's activity as its top genes are
+    set to 0 (median and middle half of the units), and as others of the same expression are.
 
     Parameters
     ----------
@@ -66,7 +77,9 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     verdict, controls = get.sanity(adata, key=key), get.sanity(adata, key=key, table="controls")
     agreement = get.sanity(adata, key=key, table="agreement")
     curves = get.sanity(adata, key=key, table="deletion")
-    _, axes = plt.subplots(1, 3, figsize=(13.0, 3.6), layout="constrained", width_ratios=(1, 1, 0.9))
+    _, axes = plt.subplots(
+        1, 3, figsize=(13.0 * enlarged(), 3.6 * enlarged()), layout="constrained", width_ratios=(1, 1, 0.9)
+    )
     _draw_units(axes[0], agreement, verdict)
     _draw_sets(axes[1], controls, verdict)
     _draw_deletion(axes[2], curves, verdict)
@@ -88,8 +101,10 @@ def _draw_units(ax: Axes, agreement: pd.DataFrame, verdict: pd.DataFrame) -> Non
         patch_artist=True,
         medianprops={"color": "0.1"},
     )
-    for kind, box in zip(kinds, drawn["boxes"], strict=True):
+    for row, (kind, box) in enumerate(zip(kinds, drawn["boxes"], strict=True)):
         box.set(facecolor=COLOURS[kind], alpha=0.75)
+        look: dict[str, Any] = {"marker": SHAPES[kind], "color": COLOURS[kind], "clip_on": False, "linestyle": "none"}
+        ax.plot(0.025, row, transform=ax.get_yaxis_transform(), gid="key", **look)
     _rows(ax, kinds)
     ax.set(xlabel="agreement over genes (rank correlation)")
     ax.set_title(f"genes of each unit ({_judged(verdict, 'units')})", fontsize="medium")
@@ -104,7 +119,8 @@ def _draw_sets(ax: Axes, controls: pd.DataFrame, verdict: pd.DataFrame) -> None:
         for row, level in enumerate(levels):
             values = own[level.replace(" ", "_")]
             heights = np.full(len(values), row + offset)
-            ax.scatter(values, heights, color=COLOURS[kind], s=40, linewidths=0.6, edgecolors="white", label=kind)
+            look = {"marker": SHAPES[kind], "color": COLOURS[kind], "label": kind}
+            ax.scatter(values, heights, s=40, linewidths=0.6, edgecolors="white", **look)
     _rows(ax, [f"{ROWS[level]}\n({_judged(verdict, level)})" for level in levels])
     for row in range(1, len(levels)):
         ax.axhline(row - 0.5, color="0.85", linewidth=0.8, zorder=0)

@@ -9,6 +9,8 @@ import numpy as np
 
 from modulae._docs import shared
 
+from ._style import figure_size
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -54,7 +56,7 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
         raise ValueError(msg)
     means = table.groupby(x, sort=True)[[*sorted(NEEDED), *(["loss_sd"] if "loss_sd" in table else [])]].mean()
     places = np.arange(len(means))
-    ax = plt.subplots(figsize=(5.4, 3.6), layout="constrained")[1] if ax is None else ax
+    ax = plt.subplots(figsize=figure_size(5.4, 3.6), layout="constrained")[1] if ax is None else ax
     ax.plot(places, means["stability"], color=STABILITY, marker="o", linewidth=2)
     beside = ax.twinx()
     spread = means.get("loss_sd")

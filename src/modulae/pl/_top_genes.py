@@ -11,7 +11,9 @@ from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import saliency_entry
 
+from ._heatmap import measured, title
 from ._selection import unit_name
+from ._style import enlarged
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -67,7 +69,9 @@ def top_genes(
     scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
     entry = saliency_entry(adata, key)
 
-    ax = plt.subplots(figsize=(4.0, 0.9 + 0.22 * len(scores)), layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        size = (4.0 * enlarged(), (0.9 + 0.22 * len(scores)) * enlarged())
+        ax = plt.subplots(figsize=size, layout="constrained")[1]
     ax.barh(
         list(scores.index), scores.to_numpy(), color=[RAISES if score > 0 else LOWERS for score in scores], height=0.75
     )
@@ -79,5 +83,6 @@ def top_genes(
     ax.locator_params(axis="x", nbins=5)
     method = str(entry["method"]).replace("_", " ").replace(" x ", " × ")
     ax.set(xlabel=f"mean {method}" if entry["signed"] else f"mean |{method}|")
-    ax.set_title(f"unit {name}" if group is None else f"unit {name}, {group}")
+    words = f"genes that move unit {name}"
+    title(ax, words if group is None else f"{words}, {group}", room=measured(ax)[0])
     return ax

@@ -12,7 +12,8 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 
-from ._heatmap import FONT
+from ._heatmap import measured, title
+from ._style import enlarged, font
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,8 @@ TRUSTED, FLAGGED = "#0072b2", "#e69f00"  # blue and orange of Okabe & Ito
 COLUMN = 0.135
 """Width of a unit, inches."""
 NARROWEST = 2.6
+AROUND = 2.4
+"""Inches for the axis on the left and the legend on the right."""
 
 
 @shared
@@ -63,24 +66,26 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     if sort != "unit":
         table = table.sort_values(sort, ascending=False, kind="stable")
     if ax is None:
-        width = max(COLUMN * len(table), NARROWEST)
-        ax = plt.subplots(figsize=(width + 2.4, 2.7), layout="constrained")[1]
+        size = enlarged() * np.array([max(COLUMN * len(table), NARROWEST) + AROUND, 2.7])
+        ax = plt.subplots(figsize=tuple(size), layout="constrained")[1]
     _draw_bars(ax, table)
     at_hand = round(table.attrs["share_of_genes"] * table.attrs["n_model_genes"])
     genes = f"{at_hand:,} of the model's {table.attrs['n_model_genes']:,} genes found"
     units = f"{table['trusted'].sum()} of {len(table)} units read well enough"
-    ax.set_title(f"{genes} ({_percent(table.attrs['share_of_genes'])}); {units}", fontsize="medium")
+    words = f"{genes} ({_percent(table.attrs['share_of_genes'])})\n{units}"
+    title(ax, words, room=measured(ax)[0], size="medium")
     _name_units(ax, list(table.index))
     ax.set_ylabel("reliability of the unit")
-    handles, words = ax.get_legend_handles_labels()
-    bars_first = sorted(range(len(words)), key=lambda at: not isinstance(handles[at], BarContainer))
+    handles, names = ax.get_legend_handles_labels()
+    bars_first = sorted(range(len(names)), key=lambda at: not isinstance(handles[at], BarContainer))
     ax.legend(
         [handles[at] for at in bars_first],
-        [words[at] for at in bars_first],
+        [names[at] for at in bars_first],
         loc="upper left",
         bbox_to_anchor=(1, 1),
         frameon=False,
         fontsize="small",
+        handlelength=2,
     )
     return ax
 
@@ -116,7 +121,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
 
 def _name_units(ax: Axes, units: list[str]) -> None:
     upright = len(units) > 12
-    ax.set_xticks(np.arange(len(units)), units, fontsize=FONT if upright else None, rotation=90 if upright else 0)
+    ax.set_xticks(np.arange(len(units)), units, fontsize=font() if upright else None, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
     ax.set_xlabel("unit")
 

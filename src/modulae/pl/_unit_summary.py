@@ -12,14 +12,18 @@ from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import units_entry
 
-from ._heatmap import DIVERGING, FONT, text_width
+from ._grid import draw_grid, ink, negative_cells
+from ._heatmap import DIVERGING, text_width
 from ._labels import set_labels
 from ._selection import flagged_units, unflagged
+from ._style import enlarged, font
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from numpy.typing import NDArray
 
 FLAGS = {
     "library_size": "library size",
@@ -28,6 +32,8 @@ FLAGS = {
     "cell_cycle": "cell cycle",
     "dissociation": "dissociation",
 }
+WIDTHS = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
+"""Inches of the panels."""
 ROW = 0.19
 """Height of a row, inches."""
 BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
@@ -40,7 +46,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
 
     A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before
     what it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares,
-    correlations above the threshold of :func:`modulae.tl.unit_summary` are written out; light grey is unknown.
+    correlations above the threshold of :func:`modulae.tl.unit_summary` are written out, and others that are clearly
+    negative carry a dash; light grey is unknown.
 
     Parameters
     ----------
@@ -69,15 +76,15 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
     shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
     names = _names(shown, flagged)
-    panels = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
+    panels = {name: inches * enlarged() for name, inches in WIDTHS.items()}
     if shown["stability"].isna().all():
         del panels["stability"]
     groups = [_group(row) for _, row in shown.iterrows()]
-    sides = text_width(names) + text_width(groups) + 1.6
+    sides = text_width(names) + text_width(groups) + 1.6 * enlarged()
     _, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(sum(panels.values()) + sides, ROW * len(shown) + 1.6),
+        figsize=(sum(panels.values()) + sides, enlarged() * (ROW * len(shown) + 1.6)),
         layout="constrained",
         sharey=True,
         width_ratios=list(panels.values()),
@@ -88,15 +95,15 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
         _draw_stability(by_name["stability"], shown)
     _draw_flags(by_name["flags"], shown, groups)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
-    by_name["effect"].set_ylabel(f"unit{of}", fontsize=FONT + 1.5)
+    by_name["effect"].set_ylabel(f"unit{of}", fontsize=font(1.5))
     return by_name
 
 
 def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:
     rows = np.arange(len(shown))
     ax.barh(rows, 100 * shown["effect_share"], color=[DEAD if dead else BAR for dead in shown["dead"]], height=0.75)
-    ax.set_yticks(rows, names, fontsize=FONT)
-    ax.set_xlabel("effect,\n% of all units", fontsize=FONT + 0.5)
+    ax.set_yticks(rows, names, fontsize=font())
+    ax.set_xlabel("effect,\n% of all units", fontsize=font(0.5))
     _plain(ax)
 
 
@@ -105,39 +112,52 @@ def _draw_stability(ax: Axes, shown: pd.DataFrame) -> None:
     ax.axvline(0.9, color="0.6", linewidth=0.8, linestyle=":")
     ax.set_xlim(0, 1.05)
     ax.set_xticks([0, 0.5, 0.9], ["0", "0.5", "0.9"])
-    ax.set_xlabel("comes back\nwith |r|", fontsize=FONT + 0.5)
+    ax.set_xlabel("comes back\nwith |r|", fontsize=font(0.5))
     _plain(ax)
 
 
 def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
     values = shown[list(FLAGS)].to_numpy(dtype=np.float64)
+    written = np.array([[name in flags.split(";") for name in FLAGS] for flags in shown["flags"]])
     ax.set_facecolor("0.9")  # shows where a number is NaN
-    image = ax.imshow(values, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    for row, flags in enumerate(shown["flags"]):
-        for column, name in enumerate(FLAGS):
-            if name in flags.split(";"):
-                r = values[row, column]
-                ax.text(
-                    column,
-                    row,
-                    f"{r:.1f}".replace("-", "−"),
-                    ha="center",
-                    va="center",
-                    fontsize=FONT - 0.5,
-                    color="white" if abs(r) > 0.6 else "black",
-                )
-    ax.set_xticks(np.arange(len(FLAGS)), list(FLAGS.values()), rotation=45, ha="right", fontsize=FONT)
-    ax.grid(visible=False)
+    cells = draw_grid(ax, values, cmap=DIVERGING, limits=(-1, 1))
+    _write_flags(ax, cells, values, written)
+    ax.set_xticks(
+        np.arange(len(FLAGS)),
+        list(FLAGS.values()),
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=font(),
+    )
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     for row, text in enumerate(groups):
-        ax.text(len(FLAGS) - 0.3, row, text, va="center", fontsize=FONT, clip_on=False)
+        ax.text(len(FLAGS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
     if any(groups):
-        ax.text(len(FLAGS) - 0.3, -1.0, "most active in (SD above the rest)", va="center", fontsize=FONT, color="0.35")
-    bar = ax.figure.colorbar(image, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
-    bar.set_label("rank correlation", fontsize=FONT + 0.5)
-    bar.ax.tick_params(labelsize=FONT)
+        ax.text(
+            len(FLAGS) - 0.3, -1.0, "most active in (SD above the rest)", va="center", fontsize=font(), color="0.35"
+        )
+    bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
+    bar.set_label("rank correlation", fontsize=font(0.5))
+    bar.ax.tick_params(labelsize=font())
     bar.set_ticks([-1, 0, 1])
+
+
+def _write_flags(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], written: NDArray[np.bool_]) -> None:
+    """Write the strong correlations, and a dash into the others that are clearly negative."""
+    for row, column in zip(*np.nonzero(written), strict=True):
+        r = values[row, column]
+        ax.text(
+            column,
+            row,
+            f"{r:.1f}".replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=font(-0.5),
+            color=ink(tuple(cells.to_rgba(r)[:3])),
+        )
+    negative_cells(ax, np.where(written, np.nan, values), cells, highest=1.0, across=6 * enlarged())
 
 
 def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
@@ -166,5 +186,5 @@ def _group(row: pd.Series) -> str:
 def _plain(ax: Axes) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    ax.tick_params(axis="x", labelsize=FONT)
+    ax.tick_params(axis="x", labelsize=font())
     ax.grid(visible=False)

@@ -35,7 +35,7 @@ def units(
     layer: str | None = None,
     size: float | None = None,
     ncols: int = 4,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
     """Draw how active units are in every cell, one UMAP a unit.
 
@@ -48,7 +48,8 @@ def units(
     n
         How many units at most, where none are named.
     color
-        An `obs` column or a gene to draw first, with the names of categories among the cells.
+        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
+        they would hide the cells.
     basis
         Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
     {key}
@@ -59,7 +60,8 @@ def units(
     ncols
         Panels side by side at most.
     cmap
-        Colour map. Every panel has its own colour bar, from the 1st to the 99th percentile of its unit.
+        Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. Every panel has its own colour bar, from the
+        1st to the 99th percentile of its unit.
 
     Returns
     -------

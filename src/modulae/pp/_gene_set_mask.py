@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._anndata import changeable, gene_names, max_counts
+from modulae._anndata import changeable, gene_names
+from modulae._count_blocks import checked_blocks, warn_no_counts
 from modulae._docs import shared
 from modulae._fields import DEFAULT_MASK
+from modulae.core.first_look import is_whole
 from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def gene_set_mask(
     names = gene_names(adata).tolist()
     mask = np.zeros(len(names), dtype=bool)
     mask[np.concatenate(found_sets(sets, names)[1])] = True
-    largest = max_counts(adata, layer=layer)
+    largest = _max_counts(adata, layer=layer)
     if not (mask & (largest >= min_max_count)).any():
         msg = (
             f"no gene of the gene sets reaches a count of {min_max_count} in any cell; the largest is "
@@ -113,3 +115,15 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
         or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
+    """Largest count of each gene over all cells, with the same checks as :func:`modulae._anndata.read_counts`."""
+    gene_names(adata)
+    largest, whole = np.zeros(adata.n_vars), True
+    for block in checked_blocks(adata, layer):
+        whole = whole and is_whole(block.data)
+        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
+    if not whole:
+        warn_no_counts(layer)
+    return largest

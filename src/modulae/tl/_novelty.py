@@ -67,7 +67,7 @@ def novelty(
     from modulae.core.summary import novelty as judge
 
     fitted = read_model(adata, key)
-    cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key)
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
     ratio = judge(fitted.network, cells, fitted.training.dispersion, batch_size=batch_size)
     percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)
     adata = changeable(adata, copy=copy)

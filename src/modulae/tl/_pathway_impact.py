@@ -151,7 +151,7 @@ def pathway_impact(
         adata, null, n_permutations=n_permutations, stratify_by=stratify_by, donor_key=donor_key, seed=seed
     )
     plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=groups, reference=reference)
-    cells = read_cells(adata, fitted, layer=layer)
+    cells = read_cells(adata, fitted, layer=layer, spread=True)
     everyone = np.ones((1, len(cells)), dtype=bool)
     saliency = mean_saliency(
         fitted.network,

@@ -74,7 +74,7 @@ def saliency(
     check_method(method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)
-    cells = read_cells(adata, fitted, layer=layer)
+    cells = read_cells(adata, fitted, layer=layer, spread=True)
     mean = mean_saliency(
         fitted.network, cells, method=method, signed=signed, membership=members, batch_size=batch_size, device=device
     )  # groups × genes × units

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from modulae._anndata import library_sizes, read_counts
-from modulae._batches import read_batches
 from modulae._docs import shared
 from modulae._progress import progress_bar
-from modulae._search_runs import Data, load, plan, quiet, run
+from modulae._search_data import gather
+from modulae._search_runs import load, plan, run
 from modulae._search_scores import find_labels, score_runs, sum_up
 from modulae._search_settings import check_seeds, check_whole, defaults, list_settings, used
+from modulae._side_by_side import alone, side_by_side
 from modulae._training_data import model_genes
-from modulae.core.backend import pick_device
 from modulae.core.config import Config
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from modulae._search_data import Data
     from modulae._search_runs import Run, Task
-    from modulae._search_settings import Setting
 
 
 @shared
@@ -46,6 +46,7 @@ def search(
     seed: int = 0,
     device: str = "auto",
     progress: bool | None = None,
+    memory_limit: str | int = "4GB",
 ) -> pd.DataFrame:
     """Train with many settings, each from several seeds, and put what comes of it in a table; `adata` stays as it is.
 
@@ -58,8 +59,8 @@ def search(
     setting a little and alike.
 
     Trainings go through :class:`joblib.Parallel`, so that :func:`joblib.parallel_config` chooses where they run: other
-    processes (the default), threads, or a cluster. The table is the same for every number of jobs, as each run has
-    `n_threads` threads wherever it runs.
+    processes (the default), threads, or a cluster (see :doc:`/scale`). The table is the same to the last bit for every
+    number of jobs and every backend on machines of one kind, as each run has `n_threads` threads wherever it runs.
 
     Parameters
     ----------
@@ -92,6 +93,10 @@ def search(
         Seed of the random draw of settings; those of the trainings are `seeds`.
     {device}
     {progress}
+    memory_limit
+        Memory for counts that are on disk, such as `'500MB'`. If what a training makes of all genes takes more, they
+        stay there, and every run reads them for itself within this limit; so many runs at a time take as many times as
+        much. Otherwise they are read once, and the result is that of counts in memory.
 
     Returns
     -------
@@ -116,7 +121,8 @@ def search(
         Normalised mutual information of the labels and k-means, a mean of five; see
         :func:`modulae.metrics.clustering_nmi`.
     `error` : `object`
-        What went wrong where the loss stopped being finite, else empty.
+        What went wrong where the loss stopped being finite, else empty. Any other error ends the search, with a note
+        that names the settings and the seed of the run.
 
     Raises
     ------
@@ -135,7 +141,15 @@ def search(
     Config(test_fraction=test_fraction)
     model_genes(adata, mask_var)
     truth = find_labels(adata, labels)
-    data = _data(adata, tried, layer=layer, mask_var=mask_var, test_fraction=test_fraction, device=device)
+    data = gather(
+        adata,
+        tried,
+        layer=layer,
+        mask_var=mask_var,
+        test_fraction=test_fraction,
+        device=device,
+        memory_limit=memory_limit,
+    )
     where = None if folder is None else Path(folder)
     if where is not None:
         where.mkdir(parents=True, exist_ok=True)
@@ -147,7 +161,7 @@ def search(
 
     finished: dict[int, list[Run]] = {}
     tables: dict[int, pd.DataFrame] = {}
-    with quiet(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
+    with alone(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
         for done in _results(tasks, data, n_jobs):
             bar.update()
             runs = finished.setdefault(done.setting, [])
@@ -163,7 +177,7 @@ def search(
 
 def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[Run]:
     """Finished runs as they come: first those of an earlier search."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     absent = []
     for task in tasks:
@@ -172,32 +186,5 @@ def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[Run]
             absent.append(task)
         else:
             yield kept
-    try:
-        parallel = Parallel(n_jobs=n_jobs, prefer="processes", return_as="generator_unordered", batch_size=1)
-    except ValueError:  # some backends hand back everything at the end
-        parallel = Parallel(n_jobs=n_jobs, prefer="processes", batch_size=1)
-    yield from parallel(delayed(run)(task, data) for task in absent)
-
-
-def _data(
-    adata: AnnData,
-    settings: list[Setting],
-    *,
-    layer: str | None,
-    mask_var: str | None,
-    test_fraction: float,
-    device: str,
-) -> Data:
-    """Read and check what all trainings need, once."""
-    device = pick_device(device)
-    counts = read_counts(adata, layer=layer)
-    asked = (setting.get("size_factors") for setting in settings)
-    sources = {str(source) for source in asked if source not in {None, "total"}}
-    for source in sources:
-        library_sizes(adata, counts.totals, source)
-    keys = {str(setting["batch_key"]) for setting in settings if setting.get("batch_key") is not None}
-    for batch_key in keys:
-        read_batches(adata, batch_key)
-    obs = adata.obs[sorted(sources | keys)].copy()
-    var = adata.var[[] if mask_var is None else [mask_var]].copy()
-    return Data(counts.matrix, obs, var, mask_var, test_fraction, device)
+    rest = replace(data, matrix=None)
+    yield from side_by_side((delayed(run)(task, rest, data.matrix) for task in absent), n_jobs=n_jobs, in_order=False)

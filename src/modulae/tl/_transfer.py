@@ -113,7 +113,7 @@ def transfer(
     reading = read_with(
         source, adata, gene_ids=gene_ids, orthologues=orthologues, upper_case=upper_case, missing=missing
     )
-    cells = read_cells(adata, reading.fitted, layer=layer)
+    cells = read_cells(adata, reading.fitted, layer=layer, spread=True)
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
     entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)

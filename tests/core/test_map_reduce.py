@@ -1,0 +1,73 @@
+"""One job over all cells is the same whatever they are cut into."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from modulae.core.batches import Cells
+from modulae.core.first_look import Look, together
+from modulae.core.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
+from modulae.core.stored import InMemory, StoredCells
+
+N_CELLS, N_GENES = 50, 6
+
+
+@pytest.fixture(scope="module")
+def cells():
+    counts = sparse.csr_matrix(np.random.default_rng(0).poisson(0.7, (N_CELLS, N_GENES)).astype(np.float32))
+    return Cells(counts, np.ones(N_CELLS, dtype=np.float32))
+
+
+def stored(cells, room):
+    return StoredCells(InMemory(cells.counts), np.arange(len(cells)), cells.size_factors, room)
+
+
+def group_sums(cells, members):
+    return (members @ cells.dense().astype(np.float64), np.array(len(cells)))
+
+
+@pytest.mark.parametrize("room", [1, 7, 50, 1000])
+def test_sums_are_those_of_all_cells(cells, room):
+    members = np.random.default_rng(1).random((3, N_CELLS)) < 0.5
+    expected = members @ cells.dense()
+    for given in (cells, stored(cells, room)):
+        sums, n = sum_cells(given, group_sums, members)
+        np.testing.assert_allclose(sums, expected)
+        assert n == N_CELLS
+
+
+@pytest.mark.parametrize("room", [1, 7, 1000])
+def test_results_stand_where_their_cells_do(cells, room):
+    found = list(map_cells(stored(cells, room), lambda part, at: (part.totals(), at), np.arange(N_CELLS)))
+    assert max(rows.stop - rows.start for rows, _ in found) == min(room, N_CELLS)
+    for rows, (totals, at) in found:
+        np.testing.assert_array_equal(at, np.arange(rows.start, rows.stop))
+        np.testing.assert_array_equal(totals, cells.totals()[rows])
+    together = reduce_cells(stored(cells, room), lambda part: part.totals(), combine=np.concatenate)
+    np.testing.assert_array_equal(together, cells.totals())
+
+
+def test_no_cells_have_sums_of_zero(cells):
+    nothing = np.arange(0)
+    for given in (cells.take(nothing), stored(cells, 7).take(nothing)):
+        sums, n = sum_cells(given, group_sums, np.zeros((3, 0), dtype=bool))
+        np.testing.assert_array_equal(sums, np.zeros((3, N_GENES)))
+        assert n == 0
+
+
+def test_blocks_that_are_here_are_summed_here():
+    blocks = [(slice(0, 2), np.ones((2, 3))), (slice(2, 5), np.ones((3, 3)))]
+    (found,) = sum_values(blocks, lambda values, weight: (sum(b.sum(axis=0) for _, b in values) * weight,), 2)
+    np.testing.assert_array_equal(found, [10, 10, 10])
+
+
+def test_results_are_put_together_in_their_order():
+    one, other = (np.array([1.0, 2.0]), np.array(3)), (np.array([10.0, 20.0]), np.array(30))
+    sums = added([one, other, one])
+    np.testing.assert_array_equal(sums[0], [12, 24])
+    assert sums[1] == 36
+    looks = [Look(np.array([n]), np.array([n, n]), 5, n < 3) for n in (1.0, 2.0, 3.0)]
+    look = together(looks)
+    np.testing.assert_array_equal(look.totals, [1, 2, 3])
+    np.testing.assert_array_equal(look.gene_totals, [6, 6])
+    assert (look.n_counts, look.whole) == (15, False)
