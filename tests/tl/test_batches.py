@@ -343,3 +343,18 @@ def test_a_search_tries_batches_and_knows_their_cells(merged, tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
     with pytest.raises(KeyError, match="batch_key='donor' is no column"):
         mo.tl.search(merged, {"batch_key": ["donor"]}, seeds=[0])
+
+
+@pytest.mark.parametrize("kind", ["numba", "parts"])
+def test_cells_of_a_dask_array_have_their_batches(trained_on_merged, kind, portions):
+    array = pytest.importorskip("dask.array")
+    adata = trained_on_merged[kind].copy()
+    spread = adata.copy()
+    spread.X = array.from_array(adata.X.toarray(), chunks=(40, -1)).map_blocks(sparse.csr_matrix)
+    for one in (adata, spread):
+        mo.tl.novelty(one)
+        mo.tl.denoise(one)
+    np.testing.assert_allclose(spread.obs["ae_novelty"], adata.obs["ae_novelty"], rtol=1e-5)
+    np.testing.assert_allclose(spread.layers["ae_denoised"], adata.layers["ae_denoised"], rtol=1e-5)
+    trained = mo.tl.autoencoder(spread, copy=True, memory_limit=1, **COMMON, **KINDS[kind])
+    assert list(trained.uns["ae"]["model"]["batches"]) == list(adata.uns["ae"]["model"]["batches"])
