@@ -69,7 +69,7 @@ def test_factors_are_read_from_counts_and_size_factors(cells):
     assert np.isfinite(start).all()
     assert (start > 0).all()  # also of the gene that a batch never counts
     assert start[1, 5] < start[0, 5]
-    on_disk = StoredCells(InMemory(cells.counts), np.arange(N_CELLS), sizes, 16, cells.batch)
+    on_disk = StoredCells(InMemory(cells.counts), np.arange(N_CELLS), sizes, 16, batch=cells.batch)
     np.testing.assert_array_equal(BatchEffects.of(on_disk, 4).start(), start)
     with pytest.raises(ValueError, match="without batches"):
         BatchEffects.of(replace(cells, batch=None), 3)
@@ -97,7 +97,7 @@ def test_a_cell_is_read_as_of_the_batch_of_the_cell_before_it(cells):
 
 
 def test_batches_stay_with_their_cells(cells):
-    on_disk = StoredCells(InMemory(cells.counts), np.arange(N_CELLS), cells.size_factors, 16, cells.batch)
+    on_disk = StoredCells(InMemory(cells.counts), np.arange(N_CELLS), cells.size_factors, 16, batch=cells.batch)
     rows = np.array([7, 3, 30, 12])
     for some in (cells.take(rows), on_disk.take(rows).load(), on_disk.take(rows).held().load()):
         np.testing.assert_array_equal(some.batch, cells.batch[rows])

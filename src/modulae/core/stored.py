@@ -117,14 +117,14 @@ class StoredCells:
     def take(self, rows: NDArray[np.intp]) -> Self:
         """These cells, in this order; nothing is read."""
         factors, batch = of_rows(self.size_factors, rows), of_rows(self.batch, rows)
-        return type(self)(self.reader, self.rows[rows], factors, self.room, batch)
+        return type(self)(self.reader, self.rows[rows], factors, self.room, batch=batch)
 
     def load(self) -> Cells:
         """The counts, read into memory."""
         from scipy import sparse
 
         if not len(self):
-            return Cells(self.reader.read(0, 0), self.size_factors)
+            return Cells(self.reader.read(0, 0), self.size_factors, self.batch)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
@@ -176,7 +176,8 @@ class StoredCells:
         if len(self) > MOST_HELD * self.room:
             return self
         cells = self.load()
-        return type(self)(InMemory(cells.counts), np.arange(len(cells)), self.size_factors, self.room, self.batch)
+        rows = np.arange(len(cells))
+        return type(self)(InMemory(cells.counts), rows, self.size_factors, self.room, batch=self.batch)
 
     def gene_totals(self) -> NDArray[np.float64]:
         """Genes: summed counts."""
