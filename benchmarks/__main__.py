@@ -6,6 +6,7 @@ import sys
 
 from . import (
     activity,
+    batches,
     consensus,
     denoising,
     engines,
@@ -33,6 +34,7 @@ from . import (
 
 BENCHMARKS = {
     "activity": activity.run,
+    "batches": batches.run,
     "consensus": consensus.run,
     "denoising": denoising.run,
     "engines": engines.run,

@@ -34,6 +34,17 @@ def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
     assert (ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"] == first).all()
 
 
+def test_train_with_batches(h5ad, tmp_path):
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress"]
+    adata = ad.read_h5ad(h5ad[0])
+    adata.obs["sample"] = ["a", "b"] * (adata.n_obs // 2) + ["a"] * (adata.n_obs % 2)
+    adata.write_h5ad(h5ad[0])
+    assert main([*words, "--batch-key", "sample"]) == 0
+    entry = ad.read_h5ad(tmp_path / "trained.h5ad").uns["ae"]
+    assert entry["params"]["batch_key"] == "sample"
+    assert list(entry["model"]["batches"]) == ["a", "b"]
+
+
 def test_train_then_impact(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"

@@ -130,6 +130,7 @@ def describe_run(
     cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, device: str
 ) -> dict[str, Any]:
     """Everything that the result of a training depends on, in short."""
+    batches = {} if cells.batch is None else {"batches": hashlib.sha256(cells.batch.tobytes()).hexdigest()}
     return {
         "settings": config.as_dict(),
         "engine": engine_name(config, device),
@@ -137,6 +138,7 @@ def describe_run(
         "counts": cells.fingerprint(),
         "held-out cells": hashlib.sha256(np.packbits(test).tobytes()).hexdigest(),
         "cells at a time": cells.at_a_time,
+        **batches,
     }
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from ._anndata import library_sizes, obs_column, open_counts
+from ._batches import read_batches
 from ._count_blocks import counts_of
 from ._stored_counts import PORTION, CountReader, Counts, read_bytes
 from .core.backend import pick_device
@@ -31,7 +32,7 @@ class Data:
     """Counts with what else a training needs of the cells and genes."""
 
     matrix: Any  # cells × genes: checked counts in memory, a dask array, or the path of a file that holds them
-    obs: pd.DataFrame  # columns that settings name as size factors
+    obs: pd.DataFrame  # columns that settings name as size factors or batches
     var: pd.DataFrame  # the mask
     mask_var: str | None
     test_fraction: float
@@ -88,7 +89,11 @@ def gather(
     sources = sorted({str(source) for source in asked if source not in {None, "total"}})
     for source in sources:
         library_sizes(adata, counts.totals, source)
-    obs = pd.DataFrame({name: obs_column(adata, name).array for name in sources}, index=adata.obs_names)
+    batch_keys = {str(setting["batch_key"]) for setting in settings if setting.get("batch_key") is not None}
+    for batch_key in batch_keys:
+        read_batches(adata, batch_key)
+    columns = sorted({*sources, *batch_keys})
+    obs = pd.DataFrame({name: obs_column(adata, name).array for name in columns}, index=adata.obs_names)
     mask = {} if mask_var is None else {mask_var: adata.var[mask_var].to_numpy()}
     var = pd.DataFrame(mask, index=adata.var_names)
     if isinstance(counts, Counts):

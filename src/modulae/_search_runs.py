@@ -58,11 +58,14 @@ def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path 
     for number, values in enumerate(settings):
         factors = values.get("size_factors", base["size_factors"])
         column = digest(data.obs[factors].to_numpy(dtype=np.float64)) if factors in data.obs else ""
+        batch_key = values.get("batch_key")
+        batches = "" if batch_key is None else digest("\n".join(data.obs[batch_key].astype(str)).encode())
         for seed in seeds:
             identity = {
                 "modulae": now,
                 "data": cells,
                 "size_factors": column,
+                "batches": batches,
                 "test_fraction": data.test_fraction,
                 "settings": {**base, **values},
                 "seed": seed,

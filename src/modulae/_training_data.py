@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modulae._anndata import gene_names, library_sizes, size_factors
+from modulae._batches import read_batches, warn_of_small
 from modulae.core.batches import Cells
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ def training_cells(
         raise ValueError(msg)
     unit = float(np.median(counted))
     cells = counts.cells(size_factors(adata, counts.totals, config.size_factors, unit))
+    if config.batch_key is not None:
+        names, codes = read_batches(adata, config.batch_key)
+        warn_of_small(names, codes)
+        cells = replace(cells, batch=codes)
     if isinstance(cells, Cells):  # of others the training looks at once itself
         loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
     return cells, test, unit

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "modulae model"
-FORMAT_VERSION = 1
-"""Raised when a reader of the version before could not, or not rightly, read the file."""
+FORMAT_VERSION = 2
+"""Raised when a reader of the version before could not, or not rightly, read the file. A file is of the oldest version
+that can: 2 knows batches, and without them 1 is written."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,7 +48,9 @@ class TrainedModel:
         return (
             f"TrainedModel: architecture {fitted.network.architecture!r}, {fitted.network.n_units} units, "
             f"{len(fitted.genes)} genes ({listed(fitted.genes, 3)}), trained on {fitted.training.n_cells} cells"
-            f"{f' of {self.species}' if self.species else ''}{f', modulae {self.made_with}' if self.made_with else ''}"
+            f"{f' of {self.species}' if self.species else ''}"
+            f"{f' in {len(fitted.batches)} batches' if len(fitted.batches) else ''}"
+            f"{f', modulae {self.made_with}' if self.made_with else ''}"
         )
 
 
@@ -92,7 +95,7 @@ def save_model(
     model = fitted.as_dict()
     tensors: dict[str, NDArray[Any]] = {}
     header = {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if len(fitted.batches) else 1,
         "modulae": version("modulae"),
         "species": species,
         "gene_ids": None if ids is None else [str(gene) for gene in ids],

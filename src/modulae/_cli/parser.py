@@ -57,6 +57,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_output(train, "file to write", Path("modulae.h5ad"))
     train.add_argument("--layer", help="layer with the raw counts (default: X)")
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
+    train.add_argument("--batch-key", metavar="COLUMN", help="obs column with the batch of each cell")
     train.add_argument("--paper", action="store_true", help="settings of Kinalis et al. 2019 (slow)")
     train.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
     _add_training(train)

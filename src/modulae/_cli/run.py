@@ -55,6 +55,7 @@ def train(options: argparse.Namespace) -> None:
         mo.pp.gene_set_mask(adata, options.gene_sets, layer=options.layer)
         mask = "in_gene_sets"
     settings: dict[str, Any] = {"size_factors": None if options.size_factors == "none" else options.size_factors}
+    settings["batch_key"] = options.batch_key
     settings |= dict(mo.presets.KINALIS_2019) if options.paper else {}
     mo.tl.autoencoder(
         adata, layer=options.layer, mask_var=mask, key_added=options.key, **(settings | _training(options))

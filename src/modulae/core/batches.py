@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from scipy import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from .stored import Source
 
@@ -26,21 +26,20 @@ class Cells:
 
     counts: sparse.csr_matrix  # cells × genes, float32
     size_factors: NDArray[np.float32] | None  # cells; 0 for a cell without counts
+    batch: NDArray[np.int64] | None = None  # cells: number of its batch, −1 if unknown; `None`: no batches
 
     def __len__(self) -> int:
         return int(self.counts.shape[0])
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """These cells, in this order."""
-        factors = None if self.size_factors is None else self.size_factors[rows]
-        return type(self)(self.counts[rows], factors)
+        return type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
         """Consecutive blocks of at most `size` cells, with where they stand."""
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
-            factors = None if self.size_factors is None else self.size_factors[rows]
-            yield rows, type(self)(self.counts[rows], factors)
+            yield rows, type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))
 
     @property
     def at_a_time(self) -> int:
@@ -105,6 +104,31 @@ class Cells:
         inputs.data = np.log1p(inputs.data / np.repeat(self.size_factors, np.diff(inputs.indptr)))
         return inputs
 
+    def without_batches(self, factors: NDArray[np.float32]) -> Self:
+        """The cells with each count over the factor of its batch and gene, batches × genes."""
+        counts = self.counts.copy()
+        batch = np.repeat(
+            np.zeros(len(self), dtype=np.int64) if self.batch is None else self.batch, np.diff(counts.indptr)
+        )
+        counts.data = counts.data / factors[batch, counts.indices]
+        return type(self)(counts, self.size_factors)
+
+    def read_as_others(self, order: NDArray[np.intp], factors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Data of :meth:`sparse_inputs`, each cell as if it were of the batch of the cell before it in this order.
+
+        Its counts are multiplied by the factor of that batch over that of its own, batches × genes. As the order is
+        random, so is the other batch, in proportion to the cells of each; no further draw has to be repeated after an
+        interruption. What is counted 0 times stays 0.
+        """
+        counts = self.counts
+        own = np.zeros(len(self), dtype=np.int64) if self.batch is None else self.batch
+        other = own.copy()
+        other[order] = own[np.roll(order, 1)]
+        before, after = (np.repeat(batch, np.diff(counts.indptr)) for batch in (own, other))
+        ratio = factors[after, counts.indices] / factors[before, counts.indices]
+        as_others = sparse.csr_matrix((counts.data * ratio, counts.indices, counts.indptr), shape=counts.shape)
+        return np.asarray(type(self)(as_others, self.size_factors).sparse_inputs().data)
+
     def scale(self) -> NDArray[np.float32]:
         """What the decoder's rates are multiplied by, cells × 1."""
         if self.size_factors is None:
@@ -114,6 +138,11 @@ class Cells:
     def dense(self) -> NDArray[np.float32]:
         """Counts as a plain array, cells × genes."""
         return self.counts.toarray()
+
+
+def of_rows(values: NDArray[Any] | None, rows: NDArray[np.intp] | slice) -> NDArray[Any] | None:
+    """What some cells have of something that none may have."""
+    return None if values is None else values[rows]
 
 
 def fingerprint(cells: Source) -> str:

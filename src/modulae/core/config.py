@@ -58,6 +58,7 @@ class Config:
     orthogonality: float = 0.05
     orthogonality_gradient: bool = True
     size_factors: str | None = "total"
+    batch_key: str | None = None
     batch_size: int = 16
     learning_rate: float = 0.2
     momentum: float = 0.9
@@ -111,6 +112,7 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """Plain values that survive a file; only those that the architecture has."""
         absent = NOT_FOR_PARTS if self.architecture == "parts" else ()
+        absent = absent if self.batch_key is not None else (*absent, "batch_key")
         values = {name: value for name, value in asdict(self).items() if name not in absent}
         return {**values, "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
 

@@ -76,9 +76,9 @@ def gene_shuffled(cells: Cells, rng: np.random.Generator) -> Cells:
             values[start:stop] = -np.sort(-by_gene.data[start:stop])
     counts = sparse.csc_matrix((values, rows, by_gene.indptr), shape=by_gene.shape).tocsr()
     if cells.size_factors is None:
-        return Cells(counts, None)
+        return Cells(counts, None, cells.batch)
     dealt = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    return Cells(counts, (dealt * weights.sum() / max(dealt.sum(), 1)).astype(np.float32))
+    return Cells(counts, (dealt * weights.sum() / max(dealt.sum(), 1)).astype(np.float32), cells.batch)
 
 
 def draw_controls(

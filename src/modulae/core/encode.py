@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from .batches import Cells
     from .stored import Source
     from .weights import Network
 
@@ -67,7 +68,13 @@ def denoised_blocks(
     device = pick_device(device)
     network = network.on(device)
     for rows, block in cells.blocks(batch_size):
-        yield rows, block.scale() * to_numpy(network.decode(network.encode(as_backend(block.inputs(), device))))
+        yield rows, expected_counts(network, block, device)
+
+
+def expected_counts(network: Network, block: Cells, device: str = "cpu") -> NDArray[np.float32]:
+    """The decoded rates of a block, at each cell's own size factor and in its own batch; the network is on `device`."""
+    rates = network.decode(network.encode(as_backend(block.inputs(), device)), block.batch)
+    return np.asarray(block.scale() * to_numpy(rates))
 
 
 def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: float) -> NDArray[np.float64]:

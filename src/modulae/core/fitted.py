@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -71,6 +71,7 @@ class Fitted:
     size_factor_unit: float  # the total count (or `obs` value) of a cell with size factor 1
     test_cells: NDArray[np.bool_]  # which of the training cells were held out
     training: TrainingSummary  # what cells never seen are compared with
+    batches: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # names, as in `batch_factors`
 
     @property
     def known_genes(self) -> NDArray[np.str_]:
@@ -85,6 +86,7 @@ class Fitted:
             "size_factor_unit": float(self.size_factor_unit),
             "test_cells": self.test_cells,
             "training": self.training.as_dict(),
+            **({"batches": self.batches.astype(object)} if len(self.batches) else {}),
         }
 
     @classmethod
@@ -98,6 +100,7 @@ class Fitted:
             size_factor_unit=float(model["size_factor_unit"]),
             test_cells=np.asarray(model["test_cells"], dtype=bool),
             training=_read_training(model),
+            batches=np.array([str(name) for name in model.get("batches", ())], dtype=str),
         )
 
 

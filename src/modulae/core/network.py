@@ -46,6 +46,7 @@ class OrthogonalNetwork(Network):
     w4: Any  # genes × hidden
     b4: Any  # genes
     betas: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    batch_factors: Any = None
 
     @property
     def n_units(self) -> int:
@@ -84,14 +85,16 @@ class OrthogonalNetwork(Network):
 
     def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
         """The network for some of its genes."""
-        return replace(self, w1=input_weights, b1=self.b1 + shift, w4=self.w4[kept], b4=self.b4[kept])
+        factors = None if self.batch_factors is None else self.batch_factors[:, kept]
+        w4, b4 = self.w4[kept], self.b4[kept]
+        return replace(self, w1=input_weights, b1=self.b1 + shift, w4=w4, b4=b4, batch_factors=factors)
 
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new W₂."""
         return replace(self, w2=xavier(rng, *self.w2.shape).astype(self.w2.dtype))
 
-    def decode(self, units: Any) -> Any:  # noqa: ANN401
-        """Cells × units → cells × genes, the rates before the size factor."""
+    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+        """Cells × units → cells × genes, the rates before the size factor and the factors of the batches."""
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
 

@@ -43,6 +43,7 @@ class PartsNetwork(Network):
     encoder: Any  # units × genes: what a unit is read from, of either sign
     bias: Any  # units
     loadings: Any  # units × genes, ≥ 0: what a unit makes
+    batch_factors: Any = None
 
     @property
     def n_units(self) -> int:
@@ -87,14 +88,16 @@ class PartsNetwork(Network):
     def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
         """The network for some of its genes."""
         loadings = np.ascontiguousarray(self.loadings[:, kept])
-        return replace(self, encoder=input_weights, bias=self.bias + shift, loadings=loadings)
+        factors = None if self.batch_factors is None else self.batch_factors[:, kept]
+        bias = self.bias + shift
+        return replace(self, encoder=input_weights, bias=bias, loadings=loadings, batch_factors=factors)
 
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new A."""
         return replace(self, encoder=xavier(rng, *self.encoder.shape).astype(self.encoder.dtype))
 
-    def decode(self, units: Any) -> Any:  # noqa: ANN401
-        """Cells × units → cells × genes, the rates before the size factor: expm1(z·V) + 1e-4."""
+    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+        """Cells × units → cells × genes, the rates before size factor and factors of the batches: expm1(z·V) + 1e-4."""
         return expm1(units @ self.loadings) + SILENT
 
     def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401

@@ -6,12 +6,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
+from . import batch_effects
 from .parts import LOWEST, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy import sparse
 
     from .config import Config
     from .stored import Source
@@ -32,16 +33,24 @@ DIRECT_UP_TO = 4096
 GENES_AT_ONCE = 1024
 
 
-def initial_parts(config: Config, learn: Source, given: NDArray[np.float64] | None = None) -> PartsNetwork:
+def initial_parts(
+    config: Config,
+    learn: Source,
+    given: NDArray[np.float64] | None = None,
+    factors: NDArray[np.float32] | None = None,
+) -> PartsNetwork:
     """Factorise the inputs of the training cells; decode with the parts found, and read them off by ridge regression.
 
     E ≈ W·H with W, H ≥ 0 and an L1 penalty on both (Lee & Seung 1999, Hoyer 2002; scikit-learn's coordinate descent
     from `nndsvda`), rescaled so that every unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ a share of
     tr(EᵀE), c = 0. A part that the factorisation did without becomes a unit that is silent in every cell, and stays it.
     Of cells on disk, some random blocks stand for all.
-    With `given`, units × genes, H is that, and only W is sought.
+    With `given`, units × genes, H is that, and only W is sought. With `factors` of batches × genes, what is factorised
+    is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads each cell
+    twice, as it is and as if of another batch.
     """
-    inputs = learn.some(config.seed).sparse_inputs()
+    cells = learn.some(config.seed)
+    inputs = cells.sparse_inputs()
     most = min(inputs.shape)
     if config.n_latent > most:
         msg = (
@@ -49,13 +58,20 @@ def initial_parts(config: Config, learn: Source, given: NDArray[np.float64] | No
             f"are at most {most} parts. Give n_latent={most} or less."
         )
         raise ValueError(msg)
-    activity, loadings = factorise(inputs, config.n_latent, config.seed, given)
-    encoder = ridge(inputs, activity)
+    told = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
+    activity, loadings = factorise(told, config.n_latent, config.seed, given)
+    if factors is not None and batch_effects.AS_OTHERS:
+        as_others = inputs.copy()
+        order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
+        as_others.data = cells.read_as_others(order, factors)
+        encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
+    else:
+        encoder = ridge(inputs, activity)
     bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
     by_rows = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))
     encoder_rows, loadings_rows = by_rows
-    return PartsNetwork(encoder_rows, bias, loadings_rows)
+    return PartsNetwork(encoder_rows, bias, loadings_rows, factors)
 
 
 def factorise(

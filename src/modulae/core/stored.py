@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from .batches import Cells, fingerprint
+from .batches import Cells, fingerprint, of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -98,6 +98,7 @@ class StoredCells:
     rows: NDArray[np.intp]
     size_factors: NDArray[np.float32] | None  # cells; 0 for a cell without counts
     room: int  # cells that are in memory at once, and as many again that are read ahead
+    batch: NDArray[np.int64] | None = None  # cells: number of its batch, −1 if unknown; `None`: no batches
     _totals: list[NDArray[np.float64]] = field(default_factory=list)  # of genes, once they are known
 
     def __len__(self) -> int:
@@ -115,21 +116,21 @@ class StoredCells:
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """These cells, in this order; nothing is read."""
-        factors = None if self.size_factors is None else self.size_factors[rows]
-        return type(self)(self.reader, self.rows[rows], factors, self.room)
+        factors, batch = of_rows(self.size_factors, rows), of_rows(self.batch, rows)
+        return type(self)(self.reader, self.rows[rows], factors, self.room, batch=batch)
 
     def load(self) -> Cells:
         """The counts, read into memory."""
         from scipy import sparse
 
         if not len(self):
-            return Cells(self.reader.read(0, 0), self.size_factors)
+            return Cells(self.reader.read(0, 0), self.size_factors, self.batch)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
         if (np.diff(order) < 0).any():
             counts = counts[np.argsort(order, kind="stable")]
-        return Cells(counts, self.size_factors)
+        return Cells(counts, self.size_factors, self.batch)
 
     def portions(self) -> Iterator[Cells]:
         """Consecutive cells in memory, as many as there is room for."""
@@ -175,7 +176,8 @@ class StoredCells:
         if len(self) > MOST_HELD * self.room:
             return self
         cells = self.load()
-        return type(self)(InMemory(cells.counts), np.arange(len(cells)), self.size_factors, self.room)
+        rows = np.arange(len(cells))
+        return type(self)(InMemory(cells.counts), rows, self.size_factors, self.room, batch=self.batch)
 
     def gene_totals(self) -> NDArray[np.float64]:
         """Genes: summed counts."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .deviance import expected_deviance, poisson_deviance
+from .encode import expected_counts
 from .map_reduce import map_cells, sum_cells
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _deviances(network: Network, cells: Source) -> tuple[NDArray[np.float64], ..
     """Genes: summed deviance, and what is expected of it."""
     seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
     for _, block in cells.blocks(BLOCK):
-        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        rates = expected_counts(network, block)
         seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
         expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
     return seen, expected
@@ -196,7 +197,7 @@ def _novelty(network: Network, weights: NDArray[np.float32], batch_size: int, ce
     """:func:`novelty` of a portion of the cells."""
     ratio = np.ones(len(cells))
     for rows, block in cells.blocks(batch_size):
-        rates = block.scale() * network.decode(network.encode(block.inputs()))
+        rates = expected_counts(network, block)
         expected = expected_deviance(rates) @ weights
         seen = poisson_deviance(block.dense(), rates).sum(axis=1)
         np.divide(seen, expected, out=ratio[rows], where=expected > 0, casting="unsafe")

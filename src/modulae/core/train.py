@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .batch_effects import BatchEffects, n_batches
 from .batches import Cells
 from .engines.start import start_engine
 from .losses import gene_means_loss
@@ -115,14 +116,17 @@ class _Course:
         self._learn, self._held_out, self._config, self._device = learn, held_out, config, device
         self._rng = np.random.default_rng([config.seed, 1])
         self._engine: Engine
+        n = max(n_batches(cells.batch) for cells in (learn, held_out))
+        self._effects = BatchEffects.of(learn, n) if n else None
 
     def start(self, loadings: NDArray[np.float64] | None) -> State:
         """Take the first weights and look at their losses."""
         config, rates = self._config, mean_rates(self._learn)
+        factors = None if self._effects is None else self._effects.start()
         network: Network = (
-            initial_parts(config, self._learn, loadings)
+            initial_parts(config, self._learn, loadings, factors)
             if config.architecture == "parts"
-            else initial_network(config, rates, self._rng)
+            else replace(initial_network(config, rates, self._rng), batch_factors=factors)
         )
         self._start_engine(network)
         held_out = [
@@ -159,6 +163,8 @@ class _Course:
 
     def _finish(self, state: State) -> None:
         config, at, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
+        if self._effects is not None:
+            self._engine.settle(self._effects.factors)
         if at in config.snapshot_epochs:
             state.snapshots[at] = self._engine.network()
         if at % config.test_every == 0 or at == config.max_epochs:

@@ -58,11 +58,11 @@ def unit_effects(
     for rows, block in cells.blocks(batch_size):
         here = units[rows].astype(np.float32)
         loss = _BlockLoss(block, device)
-        whole = loss(network.decode(as_backend(here, device)))
+        whole = loss(network.decode(as_backend(here, device), block.batch))
         for unit, mean in enumerate(means):
             held = here.copy()
             held[:, unit] = mean
-            rise[unit] += loss(network.decode(as_backend(held, device))) - whole
+            rise[unit] += loss(network.decode(as_backend(held, device), block.batch)) - whole
         on_cells(len(here))
     return rise / (len(cells) * network.n_genes)
 

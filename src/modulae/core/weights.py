@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .network import Method
 
 
+FACTORS = "batch_factors"
+
+
 def xavier(rng: np.random.Generator, n_out: int, n_in: int) -> NDArray[np.float32]:
     """Random weights, outputs × inputs (Glorot & Bengio 2010, uniform)."""
     bound = np.sqrt(6 / (n_out + n_in))
@@ -35,6 +38,12 @@ class Network(ABC):
     __slots__ = ()
     architecture: ClassVar[str]
     weights: ClassVar[tuple[str, ...]]
+    batch_factors: Any  # (batches + 1) × genes, the last row their average; None: a model without batches
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of all arrays: the weights, and the factors of the batches where there are any."""
+        return self.weights if self.batch_factors is None else (*self.weights, FACTORS)
 
     @property
     @abstractmethod
@@ -83,8 +92,23 @@ class Network(ABC):
         """The same network with a new random draw of the weights that give the units (Xavier), all else kept."""
 
     @abstractmethod
-    def decode(self, units: Any) -> Any:  # noqa: ANN401
-        """Cells × units → cells × genes, the rates before the size factor."""
+    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+        """Cells × units → cells × genes, the rates before the size factor and the factors of the batches."""
+
+    def decode(self, units: Any, batch: Any = None) -> Any:  # noqa: ANN401
+        """Cells × units → cells × genes, the rates before the size factor.
+
+        Parameters
+        ----------
+        units
+            Cells × units.
+        batch
+            Cells: the batch of each, −1 for the average of all. `None`: the average.
+        """
+        rates = self.shared_rates(units)
+        if self.batch_factors is None:
+            return rates
+        return rates * (self.batch_factors[-1] if batch is None else self.batch_factors[batch])
 
     @abstractmethod
     def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
@@ -110,14 +134,15 @@ class Network(ABC):
         """The same network with tensors on `device`."""
         import torch
 
-        def move(array: NDArray[Any]) -> torch.Tensor:
-            return torch.tensor(array, dtype=dtype, device=device, requires_grad=trained)
+        def move(name: str) -> torch.Tensor:
+            learnt = trained and name in self.weights
+            return torch.tensor(getattr(self, name), dtype=dtype, device=device, requires_grad=learnt)
 
-        return self._with({name: move(getattr(self, name)) for name in self.weights})
+        return self._with({name: move(name) for name in self.arrays})
 
     def to_numpy(self) -> Self:
         """The same network with its own NumPy arrays."""
-        return self._with({name: np.array(to_numpy(getattr(self, name))) for name in self.weights})
+        return self._with({name: np.array(to_numpy(getattr(self, name))) for name in self.arrays})
 
     def on(self, device: str) -> Self:
         """The network as inference wants it: NumPy on a CPU, tensors elsewhere."""
@@ -127,7 +152,7 @@ class Network(ABC):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain arrays that survive a file."""
-        arrays = {name: np.array(to_numpy(getattr(self, name))) for name in self.weights}
+        arrays = {name: np.array(to_numpy(getattr(self, name))) for name in self.arrays}
         return {"architecture": self.architecture, **arrays}
 
     @classmethod
@@ -137,7 +162,8 @@ class Network(ABC):
         if absent:
             msg = f"the stored model lacks {absent}. Train again with `modulae.tl.autoencoder(adata)`."
             raise ValueError(msg)
-        return {name: np.asarray(arrays[name]) for name in cls.weights}
+        there = [name for name in (*cls.weights, FACTORS) if name in arrays]
+        return {name: np.asarray(arrays[name]) for name in there}
 
     def _with(self, arrays: dict[str, Any]) -> Self:
         return replace(self, **arrays)  # type: ignore[type-var]

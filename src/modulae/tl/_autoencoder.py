@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modulae._anndata import changeable, open_counts
+from modulae._batches import batch_names
 from modulae._checkpoint import Checkpoint, check_every, describe_run
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
@@ -35,6 +36,7 @@ def autoencoder(
     n_hidden: int | None = None,
     orthogonality: float | None = None,
     size_factors: str | None = "total",
+    batch_key: str | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     momentum: float | None = None,
@@ -114,6 +116,11 @@ def autoencoder(
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
+    batch_key
+        `obs` column with the batch of each cell (sample, chemistry), for merged data. Rates are multiplied by a factor
+        for each batch and gene, so that units need not tell batches apart. The encoder sees no batch, and cells of
+        any other are read like these. What differs between batches is taken away whatever its cause: never name what
+        you want to compare. See :doc:`/merging`.
     batch_size
         Cells per step. The paper takes 1.
     learning_rate
@@ -188,7 +195,7 @@ def autoencoder(
         Counts, genes or settings the training can't use, or a checkpoint of another training; nothing has been written
         then.
     KeyError
-        An unknown layer, mask or column of size factors.
+        An unknown layer, mask or column of size factors or batches.
     OSError
         A checkpoint could not be written, for example because the disk is full; an earlier one is still there.
     FloatingPointError
@@ -204,6 +211,7 @@ def autoencoder(
         architecture,
         schedule=schedule,
         size_factors=size_factors,
+        batch_key=batch_key,
         n_latent=n_latent,
         n_hidden=n_hidden,
         orthogonality=orthogonality,
@@ -233,7 +241,7 @@ def autoencoder(
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
     representation = encode(run.network, cells)
     summary = summarise(run.network, cells, representation, test, counts.others(genes))
-    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
     snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)

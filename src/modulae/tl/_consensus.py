@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._anndata import changeable, open_counts
+from modulae._batches import batch_names
 from modulae._consensus_runs import run_all
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
@@ -41,6 +42,7 @@ def consensus(
     mask_var: str | None = None,
     n_latent: int | None = None,
     size_factors: str = "total",
+    batch_key: str | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
     max_epochs: int | None = None,
@@ -83,6 +85,8 @@ def consensus(
         Of each run, and (but for the first) of the last one, see :func:`modulae.tl.autoencoder`.
     size_factors
         `"total"`, or an `obs` column.
+    batch_key
+        `obs` column with the batch of each cell, see :func:`modulae.tl.autoencoder`.
     test_fraction
         Share of the cells held out.
     {seed}
@@ -126,6 +130,7 @@ def consensus(
         "parts",
         schedule="cosine",
         size_factors=size_factors,
+        batch_key=batch_key,
         n_latent=n_latent,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -154,7 +159,7 @@ def consensus(
     network, order, found = _in_order(run.network, cells, agreed, runs, device)
     units = found.pop("units")[:, order]
     summary = summarise(network, cells, units, test, counts.others(genes))
-    fitted = Fitted(network, genes, last, run.history, unit, test, summary)
+    fitted = Fitted(network, genes, last, run.history, unit, test, summary, batch_names(adata, batch_key))
 
     adata = changeable(adata, copy=copy)
     asked = {"n_runs": n_runs, "share_of_cells": share_of_cells, "n_latent": config.n_latent}

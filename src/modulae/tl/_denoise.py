@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._anndata import changeable, model_entry, place_by_name, read_cells, read_model
+from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._foreign_model import read_source, read_with
@@ -50,6 +51,7 @@ def denoise(
     orthologues: Mapping[str, str] | pd.DataFrame | None = None,
     upper_case: bool = False,
     missing: Missing = "model",
+    batch: str = "own",
     rescale: bool | None = None,
     batch_size: int = 512,
     device: str = "auto",
@@ -84,6 +86,11 @@ def denoise(
     gene_ids, orthologues, upper_case, missing
         How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
         Rates are of the genes that `adata` has; a layer has no room for others.
+    batch
+        Of a model with batches (`batch_key` of :func:`modulae.tl.autoencoder`), as of which one a cell is decoded.
+        `"own"`: its own, as the column of that name says; the average where the model does not know it, and for all
+        cells of a foreign model. `"average"`: the average of all batches, weighted by their training cells, so that
+        rates do not depend on the batch. The name of a batch: all cells as if they were of that one.
     rescale
         Whether each gene's rates are scaled to its counts. `None`: for foreign models only.
     {batch_size_inference}
@@ -104,7 +111,8 @@ def denoise(
         and gene of `adata`, inside the model or not, and as much again for the model's genes while it is made. To save
         memory, denoise blocks of cells (with `rescale=False`: the same numbers).
     `adata.uns[f'{key}_denoised']` : `dict`
-        `"of_model"`: training or reading another model under this name removes the layer; `"rescaled"`; and, given
+        `"of_model"`: training or reading another model under this name removes the layer; `"rescaled"`; `"batch"`, if
+        the model has batches; and, given
         `model`, `"model"` (which it was), `"share_of_genes"` (how much of it was found) and `"missing"`.
 
     Raises
@@ -115,6 +123,7 @@ def denoise(
         There is something in `store` already.
     ValueError
         Rates of counts on disk that hardly fit into memory: name `store`.
+        A batch that the model does not know.
         Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
         can't be; gene names that are not unique.
     """
@@ -133,13 +142,16 @@ def denoise(
         _warn(reading)
         fitted, foreign = reading.fitted, True
         about = {"model": source.fingerprint, "share_of_genes": reading.share_of_genes, "missing": missing}
-    cells = read_cells(adata, fitted, layer=layer)
+    cells = in_batch(
+        adata, read_cells(adata, fitted, layer=layer), fitted, batch=batch, key=key if model is None else None
+    )
     rescaled = foreign if rescale is None else bool(rescale)
     rates = _rates(adata, fitted, cells, store, rescaled=rescaled, batch_size=batch_size, device=device)
 
     adata = changeable(adata, copy=copy)
     name = Fields(key).denoised if key_added is None else key_added
     adata.layers[name] = rates
+    about |= {"batch": batch} if len(fitted.batches) else {}
     adata.uns[name] = {"of_model": key, "rescaled": rescaled, **about}
     return adata if copy else None
 

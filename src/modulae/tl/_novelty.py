@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
+from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 
@@ -34,7 +35,8 @@ def novelty(
     with the sums over the model's genes that `adata` has, and φ of a gene the same ratio over all held-out training
     cells. A deep cell has a larger deviance than a thin one, and also a larger expectation: the ratio is about 1 for
     cells like those of the training, whatever their depth and their genes. Another protocol raises it for all cells, so
-    across data sets compare cells with each other rather than with 1.
+    across data sets compare cells with each other rather than with 1. A model with batches (`batch_key` of
+    :func:`modulae.tl.autoencoder`) decodes each cell as of its own, and cells it was brought to as of the average.
 
     Parameters
     ----------
@@ -58,18 +60,15 @@ def novelty(
     Raises
     ------
     KeyError
-        No such model or layer, or the model's genes are missing (read the cells with :func:`modulae.tl.transfer`).
+        No such model, layer or column of batches, or the model's genes are missing (read the cells with
+        :func:`modulae.tl.transfer`).
     """
     from modulae.core.summary import QUANTILES
     from modulae.core.summary import novelty as judge
 
     fitted = read_model(adata, key)
-    ratio = judge(
-        fitted.network,
-        read_cells(adata, fitted, layer=layer, spread=True),
-        fitted.training.dispersion,
-        batch_size=batch_size,
-    )
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
+    ratio = judge(fitted.network, cells, fitted.training.dispersion, batch_size=batch_size)
     percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)
     adata = changeable(adata, copy=copy)
     name = Fields(key).novelty if key_added is None else key_added

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import contrasts
@@ -176,7 +177,7 @@ def sanity(
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
     sides = sides_of(plan, adata.n_obs)
     chosen = choose_cells(sides, n_cells, np.random.default_rng([seed, 5]))
-    cells = read_cells(adata, fitted, layer=layer).take(chosen).load()
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key, known=True).take(chosen).load()
     members, others = sides[:, :, chosen]
     device = pick_device(device)
     question = Question(positions, members, others, method, signed, aggregate, batch_size, device, difference)

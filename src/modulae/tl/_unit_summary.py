@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
@@ -140,7 +141,7 @@ def unit_summary(
     check_stability(adata, n_units, stability, stability_keys, key=key)
     if gene_sets is None:
         _check_enrichment(adata, enrichment, key)
-    cells = read_cells(adata, fitted, layer=layer)
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key)
     adata = changeable(adata, copy=copy)
     tested = Fields(key).enrichment if enrichment is None else enrichment
     if gene_sets is not None:

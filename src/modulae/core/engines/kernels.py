@@ -33,13 +33,16 @@ class Layer(NamedTuple):
 
 
 class Sparse(NamedTuple):
-    """Cells × genes by rows, genes ascending: counts, what the encoder reads of them, and the cells' size factors."""
+    """Cells × genes by rows, genes ascending: counts, what the encoder reads, size factors and batches of the cells."""
 
     indptr: Any
     indices: Any
     counts: Any
     inputs: Any
     size_factors: Any
+    batch: Any  # of each cell; empty where there are no batches
+    factors: Any  # of batches, × genes
+    expected: Any  # batches × genes: rates summed before the factors; empty where they are not wanted
 
 
 class Settings(NamedTuple):
@@ -306,6 +309,17 @@ def compare(cell, place, first, data, rates, deltas, scale, settings):
     return place, loss + total * size
 
 
+@inline
+def take_batch(cell, first, data, rates, slopes):
+    """Multiply rates and slopes of a cell's genes by the factors of its batch, after summing the rates."""
+    batch, size = data.batch[cell], data.size_factors[cell]
+    for c in range(rates.shape[0]):
+        if data.expected.shape[0]:
+            data.expected[batch, first + c] += size * rates[c]
+        rates[c] *= data.factors[batch, first + c]
+        slopes[c] *= data.factors[batch, first + c]
+
+
 @stage
 def compare_all(cells, first, n, data, settings, scale, block):
     """After `linear` of some genes: their rates and deltas in the block, and the loss."""
@@ -315,6 +329,8 @@ def compare_all(cells, first, n, data, settings, scale, block):
     )
     rates, deltas = block.rate[:flat].reshape(shape), block.delta[:flat].reshape(shape)
     for b in range(cells.shape[0]):
+        if data.batch.shape[0]:
+            take_batch(cells[b], first, data, rates[b], deltas[b])
         place = block.places[b]
         block.places[b], more = compare(cells[b], place, first, data, rates[b], deltas[b], scale, settings)
         loss += more
@@ -332,10 +348,8 @@ def output_by_rows(cells, data, layer, hidden, settings, scale, block, below, le
         n = min(at_once, n_genes - first)
         weight, velocity = layer.weight[first : first + n], layer.velocity[first : first + n]
         bias, bias_velocity = layer.bias[first : first + n], layer.bias_velocity[first : first + n]
-        linear, deltas = (
-            block.linear[: n_cells * n].reshape((n_cells, n)),
-            block.delta[: n_cells * n].reshape((n_cells, n)),
-        )
+        linear = block.linear[: n_cells * n].reshape((n_cells, n))
+        deltas = block.delta[: n_cells * n].reshape((n_cells, n))
         for b in range(n_cells):
             total = linear[b]
             for c in range(n):
@@ -367,10 +381,8 @@ def output_by_blas(cells, data, layer, hidden, settings, scale, block, below, le
         n = min(at_once, n_genes - first)
         weight, velocity = layer.weight[first : first + n], layer.velocity[first : first + n]
         bias, bias_velocity = layer.bias[first : first + n], layer.bias_velocity[first : first + n]
-        linear, deltas = (
-            block.linear[: n_cells * n].reshape((n_cells, n)),
-            block.delta[: n_cells * n].reshape((n_cells, n)),
-        )
+        linear = block.linear[: n_cells * n].reshape((n_cells, n))
+        deltas = block.delta[: n_cells * n].reshape((n_cells, n))
         np.dot(hidden, weight.T, linear)
         for b in range(n_cells):
             total = linear[b]

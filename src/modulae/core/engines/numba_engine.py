@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core import batch_effects
 from modulae.core.losses import EPSILON, SMALLEST_NORM
 from modulae.core.network import WEIGHTS
 
 from . import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -36,6 +37,9 @@ class NumbaEngine:
         self._config = config
         self._unit = unit * network.n_genes
         self._type: Any = network.w1.dtype.type
+        factors = np.zeros((0, 0)) if network.batch_factors is None else network.batch_factors
+        self._factors = factors.astype(self._type)
+        self._expected = np.zeros(factors[:-1].shape)
         if learn is not None:
             self.read(learn)
         gene_major = {**{name: getattr(network, name) for name in WEIGHTS}, "w1": network.w1.T}
@@ -51,17 +55,20 @@ class NumbaEngine:
     def read(self, learn: Cells) -> None:
         """The cells that the next steps learn from."""
         if learn is not getattr(self, "_learn", None):
-            self._learn, self._data = learn, as_sparse(learn, self._type)
+            self._sorted = with_sorted_genes(learn)
+            self._learn, self._data = learn, self._sparse(self._sorted, self._expected)
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way."""
+        if len(self._factors) and batch_effects.AS_OTHERS:
+            self._data.inputs[:] = self._sorted.read_as_others(order, self._factors)
         size = min(self._config.batch_size, len(order))
         n_steps = -(-len(order) // size)
         return self._pass(order, size, self._data, self._settings(learning_rate, n_steps), learn=True)
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
-        data = as_sparse(cells, self._type)
+        data = self._sparse(with_sorted_genes(cells), np.zeros((0, 0)))
         return self._pass(np.arange(len(cells)), TEST_BLOCK, data, self._settings(0, 1), learn=False)
 
     def network(self) -> OrthogonalNetwork:
@@ -70,7 +77,15 @@ class NumbaEngine:
         weights: dict[str, Any] = {"w1": first.weight.T.copy(), "b1": first.bias.copy()}
         for at, layer in enumerate(self._layers[1:], start=2):
             weights |= {f"w{at}": layer.weight.copy(), f"b{at}": layer.bias.copy()}
+        if len(self._factors):
+            weights["batch_factors"] = self._factors.copy()
         return replace(self._network, **weights)
+
+    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+        """Take new factors of the batches at the end of an epoch."""
+        if len(self._factors):
+            self._factors[:] = factors_of(self._expected)
+            self._expected[:] = 0
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and velocities, copied; rows of `w1` are genes."""
@@ -82,8 +97,13 @@ class NumbaEngine:
             array[:] = state[name]
 
     def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if len(self._factors):
+            yield from (("factors", self._factors), ("expected", self._expected))
         for at, layer in enumerate(self._layers, start=1):
             yield from ((f"{name}_{at}", getattr(layer, name)) for name in layer._fields)
+
+    def _sparse(self, cells: Cells, expected: NDArray[np.float64]) -> kernels.Sparse:
+        return as_sparse(cells, self._type, self._factors, expected)
 
     def _pass(self, order: Any, size: int, data: Any, settings: Any, *, learn: bool) -> float:  # noqa: ANN401
         state = (data, self._layers, self._touched, settings, self._unit, *self._scratch)
@@ -108,18 +128,24 @@ class NumbaEngine:
         )
 
 
-def as_sparse(cells: Cells, dtype: DTypeLike) -> kernels.Sparse:
-    """Counts and inputs row by row, genes ascending."""
+def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: NDArray[np.float64]) -> kernels.Sparse:
+    """Counts and inputs row by row; what is expected is only summed where `expected` has rows."""
     counts, inputs = cells.counts, cells.sparse_inputs()
-    if not counts.has_sorted_indices:
-        counts, inputs = counts.sorted_indices(), inputs.sorted_indices()
     return kernels.Sparse(
         counts.indptr.astype(np.int64),
         counts.indices.astype(np.int64),
         counts.data.astype(dtype),
         inputs.data.astype(dtype),
         cells.scale()[:, 0].astype(dtype),
+        np.zeros(0, dtype=np.int64) if cells.batch is None or not len(factors) else cells.batch,
+        factors,
+        expected,
     )
+
+
+def with_sorted_genes(cells: Cells) -> Cells:
+    """The cells, the genes of each ascending."""
+    return cells if cells.counts.has_sorted_indices else replace(cells, counts=cells.counts.sorted_indices())
 
 
 def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple[Any, ...]:

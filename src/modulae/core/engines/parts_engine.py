@@ -13,7 +13,7 @@ from modulae.core.backend import to_numpy
 from .torch_engine import TorchEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,10 @@ class PartsEngine(TorchEngine):
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
         self._taken = 0
+        self._expected = None
+
+    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+        """Leave the factors of the batches as they start; learnt beside loadings ≥ 0, they would drift into these."""
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the training cells in this order; their mean Poisson loss on the way."""
@@ -57,11 +61,13 @@ class PartsEngine(TorchEngine):
         weights = [getattr(self._network, name) for name in self._network.weights]
         return torch.optim.Adam(weights, lr=self._config.learning_rate)
 
-    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    def _step(
+        self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
+    ) -> torch.Tensor:
         self._taken += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * min(1.0, self._taken / WARM_UP)
-        loss = super()._step(inputs, counts, scale)
+        loss = super()._step(inputs, counts, scale, batch)
         loadings = self._parts.loadings
         with torch.no_grad():
             loadings.clamp_min_(0)

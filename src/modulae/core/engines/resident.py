@@ -27,11 +27,24 @@ class ResidentCells:
         self._counts = torch.from_numpy(counts.data).to(device, dtype)
         self._inputs = torch.from_numpy(inputs.data).to(device, dtype)
         self._scale = torch.from_numpy(cells.scale()).to(device, dtype)
+        self._scaled = cells.size_factors is not None
+        self._batch = None if cells.batch is None else torch.from_numpy(cells.batch).to(device)
+
+    def read_as_others(self, order: torch.Tensor, factors: torch.Tensor) -> None:
+        """From now on, inputs are those of `Cells.read_as_others`."""
+        if self._batch is None:
+            return
+        other = self._batch.clone()
+        other[order] = self._batch[order.roll(1)]
+        cells = torch.repeat_interleave(self._lengths_there, output_size=len(self._genes))
+        ratio = factors[other[cells], self._genes] / factors[self._batch[cells], self._genes]
+        counts = self._counts * ratio
+        self._inputs = torch.log1p(counts / self._scale[cells, 0]) if self._scaled else counts
 
     def batch(
         self, rows: NDArray[np.intp], rows_there: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Inputs and counts, each cells × genes, and size factors, cells × 1, of these rows.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Inputs and counts, each cells × genes, size factors, cells × 1, and batches of these rows.
 
         Parameters
         ----------
@@ -51,4 +64,5 @@ class ResidentCells:
         where = (cells, self._genes[places])
         inputs.index_put_(where, self._inputs[places])
         counts.index_put_(where, self._counts[places])
-        return inputs, counts, self._scale[rows_there]
+        batch = None if self._batch is None else self._batch[rows_there]
+        return inputs, counts, self._scale[rows_there], batch

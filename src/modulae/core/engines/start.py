@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,6 +28,16 @@ class Engine(Protocol):
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
+
+    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+        """Take new factors of the batches at the end of an epoch.
+
+        Parameters
+        ----------
+        factors_of
+            What they are, given what the cells of each batch were expected to have without them, batches × genes,
+            summed over the steps since the last call.
+        """
 
     def network(self) -> Network:
         """Copy the network as it is now, as NumPy arrays."""

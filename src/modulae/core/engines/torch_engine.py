@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from modulae.core import batch_effects
 from modulae.core.backend import to_numpy
 from modulae.core.losses import orthogonality_penalty, poisson_loss
 from modulae.core.threads import threads_for
@@ -14,7 +15,7 @@ from modulae.core.threads import threads_for
 from .resident import ResidentCells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,11 +27,18 @@ TEST_BLOCK = 512
 """Cells at once when a loss is measured."""
 
 
+SUMS = {False: torch.float64, True: torch.float32}
+"""What is summed in; mps has no float64."""
+
+
 class TorchEngine:
     """A network of tensors, its optimiser, and the training cells."""
 
     def __init__(self, network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> None:
         self._network = network.to_torch(device, trained=True)
+        self._expected: torch.Tensor | None = None  # batches × genes: summed rates before the factors
+        if network.batch_factors is not None:
+            self._expected = torch.zeros(network.batch_factors[:-1].shape, dtype=SUMS[device == "mps"], device=device)
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
         self._config = config
         self._unit = unit
@@ -49,6 +57,8 @@ class TorchEngine:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way, read at its end."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
+        if self._network.batch_factors is not None and batch_effects.AS_OTHERS:
+            self._learn.read_as_others(torch.from_numpy(order).to(self._device), self._network.batch_factors)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         for rows, there in self._batches(order, self._config.batch_size):
             total += self._step(*self._learn.batch(rows, there)) * len(rows)
@@ -62,9 +72,15 @@ class TorchEngine:
             nesterov=self._config.momentum > 0,
         )
 
-    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        network = self._network
-        loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
+    def _step(
+        self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
+    ) -> torch.Tensor:
+        rates = scale * self._network.shared_rates(self._network.encode(inputs))
+        if self._expected is not None and batch is not None:
+            self._expected.index_add_(0, batch, rates.detach().to(self._expected.dtype))
+        if batch is not None and self._network.batch_factors is not None:
+            rates = rates * self._network.batch_factors[batch]
+        loss = poisson_loss(rates, counts)
         self._optimizer.zero_grad(set_to_none=True)
         self._objective(loss).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -82,10 +98,17 @@ class TorchEngine:
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
             for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK):
-                inputs, counts, scale = resident.batch(rows, there)
-                rates = scale * self._network.decode(self._network.encode(inputs))
+                inputs, counts, scale, batch = resident.batch(rows, there)
+                rates = scale * self._network.decode(self._network.encode(inputs), batch)
                 total += poisson_loss(rates, counts) * len(rows)
         return float(total) / len(cells)
+
+    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+        """Take new factors of the batches at the end of an epoch."""
+        if self._expected is not None:
+            factors = factors_of(to_numpy(self._expected).astype(np.float64))
+            self._network.batch_factors.copy_(torch.from_numpy(factors))
+            self._expected.zero_()
 
     def network(self) -> Network:
         """A copy of the network as it is now."""
@@ -97,6 +120,8 @@ class TorchEngine:
         for name in self._network.weights:
             memory = self._optimizer.state[getattr(self._network, name)]
             found |= {f"{name}.{key}": to_numpy(value) for key, value in memory.items() if value is not None}
+        if self._expected is not None:
+            found |= {"factors": to_numpy(self._network.batch_factors), "expected": to_numpy(self._expected)}
         return {name: array.copy() for name, array in found.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -110,6 +135,10 @@ class TorchEngine:
             self._optimizer.state[weight] = {
                 key: torch.tensor(value, device=self._device if value.ndim else "cpu") for key, value in memory.items()
             }
+
+        if self._expected is not None:
+            self._network.batch_factors.copy_(torch.from_numpy(state["factors"]))
+            self._expected.copy_(torch.from_numpy(state["expected"]))
 
     def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""
