@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._count_blocks import checked_blocks, counts_of, is_whole, warn_no_counts
-from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded, scan
+from ._shared_scan import scan_together
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, loaded
 from .core.config import KNOWN_GENES
+from .core.ranks import ALONE
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from ._stored_counts import Counts, Scan, StoredCounts
     from .core.fitted import Fitted
+    from .core.ranks import Ranks
     from .core.stored import Source
 
 
@@ -66,6 +69,7 @@ def open_counts(
     layer: str | None,
     limit: int | None = None,
     total_over: NDArray[np.str_] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Counts | StoredCounts:
     """:func:`read_counts`, but counts on disk stay there where they are many.
 
@@ -77,10 +81,12 @@ def open_counts(
         Bytes that counts may take in training; `None`: they are only read.
     total_over
         Genes whose counts the total count of a cell is made of; all of the layer if `None`.
+    ranks
+        Processes that look at a share of the cells each, where these are on disk.
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
-    found = _look_through(adata, genes, layer, total_over, in_memory=most)
-    if not found.whole:
+    found = _look_through(adata, genes, layer, total_over, in_memory=most, ranks=ranks)
+    if not found.whole and ranks.first:
         warn_no_counts(layer)
     return found.counts() if found.blocks is not None else found.stored(limit)
 
@@ -92,12 +98,15 @@ def _look_through(
     total_over: NDArray[np.str_] | None,
     *,
     in_memory: int | None,
+    ranks: Ranks = ALONE,
 ) -> Scan:
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
     counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
     matrix, where = counts_of(adata, layer)
-    return scan(CountReader(matrix, columns, where), names, counted, in_memory if is_stored(matrix) else None)
+    reader = CountReader(matrix, columns, where)
+    stored = is_stored(matrix)
+    return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
 
 
 def max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:

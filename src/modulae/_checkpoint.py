@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._files import clear_unfinished, is_full, write_whole
+from .core.batches import Cells
 from .core.engines.start import engine_name
 from .core.fitted import read_network
 from .core.state import State
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .core.config import Config
+    from .core.ranks import Ranks
     from .core.stored import Source
     from .core.weights import Network
 
@@ -126,8 +128,31 @@ class Checkpoint:
         raise ValueError(msg)
 
 
+def open_checkpoint(
+    folder: Path,
+    every: float,
+    *,
+    cells: Source,
+    test: NDArray[np.bool_],
+    genes: NDArray[np.str_],
+    config: Config,
+    device: str,
+    ranks: Ranks,
+) -> Checkpoint | None:
+    """A checkpoint of this training for the first rank, which alone reads and writes it; `None` for the others."""
+    found: list[Checkpoint] = []
+
+    def open_it() -> None:
+        if ranks.first:
+            run = describe_run(cells, test, genes, config, device=device, n_readers=ranks.size)
+            found.append(Checkpoint(folder, run, every))
+
+    ranks.each(open_it)
+    return found[0] if found else None
+
+
 def describe_run(
-    cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, device: str
+    cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, *, device: str, n_readers: int
 ) -> dict[str, Any]:
     """Everything that the result of a training depends on, in short."""
     return {
@@ -137,6 +162,7 @@ def describe_run(
         "counts": cells.fingerprint(),
         "held-out cells": hashlib.sha256(np.packbits(test).tobytes()).hexdigest(),
         "cells at a time": cells.at_a_time,
+        "number of processes that read": 1 if isinstance(cells, Cells) else n_readers,
     }
 
 

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modulae._anndata import changeable, open_counts
-from modulae._checkpoint import Checkpoint, check_every, describe_run
+from modulae._checkpoint import check_every, open_checkpoint
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._store_model import store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
-from modulae.core.backend import pick_device
 from modulae.core.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
-from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
+from modulae.core.ranks import current_ranks, settle
 from modulae.core.summary import summarise
+from modulae.core.together import encode_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,19 +222,23 @@ def autoencoder(
         seed=seed,
         engine=engine,
     )
-    every, limit = check_every(checkpoint_every), read_bytes(memory_limit)
-    device = pick_device(device)
+    every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
+    config, device = settle(config, device, ranks)
     genes = model_genes(adata, mask_var)
-    counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
+    ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
+    counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
     keeper = None
     if checkpoint is not None:
-        keeper = Checkpoint(Path(checkpoint), describe_run(cells, test, genes, config, device), every)
-    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
-    representation = encode(run.network, cells)
-    summary = summarise(run.network, cells, representation, test, counts.others(genes))
+        keeper = open_checkpoint(
+            Path(checkpoint), every, cells=cells, test=test, genes=genes, config=config, device=device, ranks=ranks
+        )
+    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper, ranks=ranks)
+    representation = encode_together(run.network, cells, ranks)
+    others = counts.others(genes)
+    summary = ranks.from_first(lambda: summarise(run.network, cells, representation, test, others))
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
-    snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
+    snapshots = {epoch: encode_together(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
     store_model(adata, fitted, representation, key=key_added, snapshots=snapshots)

@@ -9,8 +9,10 @@ import torch
 
 from modulae.core.backend import to_numpy
 from modulae.core.losses import orthogonality_penalty, poisson_loss
+from modulae.core.ranks import ALONE
 from modulae.core.threads import threads_for
 
+from .batch_loss import BatchLoss, shared
 from .resident import ResidentCells
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from modulae.core.batches import Cells
     from modulae.core.config import Config
+    from modulae.core.ranks import Ranks
     from modulae.core.weights import Network
 
 TEST_BLOCK = 512
@@ -27,10 +30,23 @@ TEST_BLOCK = 512
 
 
 class TorchEngine:
-    """A network of tensors, its optimiser, and the training cells."""
+    """A network of tensors, its optimiser, and the training cells.
 
-    def __init__(self, network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> None:
-        self._network = network.to_torch(device, trained=True)
+    With several ranks, each learns from its own cells, and all take the same step with the gradient of all.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        learn: Cells | None,
+        config: Config,
+        unit: float,
+        device: str,
+        *,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        batch_loss = BatchLoss(network, device)
+        self._network, self._batch_loss, self._ranks = batch_loss.network, shared(batch_loss, ranks), ranks
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
         self._config = config
         self._unit = unit
@@ -50,9 +66,14 @@ class TorchEngine:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
-        for rows, there in self._batches(order, self._config.batch_size):
-            total += self._step(*self._learn.batch(rows, there)) * len(rows)
-        return float(total) / len(order)
+        cells, size = self._ranks.gather(len(order)), self._config.batch_size // self._ranks.size
+        n_steps = -(-max(cells) // size)  # a rank that has fewer cells takes the last step without one
+        with self._ranks.watched():
+            for at, (rows, there) in enumerate(self._batches(order, size, n_steps)):
+                everywhere = sum(min(max(n - at * size, 0), size) for n in cells)
+                weight = len(rows) * self._ranks.size / everywhere  # the mean over ranks is then that over cells
+                total += self._step(*self._learn.batch(rows, there), weight) * len(rows)
+        return float(self._ranks.total(np.array(float(total)))) / sum(cells)
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(
@@ -62,11 +83,10 @@ class TorchEngine:
             nesterov=self._config.momentum > 0,
         )
 
-    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        network = self._network
-        loss = poisson_loss(scale * network.decode(network.encode(inputs)), counts)
+    def _step(self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, weight: float) -> torch.Tensor:
+        loss: torch.Tensor = self._batch_loss(inputs, counts, scale)
         self._optimizer.zero_grad(set_to_none=True)
-        self._objective(loss).backward()  # type: ignore[no-untyped-call]
+        self._objective(loss if weight == 1 else loss * weight).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
 
@@ -81,7 +101,7 @@ class TorchEngine:
         resident = ResidentCells(cells, self._device, self._dtype)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
-            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK):
+            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
                 inputs, counts, scale = resident.batch(rows, there)
                 rates = scale * self._network.decode(self._network.encode(inputs))
                 total += poisson_loss(rates, counts) * len(rows)
@@ -111,9 +131,11 @@ class TorchEngine:
                 key: torch.tensor(value, device=self._device if value.ndim else "cpu") for key, value in memory.items()
             }
 
-    def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
+    def _batches(
+        self, order: NDArray[np.intp], size: int, n_batches: int
+    ) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""
         there = torch.from_numpy(order).to(self._device)
         with threads_for(size * self._network.n_genes * max(self._network.n_units, self._network.n_paths)):
-            for start in range(0, len(order), size):
+            for start in range(0, n_batches * size, size):
                 yield order[start : start + size], there[start : start + size]
