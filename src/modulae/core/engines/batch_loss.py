@@ -41,4 +41,4 @@ def shared(loss: BatchLoss, ranks: Ranks) -> torch.nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     with ranks.watched():
-        return DistributedDataParallel(loss, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(loss, gradient_as_bucket_view=True)
