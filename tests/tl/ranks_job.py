@@ -28,6 +28,8 @@ def result(adata):
     """Arrays of a trained object, by name."""
     found = {name: np.asarray(adata.obsm[name]) for name in adata.obsm if name.startswith("X_ae")}
     model = {f"model {name}": value for name, value in adata.uns["ae"]["model"].items() if np.ndim(value) > 1}
+    summary = adata.uns["ae"]["model"]["training"]
+    model |= {f"summary {name}": value for name, value in summary.items() if np.asarray(value).dtype.kind == "f"}
     history = mo.get.history(adata)[["train_loss", "test_loss"]].to_numpy()
     return {**found, **model, "history": history, "best": adata.uns["ae"]["history"]["best_epoch"]}
 

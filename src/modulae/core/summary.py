@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .deviance import expected_deviance, poisson_deviance
+from .ranks import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from .ranks import Ranks
     from .stored import Source
     from .weights import Network
 
@@ -75,6 +77,8 @@ def summarise(
     units: NDArray[np.float32],
     test: NDArray[np.bool_],
     others: tuple[NDArray[np.str_], NDArray[np.float64]],
+    *,
+    ranks: Ranks = ALONE,
 ) -> TrainingSummary:
     """Look once more at the training cells.
 
@@ -90,6 +94,8 @@ def summarise(
         Which of them were held out.
     others
         Names and total counts of genes that are not in the model, but count towards size factors.
+    ranks
+        Processes that look at a share of the cells each; all end with the same.
     """
     n_units, n_genes = network.n_units, network.n_genes
     total, square = np.zeros(n_genes), np.zeros(n_genes)
@@ -97,22 +103,25 @@ def summarise(
     slopes = np.zeros((n_units, network.n_paths))
     counted = np.zeros(n_genes)
     average = units.mean(axis=0, dtype=np.float64)
-    for rows, block in cells.blocks(BLOCK):
+    mine = ranks.share(np.arange(len(cells)))
+    part, own = (cells, units) if ranks.size == 1 else (cells.take(mine), units[mine])
+    for rows, block in part.blocks(BLOCK):
         inputs = block.inputs()
         total += inputs.sum(axis=0, dtype=np.float64)
         square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
-        crossed += (units[rows] - average).astype(np.float32).T @ inputs
+        crossed += (own[rows] - average).astype(np.float32).T @ inputs
         slopes += np.asarray(network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
         counted += np.asarray(block.counts.sum(axis=0)).ravel()
+    total, square, crossed, slopes, counted = (ranks.total(one) for one in (total, square, crossed, slopes, counted))
     n = len(cells)
-    covariance = _moments(units, average) / n
+    covariance = ranks.total(_moments(own, average)) / n
     readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
     mean = total / n
     variance = np.maximum(square / n - mean**2, 0)
     explained = np.einsum("gu,uv,gv->g", readout, covariance, readout)
     exposure = n if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
     exposure = max(exposure, float(np.finfo(float).tiny))
-    dispersion, novelty = _held_out(network, cells.take(np.flatnonzero(test)))
+    dispersion, novelty = _held_out(network, cells.take(ranks.share(np.flatnonzero(test))), ranks)
     return TrainingSummary(
         n_cells=n,
         rates=(counted / exposure).astype(np.float32),
@@ -137,15 +146,16 @@ def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArra
     return total
 
 
-def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _held_out(network: Network, cells: Source, ranks: Ranks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
     seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
     for _, block in cells.blocks(BLOCK):
         rates = block.scale() * network.decode(network.encode(block.inputs()))
         seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
         expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
+    seen, expected = ranks.total(seen), ranks.total(expected)
     dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
-    return dispersion, np.quantile(novelty(network, cells, dispersion), QUANTILES)
+    return dispersion, np.quantile(ranks.joined(novelty(network, cells, dispersion)), QUANTILES)
 
 
 def novelty(

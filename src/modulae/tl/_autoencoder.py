@@ -235,8 +235,7 @@ def autoencoder(
         )
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper, ranks=ranks)
     representation = encode_together(run.network, cells, ranks)
-    others = counts.others(genes)
-    summary = ranks.from_first(lambda: summarise(run.network, cells, representation, test, others))
+    summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary)
     snapshots = {epoch: encode_together(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
