@@ -91,7 +91,9 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
     assert {"X_ae", "X_ae_epoch0", "X_ae_epoch2", "history"} < set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
-        np.testing.assert_allclose(first[name], value, rtol=2e-4, atol=2e-5 * np.abs(value).max(initial=0), err_msg=name)
+        np.testing.assert_allclose(
+            first[name], value, rtol=2e-4, atol=2e-5 * np.abs(value).max(initial=0), err_msg=name
+        )
     moved = np.abs(expected["X_ae"] - expected["X_ae_epoch0"]).max()
     assert moved > 5e-3 * np.abs(expected["X_ae"]).max()  # far more than the tolerance
 

@@ -71,6 +71,9 @@ def autoencoder(
     Training stops when the loss of the held-out cells has not improved for `patience` epochs; the best weights are
     kept. Ctrl-C stops early and keeps the best weights so far.
 
+    Where `torch.distributed` has been initialised (as in a script that `torchrun` starts), all processes of the group
+    train one model and end with the same `adata`: call this in each of them with the same cells; see :doc:`/scale`.
+
     `architecture="parts"` is another model for the same fields: units that are parts of a cell, and that other seeds
     find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/modules`)::
 
@@ -115,7 +118,7 @@ def autoencoder(
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
     batch_size
-        Cells per step. The paper takes 1.
+        Cells per step, over all processes together where there are several. The paper takes 1.
     learning_rate
         Step size of Nesterov's accelerated gradient, or of Adam for parts, in the first epoch.
     momentum
@@ -149,7 +152,7 @@ def autoencoder(
     engine
         What takes the steps: `"numba"`, compiled loops on a CPU (the first call compiles them, some ten seconds, and
         keeps them on disk), or `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch
-        elsewhere.
+        elsewhere, and where there are several processes.
     {device}
     {progress}
     {memory_limit}
