@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+import modulae as mo
 from modulae.core import ranks as ranks_module
 from modulae.core.batches import Cells
 from modulae.core.config import Config
-from modulae.core.ranks import ALONE, Ranks, current_ranks, settle
+from modulae.core.ranks import ALONE, Ranks, current_ranks, require_alone, settle
 from modulae.core.stored import InMemory, StoredCells
 
 ROOM = 96
@@ -181,6 +182,13 @@ def test_a_lost_process_is_named_in_plain_words(text):
 
 def test_without_a_group_a_process_is_alone():
     assert current_ranks() == ALONE
+
+
+def test_what_is_for_one_process_refuses_a_group(monkeypatch):
+    require_alone("tl.search")
+    monkeypatch.setattr(ranks_module, "current_ranks", lambda: Ranks(0, 2))
+    with pytest.raises(ValueError, match="tl.search works in one process, and torch.distributed has 2"):
+        mo.tl.search(None, settings={})
 
 
 def test_settings_of_several_processes(monkeypatch):

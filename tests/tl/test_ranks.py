@@ -19,6 +19,8 @@ from modulae._cli.files import opened
 
 from .ranks_job import result
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="started with the signals of POSIX")
+
 N_CELLS = 1503  # of 1353 training cells, the last batch of 26 has one: a process has no cell there
 COMMON = {"device": "cpu", "engine": "torch", "n_latent": 4, "batch_size": 26, "snapshot_epochs": [0, 2]}
 SETTINGS = {

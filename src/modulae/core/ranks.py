@@ -24,7 +24,7 @@ T = TypeVar("T")
 ROWS_AT_ONCE = 65_536
 """Rows of a result that a rank sends to the others at once."""
 
-LOST = ("gloo", "connection", "nccl", "socket", "store")
+LOST = ("gloo", "connection", "nccl", "socket", "tcpstore")
 """Words, one of which stands in every message of PyTorch about a process that has gone."""
 
 
@@ -101,8 +101,8 @@ class Ranks:
             if self.size == 1 or not any(word in str(error).lower() for word in LOST):
                 raise
             msg = (
-                "another process of this training has ended, or can't be reached any more; its own message says why. "
-                "Start all of them again (with checkpoint=, the training goes on from there)."
+                f"another process of this training has ended, or can't be reached any more ({_first_line(error)}); its "
+                "own message says why. Start all of them again (with checkpoint=, the training goes on from there)."
             )
             raise ConnectionError(msg) from error
 
@@ -118,6 +118,10 @@ class Ranks:
             raise ValueError(msg)
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
 ALONE = Ranks()
 
 
@@ -127,6 +131,14 @@ def current_ranks() -> Ranks:
     if dist is None or not dist.is_available() or not dist.is_initialized():
         return ALONE
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def require_alone(what: str) -> None:
+    """Refuse a process group where every process would do the same work, or the group would train a model at a time."""
+    n = current_ranks().size
+    if n > 1:
+        msg = f"{what} works in one process, and torch.distributed has {n}. Call it without torchrun."
+        raise ValueError(msg)
 
 
 def settle(config: Config, device: str, ranks: Ranks) -> tuple[Config, str]:
