@@ -187,7 +187,7 @@ def test_without_a_group_a_process_is_alone():
 def test_what_is_for_one_process_refuses_a_group(monkeypatch):
     require_alone("tl.search")
     monkeypatch.setattr(ranks_module, "current_ranks", lambda: Ranks(0, 2))
-    with pytest.raises(ValueError, match="tl.search works in one process, and torch.distributed has 2"):
+    with pytest.raises(ValueError, match=r"tl\.search works in one process, and torch\.distributed has 2"):
         mo.tl.search(None, settings={})
 
 

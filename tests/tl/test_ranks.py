@@ -27,7 +27,7 @@ SETTINGS = {
     "orthogonal": {**COMMON, "n_hidden": 8, "max_epochs": 3, "learning_rate": 0.05},
     "parts": {**COMMON, "architecture": "parts", "max_epochs": 3, "learning_rate": 3e-3},
 }
-KINDS = [(architecture, form) for architecture in SETTINGS for form in ("memory", "h5ad", "zarr")]
+KINDS = [(architecture, form) for architecture in SETTINGS for form in ("memory", "h5ad", "zarr", "few", "few h5ad")]
 ON_DISK = {"memory_limit": 1}  # portions of 256 cells a process
 
 
@@ -38,9 +38,10 @@ def start(*words, n=2, cwd=None):
 
 
 def job(architecture, form, **more):
-    settings = {**SETTINGS[architecture], **({} if form == "memory" else ON_DISK), **more}
-    path = "cells.zarr" if form == "zarr" else "cells.h5ad"
-    return {"path": path, "in_memory": form == "memory", "settings": settings}
+    in_memory = form in {"memory", "few"}
+    settings = {**SETTINGS[architecture], **({} if in_memory else ON_DISK), **more}
+    path = "cells.zarr" if form == "zarr" else "few.h5ad" if form.startswith("few") else "cells.h5ad"
+    return {"path": path, "in_memory": in_memory, "settings": settings}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,7 @@ def folder(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # anndata's own plans for its formats
         adata.write_zarr(folder / "cells.zarr")
+    adata[:10].copy().write_h5ad(folder / "few.h5ad")  # one is held out: a process has none
     adata.X[N_CELLS - 1, 3] = -1
     adata.write_h5ad(folder / "wrong.h5ad")
     return folder
@@ -85,7 +87,7 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
     monkeypatch.setattr(_stored_counts.StoredCounts, "cells", lambda *args: replace(real(*args), streams=2))
     alone = job(architecture, form)
     with opened(folder / alone["path"]) as file:
-        adata = file.adata.to_memory() if form == "memory" else file.adata
+        adata = file.adata.to_memory() if alone["in_memory"] else file.adata
         mo.tl.autoencoder(adata, **alone["settings"])
         expected = result(adata)
     first, second = (of_rank[f"{architecture}, {form}"] for of_rank in found)

@@ -104,7 +104,7 @@ class StoredCells:
         from scipy import sparse
 
         if not len(self):
-            return Cells(self.reader.read(0, 0), self.size_factors)
+            return Cells(sparse.csr_matrix(np.zeros((0, self.n_genes), dtype=np.float32)), self.size_factors)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
