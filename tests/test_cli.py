@@ -87,6 +87,18 @@ def test_a_trained_folder_can_be_explained(rich, h5ad, tmp_path):
     assert main(["report", str(trained), *sets, "-o", str(tmp_path / "page.html")]) == 0
 
 
+def test_results_of_an_older_model_are_not_copied(h5ad, tmp_path):
+    adata = ad.read_h5ad(h5ad[0])
+    mo.tl.autoencoder(adata, max_epochs=1, device="cpu")
+    mo.tl.denoise(adata, device="cpu")
+    adata.layers["mine"] = adata.X
+    adata.write_h5ad(h5ad[0])
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "new.h5ad"), "--max-epochs", "1", "--no-progress"]
+    assert main(words) == 0
+    assert list(adata.layers) == ["ae_denoised", "mine"]
+    assert list(ad.read_h5ad(tmp_path / "new.h5ad").layers) == ["mine"]
+
+
 def test_the_settings_asked_for_are_those_trained_with(h5ad, tmp_path):
     path = tmp_path / "trained.h5ad"
     words = ["--max-epochs", "1", "--no-progress", "--architecture", "parts", "--batch-size", "24"]

@@ -47,8 +47,11 @@ class CellFile:
                     value = getattr(self.adata, name)
                     write_elem(target, name, dict(value) if name in READ[2:] else value, dataset_kwargs=compression)
                 for name in self.store:
-                    if name not in READ:
+                    if name not in (*READ, "layers"):
                         _copy(self.store, target, name)
+                write_elem(target, "layers", {})
+                for name in self.adata.layers:  # those of an older model of this name have been dropped
+                    _copy(self.store["layers"], target["layers"], name)
             _remove(output)
             unfinished.replace(output)
         except BaseException:
