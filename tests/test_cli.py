@@ -1,6 +1,9 @@
 """The command line as a user types it."""
 
+import warnings
+
 import anndata as ad
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,6 +48,94 @@ def test_train_with_batches(h5ad, tmp_path):
     assert list(entry["model"]["batches"]) == ["a", "b"]
 
 
+@pytest.fixture
+def rich(h5ad, tmp_path):
+    """Cells with a field of every kind, as a file and as a folder."""
+    adata = ad.read_h5ad(h5ad[0])
+    adata.layers["dense"] = adata.X.toarray()
+    adata.layers["twice"] = adata.X * 2
+    adata.obsp["near"] = adata.X @ adata.X.T
+    adata.raw = adata
+    adata.obs["words"] = [f"cell {at}" for at in range(adata.n_obs)]
+    adata.uns["number"] = 3
+    adata.write_h5ad(tmp_path / "rich.h5ad")
+    pytest.importorskip("zarr", reason="needs modulae[scale]: zarr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # anndata's own plans for its formats
+        adata.write_zarr(tmp_path / "rich.zarr")
+    return adata
+
+
+@pytest.mark.parametrize("read", ["h5ad", "zarr"])
+@pytest.mark.parametrize("written", ["h5ad", "zarr"])
+def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written, monkeypatch):
+    """Matrices are copied in small blocks, and the counts stay on disk."""
+    monkeypatch.setattr("modulae._cli.files.BYTES_AT_ONCE", 1000)
+    path = tmp_path / f"out.{written}"
+    words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress"]
+    assert main([*words, "--memory-limit", "1KB", "--layer", "twice", "--device", "cpu"]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = ad.read_h5ad(path) if written == "h5ad" else ad.read_zarr(path)
+    pd.testing.assert_frame_equal(found.obs, rich.obs, check_categorical=False, check_dtype=False)
+    assert (found.X != rich.X).nnz == 0
+    assert (found.raw.X != rich.raw.X).nnz == 0
+    assert (found.obsp["near"] != rich.obsp["near"]).nnz == 0
+    assert (found.layers["twice"] != rich.layers["twice"]).nnz == 0
+    np.testing.assert_array_equal(found.layers["dense"], rich.layers["dense"])
+    assert found.uns["number"] == 3
+    assert found.obsm["X_ae"].shape == (120, 64)
+    assert "ae_saliency" in found.varm
+    assert sorted(path.name for path in tmp_path.glob("out*")) == [path.name]
+
+
+def test_a_trained_folder_can_be_explained(rich, h5ad, tmp_path):
+    trained = tmp_path / "trained.zarr"
+    words = ["train", str(tmp_path / "rich.zarr"), "-o", str(trained), "--max-epochs", "1", "--no-progress"]
+    assert main([*words, "--architecture", "parts", "--batch-size", "32"]) == 0
+    sets = ["--gene-sets", str(h5ad[1]), "--groupby", "group"]
+    assert main(["impact", str(trained), *sets, "-o", str(tmp_path / "results")]) == 0
+    assert main(["report", str(trained), *sets, "-o", str(tmp_path / "page.html")]) == 0
+
+
+def test_results_of_an_older_model_are_not_copied(h5ad, tmp_path):
+    adata = ad.read_h5ad(h5ad[0])
+    mo.tl.autoencoder(adata, max_epochs=1, device="cpu")
+    mo.tl.denoise(adata, device="cpu")
+    adata.layers["mine"] = adata.X
+    adata.write_h5ad(h5ad[0])
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "new.h5ad"), "--max-epochs", "1", "--no-progress"]
+    assert main(words) == 0
+    assert list(adata.layers) == ["ae_denoised", "mine"]
+    assert list(ad.read_h5ad(tmp_path / "new.h5ad").layers) == ["mine"]
+
+
+def test_the_settings_asked_for_are_those_trained_with(h5ad, tmp_path):
+    path = tmp_path / "trained.h5ad"
+    words = ["--max-epochs", "1", "--no-progress", "--architecture", "parts", "--batch-size", "24"]
+    assert main(["train", str(h5ad[0]), "-o", str(path), *words]) == 0
+    params = ad.read_h5ad(path).uns["ae"]["params"]
+    assert (params["architecture"], params["batch_size"]) == ("parts", 24)
+
+
+def test_a_file_that_could_not_be_written_leaves_the_old_one(h5ad, tmp_path, monkeypatch):
+    path = tmp_path / "trained.h5ad"
+    path.write_text("old")
+    monkeypatch.setattr("modulae._cli.files._copy", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+    assert main(["train", str(h5ad[0]), "-o", str(path), "--max-epochs", "1", "--no-progress"]) == 1
+    assert path.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "sets.gmt", "trained.h5ad"]
+
+
+def test_only_training_is_for_several_processes(h5ad, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    assert main(["impact", str(h5ad[0]), "--gene-sets", str(h5ad[1]), "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "error (process 1 of 2): impact works in one process" in said
+    assert "Start it without torchrun" in said
+
+
 def test_train_then_impact(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"
@@ -87,6 +178,11 @@ def test_a_file_that_is_no_h5ad(tmp_path, capsys):
     path.write_text("not HDF5")
     assert main(["train", str(path), "-o", str(tmp_path / "out.h5ad")]) == 1
     assert "can't be read as .h5ad" in capsys.readouterr().err
+    folder = tmp_path / "empty.zarr"
+    folder.mkdir()
+    pytest.importorskip("zarr", reason="needs modulae[scale]: zarr")
+    assert main(["train", str(folder), "-o", str(tmp_path / "out.h5ad")]) == 1
+    assert "can't be read as .zarr" in capsys.readouterr().err
 
 
 def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):

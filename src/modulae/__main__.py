@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from modulae._cli.parser import parse
+from modulae._cli.processes import n_processes
 from modulae._cli.run import run
 
 INTERRUPTED = 130
@@ -21,9 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
-        print(f"modulae: error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        print(f"modulae: error{_where()}: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _where() -> str:
+    """Which of several processes speaks."""
+    return f" (process {os.environ.get('RANK')} of {n_processes()})" if n_processes() > 1 else ""
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ import numpy as np
 from ._count_blocks import counts_of, warn_no_counts
 from ._dask_counts import can_spread, scan_spread
 from ._lazy_results import loaded
-from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored, scan
+from ._shared_scan import scan_together
+from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
 from .core.config import KNOWN_GENES
+from .core.ranks import ALONE
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._stored_counts import Counts, Scan, StoredCounts
     from .core.fitted import Fitted
+    from .core.ranks import Ranks
     from .core.stored import Source
 
 
@@ -69,6 +72,7 @@ def open_counts(
     limit: int | None = None,
     total_over: NDArray[np.str_] | None = None,
     spread: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Counts | StoredCounts:
     """:func:`read_counts`, but counts on disk stay there where they are many.
 
@@ -82,10 +86,12 @@ def open_counts(
         Genes whose counts the total count of a cell is made of; all of the layer if `None`.
     spread
         Leave a dask array as it is, however small: what follows is done where its blocks are.
+    ranks
+        Processes that look at a share of the cells each, where these are on disk.
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
-    found = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread)
-    if not found.whole:
+    found = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread, ranks=ranks)
+    if not found.whole and ranks.first:
         warn_no_counts(layer)
     return found.counts() if found.blocks is not None else found.stored(limit)
 
@@ -98,15 +104,17 @@ def _look_through(
     *,
     in_memory: int | None,
     spread: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Scan:
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
     counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
     matrix, where = counts_of(adata, layer)
     reader = CountReader(matrix, columns, where)
-    if is_stored(matrix) and can_spread(matrix):
+    stored = is_stored(matrix)
+    if stored and ranks.size == 1 and can_spread(matrix):
         return scan_spread(reader, names, counted, 0 if spread else in_memory)
-    return scan(reader, names, counted, in_memory if is_stored(matrix) else None)
+    return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
 
 
 def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._files import clear_unfinished, is_full, write_whole
+from .core.batches import Cells
 from .core.engines.start import engine_name
 from .core.fitted import read_network
 from .core.state import State
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from .core.config import Config
+    from .core.ranks import Ranks
     from .core.stored import Source
     from .core.weights import Network
 
@@ -126,8 +127,36 @@ class Checkpoint:
         raise ValueError(msg)
 
 
+def open_checkpoint(
+    folder: str | Path | None,
+    every: float,
+    cells: Source,
+    test: NDArray[np.bool_],
+    *,
+    genes: NDArray[np.str_],
+    config: Config,
+    device: str,
+    ranks: Ranks,
+) -> Checkpoint | None:
+    """A checkpoint of this training for the first rank, which alone reads and writes it; `None` for the others.
+
+    `None` for all of them without a folder.
+    """
+    if folder is None:
+        return None
+    found: list[Checkpoint] = []
+
+    def open_it() -> None:
+        if ranks.first:
+            run = describe_run(cells, test, genes, config, device=device, n_readers=ranks.size)
+            found.append(Checkpoint(Path(folder), run, every))
+
+    ranks.each(open_it)
+    return found[0] if found else None
+
+
 def describe_run(
-    cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, device: str
+    cells: Source, test: NDArray[np.bool_], genes: NDArray[np.str_], config: Config, *, device: str, n_readers: int
 ) -> dict[str, Any]:
     """Everything that the result of a training depends on, in short."""
     batches = {} if cells.batch is None else {"batches": hashlib.sha256(cells.batch.tobytes()).hexdigest()}
@@ -138,6 +167,7 @@ def describe_run(
         "counts": cells.fingerprint(),
         "held-out cells": hashlib.sha256(np.packbits(test).tobytes()).hexdigest(),
         "cells at a time": cells.at_a_time,
+        "number of processes that read": 1 if isinstance(cells, Cells) else n_readers,
         **batches,
     }
 

@@ -162,7 +162,13 @@ class Scan:
         return StoredCounts(reader=self.reader, n_counts=self.n_counts, limit=limit, **_fields(self.seen))
 
 
-def scan(reader: CountReader, names: NDArray[np.str_], counted: NDArray[np.float64], in_memory: int | None) -> Scan:
+def scan(
+    reader: CountReader,
+    names: NDArray[np.str_],
+    counted: NDArray[np.float64],
+    in_memory: int | None,
+    rows: NDArray[np.intp] | None = None,
+) -> Scan:
     """Look at every count once, and keep the model's genes while they are few.
 
     Parameters
@@ -175,13 +181,15 @@ def scan(reader: CountReader, names: NDArray[np.str_], counted: NDArray[np.float
         Genes of the matrix: 1 where the total count of a cell counts it.
     in_memory
         Bytes that may be kept; `None`: all.
+    rows
+        Consecutive cells to look at; all if `None`.
     """
+    first, end = (0, int(reader.matrix.shape[0])) if rows is None else (int(rows[0]), int(rows[-1]) + 1)
     blocks: list[sparse.csr_matrix] | None = []
     totals: list[NDArray[np.float64]] = []
     gene_totals, n_counts, whole = np.zeros(len(names)), 0, True
-    n_cells = int(reader.matrix.shape[0])
-    for start in range(0, n_cells, ROWS_PER_BLOCK):
-        block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, n_cells)), reader.where)
+    for start in range(first, end, ROWS_PER_BLOCK):
+        block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
         whole = whole and is_whole(block.data)
         totals.append(np.asarray(block @ counted).ravel())
         gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()

@@ -7,12 +7,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from ._progress import progress_bar
+from .core.ranks import ALONE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from .core.config import Config
+    from .core.ranks import Ranks
     from .core.state import Keeper
     from .core.stored import Source
     from .core.train import Training
@@ -27,12 +29,13 @@ def run_training(
     progress: bool | None,
     loadings: NDArray[np.float64] | None = None,
     keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
 ) -> Training:
-    """Train, and warn of a training that was interrupted or that learnt nothing."""
+    """Train, and warn of a training that was interrupted or that learnt nothing; of several ranks the first does so."""
     from modulae.core.train import train
 
     total = config.max_epochs * int((~test).sum())
-    with progress_bar(total, "training", "cell", progress=progress, scaled=True) as bar:
+    with progress_bar(total, "training", "cell", progress=progress if ranks.first else False, scaled=True) as bar:
         calls = count()
 
         def learnt(n_cells: int) -> None:
@@ -44,8 +47,18 @@ def run_training(
             bar.set_postfix_str(f"epoch {epoch}/{config.max_epochs}, held-out loss {loss:.5f}")
 
         run = train(
-            cells, test, config, device=device, loadings=loadings, keeper=keeper, on_epoch=finished, on_cells=learnt
+            cells,
+            test,
+            config,
+            device=device,
+            loadings=loadings,
+            keeper=keeper,
+            on_epoch=finished,
+            on_cells=learnt,
+            ranks=ranks,
         )
+    if not ranks.first:
+        return run
     if run.history.stopped == "interrupted":
         warnings.warn(
             f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept."

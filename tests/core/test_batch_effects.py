@@ -21,7 +21,8 @@ from modulae.core.losses import poisson_loss
 from modulae.core.network import WEIGHTS, initial_network
 from modulae.core.parts import PartsNetwork
 from modulae.core.parts_start import initial_parts
-from modulae.core.stored import InMemory, StoredCells
+from modulae.core.readers import InMemory
+from modulae.core.stored import StoredCells
 from modulae.core.train import split_cells, train
 
 N_CELLS, N_GENES, UNIT = 40, 90, 0.3

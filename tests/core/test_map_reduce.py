@@ -7,7 +7,8 @@ from scipy import sparse
 from modulae.core.batches import Cells
 from modulae.core.first_look import Look, together
 from modulae.core.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
-from modulae.core.stored import InMemory, StoredCells
+from modulae.core.readers import InMemory
+from modulae.core.stored import StoredCells
 
 N_CELLS, N_GENES = 50, 6
 

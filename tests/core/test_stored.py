@@ -11,8 +11,9 @@ from modulae.core.config import Config
 from modulae.core.encode import denoise, encode, read_inputs
 from modulae.core.nulls import expression_of
 from modulae.core.principal import principal_components
+from modulae.core.readers import InMemory
 from modulae.core.saliency import mean_saliency
-from modulae.core.stored import GAP, ROWS_AT_ONCE, InMemory, StoredCells, ahead
+from modulae.core.stored import GAP, ROWS_AT_ONCE, StoredCells, ahead
 from modulae.core.train import loss_unit, mean_rates, split_cells, train
 
 N_CELLS, N_GENES, ROOM = 1000, 30, 96

@@ -11,6 +11,7 @@ from modulae._fields import DEFAULT_KEY
 EXAMPLES = """examples:
   python -m modulae demo
   python -m modulae train cells.h5ad --gene-sets hallmark.gmt --output trained.h5ad
+  torchrun --nproc-per-node 2 -m modulae train atlas.zarr --output trained.h5ad
   python -m modulae impact trained.h5ad --gene-sets hallmark.gmt --groupby condition --output results
   python -m modulae report trained.h5ad --gene-sets hallmark.gmt --groupby cell_type --output modules.html
 """
@@ -48,15 +49,21 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train = commands.add_parser(
         "train",
-        help="train on the raw counts of an .h5ad file",
-        description="Train on the raw counts of an .h5ad file; write a copy with the representation, the saliencies "
-        "and the model in it.",
+        help="train on the raw counts of an .h5ad file or a .zarr folder",
+        description="Train on the raw counts of an .h5ad file or a .zarr folder, which need not fit into memory; write "
+        "a copy with the representation, the saliencies and the model in it. Started by torchrun, several processes or "
+        "GPUs train one model.",
     )
-    train.add_argument("h5ad", type=Path, help="file with raw counts")
+    train.add_argument("path", type=Path, help="file or folder with raw counts")
     train.add_argument("--gene-sets", metavar="GMT", help="train on the genes of these sets only")
-    _add_output(train, "file to write", Path("modulae.h5ad"))
+    _add_output(train, ".h5ad file or .zarr folder to write", Path("modulae.h5ad"))
     train.add_argument("--layer", help="layer with the raw counts (default: X)")
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
+    train.add_argument("--architecture", choices=["orthogonal", "parts"], help="of the model (default: orthogonal)")
+    train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 16; parts: 128)")
+    train.add_argument(
+        "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"
+    )
     train.add_argument("--batch-key", metavar="COLUMN", help="obs column with the batch of each cell")
     train.add_argument("--paper", action="store_true", help="settings of Kinalis et al. 2019 (slow)")
     train.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
@@ -70,7 +77,7 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="impact of gene sets on the units of a trained model",
         description="Sum the saliencies of a trained model to gene sets; write tables (CSV) and heat maps to a folder.",
     )
-    impact.add_argument("h5ad", type=Path, help="file that `modulae train` wrote")
+    impact.add_argument("path", type=Path, help="what `modulae train` wrote")
     impact.add_argument("--gene-sets", metavar="GMT", required=True, help="the sets")
     _add_output(impact, "folder to write to", Path("modulae-impact"))
     impact.add_argument("--groupby", help="obs column whose groups to compare")
@@ -95,7 +102,7 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="one HTML page on which the units can be looked at",
         description="Write one HTML page that explains every unit of a trained model; it opens from the disk.",
     )
-    report.add_argument("h5ad", type=Path, help="file that `modulae train` wrote")
+    report.add_argument("path", type=Path, help="what `modulae train` wrote")
     report.add_argument("--gene-sets", metavar="GMT", help="the sets to name the units by")
     report.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns with groups of cells")
     _add_output(report, "file to write", Path("modules.html"))

@@ -5,6 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from modulae.presets import KINALIS_2019
+
+from .files import check_output, opened
+from .processes import joined, refuse_many
 from .words import summary
 
 if TYPE_CHECKING:
@@ -13,10 +19,15 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from modulae.core.ranks import Ranks
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command that was asked for."""
+    if options.command != "train":
+        refuse_many(options.command)
     {"demo": demo, "train": train, "impact": impact, "report": report}[options.command](options)
 
 
@@ -45,33 +56,57 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train on the user's cells."""
+    """Train on the user's cells; with torchrun, all processes train, and the first does the rest."""
     import modulae as mo
 
-    _parent(options.output)
-    adata = _read(options.h5ad)
-    mask = None
-    if options.gene_sets is not None:
-        mo.pp.gene_set_mask(adata, options.gene_sets, layer=options.layer)
-        mask = "in_gene_sets"
-    settings: dict[str, Any] = {"size_factors": None if options.size_factors == "none" else options.size_factors}
-    settings["batch_key"] = options.batch_key
-    settings |= dict(mo.presets.KINALIS_2019) if options.paper else {}
-    mo.tl.autoencoder(
-        adata, layer=options.layer, mask_var=mask, key_added=options.key, **(settings | _training(options))
-    )
-    mo.tl.saliency(adata, key=options.key, layer=options.layer, device=options.device)
-    adata.write_h5ad(options.output, compression="gzip")
+    check_output(options.output)
+    with opened(options.path) as file:
+        adata = file.adata
+        with joined(options.device) as ranks:
+            mask = _mark_genes(adata, options, ranks)
+            mo.tl.autoencoder(adata, layer=options.layer, mask_var=mask, key_added=options.key, **_settings(options))
+        if not ranks.first:
+            return
+        mo.tl.saliency(adata, key=options.key, layer=options.layer, device=options.device)
+        file.write(options.output)
     print(summary(adata, key=options.key))
     print(f"Written: {options.output.resolve()}")
 
 
-def impact(options: argparse.Namespace) -> None:
-    """Impact tables and heat maps of a trained model."""
+def _mark_genes(adata: AnnData, options: argparse.Namespace, ranks: Ranks) -> str | None:
+    """Name of the column that marks the genes of the sets; the first process looks at the counts for all."""
     import modulae as mo
 
+    if options.gene_sets is None:
+        return None
+
+    def mark() -> NDArray[np.bool_]:
+        mo.pp.gene_set_mask(adata, options.gene_sets, layer=options.layer)
+        return np.asarray(adata.var["in_gene_sets"], dtype=bool)
+
+    adata.var["in_gene_sets"] = ranks.from_first(mark)
+    return "in_gene_sets"
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    settings: dict[str, Any] = {"size_factors": None if options.size_factors == "none" else options.size_factors}
+    settings |= dict(KINALIS_2019) if options.paper else {}
+    given = {name: getattr(options, name) for name in ("architecture", "batch_size", "batch_key")}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    return settings | _training(options) | {"memory_limit": options.memory_limit}
+
+
+def impact(options: argparse.Namespace) -> None:
+    """Impact tables and heat maps of a trained model."""
     folder = _folder(options.output)
-    adata = _read(options.h5ad)
+    with opened(options.path) as file:
+        _impact(file.adata, options, folder)
+    print(f"Figures and tables are in {folder.resolve()}")
+
+
+def _impact(adata: AnnData, options: argparse.Namespace, folder: Path) -> None:
+    import modulae as mo
+
     common = {
         "key": options.key,
         "method": options.method,
@@ -86,28 +121,27 @@ def impact(options: argparse.Namespace) -> None:
         mo.tl.pathway_impact(adata, options.gene_sets, **common, **compared)
     _write_impact(adata, folder, groupby=options.groupby, key=options.key)
     print(summary(adata, key=options.key, groupby=options.groupby))
-    print(f"Figures and tables are in {folder.resolve()}")
 
 
 def report(options: argparse.Namespace) -> None:
     """The page that explains every unit."""
     import modulae as mo
 
-    _parent(options.output)
-    adata = _read(options.h5ad)
-    written = mo.report(
-        adata,
-        options.output,
-        gene_sets=options.gene_sets,
-        groupby=options.groupby,
-        key=options.key,
-        basis=options.basis,
-        title=options.title,
-        max_cells=options.max_cells,
-        seed=options.seed,
-        layer=options.layer,
-        device=options.device,
-    )
+    check_output(options.output)
+    with opened(options.path) as file:
+        written = mo.report(
+            file.adata,
+            options.output,
+            gene_sets=options.gene_sets,
+            groupby=options.groupby,
+            key=options.key,
+            basis=options.basis,
+            title=options.title,
+            max_cells=options.max_cells,
+            seed=options.seed,
+            layer=options.layer,
+            device=options.device,
+        )
     print(f"Written: {written.resolve()}")
 
 
@@ -133,19 +167,6 @@ def _training(options: argparse.Namespace) -> dict[str, Any]:
     return settings if options.max_epochs is None else {**settings, "max_epochs": options.max_epochs}
 
 
-def _read(path: Path) -> AnnData:
-    import anndata
-
-    if not path.is_file():
-        msg = f"there is no file {path}. Give the path of an .h5ad file."
-        raise FileNotFoundError(msg)
-    try:
-        return anndata.read_h5ad(path)
-    except OSError as error:
-        msg = f"{path} can't be read as .h5ad ({error}). Write it with `adata.write_h5ad(...)`."
-        raise ValueError(msg) from error
-
-
 def _folder(path: Path) -> Path:
     """Make the folder before the work, so that a wrong path costs nothing."""
     if path.exists() and not path.is_dir():
@@ -153,12 +174,6 @@ def _folder(path: Path) -> Path:
         raise FileExistsError(msg)
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _parent(path: Path) -> None:
-    if path.is_dir() or not path.parent.is_dir():
-        msg = f"{path} can't be written. Give the path of a file in a folder that exists: --output."
-        raise FileNotFoundError(msg)
 
 
 def _save(drawn: Any, path: Path) -> None:  # noqa: ANN401

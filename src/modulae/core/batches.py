@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
+from .ranks import ALONE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from .ranks import Ranks
     from .stored import Source
 
 HASHED_AT_ONCE = 4096
@@ -83,11 +86,16 @@ class Cells:
         """Hash of counts and size factors."""
         return fingerprint(self)
 
-    def shuffled(self, rng: np.random.Generator, *, after: int = 0) -> Iterator[tuple[Self, NDArray[np.intp]]]:
-        """An epoch: cells in memory with the order to learn from them, here all at once; the first `after` left out."""
+    def shuffled(
+        self, rng: np.random.Generator, *, after: int = 0, ranks: Ranks = ALONE
+    ) -> Iterator[tuple[Self, NDArray[np.intp]]]:
+        """An epoch: cells in memory with the order to learn from them, here all at once; the first `after` left out.
+
+        Of several ranks each has an equal part of every batch.
+        """
         order = rng.permutation(len(self))
         if not after:
-            yield self, order
+            yield self, order[ranks.rank :: ranks.size]
 
     def inputs(self) -> NDArray[np.float32]:
         """What the encoder reads, cells × genes: log1p(x / s), or x itself without size factors.

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import numpy as np
 from scipy import sparse
 
-from .stored import InMemory, StoredCells
+from .readers import InMemory
+from .stored import StoredCells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from .stored import Reader, Source
+    from .readers import Reader
+    from .stored import Source
 
 T = TypeVar("T")
 

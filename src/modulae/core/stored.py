@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from .batches import Cells, fingerprint, of_rows
+from .ranks import ALONE
+from .readers import InMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
     from scipy import sparse
+
+    from .ranks import Ranks
+    from .readers import Reader
 
 T = TypeVar("T")
 
@@ -33,63 +38,6 @@ MOST_HELD = 2
 """Held-out cells that are kept in memory, for each cell there is room for: they take a fifth of its memory or less."""
 
 
-class Reader(Protocol):
-    """What reads counts of the model's genes."""
-
-    @property
-    def n_genes(self) -> int:
-        """Genes of the model."""
-
-    def rows_together(self, room: int) -> int:
-        """Rows of a random block, where a portion has room for so many cells."""
-
-    def read(self, start: int, stop: int) -> sparse.csr_matrix:
-        """Consecutive rows, `float32`, without duplicates or stored zeros."""
-
-    @property
-    def array(self) -> Any | None:  # noqa: ANN401
-        """The dask array that the rows are in; `None` where they are in something else."""
-
-    def elsewhere(self) -> Reader:
-        """What :meth:`checked` needs, to be sent to another process."""
-
-    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
-        """What :meth:`read` makes of rows that somebody else has read."""
-
-
-@dataclass(frozen=True, slots=True)
-class InMemory:
-    """Reads counts that are in memory."""
-
-    counts: sparse.csr_matrix
-
-    @property
-    def n_genes(self) -> int:
-        """Genes of the model."""
-        return int(self.counts.shape[1])
-
-    def rows_together(self, room: int) -> int:  # noqa: ARG002
-        """Any row is as near as any other."""
-        return 1
-
-    @property
-    def array(self) -> None:
-        """None."""
-        return
-
-    def elsewhere(self) -> Self:
-        """All of it."""
-        return self
-
-    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
-        """The block: what is in memory was checked."""
-        return block
-
-    def read(self, start: int, stop: int) -> sparse.csr_matrix:
-        """Consecutive rows."""
-        return self.counts[start:stop]
-
-
 @dataclass(frozen=True, slots=True)
 class StoredCells:
     """Rows of a file, with the size factor of each (`None`: the model reads raw counts)."""
@@ -99,6 +47,7 @@ class StoredCells:
     size_factors: NDArray[np.float32] | None  # cells; 0 for a cell without counts
     room: int  # cells that are in memory at once, and as many again that are read ahead
     batch: NDArray[np.int64] | None = None  # cells: number of its batch, −1 if unknown; `None`: no batches
+    streams: int = 1  # that an epoch is dealt to; each has room for as many
     _totals: list[NDArray[np.float64]] = field(default_factory=list)  # of genes, once they are known
 
     def __len__(self) -> int:
@@ -112,19 +61,20 @@ class StoredCells:
     @property
     def at_a_time(self) -> int:
         """Cells that are learnt from in one random order."""
-        return self.room
+        return self.room * self.streams
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """These cells, in this order; nothing is read."""
         factors, batch = of_rows(self.size_factors, rows), of_rows(self.batch, rows)
-        return type(self)(self.reader, self.rows[rows], factors, self.room, batch=batch)
+        return replace(self, rows=self.rows[rows], size_factors=factors, batch=batch, _totals=[])
 
     def load(self) -> Cells:
         """The counts, read into memory."""
         from scipy import sparse
 
         if not len(self):
-            return Cells(self.reader.read(0, 0), self.size_factors, self.batch)
+            none = sparse.csr_matrix(np.zeros((0, self.n_genes), dtype=np.float32))
+            return Cells(none, self.size_factors, self.batch)
         order = np.argsort(self.rows, kind="stable")
         parts = [self._read(run) for run in _runs(self.rows[order])]
         counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
@@ -147,28 +97,36 @@ class StoredCells:
             for rows, block in portion.blocks(size):
                 yield slice(start + rows.start, start + rows.stop), block
 
-    def shuffled(self, rng: np.random.Generator, *, after: int = 0) -> Iterator[tuple[Cells, NDArray[np.intp]]]:
+    def shuffled(
+        self, rng: np.random.Generator, *, after: int = 0, ranks: Ranks = ALONE
+    ) -> Iterator[tuple[Cells, NDArray[np.intp]]]:
         """An epoch: random blocks of rows, as many as there is room for, and a random order of their cells.
 
         A block holds rows that lie together, which are read at once; cells that lie together in the file, such as those
         of one sample, are spread over the epoch, and mixed with those of all other blocks of their portion. The next
         portion is read while the caller learns from this one. The first `after` portions are left out.
+
+        With several ranks, the blocks of a portion are laid end to end and cut into streams, one a rank, of as many
+        cells up to one: a rank reads its own stream only, and shuffles it. One process that goes through as many
+        `streams` has their cells in turn in its order, and so in every batch what the ranks have together.
         """
+        streams = max(self.streams, ranks.size)
         seed = int(rng.integers(2**63))  # one draw an epoch, so that the next begins alike after an interruption
         block = max(self.reader.rows_together(self.room), 1)
         edges = np.flatnonzero(np.diff(self.rows // block, prepend=-1))
         edges = np.append(edges, len(self))  # training cells of a block of rows: from one edge to the next
         order = np.random.default_rng([seed, 0]).permutation(len(edges) - 1)
-        together = max(self.room // block, 1)
+        together = max(self.room // block, 1) * streams
+        mine = range(streams) if ranks.size == 1 else range(ranks.rank, ranks.rank + 1)
         jobs = (
-            partial(self._portion, edges, order[start : start + together], (seed, 1 + number))
+            partial(self._portion, edges, order[start : start + together], (seed, 1 + number * streams), streams, mine)
             for number, start in enumerate(range(0, len(order), together))
         )
         yield from ahead(islice(jobs, after, None))
 
     def some(self, seed: int) -> Cells:
         """Cells of random blocks, as many as there is room for, at most :data:`MOST_SOME`."""
-        portion, order = next(self.shuffled(np.random.default_rng(seed)))
+        portion, order = next(replace(self, streams=1).shuffled(np.random.default_rng(seed)))
         return portion.take(np.sort(order[:MOST_SOME]))
 
     def held(self) -> Self:
@@ -176,8 +134,11 @@ class StoredCells:
         if len(self) > MOST_HELD * self.room:
             return self
         cells = self.load()
-        rows = np.arange(len(cells))
-        return type(self)(InMemory(cells.counts), rows, self.size_factors, self.room, batch=self.batch)
+        return replace(self, reader=InMemory(cells.counts), rows=np.arange(len(cells)), _totals=[])
+
+    def knowing(self, totals: NDArray[np.float64]) -> Self:
+        """The same cells, with what :meth:`gene_totals` would have to read them all for."""
+        return replace(self, _totals=[totals])
 
     def gene_totals(self) -> NDArray[np.float64]:
         """Genes: summed counts."""
@@ -204,10 +165,18 @@ class StoredCells:
         return block if len(rows) == last + 1 - first else block[rows - first]
 
     def _portion(
-        self, edges: NDArray[np.intp], blocks: NDArray[np.intp], seed: tuple[int, int]
+        self, edges: NDArray[np.intp], blocks: NDArray[np.intp], seed: tuple[int, int], streams: int, mine: range
     ) -> tuple[Cells, NDArray[np.intp]]:
-        places = np.concatenate([np.arange(edges[at], edges[at + 1]) for at in np.sort(blocks)])
-        return self.take(places).load(), np.random.default_rng(seed).permutation(len(places))
+        """Cells of some of the streams of these blocks, and their order."""
+        laid = np.concatenate([np.arange(edges[at], edges[at + 1]) for at in blocks])
+        dealt = [np.sort(part) for part in np.array_split(laid, streams)]
+        places = np.concatenate([dealt[at] for at in mine])
+        order, start = np.empty(len(places), dtype=np.intp), 0
+        for turn, at in enumerate(mine):
+            n = len(dealt[at])
+            order[turn :: len(mine)] = start + np.random.default_rng((seed[0], seed[1] + at)).permutation(n)
+            start += n
+        return self.take(places).load(), order
 
 
 Source = Cells | StoredCells

@@ -11,12 +11,14 @@ import numpy as np
 from .deviance import expected_deviance, poisson_deviance
 from .encode import expected_counts
 from .map_reduce import map_cells, sum_cells
+from .ranks import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from .ranks import Ranks
     from .stored import Source
     from .weights import Network
 
@@ -78,6 +80,8 @@ def summarise(
     units: NDArray[np.float32],
     test: NDArray[np.bool_],
     others: tuple[NDArray[np.str_], NDArray[np.float64]],
+    *,
+    ranks: Ranks = ALONE,
 ) -> TrainingSummary:
     """Look once more at the training cells.
 
@@ -93,18 +97,23 @@ def summarise(
         Which of them were held out.
     others
         Names and total counts of genes that are not in the model, but count towards size factors.
+    ranks
+        Processes that look at a share of the cells each; all end with the same.
     """
     average = units.mean(axis=0, dtype=np.float64)
-    total, square, crossed, slopes, counted = sum_cells(cells, Moments(network, average), units.T)
+    mine = ranks.share(np.arange(len(cells)))
+    part, own = (cells, units) if ranks.size == 1 else (cells.take(mine), units[mine])
+    sums = sum_cells(part, Moments(network, average), own.T)
+    total, square, crossed, slopes, counted = (ranks.total(one) for one in sums)
     n = len(cells)
-    covariance = _moments(units, average) / n
+    covariance = ranks.total(_moments(own, average)) / n
     readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
     mean = total / n
     variance = np.maximum(square / n - mean**2, 0)
     explained = np.einsum("gu,uv,gv->g", readout, covariance, readout)
     exposure = n if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
     exposure = max(exposure, float(np.finfo(float).tiny))
-    dispersion, novelty = _held_out(network, cells.take(np.flatnonzero(test)))
+    dispersion, novelty = _held_out(network, cells.take(ranks.share(np.flatnonzero(test))), ranks)
     return TrainingSummary(
         n_cells=n,
         rates=(counted / exposure).astype(np.float32),
@@ -154,11 +163,11 @@ def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArra
     return total
 
 
-def _held_out(network: Network, cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _held_out(network: Network, cells: Source, ranks: Ranks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
-    seen, expected = sum_cells(cells, partial(_deviances, network))
+    seen, expected = (ranks.total(one) for one in sum_cells(cells, partial(_deviances, network)))
     dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
-    return dispersion, np.quantile(novelty(network, cells, dispersion), QUANTILES)
+    return dispersion, np.quantile(ranks.joined(novelty(network, cells, dispersion)), QUANTILES)
 
 
 def _deviances(network: Network, cells: Source) -> tuple[NDArray[np.float64], ...]:

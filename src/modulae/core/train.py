@@ -14,6 +14,7 @@ from .engines.start import start_engine
 from .losses import gene_means_loss
 from .network import initial_network
 from .parts_start import initial_parts
+from .ranks import ALONE
 from .state import State, mean_loss
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .engines.start import Engine
     from .fitted import History
+    from .ranks import Ranks
     from .state import Keeper
     from .stored import Source
     from .weights import Network
@@ -59,6 +61,7 @@ def train(
     keeper: Keeper | None = None,
     on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
     on_cells: Callable[[int], None] = lambda _n: None,
+    ranks: Ranks = ALONE,
 ) -> Training:
     """Train on the cells that are not held out; keep the weights with the lowest held-out loss.
 
@@ -80,16 +83,19 @@ def train(
         Called after each epoch with its number and the last held-out loss.
     on_cells
         Called with the number of cells that were learnt from since the last call; first with those of an earlier part.
+    ranks
+        The processes that train this model together. All are given the same but for the keeper, which the first has;
+        all end with the same.
 
     Raises
     ------
     FloatingPointError
         The loss stopped being finite.
     """
-    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(np.flatnonzero(test)).held()
-    state = None if keeper is None else keeper.read()
+    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(ranks.share(np.flatnonzero(test))).held()
+    state = ranks.from_first(lambda: None if keeper is None else keeper.read())
     if state is None or not state.stopped:
-        course = _Course(learn, held_out, config, device)
+        course = _Course(learn, held_out, config, device, ranks)
         if state is None:
             state = course.start(loadings)
             if keeper is not None:
@@ -105,6 +111,8 @@ def train(
                         keeper.keep(course.up_to_date(state))
                 on_epoch(state.epoch, state.rows[-1][2])
         except KeyboardInterrupt:
+            if ranks.size > 1:  # the others may be at another step, and wait for this one: it ends, and they with it
+                raise
             state.stopped = "interrupted"
     return Training(state.kept, state.history, state.snapshots)
 
@@ -112,8 +120,12 @@ def train(
 class _Course:
     """A training under way."""
 
-    def __init__(self, learn: Source, held_out: Source, config: Config, device: str) -> None:
-        self._learn, self._held_out, self._config, self._device = learn, held_out, config, device
+    def __init__(self, learn: Source, held_out: Source, config: Config, device: str, ranks: Ranks) -> None:
+        self._held_out, self._config, self._device, self._ranks = held_out, config, device, ranks
+        self._mine = learn if ranks.size == 1 else learn.take(ranks.share(np.arange(len(learn))))
+        if ranks.size > 1 and not isinstance(learn, Cells):
+            learn = learn.knowing(ranks.total(self._mine.gene_totals()))
+        self._learn = learn  # all: of their orders each rank takes its own part
         self._rng = np.random.default_rng([config.seed, 1])
         self._engine: Engine
         n = max(n_batches(cells.batch) for cells in (learn, held_out))
@@ -124,18 +136,16 @@ class _Course:
         config, rates = self._config, mean_rates(self._learn)
         factors = None if self._effects is None else self._effects.start()
         network: Network = (
-            initial_parts(config, self._learn, loadings, factors)
+            self._ranks.from_first(lambda: initial_parts(config, self._learn, loadings, factors))
             if config.architecture == "parts"
             else replace(initial_network(config, rates, self._rng), batch_factors=factors)
         )
         self._start_engine(network)
-        held_out = [
-            (gene_means_loss(rates, part.counts, part.size_factors), len(part)) for part in self._held_out.portions()
-        ]
-        losses = self._loss(self._learn), self._loss(self._held_out)
+        gene_means = self._mean(self._held_out, lambda part: gene_means_loss(rates, part.counts, part.size_factors))
+        losses = self._loss(self._mine), self._loss(self._held_out)
         snapshots = {0: network} if 0 in config.snapshot_epochs else {}
         first = (0, *losses, network.orthogonality_gap)
-        return self.up_to_date(State(self._generator, [first], network, snapshots, mean_loss(held_out)))
+        return self.up_to_date(State(self._generator, [first], network, snapshots, gene_means))
 
     def go_on(self, state: State) -> State:
         """Put everything as it was."""
@@ -152,14 +162,14 @@ class _Course:
     def epoch(self, state: State) -> Iterator[int]:
         """Do what is left of an epoch; yields the number of cells of each portion when the state has it."""
         config, at = self._config, state.epoch + 1
-        for portion, order in self._learn.shuffled(self._rng, after=len(state.portions)):
+        for portion, order in self._learn.shuffled(self._rng, after=len(state.portions), ranks=self._ranks):
             self._engine.read(portion)
-            loss = self._engine.epoch(order, learning_rate(at, config))
+            loss, n_cells = self._engine.epoch(order, learning_rate(at, config)), sum(self._ranks.gather(len(order)))
             check_finite(loss, at, config)
-            state.portions.append((loss, len(order)))
+            state.portions.append((loss, n_cells))
             if sum(n for _, n in state.portions) == len(self._learn):
                 self._finish(state)
-            yield len(order)
+            yield n_cells
 
     def _finish(self, state: State) -> None:
         config, at, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
@@ -180,12 +190,17 @@ class _Course:
             state.stopped = "max_epochs"
 
     def _loss(self, cells: Source) -> float:
-        return mean_loss([(self._engine.loss(part), len(part)) for part in cells.portions()])
+        return self._mean(cells, self._engine.loss)
+
+    def _mean(self, cells: Source, loss: Callable[[Cells], float]) -> float:
+        """Over the cells of all ranks, of which these are the ones of this rank."""
+        mine = [(loss(part), len(part)) for part in cells.portions() if len(part)]
+        return mean_loss([one for found in self._ranks.gather(mine) for one in found])
 
     def _start_engine(self, network: Network) -> None:
         unit = loss_unit(self._learn) if self._config.loss_scale == "mean" else 1.0
         learn = self._learn if isinstance(self._learn, Cells) else None  # else a portion comes with each order
-        self._engine = start_engine(network, learn, self._config, unit, self._device)
+        self._engine = start_engine(network, learn, self._config, unit, self._device, ranks=self._ranks)
 
     @property
     def _generator(self) -> dict[str, Any]:

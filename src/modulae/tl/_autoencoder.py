@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modulae._anndata import changeable, open_counts
 from modulae._batches import batch_names
-from modulae._checkpoint import Checkpoint, check_every, describe_run
+from modulae._checkpoint import check_every, open_checkpoint
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._store_model import store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
-from modulae.core.backend import pick_device
 from modulae.core.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
-from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
+from modulae.core.ranks import current_ranks, settle
 from modulae.core.summary import summarise
+from modulae.core.together import encode_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from anndata import AnnData
 
@@ -73,6 +73,9 @@ def autoencoder(
     Training stops when the loss of the held-out cells has not improved for `patience` epochs; the best weights are
     kept. Ctrl-C stops early and keeps the best weights so far.
 
+    Where `torch.distributed` has been initialised (as in a script that `torchrun` starts), all processes of the group
+    train one model and end with the same `adata`: call this in each of them with the same cells; see :doc:`/scale`.
+
     `architecture="parts"` is another model for the same fields: units that are parts of a cell, and that other seeds
     find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/modules`)::
 
@@ -118,11 +121,10 @@ def autoencoder(
         The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
     batch_key
         `obs` column with the batch of each cell (sample, chemistry), for merged data. Rates are multiplied by a factor
-        for each batch and gene, so that units need not tell batches apart. The encoder sees no batch, and cells of
-        any other are read like these. What differs between batches is taken away whatever its cause: never name what
-        you want to compare. See :doc:`/merging`.
+        for each batch and gene, so that units need not tell batches apart; the encoder sees no batch. What differs
+        between batches is taken away whatever its cause: never name what you want to compare. See :doc:`/merging`.
     batch_size
-        Cells per step. The paper takes 1.
+        Cells per step, over all processes together where there are several. The paper takes 1.
     learning_rate
         Step size of Nesterov's accelerated gradient, or of Adam for parts, in the first epoch.
     momentum
@@ -156,7 +158,7 @@ def autoencoder(
     engine
         What takes the steps: `"numba"`, compiled loops on a CPU (the first call compiles them, some ten seconds, and
         keeps them on disk), or `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch
-        elsewhere.
+        elsewhere, and where there are several processes.
     {device}
     {progress}
     {memory_limit}
@@ -230,19 +232,18 @@ def autoencoder(
         seed=seed,
         engine=engine,
     )
-    every, limit = check_every(checkpoint_every), read_bytes(memory_limit)
-    device = pick_device(device)
+    every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
+    config, device = settle(config, device, ranks)
     genes = model_genes(adata, mask_var)
-    counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
+    ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
+    counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
-    keeper = None
-    if checkpoint is not None:
-        keeper = Checkpoint(Path(checkpoint), describe_run(cells, test, genes, config, device), every)
-    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper)
-    representation = encode(run.network, cells)
-    summary = summarise(run.network, cells, representation, test, counts.others(genes))
+    keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
+    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper, ranks=ranks)
+    representation = encode_together(run.network, cells, ranks)
+    summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
-    snapshots = {epoch: encode(network, cells) for epoch, network in run.snapshots.items()}
+    snapshots = {epoch: encode_together(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
     store_model(adata, fitted, representation, key=key_added, snapshots=snapshots)

@@ -17,6 +17,7 @@ from modulae._search_settings import check_seeds, check_whole, defaults, list_se
 from modulae._side_by_side import alone, side_by_side
 from modulae._training_data import model_genes
 from modulae.core.config import Config
+from modulae.core.ranks import require_alone
 
 if TYPE_CHECKING:
     import os
@@ -135,6 +136,7 @@ def search(
     KeyboardInterrupt
         Ctrl-C ends the search; with a `folder` the finished runs are kept.
     """
+    require_alone("tl.search")
     tried = list_settings(settings, n_iter, seed)
     all_seeds = check_seeds(seeds)
     check_whole("n_threads", n_threads, least=1)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from modulae.core.backend import to_numpy
+from modulae.core.ranks import ALONE
 
 from .torch_engine import TorchEngine
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from modulae.core.batches import Cells
     from modulae.core.config import Config
     from modulae.core.parts import PartsNetwork
+    from modulae.core.ranks import Ranks
 
 WARM_UP = 30
 """Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
@@ -31,8 +33,17 @@ class PartsEngine(TorchEngine):
     Held at their start, the rows can't trade length with the activities, so that a unit keeps its scale.
     """
 
-    def __init__(self, network: PartsNetwork, learn: Cells | None, config: Config, unit: float, device: str) -> None:
-        super().__init__(network, learn, config, unit, device)
+    def __init__(
+        self,
+        network: PartsNetwork,
+        learn: Cells | None,
+        config: Config,
+        unit: float,
+        device: str,
+        *,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        super().__init__(network, learn, config, unit, device, ranks=ranks)
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
         self._taken = 0
@@ -61,13 +72,11 @@ class PartsEngine(TorchEngine):
         weights = [getattr(self._network, name) for name in self._network.weights]
         return torch.optim.Adam(weights, lr=self._config.learning_rate)
 
-    def _step(
-        self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _step(self, batch: tuple[torch.Tensor | None, ...], weight: float) -> torch.Tensor:
         self._taken += 1
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate * min(1.0, self._taken / WARM_UP)
-        loss = super()._step(inputs, counts, scale, batch)
+        loss = super()._step(batch, weight)
         loadings = self._parts.loadings
         with torch.no_grad():
             loadings.clamp_min_(0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from modulae.core.ranks import ALONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from modulae.core.config import Config
     from modulae.core.network import OrthogonalNetwork
     from modulae.core.parts import PartsNetwork
+    from modulae.core.ranks import Ranks
     from modulae.core.weights import Network
 
 
@@ -49,7 +52,9 @@ class Engine(Protocol):
         """Go back to what `state` said, of the same engine and settings."""
 
 
-def start_engine(network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> Engine:
+def start_engine(
+    network: Network, learn: Cells | None, config: Config, unit: float, device: str, *, ranks: Ranks = ALONE
+) -> Engine:
     """Put a network at its first step.
 
     Parameters
@@ -64,16 +69,18 @@ def start_engine(network: Network, learn: Cells | None, config: Config, unit: fl
         What the loss is divided by.
     device
         Where torch computes.
+    ranks
+        The processes that take the steps together; more than one only with torch.
     """
     name = engine_name(config, device)
     if network.architecture == "parts":
         from .parts_engine import PartsEngine
 
-        return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device)
+        return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device, ranks=ranks)
     if name == "torch":
         from .torch_engine import TorchEngine
 
-        return TorchEngine(network, learn, config, unit, device)
+        return TorchEngine(network, learn, config, unit, device, ranks=ranks)
     from .numba_engine import NumbaEngine
 
     return NumbaEngine(cast("OrthogonalNetwork", network), learn, config, unit)

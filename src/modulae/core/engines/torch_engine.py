@@ -10,8 +10,10 @@ import torch
 from modulae.core import batch_effects
 from modulae.core.backend import to_numpy
 from modulae.core.losses import orthogonality_penalty, poisson_loss
+from modulae.core.ranks import ALONE
 from modulae.core.threads import threads_for
 
+from .batch_loss import BatchLoss, shared
 from .resident import ResidentCells
 
 if TYPE_CHECKING:
@@ -21,24 +23,32 @@ if TYPE_CHECKING:
 
     from modulae.core.batches import Cells
     from modulae.core.config import Config
+    from modulae.core.ranks import Ranks
     from modulae.core.weights import Network
 
 TEST_BLOCK = 512
 """Cells at once when a loss is measured."""
 
 
-SUMS = {False: torch.float64, True: torch.float32}
-"""What is summed in; mps has no float64."""
-
-
 class TorchEngine:
-    """A network of tensors, its optimiser, and the training cells."""
+    """A network of tensors, its optimiser, and the training cells.
 
-    def __init__(self, network: Network, learn: Cells | None, config: Config, unit: float, device: str) -> None:
-        self._network = network.to_torch(device, trained=True)
-        self._expected: torch.Tensor | None = None  # batches × genes: summed rates before the factors
-        if network.batch_factors is not None:
-            self._expected = torch.zeros(network.batch_factors[:-1].shape, dtype=SUMS[device == "mps"], device=device)
+    With several ranks, each learns from its own cells, and all take the same step with the gradient of all.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        learn: Cells | None,
+        config: Config,
+        unit: float,
+        device: str,
+        *,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        batch_loss = BatchLoss(network, device)
+        self._network, self._expected = batch_loss.network, batch_loss.expected
+        self._batch_loss, self._ranks = shared(batch_loss, ranks), ranks
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
         self._config = config
         self._unit = unit
@@ -60,9 +70,14 @@ class TorchEngine:
         if self._network.batch_factors is not None and batch_effects.AS_OTHERS:
             self._learn.read_as_others(torch.from_numpy(order).to(self._device), self._network.batch_factors)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
-        for rows, there in self._batches(order, self._config.batch_size):
-            total += self._step(*self._learn.batch(rows, there)) * len(rows)
-        return float(total) / len(order)
+        cells, size = self._ranks.gather(len(order)), self._config.batch_size // self._ranks.size
+        n_steps = -(-max(cells) // size)  # a rank that has fewer cells takes the last step without one
+        with self._ranks.watched():
+            for at, (rows, there) in enumerate(self._batches(order, size, n_steps)):
+                everywhere = sum(min(max(n - at * size, 0), size) for n in cells)
+                weight = len(rows) * self._ranks.size / everywhere  # the mean over ranks is then that over cells
+                total += self._step(self._learn.batch(rows, there), weight) * len(rows)
+        return float(self._ranks.total(np.array(float(total)))) / sum(cells)
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(
@@ -72,17 +87,10 @@ class TorchEngine:
             nesterov=self._config.momentum > 0,
         )
 
-    def _step(
-        self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None
-    ) -> torch.Tensor:
-        rates = scale * self._network.shared_rates(self._network.encode(inputs))
-        if self._expected is not None and batch is not None:
-            self._expected.index_add_(0, batch, rates.detach().to(self._expected.dtype))
-        if batch is not None and self._network.batch_factors is not None:
-            rates = rates * self._network.batch_factors[batch]
-        loss = poisson_loss(rates, counts)
+    def _step(self, batch: tuple[torch.Tensor | None, ...], weight: float) -> torch.Tensor:
+        loss: torch.Tensor = self._batch_loss(*batch)
         self._optimizer.zero_grad(set_to_none=True)
-        self._objective(loss).backward()  # type: ignore[no-untyped-call]
+        self._objective(loss if weight == 1 else loss * weight).backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         return loss.detach()
 
@@ -97,7 +105,7 @@ class TorchEngine:
         resident = ResidentCells(cells, self._device, self._dtype)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
-            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK):
+            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
                 inputs, counts, scale, batch = resident.batch(rows, there)
                 rates = scale * self._network.decode(self._network.encode(inputs), batch)
                 total += poisson_loss(rates, counts) * len(rows)
@@ -135,14 +143,15 @@ class TorchEngine:
             self._optimizer.state[weight] = {
                 key: torch.tensor(value, device=self._device if value.ndim else "cpu") for key, value in memory.items()
             }
-
         if self._expected is not None:
             self._network.batch_factors.copy_(torch.from_numpy(state["factors"]))
             self._expected.copy_(torch.from_numpy(state["expected"]))
 
-    def _batches(self, order: NDArray[np.intp], size: int) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
+    def _batches(
+        self, order: NDArray[np.intp], size: int, n_batches: int
+    ) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""
         there = torch.from_numpy(order).to(self._device)
         with threads_for(size * self._network.n_genes * max(self._network.n_units, self._network.n_paths)):
-            for start in range(0, len(order), size):
+            for start in range(0, n_batches * size, size):
                 yield order[start : start + size], there[start : start + size]
