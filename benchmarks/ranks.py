@@ -157,10 +157,5 @@ def run(*, short: bool) -> str:
         "up the gradients when nothing else is done. The last column is one process on one core with the compiled "
         "engine, the default on a CPU."
     )
-    if not short:
-        words += (
-            " In the table as it is kept, others worked on the machine in some of the rounds, which slows two "
-            "processes on two cores more than one; `at best` is hardly touched by that."
-        )
     rows = [row_of(architecture, size, ones, twos) for architecture, size in KINDS]
     return table.write("ranks", "Several processes", words, rows, short=short)
