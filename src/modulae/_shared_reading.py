@@ -38,7 +38,12 @@ def read_both(
     ValueError
         Two different models, no gene that both have, or no unit that was not flagged.
     """
-    ours, theirs = read_source(adata, key), read_source(reference, reference_key)
+    ours = read_source(adata, key)
+    try:
+        theirs = read_source(reference, reference_key)
+    except KeyError as error:
+        msg = f"of the reference: {error.args[0]} Name its model in reference_key=."
+        raise KeyError(msg) from error
     if ours.fingerprint != theirs.fingerprint:
         msg = (
             f"the model {key!r} of adata is not the model {reference_key!r} of the reference. "

@@ -288,3 +288,13 @@ def test_a_joint_embedding_gives_each_side_its_own_points(source, new, monkeypat
     mo.tl.joint_embedding(few, source)
     np.testing.assert_array_equal(few.uns["X_ae_joint"]["reference"][:, 0], rows[: source.n_obs])
     np.testing.assert_array_equal(few.obsm["X_ae_joint"][:, 0], rows[source.n_obs :])
+
+
+def test_a_model_that_the_reference_has_by_another_name_can_be_named(source, new):
+    mo.tl.transfer(new, source, key_added="blood")
+    with pytest.raises(
+        KeyError, match=r"of the reference: there is no model 'blood'.*Name its model in reference_key="
+    ):
+        mo.tl.classify(new, source, labels="group", key="blood")
+    mo.tl.classify(new, source, labels="group", key="blood", reference_key="ae")
+    assert "blood_label" in new.obs
