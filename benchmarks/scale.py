@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 LIMIT = "1GB"
 SIZES = (10_000, 100_000, 1_000_000)
-MOST_AS_ZARR = 100_000  # a larger one takes long to make
 N_PERMUTATIONS = 200
 GENE_SETS = {f"set {at}": [f"gene_{gene}" for gene in range(at * 40, at * 40 + 40)] for at in range(50)}
 
@@ -86,7 +85,7 @@ def growth(folder: Path, sizes: tuple[int, ...]) -> list[dict[str, object]]:
     """One row a size and format."""
     rows = []
     for n_cells in sizes:
-        for kind in ("h5ad", "zarr") if n_cells <= MOST_AS_ZARR else ("h5ad",):
+        for kind in ("h5ad", "zarr"):
             path = folder / f"{n_cells}.{kind}"
             if not path.exists():
                 atlas.write(path, n_cells)
@@ -196,13 +195,12 @@ def page(
     words = (
         f"Simulated cells × {atlas.N_GENES} genes, {atlas.NON_ZERO:.0%} of the counts not zero, in runs of "
         f"{atlas.CELLS_AT_ONCE} cells of one group; h5ad without, zarr with its default compression. Each row is "
-        "a process of its own; times are of the processor, as others worked on the machine. "
+        "a process of its own; times are of the processor, all threads together. "
         f"`train` is `tl.autoencoder(max_epochs=1, memory_limit='{LIMIT}')` with all "
         "it does besides the epoch: a first look at all counts, first losses, encoding, the summary that goes with the "
         "model. Then encoding alone, `tl.saliency(groupby=)`, and `tl.pathway_impact(groupby=)` of eight groups, 50 "
         f"sets and {N_PERMUTATIONS} permutations. `before` is what Python and its libraries take. "
-        "Up to 100 000 cells the counts fit into the limit and are read into memory, a million do not. From 10 000 to "
-        "1 000 000 cells, training takes more than 20 % longer a cell; from 100 000 on, less."
+        "Up to 100 000 cells the counts fit into the limit and are read into memory, a million do not."
     )
     of_rates = (
         "Cells learnt from in a second of the processor, held-out loss included: medians of rounds in turns. On disk, "
@@ -214,12 +212,5 @@ def page(
         "the units against the groups (NMI), after the same number of epochs with the same seeds, when all cells are "
         "shuffled in memory, or blocks of the file in portions of about a tenth or a fortieth of the cells."
     )
-    if not short:
-        words += (
-            " In the table as it is kept, the last row was not measured again after two changes (h5ad rows read "
-            "without anndata's slicing; activities standardised in parts): its first three steps are from before both, "
-            "its impact from a process of its own after the second, and the peak is the larger of the two. Rates are "
-            "of one round."
-        )
     more = [(of_rates, speed), (of_orders, order)]
     return table.write("scale", "From a laptop to an atlas", words, rows, short=short, more=more)

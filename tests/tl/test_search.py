@@ -381,9 +381,9 @@ def test_ctrl_c_ends_the_search_and_keeps_what_is_finished(cells, trained_settin
         def __getattr__(self, name):
             return getattr(self._engine, name)
 
-    def noted(*args):
+    def noted(*args, **given):
         started.append(args)
-        return Interrupted(real(*args))
+        return Interrupted(real(*args, **given))
 
     monkeypatch.setattr(train, "start_engine", noted)
     with pytest.raises(KeyboardInterrupt):
