@@ -198,9 +198,11 @@ OF_PEERS = (
     "of DRVI are ranked by its own out-of-distribution scores."
 )
 NOT_ALL = (
-    "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset, learn once (so no units "
-    "back), from one seed of each kind of simulated data; 400 epochs, and cNMF with 20 factorisations only, on hard "
-    "and Kang. The rest costs hours; `MODULAE_PEERS_ALL=1` runs it for the peers."
+    "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset (on easy only), learn once "
+    "(so no units back), from one seed of simulated data; DRVI for 400 epochs on hard and Kang only, cNMF with 20 "
+    "factorisations on Kang only, scVI and LinearSCVI for 400 epochs nowhere, which costs hours; "
+    "`MODULAE_PEERS_ALL=1` runs all. The fits were kept between several runs (`MODULAE_KEEP`), some of them on a busy "
+    "machine: take the seconds as an order of magnitude."
 )
 NO_PEERS = "scVI, LinearSCVI, DRVI and cNMF are left out: `MODULAE_PEERS` did not name the Python of their environment."
 COLUMNS = ("LMS-SMI", "MSAS-SMI", "MSGS-SMI", "LMS-SPN", "AUPRC of loadings", "AUPRC of saliency", "units back")
