@@ -65,11 +65,11 @@ def one(path: str, n_cells: int) -> None:
     import torch
     import torch.distributed as dist
 
-    from modulae.core.ranks import current_ranks
+    from modulae.core.ranks import current_ranks, start_group
 
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
-        dist.init_process_group("gloo")
+        start_group("gloo")
     ranks, cells, found = current_ranks(), cells_of(n_cells), {}
     for architecture, size in KINDS:
         names = ["torch"] if ranks.size > 1 or architecture == "parts" else ["torch", "numba"]

@@ -18,6 +18,7 @@ import modulae as mo
 from modulae.__main__ import main
 from modulae._cli.files import opened
 from modulae.core.engines import torch_engine
+from modulae.core.ranks import start_group
 
 
 class CrashError(Exception):
@@ -32,6 +33,13 @@ def result(adata):
     model |= {f"summary {name}": value for name, value in summary.items() if np.asarray(value).dtype.kind == "f"}
     history = mo.get.history(adata)[["train_loss", "test_loss"]].to_numpy()
     return {**found, **model, "history": history, "best": adata.uns["ae"]["history"]["best_epoch"]}
+
+
+def threads():
+    """Names of this process's threads that exchange what processes send each other."""
+    tasks = Path("/proc/self/task")
+    names = [(task / "comm").read_text() for task in tasks.iterdir()] if tasks.exists() else []
+    return [name for name in names if "gloo" in name]
 
 
 def crash_at(turn, real=torch_engine.TorchEngine.epoch):
@@ -70,7 +78,7 @@ def run(folder):
     """Every job of `jobs.json`; each process writes what it found, or what was said."""
     import torch.distributed as dist
 
-    dist.init_process_group("gloo")
+    start_group("gloo")
     rank, found = dist.get_rank(), {}
     for name, job in json.loads((folder / "jobs.json").read_text()).items():
         with contextlib.ExitStack() as stack:
@@ -80,17 +88,18 @@ def run(folder):
                 found[name] = train(changed(adata, rank, job.get("change")), job["settings"])
             except (ValueError, OSError) as error:
                 found[name] = f"{type(error).__name__}: {error}"
-    (folder / f"found.{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
+    found["threads"] = threads()
+    (folder / f"found.{rank}").write_bytes(pickle.dumps(found))
 
 
 def fail(how, words):
-    """The command line, where the second process fails in its third epoch."""
+    """The command line, where the second process fails in its third epoch, or none does."""
     real, turns = torch_engine.TorchEngine.epoch, []
 
     def epoch(self, *args):
         turns.append(1)
-        if os.environ["RANK"] == "1" and len(turns) == 3:
+        if os.environ["RANK"] == "1" and len(turns) == 3 and how != "ends":
             if how == "error":
                 raise OSError("the counts have gone")
             if how == "interrupt":
@@ -99,7 +108,9 @@ def fail(how, words):
         return real(self, *args)
 
     torch_engine.TorchEngine.epoch = epoch
-    return main(words)
+    status = main(words)
+    sys.stderr.write(f"threads left: {threads()}\n")
+    return status
 
 
 if __name__ == "__main__":

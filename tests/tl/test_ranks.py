@@ -145,3 +145,12 @@ def test_the_command_line_trains_with_two_processes(folder, tmp_path):
     np.testing.assert_allclose(trained.obsm["X_ae"], alone.obsm["X_ae"], rtol=1e-3, atol=1e-4)
     assert (trained.X != alone.X).nnz == 0
     assert "ae_saliency" in trained.varm
+
+
+def test_no_thread_outlives_the_group(found, folder, tmp_path):
+    """One that drops a tensor while Python ends would abort the process, though all is done."""
+    assert [of_rank["threads"] for of_rank in found] == [[], []]
+    words = ["train", folder / "few.h5ad", "-o", tmp_path / "trained.h5ad", "--max-epochs", "3", "--device", "cpu"]
+    done = start(Path(__file__).with_name("ranks_job.py"), "fail", "ends", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("threads left: []") == 2

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from modulae.core.ranks import ALONE, Ranks, current_ranks
+from modulae.core.ranks import ALONE, Ranks, current_ranks, start_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def joined(device: str) -> Iterator[Ranks]:
             raise ValueError(msg)
         torch.cuda.set_device(here)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    start_group(backend, PATIENCE)
     yield current_ranks()
     dist.destroy_process_group()
 

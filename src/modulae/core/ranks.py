@@ -14,6 +14,7 @@ from .backend import pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import timedelta
 
     from numpy.typing import NDArray
 
@@ -131,6 +132,19 @@ def current_ranks() -> Ranks:
     if dist is None or not dist.is_available() or not dist.is_initialized():
         return ALONE
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def start_group(backend: str, timeout: timedelta | None = None) -> None:
+    """Join the processes that `torchrun` started; `torch.distributed.destroy_process_group` then ends the threads too.
+
+    The functions of `torch.distributed.nn` take as a default the group that is there when they are defined, which
+    keeps it. First imported by `DistributedDataParallel`, they would keep this one: its threads would outlive it, and
+    one that drops its last tensor while Python ends aborts the process.
+    """
+    import torch.distributed as dist
+    import torch.distributed.nn  # noqa: F401 - see above
+
+    dist.init_process_group(backend, timeout=timeout)
 
 
 def require_alone(what: str) -> None:
