@@ -63,14 +63,25 @@ def engine_of(cells: Cells, architecture: Any, batch_size: int, name: str, ranks
 def one(path: str, n_cells: int) -> None:
     """In each process: cells a second of every kind; the first writes them down."""
     import torch
-    import torch.distributed as dist
 
-    from modulae.core.ranks import current_ranks, start_group
+    from modulae.core.ranks import current_ranks, end_group, start_group
 
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:
         start_group("gloo")
-    ranks, cells, found = current_ranks(), cells_of(n_cells), {}
+    ranks = current_ranks()
+    found = speeds(n_cells, ranks)
+    if ranks.size > 1:
+        for architecture, weights in (("orthogonal", 530_000), ("parts", 128_000)):
+            found[f"exchange, {architecture}"] = _exchange(weights)
+        end_group()
+    if ranks.first:
+        Path(path).write_text(json.dumps(found), encoding="utf-8")
+
+
+def speeds(n_cells: int, ranks: Ranks) -> dict[str, float]:
+    """Cells a second of every kind, and what they would be without waiting for the other process."""
+    cells, found = cells_of(n_cells), {}
     for architecture, size in KINDS:
         names = ["torch"] if ranks.size > 1 or architecture == "parts" else ["torch", "numba"]
         for name in names:
@@ -83,12 +94,7 @@ def one(path: str, n_cells: int) -> None:
             seconds, worked = time.perf_counter() - start, time.process_time() - worked
             found[f"{architecture}, {size}, {name}"] = len(order) / seconds
             found[f"{architecture}, {size}, {name}, at best"] = len(order) / max(ranks.gather(worked))
-    if ranks.size > 1:
-        for architecture, weights in (("orthogonal", 530_000), ("parts", 128_000)):
-            found[f"exchange, {architecture}"] = _exchange(weights)
-        dist.destroy_process_group()
-    if ranks.first:
-        Path(path).write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
 def _exchange(n_weights: int) -> float:

@@ -15,3 +15,15 @@ def data_dir():
     if not folder:
         pytest.skip("needs real data: set MODULAE_DATA to the folder that has them")
     return Path(folder)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what needs a GPU where there is none."""
+    of_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if not of_gpu:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in of_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

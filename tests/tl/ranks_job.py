@@ -18,7 +18,7 @@ import modulae as mo
 from modulae.__main__ import main
 from modulae._cli.files import opened
 from modulae.core.engines import torch_engine
-from modulae.core.ranks import start_group
+from modulae.core.ranks import end_group, start_group
 
 
 class CrashError(Exception):
@@ -88,7 +88,7 @@ def run(folder):
                 found[name] = train(changed(adata, rank, job.get("change")), job["settings"])
             except (ValueError, OSError) as error:
                 found[name] = f"{type(error).__name__}: {error}"
-    dist.destroy_process_group()
+    end_group()
     found["threads"] = threads()
     (folder / f"found.{rank}").write_bytes(pickle.dumps(found))
 

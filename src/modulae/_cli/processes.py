@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from modulae.core.ranks import ALONE, Ranks, current_ranks, start_group
+from modulae.core.ranks import ALONE, Ranks, current_ranks, end_group, start_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,6 @@ def joined(device: str) -> Iterator[Ranks]:
         yield ALONE
         return
     import torch
-    import torch.distributed as dist
 
     backend = "gloo"
     if device.startswith(("auto", "cuda")) and torch.cuda.is_available():
@@ -47,7 +46,7 @@ def joined(device: str) -> Iterator[Ranks]:
         backend = "cpu:gloo,cuda:nccl"
     start_group(backend, PATIENCE)
     yield current_ranks()
-    dist.destroy_process_group()
+    end_group()
 
 
 def refuse_many(command: str) -> None:

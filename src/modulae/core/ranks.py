@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ def current_ranks() -> Ranks:
 
 
 def start_group(backend: str, timeout: timedelta | None = None) -> None:
-    """Join the processes that `torchrun` started; `torch.distributed.destroy_process_group` then ends the threads too.
+    """Join the processes that `torchrun` started, so that :func:`end_group` can end the group's threads too.
 
     The functions of `torch.distributed.nn` take as a default the group that is there when they are defined, which
     keeps it. First imported by `DistributedDataParallel`, they would keep this one: its threads would outlive it, and
@@ -145,6 +146,18 @@ def start_group(backend: str, timeout: timedelta | None = None) -> None:
     import torch.distributed.nn  # noqa: F401 - see above
 
     dist.init_process_group(backend, timeout=timeout)
+
+
+def end_group() -> None:
+    """Leave the group, with all that was trained in it gone.
+
+    A `DistributedDataParallel` that outlives the group is what ends it, and waits for the group's threads without
+    letting go of Python's lock, which a thread may need to drop its last tensor: both wait for ever.
+    """
+    import torch.distributed as dist
+
+    gc.collect()  # one in a cycle of references
+    dist.destroy_process_group()
 
 
 def require_alone(what: str) -> None:

@@ -1,0 +1,126 @@
+"""Every function computes on a device of PyTorch what NumPy does on the CPU; `cpu:0` is such a device everywhere."""
+
+import copy
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import modulae as mo
+
+TORCH_CPU = "cpu:0"
+DEVICES = [
+    TORCH_CPU,
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
+METHODS = ("gradient", "guided", "input_x_gradient", "integrated_gradients")
+
+
+def cells(seed=1):
+    adata = mo.datasets.simulated(
+        n_cells=150, n_genes=80, n_programmes=4, genes_per_programme=10, n_groups=2, seed=seed
+    )
+    adata.obs["donor"] = pd.Categorical([f"d{i % 6}" for i in range(adata.n_obs)])
+    return adata
+
+
+@pytest.fixture(scope="module", params=["orthogonal", "orthogonal, batches", "parts", "parts, batches"])
+def trained(request):
+    architecture, _, batches = request.param.partition(", ")
+    adata = cells()
+    more = {"batch_key": "donor"} if batches else {}
+    mo.tl.autoencoder(adata, architecture=architecture, n_latent=6, max_epochs=3, engine="torch", device="cpu", **more)
+    return adata
+
+
+def written(adata):
+    """Every array of numbers, by where it lies."""
+    found = {f"obs {name}": column.to_numpy() for name, column in adata.obs.items() if column.dtype.kind == "f"}
+    for part in ("obsm", "varm", "layers", "obsp"):
+        for name, value in getattr(adata, part).items():
+            found[f"{part} {name}"] = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+
+    def walk(value, path):
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                walk(inner, f"{path} {name}")
+        elif isinstance(value, pd.DataFrame):
+            for name, column in value.items():
+                walk(column.to_numpy(), f"{path} {name}")
+        elif np.asarray(value).dtype.kind == "f":
+            found[path] = np.asarray(value)
+
+    walk(dict(adata.uns), "uns")
+    return found
+
+
+def assert_same_on(adata, device, function, *args, rtol=2e-4, **settings):
+    """What `function` writes with NumPy, and what on the device."""
+    before = set(written(adata))
+    here, there = (copy.deepcopy(adata) for _ in range(2))
+    function(here, *args, device="cpu", **settings)
+    function(there, *args, device=device, **settings)
+    expected, found = written(here), written(there)
+    assert set(expected) == set(found)
+    assert set(expected) > before
+    for name, value in expected.items():
+        permuted = re.search(r"statistics|percentile|\b[pq]_", name)  # counts of draws above a value: a tie may fall
+        atol = 0.03 if permuted else rtol * np.abs(np.nan_to_num(value)).max(initial=0)
+        np.testing.assert_allclose(found[name], value, rtol=rtol, atol=atol, err_msg=name)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_saliency(trained, device, method, signed):
+    assert_same_on(trained, device, mo.tl.saliency, method=method, signed=signed)
+    assert_same_on(trained, device, mo.tl.saliency, method=method, signed=signed, groupby="group")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("difference", ["activity", "saliency"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_pathway_impact(trained, device, signed, difference):
+    sets = trained.uns["gene_sets"]
+    assert_same_on(trained, device, mo.tl.pathway_impact, sets, signed=signed, null=None)
+    more = {"signed": signed, "difference": difference, "n_permutations": 100}
+    assert_same_on(trained, device, mo.tl.pathway_impact, sets, groupby="group", **more)
+    more["donor_key"] = "donor"
+    assert_same_on(trained, device, mo.tl.pathway_impact, sets, groupby="group", **more)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("source", ["counts", "neighbors", "decoded"])
+def test_pathway_activity(trained, device, source):
+    sets = trained.uns["gene_sets"]
+    assert_same_on(trained, device, mo.tl.pathway_activity, sets, source=source, n_random=20, key_added="activity")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_denoise_and_what_reads_units(trained, device, tmp_path):
+    assert_same_on(trained, device, mo.tl.denoise)
+    assert_same_on(trained, device, mo.tl.unit_summary)
+    assert_same_on(trained, device, mo.tl.enrich_units, trained.uns["gene_sets"], n_permutations=50)
+    mo.save_model(trained, tmp_path / "model.safetensors")
+    assert_same_on(cells(2), device, mo.tl.transfer, tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_other_cells_get_the_same_labels(trained, device):
+    other = cells(3)
+    mo.tl.transfer(other, trained)
+    assert_same_on(other, device, mo.tl.classify, trained, labels="group")
+    there = copy.deepcopy(other)
+    mo.tl.joint_embedding(there, trained, device=device)  # a UMAP, which no two readings share to the bit
+    assert np.isfinite(there.obsm["X_ae_joint"]).all()
+
+
+@pytest.mark.filterwarnings("ignore:explanations that are no better:UserWarning")  # of a model of three epochs
+@pytest.mark.parametrize("device", DEVICES)
+def test_sanity(trained, device):
+    genes = list(trained.var_names)
+    sets = {f"set {at}": genes[at : at + 10] for at in range(0, 70, 10)}
+    on_device = copy.deepcopy(trained)
+    mo.tl.sanity(on_device, sets, n_seeds=1, max_epochs=2, n_draws=3, device=device)
+    assert "ae_sanity" in on_device.uns
