@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from modulae.core.parts import PartsNetwork
     from modulae.core.ranks import Ranks
 
+    from .resident import Batch
+
 WARM_UP = 30
 """Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
 
@@ -42,11 +44,13 @@ class PartsEngine(TorchEngine):
         device: str,
         *,
         ranks: Ranks = ALONE,
+        replay: bool | None = None,
     ) -> None:
-        super().__init__(network, learn, config, unit, device, ranks=ranks)
+        super().__init__(network, learn, config, unit, device, ranks=ranks, replay=replay)
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
-        self._taken = 0
+        self._rate = self._first_rate()
+        self._taken: Any = 0 if self._replay is None else torch.zeros((), dtype=torch.int64, device=device)
         self._expected = None
 
     def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
@@ -54,28 +58,33 @@ class PartsEngine(TorchEngine):
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the training cells in this order; their mean Poisson loss on the way."""
-        self._rate = learning_rate
+        if self._replay is None:
+            self._rate = learning_rate
+        else:
+            self._rate.fill_(learning_rate)
         with flush_denormal():
             return super().epoch(order, learning_rate)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Also the steps taken, which the warm-up counts, and the lengths that the rows keep."""
-        return {**super().state(), "taken": np.array(self._taken), "lengths": to_numpy(self._lengths).copy()}
+        return {**super().state(), "taken": np.array(int(self._taken)), "lengths": to_numpy(self._lengths).copy()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what :meth:`state` said."""
         super().restore(state)
-        self._taken = int(state["taken"])
+        taken = int(state["taken"])
+        self._taken = taken if self._replay is None else self._taken.fill_(taken)
         self._lengths = torch.tensor(state["lengths"], device=self._device)
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
         weights = [getattr(self._network, name) for name in self._network.weights]
-        return torch.optim.Adam(weights, lr=self._config.learning_rate)
+        recorded = self._replay is not None
+        return torch.optim.Adam(weights, lr=self._first_rate(), fused=recorded, capturable=recorded)
 
-    def _step(self, batch: tuple[torch.Tensor | None, ...], weight: float) -> torch.Tensor:
+    def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * min(1.0, self._taken / WARM_UP)
+        warm = min(1.0, self._taken / WARM_UP) if self._replay is None else (self._taken / WARM_UP).clamp_max(1)
+        self._set_rate(self._rate * warm)
         loss = super()._step(batch, weight)
         loadings = self._parts.loadings
         with torch.no_grad():

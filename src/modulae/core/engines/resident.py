@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from modulae.core.batches import Cells
 
 
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""Inputs and counts, each cells × genes, size factors, cells × 1, and batches, cells."""
+
+
 class ResidentCells:
     """Cells on a device: sent once, gathered there, with no wait for the device in between."""
 
     def __init__(self, cells: Cells, device: str, dtype: torch.dtype) -> None:
         counts, inputs = cells.counts, cells.sparse_inputs()
-        self.n_genes = int(counts.shape[1])
+        self.n_cells, self.n_genes = counts.shape
         self.device = device
         self._lengths = np.diff(counts.indptr).astype(np.int64)  # stays with the CPU, which has to know sizes ahead
         self._starts = torch.from_numpy(counts.indptr[:-1].astype(np.int64)).to(device)
@@ -28,6 +32,7 @@ class ResidentCells:
         self._inputs = torch.from_numpy(inputs.data).to(device, dtype)
         self._scale = torch.from_numpy(cells.scale()).to(device, dtype)
         self._scaled = cells.size_factors is not None
+        self._most = torch.arange(int(self._lengths.max(initial=0)), device=device)
         self._batch = None if cells.batch is None else torch.from_numpy(cells.batch).to(device)
 
     def read_as_others(self, order: torch.Tensor, factors: torch.Tensor) -> None:
@@ -41,10 +46,8 @@ class ResidentCells:
         counts = self._counts * ratio
         self._inputs = torch.log1p(counts / self._scale[cells, 0]) if self._scaled else counts
 
-    def batch(
-        self, rows: NDArray[np.intp], rows_there: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Inputs and counts, each cells × genes, size factors, cells × 1, and batches of these rows.
+    def batch(self, rows: NDArray[np.intp], rows_there: torch.Tensor) -> Batch:
+        """What a step needs of these rows.
 
         Parameters
         ----------
@@ -66,3 +69,21 @@ class ResidentCells:
         counts.index_put_(where, self._counts[places])
         batch = None if self._batch is None else self._batch[rows_there]
         return inputs, counts, self._scale[rows_there], batch
+
+    def padded(self, rows: torch.Tensor) -> Batch:
+        """:meth:`batch` of rows that only the device knows.
+
+        Every row takes the room of the one with most entries; zeros, which are added somewhere, fill it up.
+        """
+        places = self._starts[rows][:, None] + self._most
+        inside = self._most < self._lengths_there[rows][:, None]
+        places = places.where(inside, 0)
+        genes = self._genes[places]
+        inputs, counts = (
+            torch.zeros((len(rows), self.n_genes), dtype=values.dtype, device=self.device).scatter_add_(
+                1, genes, values[places].where(inside, 0)
+            )
+            for values in (self._inputs, self._counts)
+        )
+        batch = None if self._batch is None else self._batch[rows]
+        return inputs, counts, self._scale[rows], batch

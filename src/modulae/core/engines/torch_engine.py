@@ -14,7 +14,8 @@ from modulae.core.ranks import ALONE
 from modulae.core.threads import threads_for
 
 from .batch_loss import BatchLoss, shared
-from .resident import ResidentCells
+from .replay import Replay
+from .resident import Batch, ResidentCells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,11 @@ class TorchEngine:
         device: str,
         *,
         ranks: Ranks = ALONE,
+        replay: bool | None = None,
     ) -> None:
+        """`replay` decides whether steps are recorded and played back; by default where that can be, on a GPU."""
+        if replay is None:
+            replay = device.startswith("cuda") and ranks.size == 1 and network.batch_factors is None
         batch_loss = BatchLoss(network, device)
         self._network, self._expected = batch_loss.network, batch_loss.expected
         self._batch_loss, self._ranks = shared(batch_loss, ranks), ranks
@@ -53,6 +58,7 @@ class TorchEngine:
         self._config = config
         self._unit = unit
         self._device = device
+        self._replay = Replay(config.batch_size, device) if replay else None
         if learn is not None:
             self.read(learn)
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
@@ -62,11 +68,14 @@ class TorchEngine:
         """The cells that the next steps learn from."""
         if learn is not getattr(self, "_read", None):
             self._read, self._learn = learn, ResidentCells(learn, self._device, self._dtype)
+            if self._replay is not None:
+                self._replay.read(self._learn)
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way, read at its end."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+        self._set_rate(learning_rate)
+        if self._replay is not None:
+            return self._replay.epoch(order, self._step) / len(order)
         if self._network.batch_factors is not None and batch_effects.AS_OTHERS:
             self._learn.read_as_others(torch.from_numpy(order).to(self._device), self._network.batch_factors)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
@@ -82,12 +91,25 @@ class TorchEngine:
     def _start_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             [getattr(self._network, name) for name in self._network.weights],
-            lr=self._config.learning_rate,
+            lr=self._first_rate(),
             momentum=self._config.momentum,
             nesterov=self._config.momentum > 0,
+            fused=self._replay is not None,
         )
 
-    def _step(self, batch: tuple[torch.Tensor | None, ...], weight: float) -> torch.Tensor:
+    def _first_rate(self) -> Any:  # noqa: ANN401
+        """A number, or a tensor that recorded steps look it up in."""
+        rate = self._config.learning_rate
+        return rate if self._replay is None else torch.tensor(rate, dtype=torch.float32, device=self._device)
+
+    def _set_rate(self, rate: float | torch.Tensor) -> None:
+        for group in self._optimizer.param_groups:
+            if self._replay is None:
+                group["lr"] = rate
+            else:
+                group["lr"].fill_(rate)
+
+    def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         loss: torch.Tensor = self._batch_loss(*batch)
         self._optimizer.zero_grad(set_to_none=True)
         self._objective(loss if weight == 1 else loss * weight).backward()  # type: ignore[no-untyped-call]
@@ -139,10 +161,13 @@ class TorchEngine:
             with torch.no_grad():
                 weight.copy_(torch.from_numpy(state[name]))
             memory = {key.partition(".")[2]: value for key, value in state.items() if key.startswith(f"{name}.")}
-            # the optimiser counts its steps on the CPU
+            # the optimiser counts its steps on the CPU, unless they are recorded
+            here = "cpu" if self._replay is None else self._device
             self._optimizer.state[weight] = {
-                key: torch.tensor(value, device=self._device if value.ndim else "cpu") for key, value in memory.items()
+                key: torch.tensor(value, device=self._device if value.ndim else here) for key, value in memory.items()
             }
+        if self._replay is not None:
+            self._replay.forget()
         if self._expected is not None:
             self._network.batch_factors.copy_(torch.from_numpy(state["factors"]))
             self._expected.copy_(torch.from_numpy(state["expected"]))
