@@ -25,21 +25,22 @@ N_CELLS, N_GENES, NON_ZERO = 2638, 3009, 0.099
 """The paper's PBMC experiment."""
 
 
-def paper_sized() -> Cells:
-    """Counts of the size and density of the paper's."""
+def paper_sized(n_cells: int = N_CELLS, n_genes: int = N_GENES) -> Cells:
+    """Counts of the size and density of the paper's PBMC experiment, or of another size."""
     rng = np.random.default_rng(0)
-    present = sparse.random(N_CELLS, N_GENES, density=NON_ZERO, format="csr", dtype=np.float32, rng=rng)
+    present = sparse.random(n_cells, n_genes, density=NON_ZERO, format="csr", dtype=np.float32, rng=rng)
     present.data[:] = 1 + rng.poisson(1, size=present.nnz)
     totals = np.asarray(present.sum(axis=1)).ravel()
     return Cells(present, (totals / np.median(totals)).astype(np.float32))
 
 
-def plain_torch(cells: Cells, config: Config, *, compiled: bool) -> Callable[[int], None]:
+def plain_torch(cells: Cells, config: Config, *, compiled: bool, device: str = "cpu") -> Callable[[int], None]:
     """PyTorch as one would write it: dense rows, autograd, `torch.optim.SGD(nesterov=True)`."""
     start = initial_network(config, np.asarray(cells.counts.mean(axis=0)).ravel(), np.random.default_rng(0))
-    network = start.to_torch("cpu", trained=True)
+    network = start.to_torch(device, trained=True)
     optimizer = torch.optim.SGD([getattr(network, name) for name in WEIGHTS], lr=1e-3, momentum=0.9, nesterov=True)
-    inputs, counts, scale = (torch.from_numpy(array) for array in (cells.inputs(), cells.dense(), cells.scale()))
+    arrays = (cells.inputs(), cells.dense(), cells.scale())
+    inputs, counts, scale = (torch.from_numpy(array).to(device) for array in arrays)
 
     def objective(u: torch.Tensor, x: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
         loss = poisson_loss(s * network.decode(network.encode(u)), x)
@@ -49,8 +50,10 @@ def plain_torch(cells: Cells, config: Config, *, compiled: bool) -> Callable[[in
         objective = torch.compile(objective)
 
     def steps(n_steps: int) -> None:
+        n = config.batch_size
         for step in range(n_steps):
-            rows = slice(step * config.batch_size, (step + 1) * config.batch_size)
+            first = step * n % (len(inputs) - n + 1)
+            rows = slice(first, first + n)
             optimizer.zero_grad()
             objective(inputs[rows], counts[rows], scale[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae.core.backend import pick_device, to_numpy
-from modulae.core.batches import Cells, as_backend
+from modulae.core.batches import Cells
 from modulae.core.encode import encode
 from modulae.core.neighbours import shared_neighbours
 
@@ -53,7 +53,7 @@ class CellRates:
     def _decoded(self, rows: slice) -> NDArray[np.float32]:
         network = self.fitted.network.on(self.device)
         block = self._block(rows)
-        rates = to_numpy(network.decode(network.encode(as_backend(block.inputs(), self.device))))
+        rates = to_numpy(network.decode(network.encode(block.inputs_on(self.device))))
         if self.cells.size_factors is None:  # then the model's rates are at the cell's own depth
             depth = self.factors[rows, None]
             rates = np.divide(rates, depth, out=np.zeros_like(rates), where=depth > 0)

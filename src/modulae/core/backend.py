@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 SOFTPLUS_THRESHOLD = 20.0
 """Above it SoftPlus is the identity, as in `torch.nn.functional.softplus`."""
 
+SHARE_OF_FREE = 32
+"""Of a GPU's free memory a block of cells × genes gets one part in so many: a result needs several such arrays."""
+
+MOST_BYTES = 2**28
+"""Beyond it, a block keeps a GPU no busier."""
+
 
 def is_torch(x: Any) -> bool:  # noqa: ANN401
     """Whether `x` is a tensor, without importing torch to find out."""
@@ -63,6 +69,19 @@ def inverse_softplus(y: NDArray[np.float64], beta: float) -> NDArray[np.float64]
 def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
     """Bring a result back to host memory."""
     return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
+
+
+def cells_at_once(device: str, n_genes: int, least: int) -> int:
+    """How many cells × genes to compute with at once, so that a GPU is kept busy: what a part of its free memory holds.
+
+    Elsewhere, and where there is no more room, `least`.
+    """
+    if not device.startswith("cuda"):
+        return least
+    import torch
+
+    room = min(torch.cuda.mem_get_info(device)[0] // SHARE_OF_FREE, MOST_BYTES)
+    return max(least, room // (4 * n_genes))
 
 
 def _may_have_gpu() -> bool:

@@ -104,6 +104,23 @@ class Cells:
         """
         return self.sparse_inputs().toarray()
 
+    def inputs_on(self, device: str) -> Any:  # noqa: ANN401
+        """:meth:`inputs` where it is computed with: an array for NumPy on a CPU, else a tensor.
+
+        Only what is not zero is sent there.
+        """
+        if device == "cpu":
+            return self.inputs()
+        import torch
+
+        sent = self.sparse_inputs()
+        lengths, genes = (
+            torch.from_numpy(index.astype(np.int64)).to(device) for index in (np.diff(sent.indptr), sent.indices)
+        )
+        cells = torch.repeat_interleave(torch.arange(len(self), device=device), lengths, output_size=sent.nnz)
+        values = torch.from_numpy(sent.data).to(device)
+        return torch.zeros(sent.shape, dtype=values.dtype, device=device).index_put_((cells, genes), values)
+
     def sparse_inputs(self) -> sparse.csr_matrix:
         """:meth:`inputs` without the zeros spelt out."""
         if self.size_factors is None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .backend import pick_device, to_numpy
-from .batches import as_backend
+from .backend import cells_at_once, pick_device, to_numpy
 from .map_reduce import map_cells
 
 if TYPE_CHECKING:
@@ -43,8 +42,9 @@ class Encoder:
         device = pick_device(self.device)
         network = self.network.on(device)
         units = np.empty((len(cells), network.n_units), dtype=np.float32)
-        for rows, block in cells.blocks(self.batch_size):
-            units[rows] = to_numpy(network.encode(as_backend(block.inputs(), device)))
+        size = cells_at_once(device, network.n_genes, self.batch_size)
+        for rows, block in cells.blocks(size):
+            units[rows] = to_numpy(network.encode(block.inputs_on(device)))
         return units
 
 
@@ -73,7 +73,7 @@ def denoised_blocks(
 
 def expected_counts(network: Network, block: Cells, device: str = "cpu") -> NDArray[np.float32]:
     """The decoded rates of a block, at each cell's own size factor and in its own batch; the network is on `device`."""
-    rates = network.decode(network.encode(as_backend(block.inputs(), device)), block.batch)
+    rates = network.decode(network.encode(block.inputs_on(device)), block.batch)
     return np.asarray(block.scale() * to_numpy(rates))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from .backend import pick_device, to_numpy
+from .backend import cells_at_once, pick_device, to_numpy
 from .batches import as_backend
 from .map_reduce import sum_cells
 from .network import Method
@@ -96,13 +96,15 @@ class SaliencySums:
 
     def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
         """Groups × units × paths, or units × groups × genes."""
-        device, size = pick_device(self.device), self.batch_size
+        device = pick_device(self.device)
+        size = cells_at_once(device, self.network.n_genes, self.batch_size)
+        at_once = size if size > self.batch_size else size * BLOCKS_AT_ONCE
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units
         shape = (n_groups, n_units, network.n_paths) if self.of_products else (n_units, n_groups, network.n_genes)
         total = np.zeros(shape, dtype=np.float64)
-        for rows, block in cells.blocks(size * BLOCKS_AT_ONCE):
-            inputs = as_backend(block.inputs(), device)
+        for rows, block in cells.blocks(at_once):
+            inputs = block.inputs_on(device)
             weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
             if self.of_products:
                 total += to_numpy(network.slope_products(inputs, weights))

@@ -79,7 +79,7 @@ def set_values(
     network = network.on(device)
     weights = as_backend(indicator, device)
     for rows, block in cells.blocks(batch_size):
-        inputs = as_backend(block.inputs(), device)
+        inputs = block.inputs_on(device)
         values = np.empty((len(block), indicator.shape[1], network.n_units + 1), dtype=np.float32)
         times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
         for unit, (scale, along, basis) in enumerate(network.gradients(inputs, method)):
