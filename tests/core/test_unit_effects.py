@@ -64,3 +64,21 @@ def test_the_model_without_size_factors(setup):
     held[:, 1] = units[:, 1].mean()
     expected = loss(network, raw, held) - loss(network, raw, units)
     np.testing.assert_allclose(unit_effects(network, raw, units)[1], expected, atol=2e-7)
+
+
+def test_some_cells_stand_for_all(setup):
+    network, cells, units = setup
+    drawn = np.sort(np.random.default_rng([5, 2]).choice(40, 25, replace=False))
+    expected = []
+    for unit in range(4):
+        held = units.copy()
+        held[:, unit] = units[:, unit].mean()  # over all cells
+        some = cells.take(drawn)
+        expected.append(loss(network, some, held[drawn]) - loss(network, some, units[drawn]))
+    told = []
+    found = unit_effects(network, cells, units, n_cells=25, seed=5, on_cells=told.append)
+    np.testing.assert_allclose(found, expected, atol=2e-7)
+    assert sum(told) == 25
+    whole = unit_effects(network, cells, units)
+    assert np.abs(found - whole).max() > 1e-5
+    np.testing.assert_array_equal(unit_effects(network, cells, units, n_cells=40), whole)

@@ -22,6 +22,23 @@ def summed(trained):
     return trained
 
 
+def test_effects_are_measured_on_some_cells(trained):
+    n = trained.n_obs // 2
+    tables = {}
+    for n_cells, seed in ((None, 0), (n, 0), (n, 0), (n, 1)):
+        mo.tl.unit_summary(trained, n_cells=n_cells, seed=seed, device="cpu")
+        assert trained.uns["ae_units"]["n_cells"] == (n if n_cells else trained.n_obs)
+        again = tables.get((n_cells, seed))
+        tables[n_cells, seed] = trained.uns["ae_units"]["table"]["effect"]
+        if again is not None:
+            np.testing.assert_array_equal(again, tables[n_cells, seed])
+    whole = tables[None, 0]
+    for seed in (0, 1):
+        assert np.abs(tables[n, seed] - whole).max() > 0
+        assert spearmanr(tables[n, seed], whole)[0] > 0.8
+    assert np.abs(tables[n, 0] - tables[n, 1]).max() > 0
+
+
 def test_one_row_a_unit_the_largest_effect_first(summed):
     table = mo.get.unit_summary(summed)
     assert sorted(table.index) == list("01234")
@@ -267,6 +284,7 @@ def test_stability_from_other_runs_or_a_table(trained):
     [
         ({"key": "other"}, KeyError, "Trained models here"),
         ({"n_genes": 0}, ValueError, "whole number of at least 1"),
+        ({"n_cells": 0}, ValueError, "n_cells is 0; give a whole number of at least 1"),
         ({"n_genes": True}, ValueError, "whole number of at least 1"),
         ({"flag_above": 2}, ValueError, "from 0 to 1"),
         ({"redundant_above": "high"}, ValueError, "from 0 to 1"),

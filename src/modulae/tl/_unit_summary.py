@@ -18,7 +18,7 @@ from modulae._stability import check_stability, stability_of_units
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
 from modulae.core.encode import encode
 from modulae.core.saliency import check_method, mean_saliency
-from modulae.core.unit_effects import unit_effects
+from modulae.core.unit_effects import EFFECT_CELLS, unit_effects
 
 from ._enrich_units import enrich_units
 
@@ -42,6 +42,7 @@ def unit_summary(
     enrichment: str | None = None,
     method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
     n_genes: int = 10,
+    n_cells: int | None = EFFECT_CELLS,
     redundant_above: float = 0.9,
     flag_above: float = 0.5,
     seed: int = 0,
@@ -54,9 +55,10 @@ def unit_summary(
 ) -> AnnData | None:
     """Sum up every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
 
-    **Effect.** All cells are decoded again with one unit held at its mean over the cells and all others as they are;
-    the effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects
-    do not add up to what the model gains.
+    **Effect.** Cells are decoded again with one unit held at its mean over all cells and all others as they are; the
+    effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects do
+    not add up to what the model gains. It takes the work of decoding the cells as many times as there are units, so
+    `n_cells` random ones stand for all.
 
     **Dead** is a unit whose effect, of either sign, is at most a thousandth of the largest, or whose standard deviation
     is at most a thousandth of its mean activity. An effect below 0, a unit that makes things worse, is not dead.
@@ -95,12 +97,15 @@ def unit_summary(
         Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
     n_genes
         Genes at either end.
+    n_cells
+        Cells on which the effects are measured, drawn at random where there are more; all if `None`. The default puts
+        the units in the same order but for a few of nearly the same effect; a unit of very few cells may want all.
     redundant_above
         Absolute correlation from which on a unit is redundant.
     flag_above
         Absolute correlation from which on a flag is listed in `flags`.
     seed
-        Seed of the genes that scores are held against.
+        Seed of the cells that effects are measured on, and of the genes that scores are held against.
     {layer}
     {batch_size_inference}
     {device}
@@ -118,7 +123,7 @@ def unit_summary(
     `adata.uns[f'{key}_units']` : `dict`
         `"table"`: one array a column, units in their order; texts as `object`, numbers as `float64`, `"dead"` as
         `bool`. And how it was made: `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`,
-        `flag_above`, `n_cells`, `seed`.
+        `flag_above`, `n_cells` (on which effects were measured), `seed`.
 
     Raises
     ------
@@ -134,7 +139,7 @@ def unit_summary(
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
     check_method(method)
-    _check(n_genes, redundant_above=redundant_above, flag_above=flag_above)
+    _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
     plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=None, reference=REST)
@@ -151,8 +156,10 @@ def unit_summary(
 
     units = encode(fitted.network, cells, device=device)
     saliency = mean_saliency(fitted.network, cells, method=method, batch_size=batch_size, device=device)[0]
-    with progress_bar(len(cells), "effect of units", "cell", progress=progress) as bar:
-        effect = unit_effects(fitted.network, cells, units, batch_size=batch_size, device=device, on_cells=bar.update)
+    measured = len(cells) if n_cells is None else min(n_cells, len(cells))
+    how: dict[str, Any] = {"n_cells": n_cells, "seed": seed, "batch_size": batch_size, "device": device}
+    with progress_bar(measured, "effect of units", "cell", progress=progress) as bar:
+        effect = unit_effects(fitted.network, cells, units, on_cells=bar.update, **how)
     seen, states = states_of_some(adata, layer=layer, seed=seed)
     columns = {
         **use_of_units(units, effect, redundant_above=redundant_above),
@@ -171,7 +178,7 @@ def unit_summary(
         "n_genes": n_genes,
         "redundant_above": redundant_above,
         "flag_above": flag_above,
-        "n_cells": len(cells),
+        "n_cells": measured,
         "seed": seed,
     }
     return adata if copy else None
@@ -187,10 +194,11 @@ def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
         raise ValueError(msg)
 
 
-def _check(n_genes: Any, **thresholds: Any) -> None:  # noqa: ANN401
-    if isinstance(n_genes, bool) or not isinstance(n_genes, int | np.integer) or n_genes < 1:
-        msg = f"n_genes is {n_genes!r}; give a whole number of at least 1."
-        raise ValueError(msg)
+def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
+    for name, value in {"n_genes": n_genes, "n_cells": 1 if n_cells is None else n_cells}.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            msg = f"{name} is {value!r}; give a whole number of at least 1."
+            raise ValueError(msg)
     for name, value in thresholds.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."
