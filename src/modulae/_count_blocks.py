@@ -10,6 +10,8 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
+from ._file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,54 +55,9 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
         matrix = FileRows(matrix)
     elif isinstance(matrix, h5py.Dataset):
         matrix = DenseFileRows(matrix)
+    elif (behind := read_lazily(matrix)) is not None:
+        matrix = LazyRows(behind)
     return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-
-
-class FileRows:
-    """Rows of a CSR matrix in a file, read as they lie there.
-
-    anndata's own slicing looks up the version of scipy every time, which takes longer than to read some hundred cells.
-    """
-
-    def __init__(self, matrix: CSRDataset) -> None:
-        group: Any = matrix.group
-        self._matrix, self.shape = matrix, matrix.shape
-        self._ends = np.asarray(group["indptr"][:], dtype=np.int64)
-        self._data, self._indices = group["data"], group["indices"]
-
-    def __getitem__(self, rows: slice) -> sparse.csr_matrix:
-        ends = self._ends[rows.start : rows.stop + 1]
-        counts = slice(int(ends[0]), int(ends[-1]))
-        arrays = self._data[counts], self._indices[counts], ends - ends[0]
-        return sparse.csr_matrix(arrays, shape=(len(ends) - 1, self.shape[1]))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the file for itself."""
-        group: Any = self._matrix.group
-        if isinstance(group, h5py.Group):
-            return _reopened, (group.file.filename, group.name)
-        return type(self), (self._matrix,)
-
-
-class DenseFileRows:
-    """Rows of a plain matrix in an HDF5 file."""
-
-    def __init__(self, matrix: h5py.Dataset) -> None:
-        self._matrix, self.shape, self.chunks = matrix, matrix.shape, matrix.chunks
-
-    def __getitem__(self, rows: slice) -> Any:  # noqa: ANN401
-        return self._matrix[rows]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the file for itself."""
-        return _reopened, (self._matrix.file.filename, self._matrix.name)
-
-
-def _reopened(path: str, name: str) -> FileRows | DenseFileRows:
-    from anndata.io import sparse_dataset
-
-    found: Any = h5py.File(path, "r")[name]
-    return DenseFileRows(found) if isinstance(found, h5py.Dataset) else FileRows(sparse_dataset(found))
 
 
 def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401

@@ -75,8 +75,8 @@ class CountReader:
 
     @property
     def array(self) -> Any | None:  # noqa: ANN401
-        """The matrix where it is a dask array."""
-        return self.matrix if hasattr(self.matrix, "to_delayed") else None
+        """The matrix as a dask array, where it is one, or is read as one."""
+        return self.matrix if hasattr(self.matrix, "to_delayed") else getattr(self.matrix, "array", None)
 
     def elsewhere(self) -> Self:
         """What :meth:`checked` needs, without the matrix."""

@@ -56,8 +56,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     a number NaN, where there is nothing to say. How each number is made stands in :func:`modulae.tl.unit_summary`.
 
     `effect`, `effect_share` : `float64`
-        How much the loss rises without the unit, in counts, on the cells it was measured on; its share of the effects of all units (those below 0 count
-        as 0).
+        How much the loss rises without the unit, in counts, on the cells it was measured on; its share of the effects
+        of all units (those below 0 count as 0).
     `dead` : `bool`
         Whether it does nothing.
     `redundant_with`, `redundant_r`
