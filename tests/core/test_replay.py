@@ -37,7 +37,7 @@ def lies_at(tensor):
 class Named(TorchFunctionMode):
     """Refuses tensors made without a word on where: beside a GPU they would lie on the CPU."""
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):  # noqa: ARG002
+    def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
         if name in MAKES and kwargs.get("device") is None:
@@ -56,7 +56,7 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self.taken, self.made, self.before = [], set(), {}
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ARG002
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function.namespace == "profiler":
             return function(*args, **kwargs)
@@ -230,7 +230,7 @@ def test_what_a_gpu_cannot_record_is_noticed_on_a_cpu(cells, wrong):
     engine.epoch(orders()[0], RATES[0])
     engine._replay._at.zero_()
     taped(engine._replay, engine._step)
-    with pytest.raises(RuntimeError, match="recorded|names no device"):
+    with pytest.raises(RuntimeError, match=r"recorded|names no device"):
         taped(engine._replay, lambda batch: WRONG[wrong](engine._step(batch)))
 
 

@@ -1,4 +1,4 @@
-"""What is computed on a device meets nothing that lies elsewhere: `meta` is a device without numbers, on any machine."""
+"""What is computed on a device meets nothing that lies elsewhere; `meta` is a device on any machine, without numbers."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ METHODS = ("gradient", "guided", "input_x_gradient", "integrated_gradients")
 class OneDevice(TorchDispatchMode):
     """Refuses what takes tensors from two devices, but to copy; some of it a GPU would take, at the cost of a wait."""
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ARG002
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         given = [leaf for leaf in tree_iter((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         if len({tensor.device for tensor in given}) > 1 and "copy" not in function.__name__:
             msg = f"{function} of tensors on two devices"

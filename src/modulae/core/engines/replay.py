@@ -24,7 +24,7 @@ WORTH = 64
 """Steps that have to be left in an epoch for a recording to pay."""
 
 _RECORDING = Lock()
-"""Trainings may run side by side in threads: one that starts to record waits for the whole GPU, which must not record."""
+"""One at a time: trainings may run in threads, and who starts to record waits for a GPU, which must not record then."""
 
 
 class Replay:
