@@ -1,4 +1,4 @@
-"""What is computed on a device meets nothing that lies elsewhere; `meta` is a device on any machine, without numbers."""
+"""What is computed on a device meets nothing that lies elsewhere; `meta` is one without numbers, on any machine."""
 
 import numpy as np
 import pytest
