@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_iter
 from modulae.core.batches import Cells
 from modulae.core.config import config_for
 from modulae.core.engines import replay as of_steps
+from modulae.core.engines import torch_engine as of_training
 from modulae.core.engines.parts_engine import PartsEngine
 from modulae.core.engines.resident import ResidentCells
 from modulae.core.engines.torch_engine import TorchEngine
@@ -270,3 +271,14 @@ def test_an_interrupted_epoch_is_waited_for(monkeypatch):
     with pytest.raises(KeyboardInterrupt), of_steps._on(Stream("steps")):
         raise KeyboardInterrupt
     assert waited == [("steps", "around"), ("around", "steps")]
+
+
+@pytest.mark.parametrize(("device", "times"), [("cpu:0", 3), ("cpu", 4)])
+def test_held_out_cells_are_sent_once(cells, monkeypatch, device, times):
+    engine, sent = started("orthogonal", cells, np.float64, device, replay=False), []
+    resident = of_training.ResidentCells
+    monkeypatch.setattr(of_training, "ResidentCells", lambda *given: sent.append(given[0]) or resident(*given))
+    some, others = cells.take(np.arange(40)), cells.take(np.arange(40, N_CELLS))
+    losses = [engine.loss(part) for part in (some, some, others, some)]
+    assert len(sent) == times
+    assert losses[0] == losses[1] == losses[3] != losses[2]
