@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
-import captum.attr
 import numpy as np
 import torch
 
@@ -59,6 +58,8 @@ def by_autograd(network: OrthogonalNetwork, cells: Cells, *, retain: bool) -> to
 
 def by_captum(network: OrthogonalNetwork, cells: Cells) -> torch.Tensor:
     """The same without clipping, through Captum's Saliency."""
+    import captum.attr
+
     explain = captum.attr.Saliency(Encoder(network, clip=False))
     total = torch.zeros(network.n_units, network.n_genes)
     for _, block in cells.blocks(256):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -37,7 +38,8 @@ def test_auto_asks_torch_for_a_gpu_only_where_one_may_be(driver, loaded):
 )
 def test_a_gpu_computes_with_as_many_cells_as_there_is_room_for(monkeypatch, device, free, expected):
     asked = []
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: asked.append(device) or (free, 2**40))
+    monkeypatch.setattr("torch.cuda.device", lambda device: asked.append(device) or nullcontext())
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free, 2**40))  # older ones take no "cuda"
     assert cells_at_once(device, 100, 128) == expected
     assert asked == ([device] if device.startswith("cuda") else [])
 

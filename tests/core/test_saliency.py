@@ -102,3 +102,21 @@ def test_groups_come_from_one_pass_and_blocks_change_nothing(network, cells, met
         alone = mean_saliency(network, cells.take(np.flatnonzero(row)), method=method, signed=signed)
         np.testing.assert_allclose(group, alone[0], rtol=1e-5, atol=1e-8)
     assert np.isnan(together[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "signed", "n_groups", "width"),
+    [
+        ("gradient", True, 1, N_GENES),
+        ("guided", True, 3, 3 * N_UNITS),
+        ("gradient", False, 3, N_UNITS + N_HIDDEN),
+        ("input_x_gradient", True, 3, N_UNITS + N_HIDDEN),
+        ("integrated_gradients", True, 3, 32 * (N_UNITS + N_HIDDEN)),
+    ],
+)
+def test_a_gpu_makes_room_for_the_widest_array(monkeypatch, network, cells, method, signed, n_groups, width):
+    asked = []
+    monkeypatch.setattr("modulae.core.saliency.cells_at_once", lambda *given: asked.append(given) or 128)
+    members = np.ones((n_groups, N_CELLS), dtype=bool)
+    mean_saliency(network, cells, method=method, signed=signed, membership=members)
+    assert asked == [("cpu", width, 128)]

@@ -71,17 +71,18 @@ def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
     return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
 
 
-def cells_at_once(device: str, n_genes: int, least: int) -> int:
-    """How many cells × genes to compute with at once, so that a GPU is kept busy: what a part of its free memory holds.
+def cells_at_once(device: str, width: int, least: int) -> int:
+    """How many cells to compute with at once, so that a GPU is kept busy: what a part of its free memory holds.
 
-    Elsewhere, and where there is no more room, `least`.
+    Elsewhere, and where there is no more room, `least`. `width` is the most numbers that an array has of each cell.
     """
     if not device.startswith("cuda"):
         return least
     import torch
 
-    room = min(torch.cuda.mem_get_info(device)[0] // SHARE_OF_FREE, MOST_BYTES)
-    return max(least, room // (4 * n_genes))
+    with torch.cuda.device(device):  # which takes "cuda" for the current one in every version
+        free, _ = torch.cuda.mem_get_info()
+    return max(least, min(free // SHARE_OF_FREE, MOST_BYTES) // (4 * width))
 
 
 def _may_have_gpu() -> bool:

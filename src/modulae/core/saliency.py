@@ -10,7 +10,7 @@ import numpy as np
 from .backend import cells_at_once, pick_device, to_numpy
 from .batches import as_backend
 from .map_reduce import sum_cells
-from .network import Method
+from .network import PATH_STEPS, Method
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,10 +94,16 @@ class SaliencySums:
         """Whether sums of slope products are enough; they are smaller than sums of saliencies."""
         return self.signed and self.method in {"gradient", "guided"}
 
+    def _width(self, n_groups: int) -> int:
+        """Of each cell: its inputs; a weighted slope of every unit for every group; or the slopes along a path."""
+        network = self.network
+        slopes = n_groups * network.n_units if self.of_products else network.n_units + network.n_paths
+        return max(network.n_genes, slopes * (PATH_STEPS if self.method == "integrated_gradients" else 1))
+
     def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
         """Groups × units × paths, or units × groups × genes."""
         device = pick_device(self.device)
-        size = cells_at_once(device, self.network.n_genes, self.batch_size)
+        size = cells_at_once(device, self._width(len(membership)), self.batch_size)
         at_once = size if size > self.batch_size else size * BLOCKS_AT_ONCE
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units

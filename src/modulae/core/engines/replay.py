@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,9 @@ WARM_UP = 3
 
 WORTH = 64
 """Steps that have to be left in an epoch for a recording to pay."""
+
+_RECORDING = Lock()
+"""One at a time: trainings may run in threads, and who starts to record waits for a GPU, which must not record then."""
 
 
 class Replay:
@@ -78,7 +82,8 @@ class Replay:
         """What repeats the step, which is not taken here."""
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            # what other threads ask of the GPU meanwhile is neither recorded nor refused
+            with _RECORDING, torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 self._next(step)
         except RuntimeError as error:
             said = next(iter(str(error).splitlines()), "")
@@ -96,6 +101,8 @@ def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
         return
     around = torch.cuda.current_stream(stream.device)
     stream.wait_stream(around)
-    with torch.cuda.stream(stream):
-        yield
-    around.wait_stream(stream)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:  # also of an interrupted epoch, whose last steps are still under way while their memory is freed
+        around.wait_stream(stream)

@@ -62,6 +62,7 @@ class TorchEngine:
         if learn is not None:
             self.read(learn)
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
+        self._last_sent: tuple[Cells | None, ResidentCells | None] = (None, None)
         self._optimizer = self._start_optimizer()
 
     def read(self, learn: Cells) -> None:
@@ -124,7 +125,7 @@ class TorchEngine:
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
-        resident = ResidentCells(cells, self._device, self._dtype)
+        resident = self._sent(cells)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
             for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
@@ -132,6 +133,14 @@ class TorchEngine:
                 rates = scale * self._network.decode(self._network.encode(inputs), batch)
                 total += poisson_loss(rates, counts) * len(rows)
         return float(total) / len(cells)
+
+    def _sent(self, cells: Cells) -> ResidentCells:
+        """The cells on the device, where those of a loss stay: the next one is mostly of the same, held-out ones."""
+        last, resident = self._last_sent
+        if resident is None or cells is not last:
+            resident = ResidentCells(cells, self._device, self._dtype)
+            self._last_sent = (None, None) if self._device == "cpu" else (cells, resident)  # a CPU has them anyway
+        return resident
 
     def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Take new factors of the batches at the end of an epoch."""
