@@ -282,3 +282,18 @@ def test_held_out_cells_are_sent_once(cells, monkeypatch, device, times):
     losses = [engine.loss(part) for part in (some, some, others, some)]
     assert len(sent) == times
     assert losses[0] == losses[1] == losses[3] != losses[2]
+
+
+@pytest.mark.parametrize(("size", "first"), [(1, 1), (20, 2)])
+def test_short_epochs_are_recorded_once_enough_steps_were_taken(cells, size, first, where, monkeypatch):
+    """With 101 steps an epoch in the first, with five in the second, after seven, from which recording pays here."""
+    device, records = where
+    if not records:
+        pytest.skip("nothing is recorded on a CPU")
+    monkeypatch.setattr(of_steps, "WORTH", 7)
+    engine = started("parts", cells, np.float32, device, replay=True, batch_size=size)
+    recorded = []
+    for _ in range(4):
+        engine.epoch(np.arange(N_CELLS), 0.001)
+        recorded.append(engine._replay._play is not None)
+    assert recorded == [at + 1 >= first for at in range(4)]

@@ -21,7 +21,7 @@ WARM_UP = 3
 """Steps taken one by one before one is recorded, in which libraries and optimiser set themselves up."""
 
 WORTH = 64
-"""Steps that have to be left in an epoch for a recording to pay."""
+"""Steps that have to be left in an epoch, or to have been taken, for a recording to pay."""
 
 _RECORDING = Lock()
 """One at a time: trainings may run in threads, and who starts to record waits for a GPU, which must not record then."""
@@ -52,6 +52,7 @@ class Replay:
     def forget(self) -> None:
         """Record anew: cells, weights, or what the optimiser remembers of them, lie elsewhere now."""
         self._play: Callable[[], None] | None = None
+        self._taken = 0
         self._may_record = self._stream is not None
 
     def epoch(self, order: NDArray[np.intp], step: Callable[[Batch], torch.Tensor]) -> float:
@@ -62,12 +63,14 @@ class Replay:
         self._total.zero_()
         with _on(self._stream):
             for turn in range(n_steps):
-                if self._may_record and turn >= WARM_UP and n_steps - turn >= WORTH:
+                worth = max(n_steps - turn, self._taken) >= WORTH
+                if self._may_record and self._taken >= WARM_UP and worth:
                     self._play, self._may_record = self._recorded(step), False
                 if self._play is None:
                     self._next(step)
                 else:
                     self._play()
+                self._taken += 1
             if rest:
                 rows = self._order[len(order) - rest : len(order)]
                 self._total += step(self._learn.padded(rows)) * rest
