@@ -200,7 +200,7 @@ OF_PEERS = (
 NOT_ALL = (
     "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset (on easy only), learn once "
     "(so no units back), from one seed of simulated data; DRVI for 400 epochs on hard and Kang only, cNMF with 20 "
-    "factorisations on Kang only, scVI and LinearSCVI for 400 epochs nowhere, which costs hours; "
+    "factorisations on Kang only, as the rest would cost hours; "
     "`MODULAE_PEERS_ALL=1` runs all. The fits were kept between several runs (`MODULAE_KEEP`), some of them on a busy "
     "machine: take the seconds as an order of magnitude."
 )

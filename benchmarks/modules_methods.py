@@ -179,9 +179,9 @@ def peers(*, short: bool) -> dict[str, Method]:
     long: dict[str, Any] = {} if everything or short else {"n_draws": 1, "first_seed_only": True}
     where = None if everything or short else ("hard", "Kang")
     found[f"cNMF({8 if short else N_UNITS})"] = Method(lambda task: peer(task, "cNMF", *runs), data=where, **long)
-    for name, options in (("LinearSCVI", ()), ("scVI", ()), ("DRVI", genes)):
+    for name, options, on in (("LinearSCVI", (), None), ("scVI", (), None), ("DRVI", genes, where)):
         found[f"{name}, {epochs[1]} epochs"] = Method(
-            lambda task, name=name, options=options: peer(task, name, *options, *epochs), data=where, **long
+            lambda task, name=name, options=options: peer(task, name, *options, *epochs), data=on, **long
         )
     return found
 
