@@ -281,11 +281,17 @@ def test_bad_input_is_refused_before_the_work(cells, tmp_path, settings, error, 
     assert not (tmp_path / "a.html").exists()
 
 
-def test_a_place_that_cannot_be_written(cells, tmp_path):
+def test_a_place_that_cannot_be_written(cells, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="Give the path of a file in a folder that exists"):
         mo.report(cells, tmp_path / "no" / "a.html")
     with pytest.raises(FileNotFoundError, match="can't be written"):
         mo.report(cells, tmp_path)
+    monkeypatch.setattr("modulae.tl.unit_summary", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+    )
+    with pytest.raises(PermissionError, match=r"\(Read-only file system\)\. Give the path of a file in another folder"):
+        mo.report(cells, tmp_path / "a.html", **QUIET)
 
 
 def test_an_old_page_stays_until_the_new_one_is_whole(cells, tmp_path, monkeypatch):
