@@ -65,13 +65,6 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
 }
-html_sidebars = {
-    "method": [],
-    "settings": [],
-    "report": [],
-    "installation": [],
-    "cli": [],
-    "changelog": [],
-    "contributing": [],
-    "notebooks/*": [],
-}
+# only the API has pages below it to navigate
+html_sidebars = {page.stem: [] for page in HERE.glob("*.md") if page.stem != "api"}
+html_sidebars |= {"benchmarks/*": [], "notebooks/*": []}

@@ -79,7 +79,10 @@ def test_a_file_on_disk_is_read_block_by_block(form, where, tmp_path):
 
 def test_no_x_and_no_numbers():
     empty = ad.AnnData(obs=pd.DataFrame(index=["c"]), var=pd.DataFrame(index=["g"]))
-    with pytest.raises(ValueError, match=r"adata has no `.X`. Name the layer"):
+    with pytest.raises(ValueError, match=r"adata has no `.X`. Put raw counts into it"):
+        read_counts(empty, layer=None)
+    empty.layers["raw"] = np.ones((1, 1))
+    with pytest.raises(ValueError, match=r"adata has no `.X`. Name the layer .* one of \['raw'\]"):
         read_counts(empty, layer=None)
     with pytest.raises(KeyError, match=r"1 genes are not in adata .*Choose genes from adata\.var_names"):
         read_counts(cells(np.ones((1, 1))), genes=["nobody"], layer=None)

@@ -188,10 +188,20 @@ def test_a_file_that_is_no_h5ad(tmp_path, capsys):
 def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     assert main(["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]) == 1
-    assert "Run `modulae.tl.autoencoder(adata)` first" in capsys.readouterr().err
+    assert "Run `modulae train` first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["dance"], ["impact", "x.h5ad"], ["train", "x", "--seed", "one"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["dance"],
+        ["impact", "x.h5ad"],
+        ["train", "x", "--seed", "one"],
+        ["impact", "x.h5ad", "--gene-sets", "x.gmt", "--groups", "a"],
+        ["impact", "x.h5ad", "--gene-sets", "x.gmt", "--reference", "a"],
+    ],
+)
 def test_words_that_make_no_sense_exit_with_2(words):
     with pytest.raises(SystemExit) as stopped:
         main(words)
@@ -235,4 +245,76 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
     assert "50 of 120 cells drawn" in html
     assert "X_mine" in html
     assert main(["report", str(path), "-o", str(page)]) == 1
-    assert "Run `modulae.tl.autoencoder(adata)` first" in capsys.readouterr().err
+    assert "Run `modulae train` first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--layer", "counts"], "there is no layer 'counts'. Take None for `.X`."),
+        (["--batch-key", "donor"], "error: --batch-key 'donor' is no column of adata.obs. Choose one of ['group'"),
+        (["--seed", "-1"], "seed is -1; give a whole number of at least 0."),
+        (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
+    ],
+)
+def test_errors_name_the_options_of_the_command(h5ad, tmp_path, capsys, words, message):
+    assert main(["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--no-progress", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_warning_is_a_line_in_the_words_of_the_command(h5ad, tmp_path, capsys):
+    """Training and saliency both find that these are no counts."""
+    adata = ad.read_h5ad(h5ad[0])
+    adata.X = adata.X * 0.5
+    adata.write_h5ad(h5ad[0])
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = warnings.showwarning
+        assert main(words) == 0
+        assert warnings.showwarning is before
+    said = [line for line in capsys.readouterr().err.splitlines() if "whole numbers" in line]
+    assert len(said) == 1
+    assert said[0].startswith("modulae: warning: adata.X holds values that are not whole numbers")
+    assert said[0].endswith("Name the layer that holds the raw counts: --layer.")
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """No folder takes a new file, as for a user without the right to."""
+    monkeypatch.setattr(
+        "tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "impact", "report"])
+def test_a_place_that_takes_no_file_is_refused_before_the_work(h5ad, tmp_path, capsys, monkeypatch, full, command):
+    monkeypatch.setattr("modulae._cli.run.opened", lambda *_: pytest.fail("work was done"))
+    sets = ["--gene-sets", str(h5ad[1])]
+    assert main([command, str(h5ad[0]), *sets, "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert f"nothing can be written to {tmp_path} (Permission denied)" in said
+    assert said.endswith("--output.\n")
+
+
+def test_a_command_that_failed_leaves_no_folder(h5ad, tmp_path):
+    words = ["impact", str(h5ad[0]), "--gene-sets", str(h5ad[1]), "-o", str(tmp_path / "a" / "b")]
+    assert main(words) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "sets.gmt"]
+    assert main([*words[:-1], str(h5ad[1] / "b")]) == 1
+
+
+def test_groups_are_compared_as_asked(h5ad, tmp_path):
+    trained = tmp_path / "trained.h5ad"
+    assert main(["train", str(h5ad[0]), "-o", str(trained), "--max-epochs", "1", "--no-progress"]) == 0
+    words = ["impact", str(trained), "--gene-sets", str(h5ad[1]), "--groupby", "group", "--method", "guided"]
+    adata = ad.read_h5ad(trained)
+    for difference in ("activity", "saliency"):
+        folder = tmp_path / difference
+        assert main([*words, "--absolute", "--difference", difference, "-o", str(folder)]) == 0
+        settings = {"method": "guided", "signed": False, "difference": difference}
+        mo.tl.pathway_impact(adata, str(h5ad[1]), groupby="group", **settings)
+        expected = mo.get.impact_table(adata, key="ae_impact_group")["effect"]
+        np.testing.assert_allclose(
+            pd.read_csv(folder / "impact_by_group.csv")["effect"], expected, rtol=1e-4, atol=1e-7
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from modulae._cli.messages import in_options, warnings_in_a_line
 from modulae._cli.parser import parse
 from modulae._cli.processes import n_processes
 from modulae._cli.run import run
@@ -17,13 +18,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if it worked, 1 if the input was at fault, 2 if the words were."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        run(options)
+        with warnings_in_a_line(options):
+            run(options)
     except KeyboardInterrupt:
         print("modulae: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
-        print(f"modulae: error{_where()}: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        message = in_options(str(error.args[0] if isinstance(error, KeyError) else error), options)
+        print(f"modulae: error{_where()}: {message}", file=sys.stderr)
         return 1
     return 0
 

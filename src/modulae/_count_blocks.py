@@ -26,11 +26,16 @@ USER = 4
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     if layer is not None and layer not in adata.layers:
-        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
+        there = list(adata.layers)
+        msg = f"there is no layer {layer!r}. {f'Choose one of {there}, or' if there else 'Take'} None for `.X`."
         raise KeyError(msg)
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None:
-        msg = f"adata has no `.X`. Name the layer that holds the raw counts: layer= one of {list(adata.layers)}."
+        there = list(adata.layers)
+        advice = (
+            f"Name the layer that holds the raw counts: layer= one of {there}" if there else "Put raw counts into it"
+        )
+        msg = f"adata has no `.X`. {advice}."
         raise ValueError(msg)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes. Loosen the filters that emptied it."

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 UNFINISHED = ".unfinished"
 """How the name of a file ends until it is whole."""
@@ -19,17 +23,43 @@ def write_whole(file: Path, content: bytes) -> None:
     OSError
         The disk is full, or can't be written; an older file is still there as it was.
     """
-    handle, name = tempfile.mkstemp(dir=file.parent, suffix=UNFINISHED)
+    unfinished = file.parent / f"{secrets.token_hex(8)}{UNFINISHED}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with unfinished.open("xb") as stream:  # others may read it as the user's settings say, which mkstemp forbids
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(file)
+        unfinished.replace(file)
         _sync_folder(file.parent)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
+
+
+def check_writable(file: Path, example: str) -> None:
+    """Refuse before the work a place that no file can be written to; nothing is left there.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder is not there, or the file is a folder.
+    PermissionError
+        The folder takes no new file.
+    """
+    if file.is_dir() or not file.parent.is_dir():
+        msg = f"{file} can't be written. Give the path of a file in a folder that exists, {example}."
+        raise FileNotFoundError(msg)
+    check_folder(file.parent, f"Give the path of a file in another folder, {example}")
+
+
+def check_folder(folder: Path, advice: str) -> None:
+    """Refuse a folder that takes no new file; the only way to know is to make one."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        msg = f"nothing can be written to {folder.resolve()} ({error.strerror}). {advice}."
+        raise PermissionError(msg) from error
 
 
 def is_full(error: OSError) -> bool:

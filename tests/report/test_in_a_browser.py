@@ -321,6 +321,17 @@ def test_nothing_is_wider_than_the_window(written, visit, width):
     assert max(boxes) <= width
 
 
+@pytest.mark.parametrize("width", [1400, 420])
+def test_a_group_with_a_very_long_name_moves_nothing_out_of_sight(results, visit, tmp_path, width):
+    adata = results.copy()
+    adata.obs["half"] = adata.obs["half"].replace("odd", "a cell type with a name of many words, " * 8)
+    page = visit(mo.report(adata, tmp_path / "a.html", groupby="half", **QUIET), width=width)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('select')].map((e) => e.offsetWidth))") < 420
+    head = page.locator("#differences th").nth(2)
+    assert head.bounding_box()["width"] < 300
+
+
 def test_printed_it_has_the_cards_and_no_controls(written, visit, tmp_path):
     page = visit(written)
     page.emulate_media(media="print")

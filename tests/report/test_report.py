@@ -13,6 +13,7 @@ from modulae.core.group_pairs import pairs
 
 from .conftest import NASTY, NASTY_GENE, NASTY_SET, SETTINGS, Page
 
+LONG = "a name of the length that only an ontology has made"
 QUIET = {"device": "cpu", "progress": False}
 
 
@@ -280,11 +281,53 @@ def test_bad_input_is_refused_before_the_work(cells, tmp_path, settings, error, 
     assert not (tmp_path / "a.html").exists()
 
 
-def test_a_place_that_cannot_be_written(cells, tmp_path):
+def test_a_place_that_cannot_be_written(cells, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="Give the path of a file in a folder that exists"):
         mo.report(cells, tmp_path / "no" / "a.html")
     with pytest.raises(FileNotFoundError, match="can't be written"):
         mo.report(cells, tmp_path)
+    monkeypatch.setattr("modulae.tl.unit_summary", lambda *_, **__: pytest.fail("work was done"))
+    monkeypatch.setattr(
+        "tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(OSError(30, "Read-only file system"))
+    )
+    with pytest.raises(PermissionError, match=r"\(Read-only file system\)\. Give the path of a file in another folder"):
+        mo.report(cells, tmp_path / "a.html", **QUIET)
+
+
+def test_an_old_page_stays_until_the_new_one_is_whole(cells, tmp_path, monkeypatch):
+    path = tmp_path / "a.html"
+    path.write_text("old")
+    before = path.stat().st_mode
+    mo.report(cells, path, **QUIET)
+    assert path.stat().st_mode == before  # as other files: colleagues may open it
+    whole = path.read_bytes()
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("the disk is full")))
+    with pytest.raises(OSError, match="full"):
+        mo.report(cells, path, **QUIET)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_stands_on_the_map_where_most_of_its_group_is(cells, tmp_path):
+    """A cloud of 70 cells about the corner of four squares, and 30 cells on one spot: no square holds most."""
+    adata = cells.copy()
+    group = np.arange(140) < 100
+    adata.obs["kind"] = np.where(group, LONG, "other")
+    layout = np.random.default_rng(0).uniform([0.8, 0], [1, 0.2], size=(140, 2))
+    layout[:70] = 0.48 + np.random.default_rng(1).uniform(-0.04, 0.04, size=(70, 2))
+    layout[70:100] = [0.1, 0.9]
+    layout[[138, 139]] = [[0, 0], [1, 1]]
+    adata.obsm["X_mine"] = layout
+    page = Page(mo.report(adata, tmp_path / "a.html", groupby="kind", basis="X_mine", **QUIET))
+    column = page.facts["columns"][0]
+    assert column["groups"][0] == LONG
+    assert column["names"] == ["a name of the len…y has made", "other"]
+    np.testing.assert_allclose(column["labels"][0], 0.48, atol=0.03)
+
+
+def test_of_one_map_it_is_not_said_that_two_move(cells, page, tmp_path):
+    assert "two maps move together" in page.text
+    assert "two maps move together" not in Page(mo.report(cells, tmp_path / "a.html", **QUIET)).text
 
 
 def test_without_bokeh_it_says_what_to_install(cells, tmp_path, monkeypatch):

@@ -168,7 +168,7 @@ BAD_INPUT = {
     "negative": (lambda a: bad(a, -1), {}, ValueError, r"adata.X has negative values.*layer="),
     "nan": (lambda a: bad(a, np.nan), {}, ValueError, r"adata.X has NaN or infinite values.*layer="),
     "infinite": (lambda a: bad(a, np.inf), {}, ValueError, r"adata.X has NaN or infinite values"),
-    "layer": (None, {"layer": "counts"}, KeyError, r"no layer 'counts'. Choose one of \[\], or None"),
+    "layer": (None, {"layer": "counts"}, KeyError, r"no layer 'counts'. Take None for"),
     "mask": (None, {"mask_var": "in_gene_sets"}, KeyError, r"is no column of adata.var.*gene_set_mask"),
     "size factors": (
         None,

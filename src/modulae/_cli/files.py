@@ -98,13 +98,6 @@ def _read(store: Any) -> AnnData:  # noqa: ANN401
     return AnnData(X=_lazy(store["X"]) if "X" in store else None, layers=layers, **given)
 
 
-def check_output(path: Path) -> None:
-    """Refuse a place where nothing can be written, before the work."""
-    if path.is_dir() or not path.parent.is_dir():
-        msg = f"{path} can't be written. Give the path of a file in a folder that exists: --output."
-        raise FileNotFoundError(msg)
-
-
 @contextmanager
 def _store(path: Path, mode: Literal["r", "w"], kind: str, *, like: Any = None) -> Iterator[Any]:  # noqa: ANN401
     if kind == ".zarr":

@@ -31,7 +31,16 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     _add_train(commands)
     _add_impact(commands)
     _add_report(commands)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.command == "impact" and options.groupby is None:
+        for name, given in {
+            "groups": options.groups,
+            "reference": options.reference,
+            "difference": options.difference,
+        }.items():
+            if given is not None:
+                parser.error(f"--{name} needs the obs column of the groups: --groupby COLUMN")
+    return options
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -82,7 +91,12 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_output(impact, "folder to write to", Path("modulae-impact"))
     impact.add_argument("--groupby", help="obs column whose groups to compare")
     impact.add_argument("--groups", nargs="+", metavar="GROUP", help="only these groups")
-    impact.add_argument("--reference", default="rest", help="a group, or rest (default: %(default)s)")
+    impact.add_argument("--reference", help="a group, or rest (default: rest)")
+    impact.add_argument(
+        "--difference",
+        choices=["activity", "saliency"],
+        help="what is compared; saliency: as the paper does (default: activity)",
+    )
     impact.add_argument(
         "--method",
         default="gradient",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._files import check_folder, check_writable
 from modulae.presets import KINALIS_2019
 
-from .files import check_output, opened
+from .files import opened
 from .processes import joined, refuse_many
 from .words import summary
 
@@ -46,6 +47,7 @@ def demo(options: argparse.Namespace) -> None:
     _say("laying out the maps …")
     mo.tl.embeddings(adata, seed=options.seed)
 
+    folder.mkdir(parents=True, exist_ok=True)
     _save(mo.pl.history(adata), folder / "history.png")
     _save(mo.pl.embeddings(adata, color="bulk_labels"), folder / "embeddings.png")
     _save(mo.pl.units(adata), folder / "units.png")
@@ -59,7 +61,7 @@ def train(options: argparse.Namespace) -> None:
     """Train on the user's cells; with torchrun, all processes train, and the first does the rest."""
     import modulae as mo
 
-    check_output(options.output)
+    check_writable(options.output, "--output")
     with opened(options.path) as file:
         adata = file.adata
         with joined(options.device) as ranks:
@@ -117,7 +119,8 @@ def _impact(adata: AnnData, options: argparse.Namespace, folder: Path) -> None:
     }
     mo.tl.pathway_impact(adata, options.gene_sets, **common)
     if options.groupby is not None:
-        compared = {"groupby": options.groupby, "groups": options.groups, "reference": options.reference}
+        compared = {name: getattr(options, name) for name in ("groupby", "groups", "reference", "difference")}
+        compared = {name: value for name, value in compared.items() if value is not None}
         mo.tl.pathway_impact(adata, options.gene_sets, **common, **compared)
     _write_impact(adata, folder, groupby=options.groupby, key=options.key)
     print(summary(adata, key=options.key, groupby=options.groupby))
@@ -127,7 +130,7 @@ def report(options: argparse.Namespace) -> None:
     """The page that explains every unit."""
     import modulae as mo
 
-    check_output(options.output)
+    check_writable(options.output, "--output")
     with opened(options.path) as file:
         written = mo.report(
             file.adata,
@@ -148,6 +151,7 @@ def report(options: argparse.Namespace) -> None:
 def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str = "ae") -> None:
     import modulae as mo
 
+    folder.mkdir(parents=True, exist_ok=True)
     everyone = f"{key}_impact"
     mo.get.impact(adata, key=everyone).to_csv(folder / "impact.csv")
     _save(mo.pl.impact(adata, key=everyone), folder / "impact.png")
@@ -168,11 +172,12 @@ def _training(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _folder(path: Path) -> Path:
-    """Make the folder before the work, so that a wrong path costs nothing."""
-    if path.exists() and not path.is_dir():
-        msg = f"{path} is a file. Give a folder: --output."
+    """Refuse a wrong path before the work; the folder is made when there is something to put into it."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        msg = f"{there} is a file. Give a folder: --output."
         raise FileExistsError(msg)
-    path.mkdir(parents=True, exist_ok=True)
+    check_folder(there, "Give another folder: --output")
     return path
 
 

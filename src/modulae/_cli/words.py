@@ -18,9 +18,10 @@ def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> s
     history = get.history(adata, key=key)
     kept = history[history["best"]].iloc[0]
     n_genes, n_units = int(adata.var[f"{key}_gene"].sum()), get.representation(adata, key=key).shape[1]
+    last = history.index.max()
     lines = [
         f"{adata.n_obs} cells, {n_genes} genes, {n_units} units.",
-        f"{history.index.max()} epochs; the weights of epoch {kept.name} are kept.",
+        f"{last} epoch{'' if last == 1 else 's'}; the weights of epoch {kept.name} are kept.",
         f"Held-out Poisson loss {history['test_loss'].iloc[0]:.4f} before training, {kept['test_loss']:.4f} after.",
     ]
     if groupby is not None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.pl._labels import shortened
+
 from .arrays import arrays_of, pack
 from .maps import MISSING, activity_colours, map_document
 from .numbers import chance, signed, whole
@@ -29,6 +31,12 @@ LEVELS = {
 
 THICK = 0.12
 """Side of the square in which a group is named, as a share of the map."""
+
+STEPS = 5
+"""Places that such a square is tried at along its side."""
+
+NAME = 28
+"""Letters of a name on a map; the legend below has it in full."""
 
 LABEL_HEIGHT = 0.042
 """Height of a label on a map, as a share of the map."""
@@ -99,13 +107,15 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
     middle = (material.layout.max(axis=0) + low) / 2
     points = 0.5 + (material.layout - middle) / reach
     centres = np.stack([_thick(points[column.codes == code]) for code in range(len(column.groups))])
-    widths = np.array([0.019 * len(group) + 0.02 for group in column.groups])
+    names = shortened(column.groups, NAME)
+    widths = np.array([0.019 * len(name) + 0.02 for name in names])
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
     centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
     return {
         "name": column.name,
         "at": at,
         "groups": column.groups,
+        "names": names,
         "colours": column.colours,
         "labels": [[round(float(x), 4), round(float(y), 4)] for x, y in centres],
         "n_cells": [int(n) for n in column.activity.n_cells],
@@ -114,10 +124,13 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
 
 def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a group lies thickest: its median may lie between two clouds of it, among other cells."""
-    squares = np.floor(points / THICK).astype(np.intp)
-    _, at, n = np.unique(squares, axis=0, return_inverse=True, return_counts=True)
-    middle = np.median(points[at.ravel() == n.argmax()], axis=0)
-    near = np.abs(points - middle).max(axis=1) < THICK
+    from scipy.ndimage import correlate
+
+    n = int(np.ceil(STEPS / THICK))
+    cells = np.histogram2d(points[:, 0], points[:, 1], bins=n, range=((0, 1), (0, 1)))[0].astype(np.intp)
+    inside = correlate(cells, np.ones((STEPS, STEPS), dtype=np.intp), mode="constant")
+    middle = (np.array(np.unravel_index(inside.argmax(), inside.shape)) + 0.5) / n
+    near = np.abs(points - middle).max(axis=1) <= (STEPS / 2 + 1e-6) / n
     return np.asarray(np.median(points[near], axis=0))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,8 +90,8 @@ def report(
         No such model, layer, `obs` column or layout, or the model's genes are missing.
     ValueError
         A column with too many groups, no gene set of the right size, or a number that makes no sense.
-    FileNotFoundError
-        No folder to write to.
+    FileNotFoundError, PermissionError
+        No folder to write to, or none that may be written to.
     """
     from modulae.gene_sets import read_gene_sets
 
@@ -105,7 +106,7 @@ def report(
     work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress)
     material = gather(work, sets, names, basis)
     context = context_of(material, title=title, max_cells=max_cells, seed=seed)
-    target.write_text(render(context), encoding="utf-8")
+    write_whole(target, render(context).encode())
     return target
 
 
@@ -119,7 +120,5 @@ def _check(path: str | Path, max_cells: int) -> Path:
         msg = f"max_cells is {max_cells!r}; give a whole number of at least 1, such as 20000."
         raise ValueError(msg)
     target = Path(path)
-    if target.is_dir() or not target.parent.is_dir():
-        msg = f"{target} can't be written. Give the path of a file in a folder that exists, such as 'modules.html'."
-        raise FileNotFoundError(msg)
+    check_writable(target, "such as 'modules.html'")
     return target

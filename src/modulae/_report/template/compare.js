@@ -27,7 +27,7 @@ report.setUpComparison = () => {
 };
 
 report.compare = () => {
-  const at = Number(document.getElementById("column").value), { groups, name } = report.facts.columns[at];
+  const at = Number(document.getElementById("column").value), { groups, names, name } = report.facts.columns[at];
   const a = Number(document.getElementById("group-a").value), chosen = document.getElementById("group-b").value;
   const b = chosen === "" ? null : Number(chosen);
   const target = document.getElementById("differences");
@@ -37,11 +37,12 @@ report.compare = () => {
   }
   const others = groups.map((_, i) => i).filter((i) => i !== a);
   const words = [groups[a], b === null ? "all other cells" : groups[b]];
+  const heads = [names[a], b === null ? words[1] : names[b]];
   const sets = report.setTable(at, a, b, words, name);
-  target.replaceChildren(report.unitTable(at, a, b === null ? others : [b], words, name), ...(sets ? [sets] : []));
+  target.replaceChildren(report.unitTable(at, a, b === null ? others : [b], words, heads, name), ...(sets ? [sets] : []));
 };
 
-report.unitTable = (at, a, reference, words, name) => {
+report.unitTable = (at, a, reference, words, heads, name) => {
   const found = report.difference(at, [a], reference);
   const rows = found.difference.map((difference, place) => ({ place, difference, mean: found.mean[place], reference: found.reference[place] }));
   rows.sort((x, y) => Math.abs(y.difference) - Math.abs(x.difference));
@@ -49,8 +50,8 @@ report.unitTable = (at, a, reference, words, name) => {
   const columns = [
     { head: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
     { head: "difference, SD", name: "difference_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
-    { head: words[0], name: `mean ${words[0]}`, kind: "number", value: ({ mean }) => mean, note: "mean activity" },
-    { head: words[1], name: `mean ${words[1]}`, kind: "number", value: (row) => row.reference, note: "mean activity" },
+    { head: heads[0], name: `mean ${words[0]}`, kind: "number", value: ({ mean }) => mean, note: "mean activity" },
+    { head: heads[1], name: `mean ${words[1]}`, kind: "number", value: (row) => row.reference, note: "mean activity" },
   ];
   const note = `Blue, to the right: more active in ${words[0]}. The last two columns are mean activities. No p-values.`;
   return report.el("div", { class: "panel" }, report.table(`Units: ${words[0]} against ${words[1]}`, columns, rows, { file: `units_${name}_${words.join("_vs_")}.csv`, note }));

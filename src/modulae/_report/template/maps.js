@@ -74,5 +74,5 @@ report.mapGroups = (place, { again = false } = {}) => {
   const dots = column.groups.map((group, at) => report.legendItem(group, column.colours[at]));
   document.getElementById("unit-legend").replaceChildren(...dots);
   document.getElementById("map-groups").setAttribute("aria-label", `Map of the cells by ${column.name}: ${column.groups.join(", ")}`);
-  labels.data = { x: column.labels.map(([x]) => x), y: column.labels.map(([, y]) => y), text: column.groups };
+  labels.data = { x: column.labels.map(([x]) => x), y: column.labels.map(([, y]) => y), text: column.names };
 };

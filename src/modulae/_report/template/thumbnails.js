@@ -83,11 +83,11 @@ report.drawOverview = (only = null) => {
   pen.lineJoin = "round";
   pen.strokeStyle = "rgb(255 255 255 / 88%)";
   pen.fillStyle = "#1b1f24";
-  column.groups.forEach((group, at) => {
+  column.names.forEach((name, at) => {
     if (only !== null && only !== at) return;
-    const half = pen.measureText(group).width / 2 + 3 * ratio, [x, y] = column.labels[at];
+    const half = pen.measureText(name).width / 2 + 3 * ratio, [x, y] = column.labels[at];
     const middle = Math.min(Math.max(left + x * side, half), Math.max(half, width - half));
-    pen.strokeText(group, middle, top + (1 - y) * side);
-    pen.fillText(group, middle, top + (1 - y) * side);
+    pen.strokeText(name, middle, top + (1 - y) * side);
+    pen.fillText(name, middle, top + (1 - y) * side);
   });
 };

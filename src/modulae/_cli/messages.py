@@ -1,0 +1,42 @@
+"""Errors and warnings of the functions, in the words of the command line."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata\)`")
+
+
+def in_options(message: str, options: argparse.Namespace) -> str:
+    """Name the options of this command (`--max-epochs`) where a function names its parameters (`max_epochs=`)."""
+    names = "|".join(sorted(set(vars(options)) - {"command", "path"}, key=len, reverse=True))
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
+
+    return TRAINS.sub("`modulae train`", re.sub(rf"(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message))
+
+
+@contextmanager
+def warnings_in_a_line(options: argparse.Namespace) -> Iterator[None]:
+    """Print each warning once, as a line without the place in the code that it comes from."""
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        text = in_options(str(message), options)
+        if text not in said:
+            said.add(text)
+            print(f"modulae: warning: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield

@@ -1,0 +1,89 @@
+"""What the pages tell a reader to type can be typed."""
+
+import ast
+import inspect
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modulae as mo
+from modulae.core import config
+
+TOP = Path(__file__).parents[1]
+PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")))}
+RUN = {
+    "README.md": [0, 1],
+    "docs/index.md": [0],
+    "docs/merging.md": [0],
+    "docs/modules.md": [0, 1, 2, 3],
+    "docs/report.md": [0],
+    "docs/scale.md": [0, 4],  # not the clusters
+    "docs/transfer.md": [0],
+}
+"""Blocks that need nothing but cells, and no patience."""
+
+
+def blocks(page):
+    return re.findall(r"^```python\n(.*?)^```", PAGES[page].read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def calls(page):
+    """Calls of ours, in blocks and in lines of text."""
+    inline = re.findall(r"`(mo\.[\w.]+\([^`]*\))`", PAGES[page].read_text(encoding="utf-8"))
+    for code in (*blocks(page), *inline):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).startswith("mo."):
+                yield name, node
+
+
+def found(name):
+    what = mo
+    for part in name.split(".")[1:]:
+        what = getattr(what, part)
+    return what
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(calls(page))])
+def test_calls_name_functions_and_parameters_that_there_are(page):
+    for name, call in calls(page):
+        named = {keyword.arg: None for keyword in call.keywords if keyword.arg is not None}
+        inspect.signature(found(name)).bind(*call.args, **named)
+
+
+@pytest.fixture
+def at_work(tmp_path, monkeypatch):
+    """A folder with the files that pages name, and trainings of two epochs."""
+    for epochs in config.EPOCHS.values():
+        monkeypatch.setitem(epochs, "cosine", 2)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(mo.datasets.__file__).parent / "immune_signatures.gmt", "hallmark.gmt")
+    adata = mo.datasets.pbmc68k()
+    adata.obs["cell_type"] = adata.obs["bulk_labels"]
+    adata.obs["condition"] = adata.obs["phase"]
+    adata.obs["sample"] = np.where(np.arange(adata.n_obs) % 2, "first", "second")
+    adata.write_h5ad("atlas.h5ad")
+    return adata
+
+
+@pytest.mark.parametrize("page", [pytest.param("README.md", marks=pytest.mark.slow), *list(RUN)[1:]])
+def test_a_page_runs_from_top_to_bottom(page, at_work):
+    import joblib
+
+    pytest.importorskip("bokeh", reason="needs modulae[report]: bokeh")
+    gene_sets = mo.datasets.immune_signatures()
+    cells = mo.datasets.pbmc68k()[::3].copy()
+    cells.obs["condition"] = cells.obs["phase"]
+    names = {"mo": mo, "adata": at_work, "cells": cells, "gene_sets": gene_sets}
+    with warnings.catch_warnings(), joblib.parallel_config(backend="threading"):
+        warnings.simplefilter("ignore")  # two epochs teach little, and we are told so
+        if page == "docs/modules.md":
+            mo.pp.gene_set_mask(at_work, gene_sets)
+        if page == "docs/transfer.md":
+            names["blood"] = at_work
+            mo.tl.autoencoder(at_work, max_epochs=2)
+        for at in RUN[page]:
+            exec(compile(blocks(page)[at], f"{page}, block {at}", "exec"), names)  # noqa: S102
