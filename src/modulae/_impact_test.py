@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from ._anndata import obs_column
+from .core.checks import check_seed, is_whole
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +54,8 @@ def plan_test(
     if null is not None and null not in get_args(Null):
         msg = f"null is {null!r}; choose one of {list(get_args(Null))}, or None for no p-values."
         raise ValueError(msg)
-    if isinstance(n_permutations, bool) or not isinstance(n_permutations, int) or n_permutations < 1:
+    check_seed(seed)
+    if not is_whole(n_permutations) or n_permutations < 1:
         msg = f"n_permutations is {n_permutations!r}; give a whole number, 1000 or more for small p-values."
         raise ValueError(msg)
     if stratify_by is not None and donor_key is not None:

@@ -228,7 +228,7 @@ def autoencoder(
         activation_beta=activation_beta,
         loss_scale=loss_scale,
         output_bias=output_bias,
-        snapshot_epochs=tuple(snapshot_epochs),
+        snapshot_epochs=snapshot_epochs,
         seed=seed,
         engine=engine,
     )

@@ -12,6 +12,7 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._shared_reading import read_both
+from modulae.core.checks import check_seed
 from modulae.core.label_transfer import LabelMethod, carry_labels
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def classify(
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
     """
+    check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0
     if method not in get_args(LabelMethod):

@@ -17,6 +17,7 @@ from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
+from modulae.core.checks import check_whole
 from modulae.core.config import config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
@@ -193,9 +194,7 @@ def _in_order(network: Any, cells: Source, agreed: Agreed, runs: list[Run], devi
 
 
 def _check(n_runs: Any, share_of_cells: Any, min_similarity: Any, min_share: Any) -> None:  # noqa: ANN401
-    if isinstance(n_runs, bool) or not isinstance(n_runs, int) or n_runs < 2:
-        msg = f"n_runs is {n_runs!r}; give a whole number of at least 2."
-        raise ValueError(msg)
+    check_whole("n_runs", n_runs, least=2)
     for name, value in (
         ("share_of_cells", share_of_cells),
         ("min_similarity", min_similarity),

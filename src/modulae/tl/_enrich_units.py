@@ -10,10 +10,11 @@ import numpy as np
 from modulae import get
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
-from modulae._enrichment_sets import check_whole, sets_to_test
+from modulae._enrichment_sets import sets_to_test
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._progress import progress_bar
 from modulae._read_results import saliency_entry
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.matched import MatchedSets, variance_inflation
 from modulae.core.nulls import expression_bins
 from modulae.core.prerank import prerank
@@ -127,7 +128,8 @@ def enrich_units(
     .. [2] Wu D, Smyth GK (2012). Camera: a competitive gene set test accounting for inter-gene correlation. Nucleic
        Acids Research 40:e133.
     """
-    check_whole("n_permutations", n_permutations, 1)
+    check_whole("n_permutations", n_permutations, least=1)
+    check_seed(seed)
     fitted = read_model(adata, key)
     tested = sets_to_test(read_gene_sets(gene_sets), fitted.genes, min_size=min_size, max_size=max_size)
     stored = None if saliency is None else _stored(adata, fitted, key, saliency, group)

@@ -12,6 +12,7 @@ from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
 from modulae._reference_labels import reference_colours, reference_labels
 from modulae._shared_reading import read_both
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.joint import joint_space
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def joint_embedding(
     ----------
     .. [1] McInnes, Healy & Melville (2018), arXiv:1802.03426.
     """
+    check_seed(seed)
+    check_whole("n_neighbors", n_neighbors, least=2)
     names, codes = ([], None) if labels is None else reference_labels(reference, labels)
     n_cells = adata.n_obs + reference.n_obs
     if n_cells <= n_neighbors:

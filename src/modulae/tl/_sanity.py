@@ -24,6 +24,7 @@ from modulae._sanity import (
 )
 from modulae._sanity_verdict import in_words, judge
 from modulae.core.backend import pick_device
+from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
 from modulae.core.saliency import check_method
 from modulae.core.sanity import Question
@@ -169,6 +170,7 @@ def sanity(
     check_method(method)
     check_aggregate(aggregate, "all")
     check_difference(difference)
+    check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
     _, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")

@@ -16,6 +16,7 @@ from modulae._progress import progress_bar
 from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
+from modulae.core.checks import check_seed
 from modulae.core.encode import encode
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.core.unit_effects import unit_effects
@@ -134,6 +135,7 @@ def unit_summary(
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
     check_method(method)
+    check_seed(seed)
     _check(n_genes, redundant_above=redundant_above, flag_above=flag_above)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
