@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .core.stored import Source
 
 
+MOST_NUMBERS = 50
+"""Values of a column of whole numbers that stands for groups; with more it counts something."""
+
+
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
     """The gene names, which must be unique: genes are matched by name, never by position."""
     if not adata.var_names.is_unique:
@@ -177,26 +181,6 @@ def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
 
     column = adata.obs[name]
     return column if isinstance(column, pd.Series) else column.to_series()
-
-
-def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
-    """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
-
-    Cells without a label are in no group; categories without cells are left out.
-    """
-    import pandas as pd
-
-    if groupby not in adata.obs:
-        msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = obs_column(adata, groupby)
-    if pd.api.types.is_float_dtype(column):
-        msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
-        raise ValueError(msg)
-    labels = column.astype("category").cat.remove_unused_categories()
-    names = [str(name) for name in labels.cat.categories]
-    codes = labels.cat.codes.to_numpy()
-    return names, codes[None, :] == np.arange(len(names))[:, None]
 
 
 def read_model(adata: AnnData, key: str) -> Fitted:

@@ -86,7 +86,7 @@ def read_gene_sets(
             f"{len(empty)} gene sets have no genes and are left out: {listed(empty)}. Give them genes or remove them. "
             "(In a GMT file the second field is a description; the genes begin with the third.)",
             UserWarning,
-            stacklevel=_users_line(),
+            stacklevel=users_line(),
         )
     return gene_sets
 
@@ -225,7 +225,7 @@ def _explains(change: Callable[[str], str], wanted: Sequence[str], there: Sequen
     return len(changed) > 2 * len(as_they_are)
 
 
-def _users_line() -> int:
+def users_line() -> int:
     """How far up the stack, seen from the caller, the first line outside this package is."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, place_by_name, read_cells, read_model
+from modulae._anndata import changeable, place_by_name, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._groups import membership
 from modulae.core.saliency import check_method, mean_saliency
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import contrasts
+from modulae._groups import plan_groups
 from modulae._progress import progress_bar
 from modulae._sanity import (
     Settings,
@@ -175,7 +175,7 @@ def sanity(
     fitted = read_model(adata, key)
     _, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
     check_sets(len(positions))
-    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=groups, reference=reference)
+    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
     sides = sides_of(plan, adata.n_obs)
     chosen = choose_cells(sides, n_cells, np.random.default_rng([seed, 5]))

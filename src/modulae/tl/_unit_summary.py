@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import REST, contrasts
+from modulae._groups import REST, plan_groups
 from modulae._progress import progress_bar
 from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
@@ -139,7 +139,7 @@ def unit_summary(
     _check(n_genes, redundant_above=redundant_above, flag_above=flag_above)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
-    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=None, reference=REST)
+    plan = plan_groups(adata, groupby, groups=None, reference=REST)
     check_stability(adata, n_units, stability, stability_keys, key=key)
     if gene_sets is None:
         _check_enrichment(adata, enrichment, key)
