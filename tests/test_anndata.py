@@ -96,6 +96,16 @@ def test_groups_keep_the_order_of_their_categories(values):
         assert [str(value) == name for value in values] == row.tolist()
 
 
+def test_half_precision_is_read_and_text_refused():
+    """SciPy has no sparse matrix of either, and says so in its own words."""
+    half = np.array([[0, 3], [2, 0]], dtype=np.float16)
+    np.testing.assert_array_equal(read_counts(cells(half), layer=None).matrix.toarray(), half)
+    adata = cells(np.ones((2, 2)))
+    adata.layers["text"] = np.array([["0", "3"], ["2", "0"]], dtype=object)
+    with pytest.raises(TypeError, match=r"adata.layers\['text'\] holds object, not numbers.*another layer"):
+        read_counts(adata, layer="text")
+
+
 def test_whole_numbers_that_count_something_are_no_groups():
     """`groupby="n_genes"` would compare hundreds of groups of a cell or two."""
     adata = cells(np.ones((60, 1)))
