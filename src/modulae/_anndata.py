@@ -121,8 +121,8 @@ def _look_through(
     return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
 
 
-def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
-    """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
+def check_genes(adata: AnnData, fitted: Fitted) -> None:
+    """Refuse cells that lack genes of the model."""
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
         msg = (
@@ -130,6 +130,11 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: boo
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
+
+
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
+    """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
+    check_genes(adata, fitted)
     source = fitted.config.size_factors
     if source == KNOWN_GENES:
         over = fitted.known_genes
@@ -191,15 +196,20 @@ def read_model(adata: AnnData, key: str) -> Fitted:
     return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
 
 
-def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """The `uns` entry of a trained model: `params`, `history`, `model`."""
+def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -> dict[str, Any]:
+    """The `uns` entry of a trained model: `params`, `history`, `model`; `made_by` is what to run first."""
     entry = adata.uns.get(key, {})
     if not is_model(entry):
-        there = [name for name, value in adata.uns.items() if is_model(value)]
-        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
+        there = model_names(adata)
+        hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     return dict(loaded(entry))
+
+
+def model_names(adata: AnnData, part: str = "model") -> list[str]:
+    """Names of the trained models that have this part."""
+    return [str(name) for name, value in adata.uns.items() if is_model(value) and part in value]
 
 
 def changeable(adata: AnnData, *, copy: bool) -> AnnData:

@@ -10,7 +10,7 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
-from .gene_sets import users_line
+from ._users_line import users_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

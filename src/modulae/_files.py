@@ -32,6 +32,13 @@ def write_whole(file: Path, content: bytes) -> None:
         raise
 
 
+def check_place(file: Path) -> None:
+    """Refuse a file that can't be written, before a name is in the message that the user did not give."""
+    if file.is_dir() or not file.parent.is_dir():
+        msg = f"{str(file)!r} can't be written. Give the path of a file in a folder that exists."
+        raise FileNotFoundError(msg)
+
+
 def is_full(error: OSError) -> bool:
     """Whether there was no room: on the disk, or in what the user may take of it."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT}

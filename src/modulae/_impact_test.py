@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from ._anndata import obs_column
+from ._users_line import users_line
 from .core.checks import check_seed, is_whole
 from .core.donors import count_donors
-from .gene_sets import listed, users_line
+from .gene_sets import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData

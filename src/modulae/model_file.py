@@ -15,6 +15,7 @@ import numpy as np
 from ._anndata import read_model
 from ._docs import shared
 from ._fields import DEFAULT_KEY
+from ._files import check_place
 from .core.fitted import Fitted
 from .gene_sets import listed
 
@@ -192,6 +193,7 @@ def _write(path: Path, header: dict[str, Any], tensors: dict[str, NDArray[Any]])
     text = json.dumps(header, allow_nan=True)
     about = {"format": FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
     content = save(tensors, metadata=about)
+    check_place(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(content)

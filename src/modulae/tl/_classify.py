@@ -12,6 +12,7 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._shared_reading import read_both
+from modulae._store_model import result_name
 from modulae.core.checks import check_seed
 from modulae.core.label_transfer import LabelMethod, carry_labels
 
@@ -109,6 +110,7 @@ def classify(
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
     """
+    name = result_name(adata, key_added, Fields(key).label)
     check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0
@@ -140,7 +142,6 @@ def classify(
         seed=seed,
     )
     adata = changeable(adata, copy=copy)
-    name = Fields(key).label if key_added is None else key_added
     codes = np.where(found.distance > 1, len(names), found.code)
     adata.obs[name] = pd.Categorical.from_codes(codes.tolist(), pd.Index([*names, UNKNOWN]))
     adata.obs[Fields.confidence(name)] = found.confidence.astype(np.float32)

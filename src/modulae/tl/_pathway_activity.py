@@ -11,6 +11,7 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._cell_rates import Whose, cell_rates
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._store_model import result_name
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.nulls import expression_bins, expression_of
 from modulae.core.set_scores import score_sets
@@ -101,6 +102,7 @@ def pathway_activity(
     ValueError
         No gene of any set is among the model's genes, or a number is out of range.
     """
+    name = result_name(adata, key_added, Fields(key).pathways)
     _check(source, n_neighbors, model_cells, n_random)
     check_seed(seed)
     fitted = read_model(adata, key)
@@ -122,7 +124,6 @@ def pathway_activity(
     )
 
     adata = changeable(adata, copy=copy)
-    name = Fields(key).pathways if key_added is None else key_added
     adata.obsm[name] = scores
     adata.obsm[Fields.percentile(name)] = percentiles
     adata.uns[name] = {

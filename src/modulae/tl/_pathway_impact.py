@@ -12,6 +12,7 @@ from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, plan_groups
 from modulae._impact_statistics import Reading, compare_groups, gene_differences
 from modulae._impact_test import Null, check_sides, plan_test
+from modulae._store_model import result_name
 from modulae.core.impact import (
     Difference,
     aggregate_sets,
@@ -151,6 +152,7 @@ def pathway_impact(
     UserWarning
         Strata in which no label can be permuted, because none of them has cells of both sides: then p is 1.
     """
+    name = result_name(adata, key_added, Fields(key).impact(groupby))
     check_method(method)
     check_aggregate(aggregate, scale)
     check_difference(difference)
@@ -187,7 +189,7 @@ def pathway_impact(
             found |= {"null": null, "seed": seed, **asked}
 
     adata = changeable(adata, copy=copy)
-    adata.uns[Fields(key).impact(groupby) if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "method": method,
         "signed": signed,

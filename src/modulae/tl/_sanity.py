@@ -23,6 +23,7 @@ from modulae._sanity import (
     sides_of,
 )
 from modulae._sanity_verdict import in_words, judge
+from modulae._store_model import result_name
 from modulae.core.backend import pick_device
 from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
@@ -167,6 +168,7 @@ def sanity(
     .. [2] Samek et al. (2017), *IEEE Trans. Neural Networks and Learning Systems* 28:2660, section III.
     .. [3] Petsiuk, Das & Saenko (2018), *RISE*, BMVC; section 4.
     """
+    name = result_name(adata, key_added, Fields(key).sanity)
     check_method(method)
     check_aggregate(aggregate, "all")
     check_difference(difference)
@@ -195,7 +197,7 @@ def sanity(
     sentences = in_words(levels, found, groups=names)
 
     adata = changeable(adata, copy=copy)
-    adata.uns[Fields(key).sanity if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "method": method,
         "signed": signed,

@@ -15,6 +15,7 @@ from modulae._groups import REST, plan_groups
 from modulae._progress import progress_bar
 from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
+from modulae._store_model import result_name
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
 from modulae.core.checks import check_seed
 from modulae.core.encode import encode
@@ -134,6 +135,7 @@ def unit_summary(
     .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
+    name = result_name(adata, key_added, Fields(key).units)
     check_method(method)
     check_seed(seed)
     _check(n_genes, redundant_above=redundant_above, flag_above=flag_above)
@@ -164,7 +166,7 @@ def unit_summary(
         "stability": stability_of_units(adata, units, stability, stability_keys),
         **flags_of_units(units[seen], states, flag_above=flag_above),
     }
-    adata.uns[Fields(key).units if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "table": columns,
         "groupby": groupby,
