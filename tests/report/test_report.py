@@ -25,6 +25,21 @@ def test_adata_stays_as_it_is(cells, gene_sets, tmp_path):
     assert cells.uns["ae"]["params"].keys() == before.uns["ae"]["params"].keys()
 
 
+def test_groups_are_read_anew(cells, gene_sets, tmp_path):
+    """A new clustering has the names of the old one: its cells are others."""
+    again = cells.copy()
+    again.obs["leiden"] = np.random.default_rng(0).permutation(["0", "1"] * 70)
+    options = {"gene_sets": gene_sets, "groupby": "leiden", **QUIET}
+    fresh = Page(mo.report(again, tmp_path / "a.html", **options))
+    again.obs["leiden"], now = np.random.default_rng(1).permutation(["0", "1"] * 70), again.obs["leiden"]
+    mo.tl.saliency(again, groupby="leiden", device="cpu")
+    again.obs["leiden"] = now
+    after = Page(mo.report(again, tmp_path / "b.html", **options))
+    assert after.arrays.keys() == fresh.arrays.keys()
+    for name, values in fresh.arrays.items():
+        np.testing.assert_array_equal(after.arrays[name], values, err_msg=name)
+
+
 def test_every_unit_that_does_something_has_a_card_in_the_order_of_get(page, results):
     table = mo.get.unit_summary(results)
     assert page.units() == list(table.index[~table["dead"]])
