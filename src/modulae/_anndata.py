@@ -163,6 +163,9 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
             f"adata.obs[{source!r}] has missing, infinite or negative values. Repair them: size factors are 0 or more."
         )
         raise ValueError(msg)
+    if (values[totals > 0] == 0).any():
+        msg = f"adata.obs[{source!r}] is 0 for cells that have counts. Give every such cell a size factor above 0."
+        raise ValueError(msg)
     return np.asarray(values)
 
 
@@ -174,9 +177,6 @@ def size_factors(
         return None
     factors = library_sizes(adata, totals, source) / unit
     factors[totals == 0] = 0  # nothing was counted: read as zeros, never divided by
-    if (factors[totals > 0] == 0).any():
-        msg = f"adata.obs[{source!r}] is 0 for cells that have counts. Give every such cell a size factor above 0."
-        raise ValueError(msg)
     return factors.astype(np.float32)
 
 

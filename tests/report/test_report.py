@@ -40,6 +40,13 @@ def test_groups_are_read_anew(cells, gene_sets, tmp_path):
         np.testing.assert_array_equal(after.arrays[name], values, err_msg=name)
 
 
+def test_a_column_may_have_a_slash(cells, gene_sets, tmp_path):
+    again = cells.copy()
+    again.obs["CD4/CD8"] = again.obs["half"].to_numpy()
+    page = Page(mo.report(again, tmp_path / "a.html", gene_sets=gene_sets, groupby="CD4/CD8", **QUIET))
+    assert "CD4/CD8" in page.text
+
+
 def test_every_unit_that_does_something_has_a_card_in_the_order_of_get(page, results):
     table = mo.get.unit_summary(results)
     assert page.units() == list(table.index[~table["dead"]])

@@ -192,7 +192,11 @@ MISTAKES = {
     ),
     "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `modulae.tl.pathway_impact"),
     "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `modulae.tl.saliency"),
-    "no representation": (lambda a: mo.get.representation(a, key="x"), KeyError, "no 'X_x'. Run `modulae.tl.auto"),
+    "no representation": (
+        lambda a: mo.get.representation(a, key="x"),
+        KeyError,
+        r"no 'X_x'. Trained models here: \['ae'\]",
+    ),
     "genes gone": (
         lambda a: mo.tl.saliency(a[:, 10:].copy()),
         KeyError,

@@ -72,6 +72,14 @@ def test_groups_of_a_column_with_a_slash_are_given_a_name(results, tmp_path):
     np.testing.assert_array_equal(again, mo.get.saliency(adata, key="ratio", group="b"))
 
 
+def as_other(adata):
+    """Cells with another model of the same name: what both have alike is all that `concat` keeps."""
+    other = adata.copy()
+    for name in ("train_loss", "test_loss", "orthogonality"):
+        other.uns["ae"]["history"][name] = other.uns["ae"]["history"][name] + 1
+    return other
+
+
 HINTS = {
     "consensus": (mo.get.consensus, r"no consensus 'ae_consensus'. Run `modulae.tl.consensus\(adata\)`"),
     "no consensus": (lambda a: mo.get.consensus(a, key="ae"), "the model 'ae' is no consensus. Run `modulae.tl.cons"),
@@ -80,6 +88,11 @@ HINTS = {
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
     ),
     "loadings": (mo.get.loadings, r"no loadings 'ae_loadings'. There are \['parts_loadings'\]"),
+    "gone": (lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)), r"removed since: run .*key_added='ae'\)` again"),
+    "parts of a model": (
+        lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
+        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",
+    ),
     "transfer": (
         lambda a: mo.get.transfer(ad.AnnData(a.X)),
         r"no model 'ae' in adata.uns. Run `modulae.tl.transfer\(adata, model\)`",

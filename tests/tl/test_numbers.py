@@ -102,3 +102,11 @@ def test_epochs_of_snapshots_are_a_list(untrained, epochs):
 def test_embeddings_refuse_numbers_that_make_no_graph(trained, wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; give a whole number of at least"):
         mo.tl.embeddings(trained, **wrong)
+
+
+@pytest.mark.parametrize("sizes", [np.zeros(90), np.arange(90) % 2 == 0])
+def test_size_factors_of_0_are_refused_before_anything_is_divided_by_them(untrained, sizes):
+    """Where more than half of them are 0, so is their median."""
+    untrained.obs["depth"] = sizes
+    with pytest.raises(ValueError, match=r"'depth'\] is 0 for cells that have counts"):
+        mo.tl.autoencoder(untrained, size_factors="depth")

@@ -32,6 +32,8 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     if name not in adata.obsm:
         there = model_names(adata)
         hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
+        if key in there:
+            hint = f"It was removed since: run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         msg = f"adata.obsm has no {name!r}. {hint}"
         raise KeyError(msg)
     values = adata.obsm[name]
