@@ -207,6 +207,12 @@ def test_pictures_draw_where_they_are_told(adata):
         assert draw(adata, ax=ax) is ax
 
 
+def with_a_column(adata, name):
+    adata = adata.copy()
+    adata.obs[name] = 1.0
+    return adata
+
+
 def on_a_line(adata):
     adata = adata.copy()
     adata.obsm["X_line"] = np.zeros((adata.n_obs, 1))
@@ -245,6 +251,7 @@ MISTAKES = {
     "no columns of maps": (lambda a: mo.pl.embeddings(a, ncols=0), ValueError, "ncols is 0; give a whole number"),
     "an epoch": (lambda a: mo.pl.embeddings(a, epochs=3), TypeError, r"epochs is 3; give a list: epochs=\[3\]"),
     "colours": (lambda a: mo.pl.embeddings(a, color=["x", "y"]), TypeError, "color is .*; name one column or gene"),
+    "a unit by name": (lambda a: mo.pl.units(with_a_column(a, "0"), color="0"), ValueError, "also the name of a unit"),
     "line": (
         lambda a: mo.pl.units(on_a_line(a), basis="line"),
         ValueError,

@@ -253,6 +253,7 @@ def test_colours_come_along(source, new):
         ({"labels": "one"}, ValueError, "two or more"),
         ({"labels": "unknowns"}, ValueError, "unknown"),
         ({"labels": "group", "method": "svm"}, ValueError, "discriminant"),
+        ({"labels": "group", "unknown_rate": "few"}, ValueError, r"0\.05"),
         ({"labels": "group", "unknown_rate": 1.0}, ValueError, r"0\.05"),
     ],
 )

@@ -74,12 +74,17 @@ def units(
     IndexError
         No such unit.
     ValueError
-        All units are flagged, and none is named.
+        All units are flagged, and none is named; or `color` is called like a unit that is drawn.
     """
     activity = get.representation(adata, key=key)
     points = adata.obsm[find_basis(adata, basis, key)]
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     chosen = _chosen(activity, units, n, flagged_units(adata, key))
+    if color in chosen:
+        msg = (
+            f"color={color!r} is also the name of a unit, so that its panel could not be told apart. Rename the column."
+        )
+        raise ValueError(msg)
     panels |= {name: numbers(name, activity[name].to_numpy()) for name in chosen}
 
     titles = {name: name if name == color else f"unit {name}" for name in panels}

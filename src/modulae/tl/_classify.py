@@ -117,7 +117,7 @@ def classify(
     if method not in get_args(LabelMethod):
         msg = f"method is {method!r}; choose one of {list(get_args(LabelMethod))}."
         raise ValueError(msg)
-    if isinstance(unknown_rate, bool) or not 0 <= unknown_rate < 1:
+    if isinstance(unknown_rate, bool | str) or not 0 <= unknown_rate < 1:
         msg = f"unknown_rate is {unknown_rate!r}; give a share from 0 up to, not including, 1, such as 0.05."
         raise ValueError(msg)
     units, known = read_both(
