@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
-from modulae._anndata import membership, read_counts
+from modulae._anndata import read_counts
 from modulae._count_blocks import ROWS_PER_BLOCK
+from modulae._groups import membership
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 5))  # one cell and one gene included
 COUNTS = SHAPES.flatmap(lambda shape: arrays.arrays(np.int64, shape, elements=st.integers(0, 3000)))
@@ -96,6 +97,33 @@ def test_groups_keep_the_order_of_their_categories(values):
     assert names == {"b": ["b", "a"], True: ["False", "True"], 3: ["1", "3"]}[values[0]]
     for name, row in zip(names, members, strict=True):
         assert [str(value) == name for value in values] == row.tolist()
+
+
+def test_half_precision_is_read_and_text_refused():
+    """SciPy has no sparse matrix of either, and says so in its own words."""
+    half = np.array([[0, 3], [2, 0]], dtype=np.float16)
+    np.testing.assert_array_equal(read_counts(cells(half), layer=None).matrix.toarray(), half)
+    adata = cells(np.ones((2, 2)))
+    adata.layers["text"] = np.array([["0", "3"], ["2", "0"]], dtype=object)
+    with pytest.raises(TypeError, match=r"adata.layers\['text'\] holds object, not numbers.*another layer"):
+        read_counts(adata, layer="text")
+
+
+def test_whole_numbers_that_count_something_are_no_groups():
+    """`groupby="n_genes"` would compare hundreds of groups of a cell or two."""
+    adata = cells(np.ones((60, 1)))
+    adata.obs["n_counts"], adata.obs["cluster"] = np.arange(60), pd.Categorical(np.arange(60))
+    with pytest.raises(ValueError, match=r"'n_counts'\] holds numbers, not groups.*pd.cut"):
+        membership(adata, "n_counts")
+    assert len(membership(adata, "cluster")[0]) == 60  # who made them categories means them
+
+
+def test_categories_that_are_written_alike_are_not_told_apart_by_name():
+    """Names find groups: the cells of the second would be taken for those of the first."""
+    adata = cells(np.ones((3, 1)))
+    adata.obs["kind"] = pd.Categorical([1, "1", "x"])
+    with pytest.raises(ValueError, match=r"written alike \(1\).*astype\(str\)"):
+        membership(adata, "kind")
 
 
 def test_stored_zeros_are_no_counts_and_the_input_keeps_its_own():

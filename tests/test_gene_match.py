@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae._gene_match import explain_no_match, match_genes, orthologue_table
+from modulae._gene_match import explain_few, explain_no_match, match_genes, orthologue_table
 
 SYMBOLS = ["CD3D", "LYZ", "MS4A1"]
 IDS = ["ENSG00000167286", "ENSG00000090382", "ENSG00000156738"]
@@ -67,6 +67,13 @@ def test_orthologues_of_versioned_ids():
 def test_a_table_with_one_column_is_refused():
     with pytest.raises(TypeError, match="two columns"):
         orthologue_table(pd.DataFrame({"mouse": ["Lyz1"]}))
+
+
+def test_few_matches_are_explained_where_capitals_are_why():
+    """Some symbols, as those of mitochondrial genes in some files, are alike in both species."""
+    model = [f"GENE{i}" for i in range(10)]
+    assert "upper_case=True" in explain_few(model, ["GENE0", *(f"Gene{i}" for i in range(1, 10))], 1)
+    assert explain_few(model, model[:3], 3) == ""
 
 
 @pytest.mark.parametrize(

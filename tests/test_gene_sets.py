@@ -85,6 +85,13 @@ def test_gmt_file_without_a_telling_suffix(gmt, monkeypatch):
     assert mo.read_gene_sets("KEGG_2021_Human") == {"T": ["CD3D"]}
 
 
+def test_weights_below_0_turn_the_meaning_around_and_are_pointed_out():
+    table = pd.DataFrame({"source": ["T", "T"], "target": ["CD3D", "CD19"], "weight": [1, -1]})
+    with pytest.warns(UserWarning, match="1 of 2 rows of the table have a weight below 0.*two sets") as caught:
+        assert mo.read_gene_sets(table) == {"T": ["CD3D", "CD19"]}
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_table_of_decoupler_keeps_the_order_and_ignores_weights():
     table = pd.DataFrame({"source": ["T", "B", "T"], "target": ["CD3D", "CD79A", "CD3E"], "weight": [1.0, 2.0, 3.0]})
     assert list(mo.read_gene_sets(table).items()) == list(T_AND_B.items())

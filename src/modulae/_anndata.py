@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .core.stored import Source
 
 
+MOST_NUMBERS = 50
+"""Values of a column of whole numbers that stands for groups; with more it counts something."""
+
+
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
     """The gene names, which must be unique: genes are matched by name, never by position."""
     if not adata.var_names.is_unique:
@@ -117,8 +121,8 @@ def _look_through(
     return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
 
 
-def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
-    """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
+def check_genes(adata: AnnData, fitted: Fitted) -> None:
+    """Refuse cells that lack genes of the model."""
     absent = np.setdiff1d(fitted.genes, gene_names(adata))
     if len(absent):
         msg = (
@@ -126,6 +130,11 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: boo
             "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
+
+
+def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
+    """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
+    check_genes(adata, fitted)
     source = fitted.config.size_factors
     if source == KNOWN_GENES:
         over = fitted.known_genes
@@ -154,6 +163,9 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
             f"adata.obs[{source!r}] has missing, infinite or negative values. Repair them: size factors are 0 or more."
         )
         raise ValueError(msg)
+    if (values[totals > 0] == 0).any():
+        msg = f"adata.obs[{source!r}] is 0 for cells that have counts. Give every such cell a size factor above 0."
+        raise ValueError(msg)
     return np.asarray(values)
 
 
@@ -165,9 +177,6 @@ def size_factors(
         return None
     factors = library_sizes(adata, totals, source) / unit
     factors[totals == 0] = 0  # nothing was counted: read as zeros, never divided by
-    if (factors[totals > 0] == 0).any():
-        msg = f"adata.obs[{source!r}] is 0 for cells that have counts. Give every such cell a size factor above 0."
-        raise ValueError(msg)
     return factors.astype(np.float32)
 
 
@@ -179,26 +188,6 @@ def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
     return column if isinstance(column, pd.Series) else column.to_series()
 
 
-def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
-    """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
-
-    Cells without a label are in no group; categories without cells are left out.
-    """
-    import pandas as pd
-
-    if groupby not in adata.obs:
-        msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = obs_column(adata, groupby)
-    if pd.api.types.is_float_dtype(column):
-        msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
-        raise ValueError(msg)
-    labels = column.astype("category").cat.remove_unused_categories()
-    names = [str(name) for name in labels.cat.categories]
-    codes = labels.cat.codes.to_numpy()
-    return names, codes[None, :] == np.arange(len(names))[:, None]
-
-
 def read_model(adata: AnnData, key: str) -> Fitted:
     """The model that `tl.autoencoder` stored under `key`."""
     from .core.fitted import Fitted
@@ -207,15 +196,20 @@ def read_model(adata: AnnData, key: str) -> Fitted:
     return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
 
 
-def model_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """The `uns` entry of a trained model: `params`, `history`, `model`."""
+def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -> dict[str, Any]:
+    """The `uns` entry of a trained model: `params`, `history`, `model`; `made_by` is what to run first."""
     entry = adata.uns.get(key, {})
     if not is_model(entry):
-        there = [name for name, value in adata.uns.items() if is_model(value)]
-        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
+        there = model_names(adata)
+        hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     return dict(loaded(entry))
+
+
+def model_names(adata: AnnData, part: str = "model") -> list[str]:
+    """Names of the trained models that have this part."""
+    return [str(name) for name, value in adata.uns.items() if is_model(value) and part in value]
 
 
 def changeable(adata: AnnData, *, copy: bool) -> AnnData:

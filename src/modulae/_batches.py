@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._anndata import model_entry, obs_column
+from ._anndata import MOST_NUMBERS, model_entry, obs_column
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ OWN, AVERAGE = "own", "average"
 
 LEAST_CELLS = 20
 """In a batch; with fewer its factors are mostly those of the prior."""
-
-MOST_NUMBERS = 50
-"""Values of a column of whole numbers, which may also count something."""
 
 
 def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from anndata.abc import CSRDataset
 from scipy import sparse
 
 from ._file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
+from ._users_line import users_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
-
-USER = 4
-"""How far up the stack the user's own line stands, seen from where a warning is raised here."""
 
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
@@ -52,7 +50,8 @@ def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_mat
 
 def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     """The matrix of raw counts, of which rows can be read, and its name."""
-    matrix = _matrix(adata, layer)
+    matrix, where = _matrix(adata, layer), "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    _check_numbers(matrix.dtype, where)
     if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
         in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
         matrix = sparse.csr_matrix(in_memory)
@@ -62,7 +61,7 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
         matrix = DenseFileRows(matrix)
     elif (behind := read_lazily(matrix)) is not None:
         matrix = LazyRows(behind)
-    return matrix, "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    return matrix, where
 
 
 def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
@@ -70,14 +69,14 @@ def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: A
     rows = matrix[start:stop]
     if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only
         rows = rows.compute(scheduler="synchronous")
+    if rows.dtype == np.float16:  # SciPy has no such sparse matrix
+        rows = rows.astype(np.float32)
     return sparse.csr_matrix(rows)
 
 
 def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
     """Refuse values that no count can have."""
-    if block.dtype.kind not in "biuf":
-        msg = f"{where} holds {block.dtype}, not numbers. Store raw counts there, or name another layer."
-        raise TypeError(msg)
+    _check_numbers(block.dtype, where)
     if not np.isfinite(block.data).all():
         msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
         raise ValueError(msg)
@@ -87,6 +86,12 @@ def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
     return block
 
 
+def _check_numbers(dtype: np.dtype[Any], where: str) -> None:
+    if dtype.kind not in "biuf":
+        msg = f"{where} holds {dtype}, not numbers. Store raw counts there, or name another layer."
+        raise TypeError(msg)
+
+
 def warn_no_counts(layer: str | None) -> None:
     """Warn that the values are no raw counts, at the line of the user who called a public function."""
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
@@ -94,5 +99,5 @@ def warn_no_counts(layer: str | None) -> None:
         f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss expects. "
         "Name the layer that holds the raw counts: layer=.",
         UserWarning,
-        stacklevel=USER,
+        stacklevel=users_line(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .core.checks import check_whole
 from .gene_sets import found_sets, listed
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def sets_to_test(
     ValueError
         Sizes that make no sense, or no set is left.
     """
-    check_whole("min_size", min_size, SMALLEST)
+    check_whole("min_size", min_size, least=SMALLEST)
     if max_size is not None:
-        check_whole("max_size", max_size, min_size)
+        check_whole("max_size", max_size, least=min_size)
     names, positions = found_sets(gene_sets, genes, where="the model")
     most = min(len(genes) - 1, len(genes) if max_size is None else max_size)
     sets = {name: at for name, at in zip(names, positions, strict=True) if min_size <= len(at) <= most}
@@ -59,10 +60,3 @@ def sets_to_test(
         )
         raise ValueError(msg)
     return Tested(sets, [name for name in gene_sets if name not in sets])
-
-
-def check_whole(name: str, value: object, lowest: int) -> None:
-    """Refuse what is no whole number, or too low a one."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        msg = f"{name} is {value!r}; give a whole number of {lowest} or more."
-        raise ValueError(msg)

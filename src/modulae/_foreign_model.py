@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._anndata import gene_names, model_entry, read_model
-from ._gene_match import explain_no_match, match_genes, orthologue_table
+from ._gene_match import explain_few, explain_no_match, match_genes, orthologue_table
 from .core.fitted import Fitted
 from .core.restrict import restrict
 from .model_file import TrainedModel, fingerprint, identifiers, load_model
@@ -44,6 +44,7 @@ class Reading:
     reliability: NDArray[np.float64]
     share_of_genes: float
     ambiguous: list[str]
+    why_few: str  # empty where no reason is known
 
 
 def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> Source:
@@ -108,6 +109,7 @@ def read_with(
         restricted.reliability,
         float(kept.mean()),
         match.ambiguous,
+        explain_few(ours[0][:n_genes], theirs[0], int(kept.sum())),
     )
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CAPITALS = (
+    "The names differ in their capitals, as mouse and human symbols do. Give a table of orthologues (orthologues=), or "
+    "take equal letters for the same gene: upper_case=True."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class GeneMatch:
     """Where each gene of the model stands in the data."""
@@ -66,11 +72,8 @@ def match_genes(
 
 def explain_no_match(model: Sequence[str], data: Sequence[str]) -> str:
     """Say why hardly any gene was found, with the next step."""
-    if _kind(model) == _kind(data) and {name.upper() for name in data} & {name.upper() for name in model}:
-        return (
-            "The names differ in their capitals, as mouse and human symbols do. Give a table of orthologues "
-            "(orthologues=), or take equal letters for the same gene: upper_case=True."
-        )
+    if _kind(model) == _kind(data) and _same_letters(model, data):
+        return CAPITALS
     if _kind(model) != _kind(data):
         return (
             f"The model names {_kind(model)} (such as {model[0]}), the data {_kind(data)} (such as {data[0]}). "
@@ -79,6 +82,15 @@ def explain_no_match(model: Sequence[str], data: Sequence[str]) -> str:
     return explain_mismatch({"model": list(model)}, list(data)) or (
         f"The model has {listed(model, 3)}; the data {listed(data, 3)}. Check that both come from the same species."
     )
+
+
+def explain_few(model: Sequence[str], data: Sequence[str], n_found: int) -> str:
+    """Say why few genes were found, where it is that the others differ in their capitals; empty otherwise."""
+    return CAPITALS if len(_same_letters(model, data)) > 2 * n_found else ""
+
+
+def _same_letters(model: Sequence[str], data: Sequence[str]) -> set[str]:
+    return {name.upper() for name in data} & {name.upper() for name in model}
 
 
 def orthologue_table(given: Mapping[str, str] | pd.DataFrame | None) -> dict[str, str] | None:

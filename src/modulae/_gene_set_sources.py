@@ -6,10 +6,13 @@ import difflib
 import gzip
 import os
 import re
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ._users_line import users_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +71,23 @@ def _from_table(table: pd.DataFrame) -> Iterator[tuple[object, object]]:
             "Drop them: `table.dropna(subset=['source', 'target'])`."
         )
         raise ValueError(msg)
+    _warn_of_signs(table)
     for name, genes in table.groupby("source", sort=False, observed=True)["target"]:
         yield name, list(genes)
+
+
+def _warn_of_signs(table: pd.DataFrame) -> None:
+    """Say that weights are not read, where that turns around what they mean."""
+    if "weight" not in table or table["weight"].dtype.kind not in "if":
+        return
+    n_negative = int((table["weight"] < 0).sum())
+    if n_negative:
+        warnings.warn(
+            f"{n_negative} of {len(table)} rows of the table have a weight below 0, and weights are not read: genes "
+            "that a source turns down count like those that it turns up. Make two sets of each, or drop these rows.",
+            UserWarning,
+            stacklevel=users_line(),
+        )
 
 
 def _from_gmt(path: Path) -> Iterator[tuple[object, object]]:

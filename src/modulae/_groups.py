@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._anndata import MOST_NUMBERS, obs_column
+from .gene_sets import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from anndata import AnnData
     from numpy.typing import NDArray
 
 REST = "rest"
@@ -24,6 +29,59 @@ class Contrast:
     members: NDArray[np.bool_]  # groups × cells
     reference_members: NDArray[np.bool_]  # groups × cells
     reference: str  # as asked for
+
+
+def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
+    """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
+
+    Cells without a label are in no group; categories without cells are left out.
+
+    Raises
+    ------
+    KeyError
+        No such column.
+    ValueError
+        A column of numbers, or categories that are written alike.
+    """
+    import pandas as pd
+
+    if groupby not in adata.obs:
+        msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
+        raise KeyError(msg)
+    column = obs_column(adata, groupby)
+    labels = column.astype("category").cat.remove_unused_categories()
+    names = [str(name) for name in labels.cat.categories]
+    counted = pd.api.types.is_integer_dtype(column) and len(names) > MOST_NUMBERS
+    if pd.api.types.is_float_dtype(column) or counted:
+        msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
+        raise ValueError(msg)
+    alike = [name for name, n in Counter(names).items() if n > 1]
+    if alike:
+        msg = (
+            f"adata.obs[{groupby!r}] has different categories that are written alike ({listed(alike)}), such "
+            f"as 1 and '1'. Make them one: `adata.obs[{groupby!r}].astype(str)`."
+        )
+        raise ValueError(msg)
+    codes = labels.cat.codes.to_numpy()
+    return names, codes[None, :] == np.arange(len(names))[:, None]
+
+
+def plan_groups(
+    adata: AnnData, groupby: str | None, *, groups: Sequence[str] | None, reference: str
+) -> Contrast | None:
+    """Plan the comparisons that were asked for; `None` where no groups are compared.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As :func:`membership` and :func:`contrasts`; or groups are chosen of no column.
+    """
+    if groupby is None:
+        if groups is not None or str(reference) != REST:
+            msg = "groups= and reference= choose among the groups of a column. Name it: groupby=."
+            raise ValueError(msg)
+        return None
+    return contrasts(*membership(adata, groupby), groups=groups, reference=reference)
 
 
 def contrasts(
@@ -41,7 +99,12 @@ def contrasts(
     if isinstance(groups, str):
         msg = f"groups is the text {groups!r}; give a list of names: groups=[{groups!r}]."
         raise TypeError(msg)
-    wanted = [str(group) for group in groups] if groups is not None else [n for n in names if n != reference]
+    reference = str(reference)
+    given = names if groups is None else list(dict.fromkeys(str(group) for group in groups))  # each is tested once
+    if not given and names:
+        msg = f"groups is empty, so there is nothing to compare. Choose from {names}, or leave it out."
+        raise ValueError(msg)
+    wanted = [name for name in given if name != reference] if groups is None else given
     unknown = [group for group in (*wanted, *([] if reference == REST else [reference])) if group not in names]
     if unknown:
         msg = f"there is no group {unknown[0]!r}. Choose from {names}" + (

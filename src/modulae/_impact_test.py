@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from ._anndata import obs_column
+from ._users_line import users_line
+from .core.checks import check_seed, is_whole
+from .core.donors import count_donors
+from .gene_sets import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from ._groups import Contrast
 
 Null = Literal["matched+cells", "matched", "cells"]
 
@@ -48,13 +55,24 @@ def plan_test(
     KeyError
         An unknown column.
     ValueError
-        An unknown null, too few permutations, or strata and donors together.
+        An unknown null, too few permutations, strata and donors together, or either where nothing is tested.
     """
     if null is not None and null not in get_args(Null):
         msg = f"null is {null!r}; choose one of {list(get_args(Null))}, or None for no p-values."
         raise ValueError(msg)
-    if isinstance(n_permutations, bool) or not isinstance(n_permutations, int) or n_permutations < 1:
+    check_seed(seed)
+    if not is_whole(n_permutations) or n_permutations < 1:
         msg = f"n_permutations is {n_permutations!r}; give a whole number, 1000 or more for small p-values."
+        raise ValueError(msg)
+    untested = "donor_key" if donor_key is not None else "stratify_by" if stratify_by is not None else None
+    if null is None and untested is not None:
+        msg = (
+            f"{untested}= says how groups are tested, and nothing is: that needs groupby=, a null and "
+            f"aggregate='mean'. Name the groups, or leave out {untested}=."
+        )
+        raise ValueError(msg)
+    if stratify_by is not None and null == "matched":
+        msg = "stratify_by= permutes cells, null='matched' exchanges genes only. Leave out one of them."
         raise ValueError(msg)
     if stratify_by is not None and donor_key is not None:
         msg = "stratify_by= permutes cells, donor_key= permutes donors. Give one of them."
@@ -69,4 +87,41 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
     if column not in adata.obs:
         msg = f"{argument}={column!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
-    return np.asarray(obs_column(adata, column).astype("category").cat.codes, dtype=np.intp)
+    found = np.asarray(obs_column(adata, column).astype("category").cat.codes, dtype=np.intp)
+    n_values, n_cells = len(np.unique(found[found >= 0])), len(found)
+    if n_values > n_cells / 2:
+        msg = (
+            f"adata.obs[{column!r}] has {n_values} values for {n_cells} cells, so {argument}= would group hardly any. "
+            "Name a column that many cells share."
+        )
+        raise ValueError(msg)
+    return found
+
+
+def check_sides(test: Test, plan: Contrast | None) -> None:
+    """Refuse comparisons without two donors a side, and say where labels have nothing to be permuted with.
+
+    Raises
+    ------
+    ValueError
+        Too few donors, or donors of both kinds.
+    """
+    if plan is None or test.null is None:
+        return
+    fixed = []
+    for group, inside, others in zip(plan.groups, plan.members, plan.reference_members, strict=True):
+        if test.donors is not None:
+            try:
+                count_donors(inside, others, test.donors)
+            except ValueError as error:
+                msg = f"group {group!r}: {error}"
+                raise ValueError(msg) from error
+        elif test.strata is not None and not np.intersect1d(test.strata[inside], test.strata[others]).size:
+            fixed.append(group)
+    if fixed:
+        warnings.warn(
+            f"no category of stratify_by= has cells of both sides for {listed(fixed)}: no label can be permuted, so "
+            "that p is 1. Stratify by what both sides share, or not at all.",
+            UserWarning,
+            stacklevel=users_line(),
+        )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ._anndata import MOST_NUMBERS
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -21,10 +23,11 @@ def reference_labels(reference: AnnData, labels: str) -> tuple[list[str], NDArra
         msg = f"labels={labels!r} is no column of reference.obs. Choose one of {list(reference.obs)}."
         raise KeyError(msg)
     column = reference.obs[labels]
-    if pd.api.types.is_float_dtype(column):
+    categories = column.astype("category").cat.remove_unused_categories()
+    counted = pd.api.types.is_integer_dtype(column) and len(categories.cat.categories) > MOST_NUMBERS
+    if pd.api.types.is_float_dtype(column) or counted:
         msg = f"reference.obs[{labels!r}] holds numbers, not labels. Name a column of labels."
         raise ValueError(msg)
-    categories = column.astype("category").cat.remove_unused_categories()
     names = [str(name) for name in categories.cat.categories]
     if len(names) < 2:
         msg = f"reference.obs[{labels!r}] has {len(names)} label; two or more are needed. Name another column."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._sanity_verdict import FEWEST_SETS, SEEDS
+from .core.checks import check_whole
 from .core.deletion import Deletion, delete_genes
 from .core.sanity import compare, compare_with_expression, explain
 
@@ -64,9 +65,7 @@ def check_numbers(**numbers: int | None) -> None:
         if value is None and name in {"n_cells", "max_epochs"}:
             continue
         least = 2 if name == "n_cells" else 1
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}; give a whole number of at least {least}."
-            raise ValueError(msg)
+        check_whole(name, value, least=least)
 
 
 def check_sets(n_sets: int) -> None:

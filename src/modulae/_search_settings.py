@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.checks import check_whole
 from .core.config import NOT_FOR_PARTS, Config, config_for
 
 HELD = {
@@ -146,10 +147,3 @@ def _size(grids: list[Mapping[str, Any]]) -> int | None:
     if any(hasattr(values, "rvs") for grid in grids for values in grid.values()):
         return None
     return int(sum(np.prod([len(values) for values in grid.values()]) for grid in grids))
-
-
-def check_whole(name: str, value: object, *, least: int) -> None:
-    """Refuse what is no whole number, or too small a one."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        msg = f"{name} is {value!r}; give a whole number of at least {least}."
-        raise ValueError(msg)

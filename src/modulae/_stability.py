@@ -27,7 +27,7 @@ def check_stability(
     KeyError
         A run that is not there.
     TypeError
-        One name where a list is needed.
+        One name where a list is needed, or no table.
     ValueError
         Both, no run, the model itself, or a table of other units.
     """
@@ -35,6 +35,12 @@ def check_stability(
         msg = "stability= and stability_keys= both say how stable the units are. Give one of them."
         raise ValueError(msg)
     if stability is not None:
+        if not isinstance(stability, pd.DataFrame):
+            msg = (
+                f"stability is {type(stability).__name__}, not the table that `modulae.metrics.unit_stability` gives. "
+                "Give that, or names of other models: stability_keys=."
+            )
+            raise TypeError(msg)
         units = _units_of(stability)
         absent = sorted(set(unit_names(n_units)) - set(units))
         if "abs_r" not in stability or absent or len(set(units)) != n_units:

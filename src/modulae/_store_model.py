@@ -18,6 +18,38 @@ if TYPE_CHECKING:
     from .core.fitted import Fitted
 
 
+def model_name(given: str) -> str:
+    """The name of a model; refused where a file would lose it.
+
+    Raises
+    ------
+    ValueError
+        No text, an empty one, or one with a slash: in a file what follows would be inside of what stands before.
+    """
+    if not isinstance(given, str) or not given or "/" in given:
+        msg = f"key_added is {given!r}; give a name without a slash, which files take for a folder."
+        raise ValueError(msg)
+    return given
+
+
+def result_name(adata: AnnData, given: str | None, usual: str) -> str:
+    """The name of a result, `usual` if none is given.
+
+    Raises
+    ------
+    ValueError
+        As :func:`model_name`; or a model has that name.
+    """
+    if given is None and "/" in usual:
+        msg = f"the result would be called {usual!r}, and files take a slash for a folder. Name it: key_added=."
+        raise ValueError(msg)
+    name = model_name(usual if given is None else given)
+    if is_model(adata.uns.get(name)):
+        msg = f"key_added={name!r} is the name of a trained model, which would be lost. Choose another name."
+        raise ValueError(msg)
+    return name
+
+
 def store_model(
     adata: AnnData,
     fitted: Fitted,

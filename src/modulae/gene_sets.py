@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import warnings
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._gene_set_sources import GMT_LINE, describe, named_sets
+from ._users_line import users_line
 
 if TYPE_CHECKING:
     import os
@@ -40,7 +40,8 @@ def read_gene_sets(
         - a mapping of set name → genes;
         - the path of a GMT file, also gzipped: name, description and genes, with tabs between them (Enrichr's weights,
           as in `CD3D,1.0`, are removed);
-        - a table with the columns `source` (the set) and `target` (the gene), as decoupler has them;
+        - a table with the columns `source` (the set) and `target` (the gene), as decoupler has them; a column
+          `weight` is not read, and there is a warning where it is below 0;
         - the name of an Enrichr library, such as `"MSigDB_Hallmark_2020"` or `"GO_Biological_Process_2023"`, which
           gseapy downloads. Only this needs a network, and only a text that is no path of a file is taken for a name.
     organism
@@ -86,7 +87,7 @@ def read_gene_sets(
             f"{len(empty)} gene sets have no genes and are left out: {listed(empty)}. Give them genes or remove them. "
             "(In a GMT file the second field is a description; the genes begin with the third.)",
             UserWarning,
-            stacklevel=_users_line(),
+            stacklevel=users_line(),
         )
     return gene_sets
 
@@ -223,11 +224,3 @@ def _explains(change: Callable[[str], str], wanted: Sequence[str], there: Sequen
     as_they_are = set(wanted) & set(there)
     changed = {change(name) for name in wanted} & {change(name) for name in there}
     return len(changed) > 2 * len(as_they_are)
-
-
-def _users_line() -> int:
-    """How far up the stack, seen from the caller, the first line outside this package is."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
-        frame, level = frame.f_back, level + 1
-    return level

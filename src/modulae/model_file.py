@@ -15,6 +15,7 @@ import numpy as np
 from ._anndata import read_model
 from ._docs import shared
 from ._fields import DEFAULT_KEY
+from ._files import check_writable, write_whole
 from .core.fitted import Fitted
 from .gene_sets import listed
 
@@ -192,12 +193,8 @@ def _write(path: Path, header: dict[str, Any], tensors: dict[str, NDArray[Any]])
     text = json.dumps(header, allow_nan=True)
     about = {"format": FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
     content = save(tensors, metadata=about)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    check_writable(path, "such as 'model.safetensors'")
+    write_whole(path, content)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -207,6 +207,18 @@ def test_pictures_draw_where_they_are_told(adata):
         assert draw(adata, ax=ax) is ax
 
 
+def with_a_column(adata, name):
+    adata = adata.copy()
+    adata.obs[name] = 1.0
+    return adata
+
+
+def on_a_line(adata):
+    adata = adata.copy()
+    adata.obsm["X_line"] = np.zeros((adata.n_obs, 1))
+    return adata
+
+
 MISTAKES = {
     "impact": (lambda a: mo.pl.impact(a, key="x"), KeyError, "no impact 'x'.*There are"),
     "group": (lambda a: mo.pl.impact(a, key="ae_impact_kind", group="q"), KeyError, "no group 'q'. Choose one of"),
@@ -227,6 +239,24 @@ MISTAKES = {
         r"\(the lowest is 0.06\). Raise max_q, or name",
     ),
     "enrichment": (lambda a: mo.pl.enrichment(a, key="x"), KeyError, "no enrichment 'x'.*There are"),
+    "units": (lambda a: mo.pl.units(a, 1), TypeError, r"units is 1; give a list: units=\[1\]"),
+    "no units": (lambda a: mo.pl.units(a, []), ValueError, "units is empty"),
+    "units of impact": (lambda a: mo.pl.impact(a, units=1), TypeError, r"units is 1; give a list: units=\[1\]"),
+    "all but one": (lambda a: mo.pl.units(a, n=-1), ValueError, "n is -1; give a whole number of at least 1"),
+    "all sets but one": (lambda a: mo.pl.impact(a, n_sets=-1), ValueError, "n_sets is -1; give a whole number"),
+    "dots but one": (lambda a: mo.pl.enrichment(a, n_sets=-1), ValueError, "n_sets is -1; give a whole number"),
+    "half a gene": (lambda a: mo.pl.top_genes(a, 0, n=1.5), ValueError, "n is 1.5; give a whole number"),
+    "no scores": (lambda a: mo.pl.pathway_activity(a, n=0), ValueError, "n is 0; give a whole number"),
+    "no columns": (lambda a: mo.pl.units(a, ncols=0), ValueError, "ncols is 0; give a whole number"),
+    "no columns of maps": (lambda a: mo.pl.embeddings(a, ncols=0), ValueError, "ncols is 0; give a whole number"),
+    "an epoch": (lambda a: mo.pl.embeddings(a, epochs=3), TypeError, r"epochs is 3; give a list: epochs=\[3\]"),
+    "colours": (lambda a: mo.pl.embeddings(a, color=["x", "y"]), TypeError, "color is .*; name one column or gene"),
+    "a unit by name": (lambda a: mo.pl.units(with_a_column(a, "0"), color="0"), ValueError, "also the name of a unit"),
+    "line": (
+        lambda a: mo.pl.units(on_a_line(a), basis="line"),
+        ValueError,
+        r"obsm\['X_line'\] has one column.*needs two",
+    ),
     "basis": (lambda a: mo.pl.units(a, basis="X_tsne"), KeyError, "no 'X_tsne'. Run .* or choose with basis="),
 }
 

@@ -26,6 +26,28 @@ def test_adata_stays_as_it_is(cells, gene_sets, tmp_path):
     assert cells.uns["ae"]["params"].keys() == before.uns["ae"]["params"].keys()
 
 
+def test_groups_are_read_anew(cells, gene_sets, tmp_path):
+    """A new clustering has the names of the old one: its cells are others."""
+    again = cells.copy()
+    again.obs["leiden"] = np.random.default_rng(0).permutation(["0", "1"] * 70)
+    options = {"gene_sets": gene_sets, "groupby": "leiden", **QUIET}
+    fresh = Page(mo.report(again, tmp_path / "a.html", **options))
+    again.obs["leiden"], now = np.random.default_rng(1).permutation(["0", "1"] * 70), again.obs["leiden"]
+    mo.tl.saliency(again, groupby="leiden", device="cpu")
+    again.obs["leiden"] = now
+    after = Page(mo.report(again, tmp_path / "b.html", **options))
+    assert after.arrays.keys() == fresh.arrays.keys()
+    for name, values in fresh.arrays.items():
+        np.testing.assert_array_equal(after.arrays[name], values, err_msg=name)
+
+
+def test_a_column_may_have_a_slash(cells, gene_sets, tmp_path):
+    again = cells.copy()
+    again.obs["CD4/CD8"] = again.obs["half"].to_numpy()
+    page = Page(mo.report(again, tmp_path / "a.html", gene_sets=gene_sets, groupby="CD4/CD8", **QUIET))
+    assert "CD4/CD8" in page.text
+
+
 def test_every_unit_that_does_something_has_a_card_in_the_order_of_get(page, results):
     table = mo.get.unit_summary(results)
     assert page.units() == list(table.index[~table["dead"]])

@@ -162,9 +162,9 @@ def test_random_sets_of_highly_expressed_genes_are_called_at_the_nominal_rate(pl
 
 MISTAKES = {
     "no model": ({"key": "x"}, KeyError, "there is no model 'x'"),
-    "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number of 1 or more"),
-    "min_size": ({"min_size": 1}, ValueError, "min_size is 1; give a whole number of 2 or more"),
-    "max_size": ({"max_size": 4}, ValueError, "max_size is 4; give a whole number of 5 or more"),
+    "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number of at least 1"),
+    "min_size": ({"min_size": 1}, ValueError, "min_size is 1; give a whole number of at least 2"),
+    "max_size": ({"max_size": 4}, ValueError, "max_size is 4; give a whole number of at least 5"),
     "size": ({"min_size": 20}, ValueError, "none of the 4 gene sets has 20 to 29 of the model's 30 genes.*have 2 to 8"),
     "saliency": ({"saliency": "y"}, KeyError, "no saliency 'y' in adata.varm"),
     "unsigned": ({"saliency": "strength"}, ValueError, "signed=False; the p-values hold for signed ones"),

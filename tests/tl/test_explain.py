@@ -192,7 +192,11 @@ MISTAKES = {
     ),
     "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `modulae.tl.pathway_impact"),
     "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `modulae.tl.saliency"),
-    "no representation": (lambda a: mo.get.representation(a, key="x"), KeyError, "no 'X_x'. Run `modulae.tl.auto"),
+    "no representation": (
+        lambda a: mo.get.representation(a, key="x"),
+        KeyError,
+        r"no 'X_x'. Trained models here: \['ae'\]",
+    ),
     "genes gone": (
         lambda a: mo.tl.saliency(a[:, 10:].copy()),
         KeyError,
@@ -210,6 +214,20 @@ def test_mistakes_get_the_next_step_and_write_nothing(trained, name):
     with pytest.raises(error, match=message):
         call(trained)
     assert [set(field) for field in (trained.uns, trained.varm, trained.obsm, trained.layers)] == before
+
+
+def test_warnings_about_counts_stand_at_the_line_of_the_user(trained):
+    trained.layers["lognorm"] = np.log1p(trained.X)
+    sets = {"s": list(trained.var_names)}
+    for call in (
+        lambda: mo.tl.saliency(trained, layer="lognorm"),
+        lambda: mo.tl.pathway_impact(trained, sets, layer="lognorm"),
+        lambda: mo.pp.gene_set_mask(trained, sets, layer="lognorm", min_max_count=0),
+        lambda: mo.tl.denoise(trained, layer="lognorm"),
+    ):
+        with pytest.warns(UserWarning, match="no raw counts") as caught:
+            call()
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_history_marks_the_epoch_that_was_kept(trained):

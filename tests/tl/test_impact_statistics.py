@@ -12,6 +12,7 @@ def groups(trained):
     trained.obs["donor"] = [f"d{i % 6}" for i in range(trained.n_obs)]  # three on either side of "late"
     trained.obs["late"] = np.where(np.arange(trained.n_obs) % 6 < 3, "early", "late")
     trained.obs["batch"] = np.where(np.arange(trained.n_obs) < 45, "first", "second")
+    trained.obs["cell"] = np.arange(trained.n_obs) * 1.5
     trained.obs["paired"] = [f"p{i % 5}" for i in range(trained.n_obs)]
     return trained
 
@@ -134,11 +135,42 @@ def test_donors_are_replicates(groups, gene_sets, difference):
     assert paired["p"].min() >= 2 / 32 - 1e-6
 
 
+def test_a_mistake_about_donors_costs_no_reading_of_the_cells(groups, gene_sets, monkeypatch):
+    """Hours, with many cells; and with many groups the message has to say which."""
+    monkeypatch.setattr("modulae.tl._pathway_impact.read_cells", lambda *_, **__: pytest.fail("read the cells"))
+    groups.obs["three"] = np.where(groups.obs["donor"] == "d0", "lone", groups.obs["late"])
+    with pytest.raises(ValueError, match=r"group 'lone': .*leave the group out: groups="):
+        run(groups, gene_sets, groupby="three", donor_key="donor")
+
+
+def test_each_group_is_compared_once_however_often_it_is_named(groups, gene_sets):
+    """A group that is tested twice would count twice in q."""
+    once = run(groups, gene_sets, groups=["one"])
+    twice = run(groups, gene_sets, groups=["one", "one"])
+    assert list(twice["group"]) == ["one"] * 3
+    np.testing.assert_array_equal(twice["q"], once["q"])
+
+
+def test_a_single_cell_has_no_standard_error(groups, gene_sets):
+    groups.obs["alone"] = ["one"] + ["other"] * 89
+    table = run(groups, gene_sets, groupby="alone")
+    assert table["se"].isna().all()
+    assert table[["effect", "p", "q"]].notna().all(axis=None)
+
+
+def test_groups_that_are_numbers_can_be_named_as_numbers(groups, gene_sets):
+    groups.obs["cluster"] = np.arange(90) % 3
+    table = run(groups, gene_sets, groupby="cluster", groups=[np.int64(2)], reference=0)
+    assert (set(table["group"]), set(table["reference"])) == ({"2"}, {"0"})
+
+
 def test_labels_stay_within_strata(groups, gene_sets):
     plain = run(groups, gene_sets, groupby="late", null="cells", n_permutations=200)["p"]
     within = run(groups, gene_sets, groupby="late", null="cells", n_permutations=200, stratify_by="batch")["p"]
     np.testing.assert_allclose(plain, within, atol=0.2)  # the batches hold both groups alike
-    confounded = run(groups, gene_sets, groupby="batch", null="cells", stratify_by="batch")["p_cells"]
+    with pytest.warns(UserWarning, match=r"no category of stratify_by= has cells of both sides for first, second") as w:
+        confounded = run(groups, gene_sets, groupby="batch", null="cells", stratify_by="batch")["p_cells"]
+    assert [warning.filename for warning in w] == [__file__]
     np.testing.assert_array_equal(confounded, 1)  # nothing can be permuted
 
 
@@ -152,6 +184,7 @@ def test_statistics_survive_a_file(groups, gene_sets, tmp_path):
     for again in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
         found = mo.get.impact_table(again, key="result")
         np.testing.assert_array_equal(found["p"], table["p"])
+        assert list(found) == list(table)  # HDF5 keeps names in the order of the alphabet
         assert list(found["direction"]) == list(table["direction"])
 
 
@@ -161,7 +194,16 @@ MISTAKES = {
     "strata": ({"stratify_by": "nothing"}, KeyError, "stratify_by='nothing' is no column of adata.obs. Choose one of"),
     "donor": ({"donor_key": "nothing"}, KeyError, "donor_key='nothing' is no column"),
     "both": ({"donor_key": "donor", "stratify_by": "batch"}, ValueError, "Give one of them"),
-    "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "fewer than two donors a side"),
+    "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "group 'early': there are fewer than two"),
+    "untested donors": ({"donor_key": "donor", "groupby": None}, ValueError, "donor_key= says how .* groupby="),
+    "untested strata": ({"stratify_by": "batch", "null": None}, ValueError, "stratify_by= says how .* a null"),
+    "untested median": ({"donor_key": "donor", "aggregate": "median"}, ValueError, "donor_key= .* aggregate='mean'"),
+    "genes only": ({"stratify_by": "batch", "null": "matched"}, ValueError, "null='matched' exchanges genes only"),
+    "cells as donors": ({"donor_key": "cell"}, ValueError, "has 90 values for 90 cells, so donor_key= would group"),
+    "cells as strata": ({"stratify_by": "cell"}, ValueError, "has 90 values for 90 cells, so stratify_by= would"),
+    "groups of nothing": ({"groupby": None, "groups": ["one"]}, ValueError, "groups= and reference= choose.*groupby="),
+    "reference of nothing": ({"groupby": None, "reference": "one"}, ValueError, "groups= and reference= choose"),
+    "no groups": ({"groups": []}, ValueError, r"groups is empty.*Choose from \['one', 'other'\]"),
 }
 
 

@@ -95,6 +95,14 @@ def test_the_other_species(source, new):
     np.testing.assert_allclose(new.obsm["X_ae"], by_name.obsm["X_ae"], atol=1e-5)
 
 
+def test_names_that_differ_in_their_capitals_are_pointed_out(source, new):
+    """One gene that is called the same must not hide what the matter is with all others."""
+    new.var_names = [new.var_names[0], *new.var_names[1:].str.capitalize()]
+    for call in (lambda: mo.tl.transfer(new, source), lambda: mo.tl.denoise(new, model=source)):
+        with pytest.warns(UserWarning, match=r"too few.*differ in their capitals.*upper_case=True"):
+            call()
+
+
 def test_later_steps_work_on_the_new_cells(source, new):
     mo.tl.transfer(new, source)
     mo.tl.saliency(new, device="cpu")
@@ -241,15 +249,18 @@ def test_colours_come_along(source, new):
     [
         ({"labels": "nonsense"}, KeyError, "reference.obs"),
         ({"labels": "number"}, ValueError, "numbers"),
+        ({"labels": "counted"}, ValueError, "numbers"),
         ({"labels": "one"}, ValueError, "two or more"),
         ({"labels": "unknowns"}, ValueError, "unknown"),
         ({"labels": "group", "method": "svm"}, ValueError, "discriminant"),
+        ({"labels": "group", "unknown_rate": "few"}, ValueError, r"0\.05"),
         ({"labels": "group", "unknown_rate": 1.0}, ValueError, r"0\.05"),
     ],
 )
 def test_labels_that_can_not_be_carried(source, new, options, error, words):
     reference = source.copy()
     reference.obs["number"], reference.obs["one"] = 0.5, "a"
+    reference.obs["counted"] = np.arange(reference.n_obs)
     reference.obs["unknowns"] = np.where(np.arange(reference.n_obs) % 2, "unknown", "b")
     mo.tl.transfer(new, reference)
     before = list(new.obs)

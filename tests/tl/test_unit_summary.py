@@ -290,6 +290,7 @@ def test_stability_from_other_runs_or_a_table(trained):
         ({"redundant_above": "high"}, ValueError, "from 0 to 1"),
         ({"method": "guess"}, ValueError, "choose one of"),
         ({"groupby": "depth"}, KeyError, "Choose one of"),
+        ({"stability": "ae_x"}, TypeError, "stability is str, not the table.*stability_keys="),
         ({"stability_keys": "ae_x"}, TypeError, r"\['ae_x'\]"),
         ({"stability_keys": ["ae_x"]}, KeyError, "Choose from"),
         ({"stability_keys": ["ae"]}, ValueError, "not 'ae' itself"),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._anndata import membership, model_entry
+from modulae._anndata import model_entry
 from modulae._fields import Fields
+from modulae._groups import membership
 from modulae._read_results import enrichment_entry, units_entry
 from modulae._unit_table import sets_of_units
 from modulae.core.group_pairs import GroupActivity

@@ -105,13 +105,16 @@ def summarise(work: Workplace, groupby: str | None) -> None:
 
 
 def read_saliency(work: Workplace, groupby: str | None = None) -> str:
-    """The name of the mean gradient, over all cells or by group; it is read anew unless it is there."""
-    name = work.fields.saliency(groupby)
-    if name in work.adata.varm:
+    """The name of the mean gradient, over all cells or by group; it is read anew unless it is there.
+
+    By group always: who is in which may have changed since, under the same names after a new clustering.
+    """
+    name = work.fields.saliency(groupby).replace("/", " ")  # a file would take a slash for a folder
+    if groupby is None and name in work.adata.varm:
         entry = saliency_entry(work.adata, name)
         if entry["method"] == "gradient" and entry["signed"] and entry["of_model"] == work.key:
             return name
-    tl.saliency(work.adata, groupby=groupby, **work.reading())
+    tl.saliency(work.adata, groupby=groupby, key_added=name, **work.reading())
     if groupby is None:
         work.ran.append("tl.saliency")
     return name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
+from .checks import check_block
 from .ranks import ALONE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Cells:
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
         """Consecutive blocks of at most `size` cells, with where they stand."""
+        check_block(size)
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
             yield rows, type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))

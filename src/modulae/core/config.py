@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from .checks import check_seed, is_whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,6 +78,7 @@ class Config:
     engine: EngineName = "auto"
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
             _require_whole_number(name, getattr(self, name), least=1)
         for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
@@ -140,7 +143,9 @@ def config_for(
     ValueError
         A setting that the architecture does not have.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: _plain(value) for name, value in given.items() if value is not None or name == "seed"}
+    if "snapshot_epochs" in chosen:
+        chosen["snapshot_epochs"] = _epochs(chosen["snapshot_epochs"])
     if architecture == "parts":
         foreign = [name for name in NOT_FOR_PARTS if name in chosen]
         _require(
@@ -151,6 +156,13 @@ def config_for(
     if "max_epochs" not in chosen:
         chosen["max_epochs"] = EPOCHS.get(architecture, {}).get(schedule, 1)  # where one is unknown, Config says so
     return Config(architecture=architecture, schedule=schedule, size_factors=size_factors, **chosen)
+
+
+def _epochs(given: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        msg = f"snapshot_epochs is {given!r}; give a list of epochs, such as [0, 10]."
+        raise TypeError(msg)
+    return tuple(_plain(epoch) for epoch in given)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -169,7 +181,7 @@ def _require_number(name: str, value: object) -> None:
 
 
 def _require_whole_number(name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_whole(value):
         msg = f"{name} is {value!r}; give a whole number of at least {least}."
         raise TypeError(msg)
     _require(value >= least, f"{name} is {value}; give a whole number of at least {least}.")

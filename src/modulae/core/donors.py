@@ -63,9 +63,23 @@ def compare_donors(
     ValueError
         Fewer than two donors a side, or some donors on both sides and others on one.
     """
+    counts = count_donors(group, reference, donors)
+    both = (counts > 0).all(axis=0)
     known = donors >= 0
     sides = np.stack([group & known, reference & known])
-    counts = np.stack([np.bincount(donors[side], minlength=donors.max() + 1) for side in sides])  # sides × donors
+    (sums,) = sum_values(values, partial(_donor_sums, counts.shape[1]), sides, donors)
+    means = sums / np.maximum(counts, 1)[:, :, None]  # sides × donors × statistics
+    if both.any():
+        return _paired(means[0, both] - means[1, both], n_permutations, rng)
+    first, second = means[0, counts[0] > 0], means[1, counts[1] > 0]
+    return _unpaired(np.concatenate([first, second]), len(first), n_permutations, rng)
+
+
+def count_donors(group: NDArray[np.bool_], reference: NDArray[np.bool_], donors: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Sides × donors: cells of each, with the checks of :func:`compare_donors`."""
+    known = donors >= 0
+    sides = [group & known, reference & known]
+    counts = np.stack([np.bincount(donors[side], minlength=donors.max() + 1) for side in sides])
     both, one = (counts > 0).all(axis=0), (counts > 0).sum(axis=0) == 1
     if both.any() and one.any():
         msg = (
@@ -74,14 +88,12 @@ def compare_donors(
         )
         raise ValueError(msg)
     if (both.sum() if both.any() else (counts > 0).sum(axis=1).min()) < 2:
-        msg = "there are fewer than two donors a side, so nothing is replicated. Leave out donor_key=, or add donors."
+        msg = (
+            "there are fewer than two donors a side, so nothing is replicated. Leave out donor_key=, add donors, or "
+            "leave the group out: groups=."
+        )
         raise ValueError(msg)
-    (sums,) = sum_values(values, partial(_donor_sums, counts.shape[1]), sides, donors)
-    means = sums / np.maximum(counts, 1)[:, :, None]  # sides × donors × statistics
-    if both.any():
-        return _paired(means[0, both] - means[1, both], n_permutations, rng)
-    first, second = means[0, counts[0] > 0], means[1, counts[1] > 0]
-    return _unpaired(np.concatenate([first, second]), len(first), n_permutations, rng)
+    return counts
 
 
 def _donor_sums(

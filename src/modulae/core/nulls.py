@@ -65,7 +65,8 @@ def compare_cells(
     n = np.array([group.sum(), reference.sum()], dtype=np.float64)
     means = np.stack([sides / n[0], (total - sides) / n[1]])  # sides × permutations × statistics
     difference = means[0] - means[1]
-    variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * (n / np.maximum(n - 1, 1))[:, None]
+    freedom = np.where(n > 1, n - 1, np.nan)[:, None]  # one cell says nothing of how cells vary
+    variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * n[:, None] / freedom
     return Difference(
         difference[0],
         np.sqrt((variance / n[:, None]).sum(axis=0)),

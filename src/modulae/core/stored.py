@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from .batches import Cells, fingerprint, of_rows
+from .checks import check_block
 from .ranks import ALONE
 from .readers import InMemory
 
@@ -90,6 +91,7 @@ class StoredCells:
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Cells]]:
         """Consecutive blocks of at most `size` cells in memory, with where they stand."""
+        check_block(size)
         whole = max(self.room // size, 1) * size  # no block lies in two portions
         starts = range(0, len(self), whole)
         parts = (self.take(np.arange(start, min(start + whole, len(self)))) for start in starts)

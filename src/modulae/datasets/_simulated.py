@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from modulae._docs import shared
+from modulae.core.checks import check_seed
 
 from ._planted import LEAST_HARD, Planted, in_types, of_groups
 
@@ -134,6 +135,7 @@ def simulated(
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)
     mean = sizes.pop("mean_counts")
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     planted = (
         of_groups(**sizes, rng=rng) if difficulty is None else in_types(hard=difficulty == "hard", **sizes, rng=rng)

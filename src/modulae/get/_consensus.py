@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._anndata import model_entry
+from modulae._anndata import model_entry, model_names
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
 from modulae._read_results import unit_names
@@ -47,10 +47,13 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     KeyError
         No such model, or one that is no consensus.
     """
-    entry = model_entry(adata, key)
-    if "consensus" not in entry:
-        msg = f"the model {key!r} is no consensus. Run `modulae.tl.consensus(adata)` first, or name one in key=."
+    there = model_names(adata, "consensus")
+    if key not in there:
+        hint = f"Choose one of {there}: key=." if there else "Run `modulae.tl.consensus(adata)` first."
+        found = f"the model {key!r} is no consensus" if key in model_names(adata) else f"there is no consensus {key!r}"
+        msg = f"{found}. {hint}"
         raise KeyError(msg)
+    entry = model_entry(adata, key)
     found = entry["consensus"]
     r = np.asarray(found["returns"])
     return pd.DataFrame(

@@ -28,10 +28,22 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     One row an epoch (index `epoch`; 0 is before training), with the columns `train_loss` and `test_loss` (mean Poisson
     loss over cells and genes, in counts), `orthogonality` (‖I − W Wᵀ‖ of the last encoding layer; for parts, of its
     rows scaled to length 1) and `best` (`bool`: the epoch whose weights were kept).
+
+    Raises
+    ------
+    KeyError
+        No such model, or only parts of one.
     """
     stored = model_entry(adata, key)["history"]
+    columns = ("train_loss", "test_loss", "orthogonality")
+    if not {*columns, "epoch", "best_epoch"} <= set(stored):
+        msg = (
+            f"the history of the model {key!r} is not whole, as where data with different models were put together. "
+            f"Train again with `modulae.tl.autoencoder(adata, key_added={key!r})`."
+        )
+        raise KeyError(msg)
     table = pd.DataFrame(
-        {name: stored[name] for name in ("train_loss", "test_loss", "orthogonality")},
+        {name: stored[name] for name in columns},
         index=pd.Index(stored["epoch"], name="epoch"),
     )
     return table.assign(best=table.index == int(stored["best_epoch"]))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ALL_CELLS = "all cells"
 
+STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "effect_lowest", "effect_highest")
+"""In the order of the columns; a file gives them back in another."""
+
 
 @shared
 def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool = False) -> pd.DataFrame:
@@ -58,10 +61,11 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     if by_unit:
         table["unit"] = np.tile(unit_names(n_units), n_groups * n_sets)
     table["effect"] = values.ravel() if by_unit else values.sum(axis=-1).ravel()
-    for name, statistic in entry.get("statistics", {}).items():
-        if name == "effect" and not entry.get("donor_key"):
-            continue  # the same number, before rounding
-        exact = np.asarray(statistic, dtype=np.float64)
+    stored = entry.get("statistics", {})
+    for name in STATISTICS:
+        if name not in stored or (name == "effect" and not entry.get("donor_key")):
+            continue  # without donors the effect is the same number, before rounding
+        exact = np.asarray(stored[name], dtype=np.float64)
         table[name] = (exact[..., :-1] if by_unit else exact[..., -1]).ravel()
     if "statistics" in entry:
         words = np.where(table["effect"] > 0, "more in ", "less in ")

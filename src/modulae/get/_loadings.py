@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from modulae._anndata import model_names
 from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import unit_names
@@ -42,10 +43,14 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
         No such field.
     """
     if key not in adata.varm:
-        msg = (
-            f"adata.varm has no loadings {key!r}. Run `modulae.tl.autoencoder(adata, architecture='parts')` first: "
-            "the other architecture has none, its genes are named by `modulae.tl.saliency(adata)`."
+        there = [name for name in (Fields(model).loadings for model in model_names(adata)) if name in adata.varm]
+        hint = (
+            f"There are {there}."
+            if there
+            else "Run `modulae.tl.autoencoder(adata, architecture='parts')` first: the other architecture has none, "
+            "its genes are named by `modulae.tl.saliency(adata)`."
         )
+        msg = f"adata.varm has no loadings {key!r}. {hint}"
         raise KeyError(msg)
     values = adata.varm[key]
     return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from modulae._anndata import model_names
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._read_results import unit_names
@@ -29,7 +30,11 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """
     name = Fields(key).representation
     if name not in adata.obsm:
-        msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata)` first."
+        there = model_names(adata)
+        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
+        if key in there:
+            hint = f"It was removed since: run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
+        msg = f"adata.obsm has no {name!r}. {hint}"
         raise KeyError(msg)
     values = adata.obsm[name]
     return pd.DataFrame(values, index=adata.obs_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

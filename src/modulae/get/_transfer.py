@@ -35,7 +35,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     KeyError
         No such model, or one that was trained on these cells.
     """
-    entry = model_entry(adata, key).get("transfer")
+    entry = model_entry(adata, key, "transfer(adata, model)").get("transfer")
     if entry is None:
         msg = f"the model {key!r} was trained on these cells. Read others with `modulae.tl.transfer(others, adata)`."
         raise KeyError(msg)

@@ -8,6 +8,7 @@ import numpy as np
 
 from modulae._docs import shared
 from modulae._fields import Fields
+from modulae.core.checks import check_seed, check_whole
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,6 +54,8 @@ def clustering_nmi(
     from sklearn.cluster import KMeans
     from sklearn.metrics import normalized_mutual_info_score
 
+    check_seed(seed)
+    check_whole("n_runs", n_runs, least=1)
     if labels not in adata.obs:
         msg = f"labels={labels!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)

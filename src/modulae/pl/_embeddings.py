@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae.core.checks import check_whole
 
 from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, read_colours
 from ._style import enlarged, panel_side, rasterised
@@ -71,6 +72,7 @@ def embeddings(
     if legend is not None and legend not in get_args(Legend):
         msg = f"legend is {legend!r}; choose one of {[*get_args(Legend), None]}."
         raise ValueError(msg)
+    check_whole("ncols", ncols, least=1)
     bases = _bases(adata, key, epochs)
     colours = None if color is None else read_colours(adata, color, layer=layer)
     columns = min(ncols, len(bases))
@@ -103,6 +105,9 @@ def embeddings(
 
 def _bases(adata: AnnData, key: str, epochs: Sequence[int]) -> dict[str, str]:
     """Title of each panel → name in `obsm`."""
+    if isinstance(epochs, str) or not hasattr(epochs, "__len__"):
+        msg = f"epochs is {epochs!r}; give a list: epochs=[{epochs!r}]."
+        raise TypeError(msg)
     fields = Fields(key)
     bases = {"input": fields.umap("input"), "representation": fields.umap()}
     absent = [name for name in bases.values() if name not in adata.obsm]

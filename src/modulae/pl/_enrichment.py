@@ -15,7 +15,7 @@ from modulae._read_results import enrichment_entry, unit_names
 
 from ._grid import mark_negative
 from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
-from ._selection import Shown, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
+from ._selection import Shown, check_number, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
 from ._style import enlarged, font
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def enrichment(
     if units is None:
         free = unflagged(list(rates.columns), flagged_units(adata, str(enrichment_entry(adata, key)["of_model"])))
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
+    check_number(n_sets, "n_sets")
     shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
     shown = replace(shown, of_units=of_units)
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]

@@ -14,6 +14,7 @@ from modulae._read_results import activity_entry
 from ._labels import set_labels
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
+from ._selection import check_number, names_given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,13 +97,12 @@ def pathway_activity(
 
 def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:
     """Take the named sets, or those that vary most."""
-    if isinstance(sets, str):
-        msg = f"sets is the text {sets!r}; give a list: sets=[{sets!r}]."
-        raise TypeError(msg)
     if sets is None:
+        check_number(n, "n")
         return [str(name) for name in scores.var().sort_values(ascending=False, kind="stable").index[:n]]
-    absent = [name for name in sets if name not in scores]
+    named = [str(name) for name in names_given(sets, "sets")]
+    absent = [name for name in named if name not in scores]
     if absent:
         msg = f"there is no set {absent[0]!r} among the scores. Choose from {list(scores)}."
         raise KeyError(msg)
-    return list(sets)
+    return named

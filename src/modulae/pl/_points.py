@@ -78,6 +78,9 @@ def numbers(name: str, values: NDArray[Any]) -> Numbers:
 
 def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Categories | Numbers:
     """Read the `obs` column or gene that `color` names."""
+    if not isinstance(color, str):
+        msg = f"color is {color!r}; name one column or gene, and draw one picture for each."
+        raise TypeError(msg)
     if color in adata.obs:
         column = adata.obs[color]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):

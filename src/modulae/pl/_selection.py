@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from modulae import get
 from modulae._read_results import unit_position
+from modulae.core.checks import check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ class Shown:
 
 def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
     """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
+    check_number(wanted.n_sets, "n_sets")
     strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
     every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
     free = unflagged(every_unit, wanted.flagged) if wanted.units is None else np.arange(len(every_unit))
@@ -114,13 +116,21 @@ def set_position(name: str, sets: Sequence[str]) -> int:
 
 
 def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
-    if isinstance(given, str):
-        msg = f"{parameter} is the text {given!r}; give a list: {parameter}=[{given!r}]."
+    """Refuse what is no list of names, or an empty one."""
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        what = "the text " if isinstance(given, str) else ""
+        msg = f"{parameter} is {what}{given!r}; give a list: {parameter}=[{given!r}]."
         raise TypeError(msg)
     if len(given) == 0:
         msg = f"{parameter} is empty, so there is nothing to draw. Name some, or leave it out."
         raise ValueError(msg)
     return given
+
+
+def check_number(value: int | None, parameter: str) -> None:
+    """Refuse a number of things that is none: -1 would leave out the last; `None` is all of them."""
+    if value is not None:
+        check_whole(parameter, value, least=1)
 
 
 def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
@@ -130,7 +140,7 @@ def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: W
     if len(order) == 0:
         msg = (
             f"no gene set reaches min_impact={wanted.min_impact:g} (the largest value is {largest.max():.2g}). "
-            "Lower min_impact, and ask for one set or more in n_sets."
+            "Lower min_impact."
         )
         raise ValueError(msg)
     return np.sort(order)

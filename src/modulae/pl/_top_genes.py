@@ -10,6 +10,7 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._read_results import saliency_entry
+from modulae.core.checks import check_whole
 
 from ._heatmap import measured, title
 from ._selection import unit_name
@@ -62,9 +63,7 @@ def top_genes(
     """
     table = get.saliency(adata, key=key, group=group)
     name = unit_name(unit, list(table.columns))
-    if n < 1:
-        msg = f"n is {n}: there is nothing to draw. Ask for one gene or more."
-        raise ValueError(msg)
+    check_whole("n", n, least=1)
     scores = table[name].dropna()
     scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
     entry = saliency_entry(adata, key)

@@ -12,7 +12,7 @@ from modulae._fields import DEFAULT_KEY
 
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
-from ._selection import flagged_units, unflagged, unit_name
+from ._selection import check_number, flagged_units, names_given, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +74,17 @@ def units(
     IndexError
         No such unit.
     ValueError
-        All units are flagged, and none is named.
+        All units are flagged, and none is named; or `color` is called like a unit that is drawn.
     """
     activity = get.representation(adata, key=key)
     points = adata.obsm[find_basis(adata, basis, key)]
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     chosen = _chosen(activity, units, n, flagged_units(adata, key))
+    if color in chosen:
+        msg = (
+            f"color={color!r} is also the name of a unit, so that its panel could not be told apart. Rename the column."
+        )
+        raise ValueError(msg)
     panels |= {name: numbers(name, activity[name].to_numpy()) for name in chosen}
 
     titles = {name: name if name == color else f"unit {name}" for name in panels}
@@ -89,10 +94,8 @@ def units(
 
 def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str]) -> list[str]:
     """Take the named units, or those that vary most."""
-    if isinstance(units, str):
-        msg = f"units is the text {units!r}; give a list: units=[{units!r}]."
-        raise TypeError(msg)
     if units is not None:
-        return [unit_name(unit, list(activity.columns)) for unit in units]
+        return [unit_name(unit, list(activity.columns)) for unit in names_given(units, "units")]
+    check_number(n, "n")
     free = activity.iloc[:, unflagged(list(activity.columns), flagged)]
     return [str(name) for name in free.var().sort_values(ascending=False, kind="stable").index[:n]]

@@ -12,6 +12,7 @@ import numpy as np
 from modulae._anndata import changeable
 from modulae._docs import shared
 from modulae._fields import DEFAULT_GATE
+from modulae._store_model import model_name
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def gate_cells(
     """
     import pandas as pd
 
+    model_name(key_added)
     _check_gates(gates)
     values = _marker_values(adata, markers, wanted=dict.fromkeys(marker for gate in gates.values() for marker in gate))
     levels = {marker: _levels(value) for marker, value in values.items()}

@@ -11,6 +11,7 @@ from modulae._anndata import changeable, gene_names
 from modulae._count_blocks import checked_blocks, warn_no_counts
 from modulae._docs import shared
 from modulae._fields import DEFAULT_MASK
+from modulae._store_model import model_name
 from modulae.core.first_look import is_whole
 from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
 
@@ -75,6 +76,7 @@ def gene_set_mask(
     .. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological
        regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
     """
+    model_name(key_added)
     if isinstance(min_max_count, bool) or not isinstance(min_max_count, int | float | np.number):
         msg = f"min_max_count is {min_max_count!r}; give a number, such as 1 (every gene that was seen) or 3."
         raise TypeError(msg)

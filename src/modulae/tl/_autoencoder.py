@@ -9,7 +9,7 @@ from modulae._batches import batch_names
 from modulae._checkpoint import check_every, open_checkpoint
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
-from modulae._store_model import store_model
+from modulae._store_model import model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
@@ -194,8 +194,7 @@ def autoencoder(
     Raises
     ------
     ValueError
-        Counts, genes or settings the training can't use, or a checkpoint of another training; nothing has been written
-        then.
+        Counts, genes, settings or names that are of no use, or a checkpoint of another training; nothing is written.
     KeyError
         An unknown layer, mask or column of size factors or batches.
     OSError
@@ -228,10 +227,11 @@ def autoencoder(
         activation_beta=activation_beta,
         loss_scale=loss_scale,
         output_bias=output_bias,
-        snapshot_epochs=tuple(snapshot_epochs),
+        snapshot_epochs=snapshot_epochs,
         seed=seed,
         engine=engine,
     )
+    model_name(key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     config, device = settle(config, device, ranks)
     genes = model_genes(adata, mask_var)

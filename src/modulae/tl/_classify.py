@@ -12,6 +12,8 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._shared_reading import read_both
+from modulae._store_model import result_name
+from modulae.core.checks import check_seed
 from modulae.core.label_transfer import LabelMethod, carry_labels
 
 if TYPE_CHECKING:
@@ -108,12 +110,14 @@ def classify(
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
     """
+    name = result_name(adata, key_added, Fields(key).label)
+    check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0
     if method not in get_args(LabelMethod):
         msg = f"method is {method!r}; choose one of {list(get_args(LabelMethod))}."
         raise ValueError(msg)
-    if isinstance(unknown_rate, bool) or not 0 <= unknown_rate < 1:
+    if isinstance(unknown_rate, bool | str) or not 0 <= unknown_rate < 1:
         msg = f"unknown_rate is {unknown_rate!r}; give a share from 0 up to, not including, 1, such as 0.05."
         raise ValueError(msg)
     units, known = read_both(
@@ -138,7 +142,6 @@ def classify(
         seed=seed,
     )
     adata = changeable(adata, copy=copy)
-    name = Fields(key).label if key_added is None else key_added
     codes = np.where(found.distance > 1, len(names), found.code)
     adata.obs[name] = pd.Categorical.from_codes(codes.tolist(), pd.Index([*names, UNKNOWN]))
     adata.obs[Fields.confidence(name)] = found.confidence.astype(np.float32)

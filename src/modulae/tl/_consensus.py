@@ -12,11 +12,12 @@ from modulae._batches import batch_names
 from modulae._consensus_runs import run_all
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
-from modulae._store_model import store_model
+from modulae._store_model import model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
 from modulae.core.backend import pick_device
+from modulae.core.checks import check_whole
 from modulae.core.config import config_for
 from modulae.core.encode import encode
 from modulae.core.fitted import Fitted
@@ -125,6 +126,7 @@ def consensus(
     """
     from modulae.core.consensus import agree
 
+    model_name(key_added)
     _check(n_runs, share_of_cells, min_similarity, min_share)
     config = config_for(
         "parts",
@@ -201,9 +203,7 @@ def _in_order(
 
 
 def _check(n_runs: Any, share_of_cells: Any, min_similarity: Any, min_share: Any) -> None:  # noqa: ANN401
-    if isinstance(n_runs, bool) or not isinstance(n_runs, int) or n_runs < 2:
-        msg = f"n_runs is {n_runs!r}; give a whole number of at least 2."
-        raise ValueError(msg)
+    check_whole("n_runs", n_runs, least=2)
     for name, value in (
         ("share_of_cells", share_of_cells),
         ("min_similarity", min_similarity),

@@ -13,6 +13,7 @@ from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._foreign_model import read_source, read_with
+from modulae._store_model import result_name
 from modulae.core.batches import Cells
 from modulae.gene_sets import listed
 
@@ -127,6 +128,7 @@ def denoise(
         Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
         can't be; gene names that are not unique.
     """
+    name = result_name(adata, key_added, Fields(key).denoised)
     options: dict[str, Any] = {
         "gene_ids": gene_ids,
         "orthologues": orthologues,
@@ -149,7 +151,6 @@ def denoise(
     rates = _rates(adata, fitted, cells, store, rescaled=rescaled, batch_size=batch_size, device=device)
 
     adata = changeable(adata, copy=copy)
-    name = Fields(key).denoised if key_added is None else key_added
     adata.layers[name] = rates
     about |= {"batch": batch} if len(fitted.batches) else {}
     adata.uns[name] = {"of_model": key, "rescaled": rescaled, **about}
@@ -179,7 +180,7 @@ def _warn(reading: Reading) -> None:
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
             f"{len(reading.reliability)} units, and for the rates that hang on them. `modulae.tl.transfer` and "
-            "`modulae.get.transfer` say which.",
+            f"`modulae.get.transfer` say which. {reading.why_few}".rstrip(),
             UserWarning,
             stacklevel=3,
         )

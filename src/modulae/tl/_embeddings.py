@@ -10,6 +10,7 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.principal import principal_components
 from modulae.core.stored import StoredCells
 
@@ -64,8 +65,12 @@ def embeddings(
     KeyError
         No such model, layer or representation.
     ValueError
-        Too few cells for a graph.
+        Too few cells for a graph, or a number that makes no sense.
     """
+    check_seed(seed)
+    check_whole("n_neighbors", n_neighbors, least=2)
+    if n_pcs is not None:
+        check_whole("n_pcs", n_pcs, least=1)
     fitted = read_model(adata, key)
     fields = Fields(key)
     if adata.n_obs <= n_neighbors:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._anndata import changeable, read_cells, read_model
+from modulae._anndata import changeable, check_genes, read_cells, read_model
 from modulae._docs import shared
-from modulae._enrichment_sets import check_whole, sets_to_test
+from modulae._enrichment_sets import sets_to_test
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._progress import progress_bar
 from modulae._read_results import saliency_entry
+from modulae._store_model import result_name
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.matched import MatchedSets, variance_inflation
 from modulae.core.nulls import expression_bins
 from modulae.core.prerank import prerank
@@ -127,8 +129,11 @@ def enrich_units(
     .. [2] Wu D, Smyth GK (2012). Camera: a competitive gene set test accounting for inter-gene correlation. Nucleic
        Acids Research 40:e133.
     """
-    check_whole("n_permutations", n_permutations, 1)
+    name = result_name(adata, key_added, Fields(key).enrichment)
+    check_whole("n_permutations", n_permutations, least=1)
+    check_seed(seed)
     fitted = read_model(adata, key)
+    check_genes(adata, fitted)
     tested = sets_to_test(read_gene_sets(gene_sets), fitted.genes, min_size=min_size, max_size=max_size)
     stored = None if saliency is None else _stored(adata, fitted, key, saliency, group)
     if stored is None and group is not None:
@@ -146,7 +151,7 @@ def enrich_units(
     result |= {"es": ranked.es, "nes": ranked.nes, "p_prerank": ranked.p}
 
     adata = changeable(adata, copy=copy)
-    adata.uns[Fields(key).enrichment if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "saliency": saliency,
         "group": group,

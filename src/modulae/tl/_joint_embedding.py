@@ -12,6 +12,8 @@ from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
 from modulae._reference_labels import reference_colours, reference_labels
 from modulae._shared_reading import read_both
+from modulae._store_model import result_name
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.joint import joint_space
 
 if TYPE_CHECKING:
@@ -101,6 +103,9 @@ def joint_embedding(
     ----------
     .. [1] McInnes, Healy & Melville (2018), arXiv:1802.03426.
     """
+    name = result_name(adata, key_added, Fields(key).joint)
+    check_seed(seed)
+    check_whole("n_neighbors", n_neighbors, least=2)
     names, codes = ([], None) if labels is None else reference_labels(reference, labels)
     n_cells = adata.n_obs + reference.n_obs
     if n_cells <= n_neighbors:
@@ -122,7 +127,6 @@ def joint_embedding(
     points = umap_layout(np.concatenate(both).astype(np.float32), n_neighbors, seed)
 
     adata = changeable(adata, copy=copy)
-    name = Fields(key).joint if key_added is None else key_added
     adata.obsm[name] = points[reference.n_obs :]
     adata.uns[name] = {
         "of_model": key,

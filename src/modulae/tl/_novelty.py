@@ -10,6 +10,7 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._store_model import result_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,12 +67,12 @@ def novelty(
     from modulae.core.summary import QUANTILES
     from modulae.core.summary import novelty as judge
 
+    name = result_name(adata, key_added, Fields(key).novelty)
     fitted = read_model(adata, key)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
     ratio = judge(fitted.network, cells, fitted.training.dispersion, batch_size=batch_size)
     percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)
     adata = changeable(adata, copy=copy)
-    name = Fields(key).novelty if key_added is None else key_added
     adata.obs[name] = ratio.astype(np.float32)
     adata.obs[Fields.percentile(name)] = percentile.astype(np.float32)
     adata.uns[name] = {"of_model": key}

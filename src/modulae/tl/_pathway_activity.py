@@ -11,6 +11,8 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._cell_rates import Whose, cell_rates
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._store_model import result_name
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.nulls import expression_bins, expression_of
 from modulae.core.set_scores import score_sets
 from modulae.gene_sets import found_sets, read_gene_sets
@@ -100,7 +102,9 @@ def pathway_activity(
     ValueError
         No gene of any set is among the model's genes, or a number is out of range.
     """
+    name = result_name(adata, key_added, Fields(key).pathways)
     _check(source, n_neighbors, model_cells, n_random)
+    check_seed(seed)
     fitted = read_model(adata, key)
     names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
     cells = read_cells(adata, fitted, layer=layer)
@@ -120,7 +124,6 @@ def pathway_activity(
     )
 
     adata = changeable(adata, copy=copy)
-    name = Fields(key).pathways if key_added is None else key_added
     adata.obsm[name] = scores
     adata.obsm[Fields.percentile(name)] = percentiles
     adata.uns[name] = {
@@ -154,9 +157,7 @@ def _check(source: str, n_neighbors: Any, model_cells: Any, n_random: Any) -> No
         msg = f"source is {source!r}; choose one of {list(get_args(Whose))}."
         raise ValueError(msg)
     for name, value in (("n_neighbors", n_neighbors), ("n_random", n_random)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            msg = f"{name} is {value!r}; give a whole number of at least 1."
-            raise ValueError(msg)
+        check_whole(name, value, least=1)
     if isinstance(model_cells, bool) or not isinstance(model_cells, int | float) or not 0 <= model_cells < np.inf:
         msg = f"model_cells is {model_cells!r}; give 0 or more, or source='decoded' for the decoded rates alone."
         raise ValueError(msg)

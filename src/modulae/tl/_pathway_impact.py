@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._anndata import changeable, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import Contrast, contrasts
+from modulae._groups import Contrast, plan_groups
 from modulae._impact_statistics import Reading, compare_groups, gene_differences
-from modulae._impact_test import Null, plan_test
+from modulae._impact_test import Null, check_sides, plan_test
+from modulae._store_model import result_name
 from modulae.core.impact import (
     Difference,
     aggregate_sets,
@@ -107,9 +108,11 @@ def pathway_impact(
         Permutations of either null; the smallest p is 1 / (n + 1).
     donor_key
         `obs` column with the donor of each cell. Donors are then what is replicated: their means are compared, and
-        their labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped).
+        their labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped). Cells
+        without a donor are left out of the test. Every side needs two donors.
     stratify_by
-        `obs` column; labels of cells are permuted within its categories only, such as cell types or batches.
+        `obs` column; labels of cells are permuted within its categories only, such as cell types or batches; cells
+        without one among themselves.
     {seed}
     {layer}
     {batch_size_inference}
@@ -129,8 +132,9 @@ def pathway_impact(
         `"groups"`, `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units,
         `float32`): the differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over
         each group's own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1),
-        `float32`, the last for the sum over units): `effect`, `se` (Welch over cells, or over donors), `p` (two-sided;
-        1 where the two nulls disagree about the direction), `q` (Benjamini–Hochberg over groups and sets, and units),
+        `float32`, the last for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN
+        where a side has one cell), `p` (two-sided; 1 where the two nulls disagree about the direction), `q`
+        (Benjamini–Hochberg over groups and sets, and units),
         `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest`
         (with one donor left out). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
         `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
@@ -140,17 +144,25 @@ def pathway_impact(
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        No gene of any set is among the model's genes, or a group has nothing to be compared with.
+        No gene of any set is among the model's genes, a group has nothing to be compared with, or too few donors; or
+        groups, donors or strata where nothing is compared or tested.
+
+    Warns
+    -----
+    UserWarning
+        Strata in which no label can be permuted, because none of them has cells of both sides: then p is 1.
     """
+    name = result_name(adata, key_added, Fields(key).impact(groupby))
     check_method(method)
     check_aggregate(aggregate, scale)
     check_difference(difference)
     fitted = read_model(adata, key)
     names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
-    test = plan_test(
-        adata, null, n_permutations=n_permutations, stratify_by=stratify_by, donor_key=donor_key, seed=seed
-    )
-    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=groups, reference=reference)
+    tested = null if groupby is not None and aggregate == "mean" else None
+    asked: dict[str, Any] = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
+    test = plan_test(adata, tested, **asked, seed=seed)
+    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
+    check_sides(test, plan)
     cells = read_cells(adata, fitted, layer=layer, spread=True)
     everyone = np.ones((1, len(cells)), dtype=bool)
     saliency = mean_saliency(
@@ -170,15 +182,14 @@ def pathway_impact(
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
         found = _compared(levels, _differences(levels, compared, positions, aggregate), plan, scale)
         found["difference"] = difference
-        if test.null is not None and aggregate == "mean":
+        if test.null is not None:
             found["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=positions, test=test, reading=reading
             )
-            asked = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
             found |= {"null": null, "seed": seed, **asked}
 
     adata = changeable(adata, copy=copy)
-    adata.uns[Fields(key).impact(groupby) if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "method": method,
         "signed": signed,

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, place_by_name, read_cells, read_model
+from modulae._anndata import changeable, place_by_name, read_cells, read_model
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._groups import membership
+from modulae._store_model import result_name
 from modulae.core.saliency import check_method, mean_saliency
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def saliency(
     KeyError
         No such model, layer or `obs` column, or the model's genes are missing.
     """
+    name = result_name(adata, key_added, Fields(key).saliency(groupby))
     check_method(method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)
@@ -80,7 +83,6 @@ def saliency(
     )  # groups × genes × units
 
     adata = changeable(adata, copy=copy)
-    name = Fields(key).saliency(groupby) if key_added is None else key_added
     values = mean[0] if groupby is None else np.moveaxis(mean, 0, -1)
     adata.varm[name] = place_by_name(adata, fitted.genes, values)
     adata.uns[name] = {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import contrasts
+from modulae._groups import plan_groups
 from modulae._progress import progress_bar
 from modulae._sanity import (
     Settings,
@@ -23,7 +23,9 @@ from modulae._sanity import (
     sides_of,
 )
 from modulae._sanity_verdict import in_words, judge
+from modulae._store_model import result_name
 from modulae.core.backend import pick_device
+from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
 from modulae.core.saliency import check_method
 from modulae.core.sanity import Question
@@ -166,14 +168,16 @@ def sanity(
     .. [2] Samek et al. (2017), *IEEE Trans. Neural Networks and Learning Systems* 28:2660, section III.
     .. [3] Petsiuk, Das & Saenko (2018), *RISE*, BMVC; section 4.
     """
+    name = result_name(adata, key_added, Fields(key).sanity)
     check_method(method)
     check_aggregate(aggregate, "all")
     check_difference(difference)
+    check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
     _, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
     check_sets(len(positions))
-    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=groups, reference=reference)
+    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
     sides = sides_of(plan, adata.n_obs)
     chosen = choose_cells(sides, n_cells, np.random.default_rng([seed, 5]))
@@ -193,7 +197,7 @@ def sanity(
     sentences = in_words(levels, found, groups=names)
 
     adata = changeable(adata, copy=copy)
-    adata.uns[Fields(key).sanity if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "method": method,
         "signed": signed,

@@ -13,9 +13,10 @@ from modulae._progress import progress_bar
 from modulae._search_data import gather
 from modulae._search_runs import load, plan, run
 from modulae._search_scores import find_labels, score_runs, sum_up
-from modulae._search_settings import check_seeds, check_whole, defaults, list_settings, used
+from modulae._search_settings import check_seeds, defaults, list_settings, used
 from modulae._side_by_side import alone, side_by_side
 from modulae._training_data import model_genes
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.config import Config
 from modulae.core.ranks import require_alone
 
@@ -137,6 +138,7 @@ def search(
         Ctrl-C ends the search; with a `folder` the finished runs are kept.
     """
     require_alone("tl.search")
+    check_seed(seed)
     tried = list_settings(settings, n_iter, seed)
     all_seeds = check_seeds(seeds)
     check_whole("n_threads", n_threads, least=1)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from scipy import sparse
 
-from modulae._anndata import gene_names, membership
-from modulae._groups import REST, contrasts
+from modulae._anndata import gene_names
+from modulae._groups import REST, contrasts, membership
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:

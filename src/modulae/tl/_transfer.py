@@ -11,7 +11,7 @@ from modulae._anndata import changeable, read_cells
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._foreign_model import read_source, read_with, transfer_entry
-from modulae._store_model import store_model
+from modulae._store_model import model_name, store_model
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def transfer(
     ValueError
         A file that is broken or of another kind; counts that can't be; gene names that are not unique.
     """
+    model_name(key_added)
     if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
         msg = f"min_reliability is {min_reliability!r}; give a number from 0 to 1."
         raise ValueError(msg)
@@ -136,7 +137,7 @@ def _warn(reading: Reading, trusted: np.ndarray, least: float) -> None:
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
             f"{len(trusted)} units (reliability below {least:g}: {listed(doubtful, 8)}). They are flagged; see "
-            "`modulae.get.transfer(adata)`.",
+            f"`modulae.get.transfer(adata)`. {reading.why_few}".rstrip(),
             UserWarning,
             stacklevel=3,
         )

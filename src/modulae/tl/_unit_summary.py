@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, membership, read_cells, read_model
+from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import REST, contrasts
+from modulae._groups import REST, plan_groups
 from modulae._progress import progress_bar
 from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
+from modulae._store_model import result_name
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
+from modulae.core.checks import check_seed
 from modulae.core.encode import encode
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.core.unit_effects import EFFECT_CELLS, unit_effects
@@ -138,11 +140,13 @@ def unit_summary(
     .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
+    name = result_name(adata, key_added, Fields(key).units)
     check_method(method)
+    check_seed(seed)
     _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
-    plan = None if groupby is None else contrasts(*membership(adata, groupby), groups=None, reference=REST)
+    plan = plan_groups(adata, groupby, groups=None, reference=REST)
     check_stability(adata, n_units, stability, stability_keys, key=key)
     if gene_sets is None:
         _check_enrichment(adata, enrichment, key)
@@ -169,7 +173,7 @@ def unit_summary(
         "stability": stability_of_units(adata, units, stability, stability_keys),
         **flags_of_units(units[seen], states, flag_above=flag_above),
     }
-    adata.uns[Fields(key).units if key_added is None else key_added] = {
+    adata.uns[name] = {
         "of_model": key,
         "table": columns,
         "groupby": groupby,
