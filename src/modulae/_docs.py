@@ -12,6 +12,11 @@ FRAGMENTS = {
     "copy": "copy\n    Return a changed copy instead of changing `adata`.",
     "key": "key\n    Name of the trained model, as given to :func:`modulae.tl.autoencoder` as `key_added`.",
     "layer": "layer\n    Layer that holds the raw counts; `.X` if `None`.",
+    "model_layer": (
+        "layer\n"
+        "    Layer that holds the raw counts. If `None`, what the model was trained on: `.X`, or the layer that was\n"
+        "    named then (`.X` too where that layer is gone)."
+    ),
     "gene_sets": (
         "gene_sets\n"
         "    A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._anndata import model_entry, read_cells
+from ._counts_layer import counts_layer
 from ._foreign_model import read_source
 from .core.encode import encode
 from .core.restrict import restrict
@@ -56,7 +57,8 @@ def read_both(
         raise ValueError(msg)
     missing = model_entry(adata, key).get("transfer", {}).get("missing", "model")
     units = []
-    for cells, source, its_layer in ((adata, ours, layer), (reference, theirs, reference_layer)):
+    layers = counts_layer(adata, key, layer), counts_layer(reference, reference_key, reference_layer)
+    for cells, source, its_layer in zip((adata, reference), (ours, theirs), layers, strict=True):
         n_genes, both = len(source.fitted.genes), np.isin(source.original_genes, common)
         fitted = restrict(source.fitted, both[:n_genes], both[n_genes:], missing=str(missing)).fitted  # type: ignore[arg-type]
         read = read_cells(cells, fitted, layer=its_layer)

@@ -56,6 +56,7 @@ def store_model(
     representation: NDArray[np.float32],
     *,
     key: str,
+    layer: str | None,
     snapshots: Mapping[int, NDArray[np.float32]] | None = None,
     also: Mapping[str, Any] | None = None,
 ) -> None:
@@ -71,6 +72,8 @@ def store_model(
         Cells × units.
     key
         Name of the model.
+    layer
+        Where the counts lie that it has read; `None` for `.X`.
     snapshots
         The representation after so many epochs.
     also
@@ -90,6 +93,7 @@ def store_model(
         "params": fitted.config.as_dict(),
         "history": fitted.history.as_dict(),
         "model": fitted.as_dict(),
+        **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
 

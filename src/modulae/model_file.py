@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from .core.fitted import Fitted
 from .gene_sets import listed
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from anndata import AnnData

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._files import check_writable, write_whole
@@ -73,7 +74,7 @@ def report(
         Cells that are drawn at most. Of more, those are left out that lie where cells are dense, and the page says so;
         all numbers but those of the maps are over all cells.
     {seed}
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     {progress}
@@ -100,7 +101,7 @@ def report(
     from .missing import Workplace, light_copy
     from .page import render
 
-    target = _check(path, max_cells)
+    target, layer = _check(path, max_cells), counts_layer(adata, key, layer)
     names = check(adata, key=key, groupby=groupby, basis=basis, layer=layer)
     sets = None if gene_sets is None else read_gene_sets(gene_sets)
     work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress)

@@ -246,5 +246,5 @@ def autoencoder(
     snapshots = {epoch: encode_together(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
-    store_model(adata, fitted, representation, key=key_added, snapshots=snapshots)
+    store_model(adata, fitted, representation, key=key_added, layer=layer, snapshots=snapshots)
     return adata if copy else None

@@ -73,7 +73,7 @@ def classify(
     {key}
     reference_key
         Name of the model in `reference`; `key` if `None`.
-    {layer}
+    {model_layer}
     reference_layer
         The same of `reference`.
     {batch_size_inference}

@@ -166,7 +166,7 @@ def consensus(
     adata = changeable(adata, copy=copy)
     asked = {"n_runs": n_runs, "share_of_cells": share_of_cells, "n_latent": config.n_latent}
     asked |= {"min_similarity": min_similarity, "min_share": min_share}
-    store_model(adata, fitted, units, key=key_added, also={"consensus": {**found, **asked}})
+    store_model(adata, fitted, units, key=key_added, layer=layer, also={"consensus": {**found, **asked}})
     return adata if copy else None
 
 

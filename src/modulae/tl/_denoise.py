@@ -10,6 +10,7 @@ import numpy as np
 
 from modulae._anndata import changeable, model_entry, place_by_name, read_cells, read_model
 from modulae._batches import in_batch
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._foreign_model import read_source, read_with
@@ -83,7 +84,7 @@ def denoise(
         Name of the model there, if `model` is an `AnnData`.
     key
         Name of the model in `adata`. With `model`, it only names the result.
-    {layer}
+    {model_layer} With another `model`, `.X` if `None`.
     gene_ids, orthologues, upper_case, missing
         How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
         Rates are of the genes that `adata` has; a layer has no room for others.
@@ -138,6 +139,7 @@ def denoise(
     if model is None:
         _no_options(options)
         fitted, foreign, about = read_model(adata, key), "transfer" in model_entry(adata, key), {}
+        layer = counts_layer(adata, key, layer)
     else:
         source = read_source(model, model_key)
         reading = read_with(source, adata, **options)

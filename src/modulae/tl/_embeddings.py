@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
@@ -40,7 +41,7 @@ def embeddings(
     ----------
     {adata}
     {key}
-    {layer}
+    {model_layer}
     n_neighbors
         Neighbours of each cell in the graph that UMAP lays out.
     n_pcs
@@ -80,6 +81,7 @@ def embeddings(
         name = fields.representation
         msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         raise KeyError(msg)
+    layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     found = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
     found[fields.umap()] = umap_layout(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)

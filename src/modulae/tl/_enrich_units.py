@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae import get
 from modulae._anndata import changeable, check_genes, read_cells, read_model
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._enrichment_sets import sets_to_test
 from modulae._fields import DEFAULT_KEY, Fields
@@ -93,7 +94,7 @@ def enrich_units(
         sets that lie on the same side, about half of them. The other p-values need none.
     seed
         Seed of the random sets, and of the order of genes with equal saliencies.
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     {progress}
@@ -139,6 +140,7 @@ def enrich_units(
     if stored is None and group is not None:
         msg = f"group={group!r} needs a saliency made with groupby: name it in saliency=, or leave out group=."
         raise ValueError(msg)
+    layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     if tested.warning():
         warnings.warn(tested.warning(), UserWarning, stacklevel=2)

@@ -69,7 +69,7 @@ def joint_embedding(
     {key}
     reference_key
         Name of the model in `reference`; `key` if `None`.
-    {layer}
+    {model_layer}
     reference_layer
         The same of `reference`.
     {batch_size_inference}

@@ -8,6 +8,7 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._store_model import result_name
@@ -43,7 +44,7 @@ def novelty(
     ----------
     {adata}
     {key}
-    {layer}
+    {model_layer}
     {batch_size_inference}
     key_added
         Name of the column; `f"{key}_novelty"` if `None`.
@@ -69,6 +70,7 @@ def novelty(
 
     name = result_name(adata, key_added, Fields(key).novelty)
     fitted = read_model(adata, key)
+    layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
     ratio = judge(fitted.network, cells, fitted.training.dispersion, batch_size=batch_size)
     percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)

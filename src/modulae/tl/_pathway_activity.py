@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._cell_rates import Whose, cell_rates
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._store_model import result_name
@@ -68,7 +69,7 @@ def pathway_activity(
         How many cells' worth of counts the decoded rates stand for; 0 leaves them out. Only for `"neighbors"`.
     n_random
         Random sets of genes of the same expression, against which the percentile of each score is taken.
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     {seed}
@@ -107,6 +108,7 @@ def pathway_activity(
     check_seed(seed)
     fitted = read_model(adata, key)
     names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     rates = cell_rates(
         fitted,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, plan_groups
@@ -114,7 +115,7 @@ def pathway_impact(
         `obs` column; labels of cells are permuted within its categories only, such as cell types or batches; cells
         without one among themselves.
     {seed}
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     key_added
@@ -163,6 +164,7 @@ def pathway_impact(
     test = plan_test(adata, tested, **asked, seed=seed)
     plan = plan_groups(adata, groupby, groups=groups, reference=reference)
     check_sides(test, plan)
+    layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer, spread=True)
     everyone = np.ones((1, len(cells)), dtype=bool)
     saliency = mean_saliency(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae._anndata import changeable, place_by_name, read_cells, read_model
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import membership
@@ -51,7 +52,7 @@ def saliency(
         Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.
     groupby
         `obs` column; every group of cells gets its own average, all in one pass.
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     key_added
@@ -77,6 +78,7 @@ def saliency(
     check_method(method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)
+    layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer, spread=True)
     mean = mean_saliency(
         fitted.network, cells, method=method, signed=signed, membership=members, batch_size=batch_size, device=device

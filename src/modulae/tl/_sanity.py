@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import plan_groups
@@ -126,7 +127,7 @@ def sanity(
     n_draws
         Random deletions a unit.
     {seed}
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     {progress}
@@ -181,6 +182,7 @@ def sanity(
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
     sides = sides_of(plan, adata.n_obs)
     chosen = choose_cells(sides, n_cells, np.random.default_rng([seed, 5]))
+    layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key, known=True).take(chosen).load()
     members, others = sides[:, :, chosen]
     device = pick_device(device)

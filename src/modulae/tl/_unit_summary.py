@@ -9,6 +9,7 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
+from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import REST, plan_groups
@@ -108,7 +109,7 @@ def unit_summary(
         Absolute correlation from which on a flag is listed in `flags`.
     seed
         Seed of the cells that effects are measured on, and of the genes that scores are held against.
-    {layer}
+    {model_layer}
     {batch_size_inference}
     {device}
     {progress}
@@ -150,6 +151,7 @@ def unit_summary(
     check_stability(adata, n_units, stability, stability_keys, key=key)
     if gene_sets is None:
         _check_enrichment(adata, enrichment, key)
+    layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key)
     adata = changeable(adata, copy=copy)
     tested = Fields(key).enrichment if enrichment is None else enrichment
