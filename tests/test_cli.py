@@ -253,7 +253,7 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
     [
         (["--layer", "counts"], "there is no layer 'counts'. Take None for `.X`."),
         (["--batch-key", "donor"], "error: --batch-key 'donor' is no column of adata.obs. Choose one of ['group'"),
-        (["--seed", "-1"], "seed is -1; give a whole number of at least 0."),
+        (["--seed", "-1"], "seed is -1; give a whole number from 0 to 4294967295, such as 0."),
         (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
     ],
 )

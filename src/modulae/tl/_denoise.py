@@ -84,7 +84,8 @@ def denoise(
         Name of the model there, if `model` is an `AnnData`.
     key
         Name of the model in `adata`. With `model`, it only names the result.
-    {model_layer} With another `model`, `.X` if `None`.
+    {model_layer}
+        With another `model`, `.X` if `None`.
     gene_ids, orthologues, upper_case, missing
         How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
         Rates are of the genes that `adata` has; a layer has no room for others.
