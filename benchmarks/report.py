@@ -63,7 +63,7 @@ def run(*, short: bool) -> str:
         "PyNNDescent, which compile themselves for some ten seconds in every new process (whoever has called "
         "`sc.pp.neighbors` or `sc.tl.umap` has waited for that). *A click*: from the click on a card to the next "
         "frame, with the large maps in it; the median of 12 units, in headless Chromium without a graphics card; "
-        "beside it what the page's thread worked. Seconds by the clock, in brackets those of the processor; one thread."
+        "beside it what the page's thread worked. Seconds by the clock, in brackets those of the processor; two cores."
     )
     return table.write("report", "The report: what it costs", words, rows, short=short)
 
