@@ -105,7 +105,7 @@ class LazyRows(FileRows):
     """Rows of a CSR matrix in zarr; also as a dask array, in blocks that are worth a task.
 
     `anndata.experimental.read_lazy` makes blocks of a thousand rows, opens the matrix anew for each, and unpacks for
-    each all chunks that it has a part in: four to six times the work.
+    each all chunks that it has a part in: several times the work.
     """
 
     def __init__(self, matrix: CSRDataset) -> None:

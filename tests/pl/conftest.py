@@ -14,6 +14,17 @@ ALL = np.array([[0.0, 0.9, 0.3, 0.1], [1.0, 0.2, 0.5, 0.0], [0.6, 0.7, 0.4, 0.2]
 STIM = np.array([[-1.0, 0.2, 0.0, 0.1], [0.8, 0.4, 0.1, -0.3], [0.5, -0.6, 0.0, 0.0]], dtype=np.float32)
 
 
+def history():
+    return {
+        "epoch": np.arange(5),
+        "train_loss": np.array([0.9, 0.5, 0.4, 0.3, 0.2]),
+        "test_loss": np.array([0.95, 0.6, 0.45, 0.41, 0.43]),
+        "orthogonality": np.array([8.0, 4.0, 2.0, 1.0, 0.5]),
+        "best_epoch": 3,
+        "stopped": "patience",
+    }
+
+
 @pytest.fixture(autouse=True)
 def _close_figures():
     yield
@@ -32,14 +43,7 @@ def adata():
     adata.uns["ae"] = {
         "params": {},
         "model": {},
-        "history": {
-            "epoch": np.arange(5),
-            "train_loss": np.array([0.9, 0.5, 0.4, 0.3, 0.2]),
-            "test_loss": np.array([0.95, 0.6, 0.45, 0.41, 0.43]),
-            "orthogonality": np.array([8.0, 4.0, 2.0, 1.0, 0.5]),
-            "best_epoch": 3,
-            "stopped": "patience",
-        },
+        "history": history(),
     }
     adata.varm["ae_saliency"] = np.array([[np.nan, 3, -5, 1, -2], [1, 2, 3, 4, 5]], np.float32).T
     adata.uns["ae_saliency"] = {"of_model": "ae", "method": "gradient", "signed": True, "groups": []}
@@ -175,14 +179,7 @@ def results(adata, groups, n_units, sets):
     adata.uns["ae"] = {
         "params": {},
         "model": {},
-        "history": {
-            "epoch": np.arange(5),
-            "train_loss": np.array([0.9, 0.5, 0.4, 0.3, 0.2]),
-            "test_loss": np.array([0.95, 0.6, 0.45, 0.41, 0.43]),
-            "orthogonality": np.array([8.0, 4.0, 2.0, 1.0, 0.5]),
-            "best_epoch": 3,
-            "stopped": "patience",
-        },
+        "history": history(),
         "transfer": {
             "coverage": rng.uniform(0.2, 1, n_units),
             "reliability": reliability,

@@ -1,5 +1,7 @@
 """A small trained model that several tests read."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -29,3 +31,13 @@ def untrained(trained_once):
             del field[name]
     del adata.var["ae_gene"]
     return adata
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start two worker processes that dask sends everything to; on any port, as several clusters may run."""
+    distributed = pytest.importorskip("distributed", reason="needs modulae[scale]: distributed")
+    given = {"n_workers": 2, "processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**given) as workers, distributed.Client(workers) as client:
+        client.run(importlib.import_module, "modulae.tl")  # takes seconds, which are not those of the first test
+        yield client

@@ -1,6 +1,5 @@
 """Counts in a dask array: every step is done where dask runs it, and gives what it gives for counts in memory."""
 
-import importlib
 import os
 import threading
 import warnings
@@ -45,16 +44,6 @@ def spread(adata, chunks=(64, N_GENES)):
     adata = adata.copy()
     adata.X = array.from_array(sparse.csr_matrix(adata.X), chunks=chunks, asarray=False)
     return adata
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Start two worker processes that dask sends everything to."""
-    distributed = pytest.importorskip("distributed", reason="needs modulae[scale]: distributed")
-    given = {"n_workers": 2, "processes": True, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**given) as workers, distributed.Client(workers) as client:
-        client.run(importlib.import_module, "modulae.tl")  # takes seconds, which are not those of the first test
-        yield client
 
 
 @pytest.fixture

@@ -111,9 +111,6 @@ def test_other_cells_get_the_same_labels(trained, device):
     other = cells(3)
     mo.tl.transfer(other, trained)
     assert_same_on(other, device, mo.tl.classify, trained, labels="group")
-    there = copy.deepcopy(other)
-    mo.tl.joint_embedding(there, trained, device=device)  # a UMAP, which no two readings share to the bit
-    assert np.isfinite(there.obsm["X_ae_joint"]).all()
 
 
 @pytest.mark.filterwarnings("ignore:explanations that are no better:UserWarning")  # of a model of three epochs
@@ -121,6 +118,12 @@ def test_other_cells_get_the_same_labels(trained, device):
 def test_sanity(trained, device):
     genes = list(trained.var_names)
     sets = {f"set {at}": genes[at : at + 10] for at in range(0, 70, 10)}
-    on_device = copy.deepcopy(trained)
-    mo.tl.sanity(on_device, sets, n_seeds=1, max_epochs=2, n_draws=3, device=device)
-    assert "ae_sanity" in on_device.uns
+    here, there = (copy.deepcopy(trained) for _ in range(2))
+    for adata, where in ((here, "cpu"), (there, device)):
+        mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=2, n_draws=3, device=where)
+    expected, found = (written(adata) for adata in (here, there))
+    names = [name for name in expected if name.startswith("uns ae_sanity")]
+    assert names
+    for name in names:  # the networks of the controls are trained by two engines, whose rounding adds up
+        np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(expected[name]), err_msg=name)
+        assert np.nanmean(np.abs(found[name] - expected[name])) < 0.03, name

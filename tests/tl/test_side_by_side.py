@@ -1,6 +1,5 @@
 """Trainings side by side: the same table whoever runs them, wherever the counts lie."""
 
-import importlib
 import threading
 import warnings
 
@@ -27,15 +26,6 @@ def cells():
     adata = mo.datasets.simulated(n_cells=400, n_genes=40, n_programmes=3, genes_per_programme=8, seed=1)
     adata.obs["depth"] = np.asarray(adata.X.sum(axis=1)).ravel() + 1.0
     return adata
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed", reason="needs modulae[scale]: distributed")
-    given = {"n_workers": 2, "processes": True, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**given) as workers, distributed.Client(workers) as client:
-        client.run(importlib.import_module, "modulae.tl")  # takes seconds, which are not those of the first test
-        yield client
 
 
 def same(one, other):

@@ -83,7 +83,6 @@ class Config:
             _require_whole_number(name, getattr(self, name), least=1)
         for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
             _require_number(name, getattr(self, name))
-        _require(self.seed >= 0, f"seed is {self.seed}; give a whole number of at least 0.")
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0, such as 0.1.")
         _require(self.orthogonality >= 0, f"orthogonality is {self.orthogonality}; give 0 (no penalty) or more.")
         _require(0 <= self.momentum < 1, f"momentum is {self.momentum}; give a number from 0 up to, not including, 1.")

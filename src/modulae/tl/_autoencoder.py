@@ -185,7 +185,7 @@ def autoencoder(
     `adata.uns[key_added]` : `dict`
         `"params"`: the settings; `"history"`: `epoch`, `train_loss`, `test_loss` (mean Poisson loss over cells and
         genes, in counts), `orthogonality` (‖I − W Wᵀ‖; for parts W is A, its rows scaled to length 1), `best_epoch`,
-        `stopped`; `"model"`: weights and gene names.
+        `stopped`; `"model"`: weights and gene names; `"layer"`, where one was named.
     `adata.var[f'{key_added}_gene']` : `bool`
         Whether the model was trained on the gene.
     `adata.varm[f'{key_added}_loadings']` : :class:`numpy.ndarray` (`float32`, genes × units), parts only

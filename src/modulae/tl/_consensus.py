@@ -109,8 +109,8 @@ def consensus(
     `adata.uns[key_added]["consensus"]` : `dict`
         `"share"` (units): in which share of the runs it was found; `"returns"` (units × runs, `float32`): absolute
         correlation of its activity with that of its match in each run, over all cells; `"effect"` (units): rise of the
-        Poisson loss without it, in counts per cell and gene; and the settings. Read it with
-        :func:`modulae.get.consensus`.
+        Poisson loss without it, in counts per cell and gene, on 4000 random cells where there are more; and the
+        settings. Read it with :func:`modulae.get.consensus`.
 
     Raises
     ------

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
@@ -18,7 +16,7 @@ from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
 from modulae._store_model import result_name
 from modulae._unit_table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
-from modulae.core.checks import check_seed
+from modulae.core.checks import check_seed, check_whole
 from modulae.core.encode import encode
 from modulae.core.saliency import check_method, mean_saliency
 from modulae.core.unit_effects import EFFECT_CELLS, unit_effects
@@ -201,10 +199,9 @@ def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
 
 
 def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
-    for name, value in {"n_genes": n_genes, "n_cells": 1 if n_cells is None else n_cells}.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            msg = f"{name} is {value!r}; give a whole number of at least 1."
-            raise ValueError(msg)
+    check_whole("n_genes", n_genes, least=1)
+    if n_cells is not None:
+        check_whole("n_cells", n_cells, least=1)
     for name, value in thresholds.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."
