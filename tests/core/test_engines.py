@@ -72,6 +72,11 @@ SETTINGS = {
     "steep SoftPlus": {"batch_size": 1, "activation_beta": 7.0},
     "odd widths": {"batch_size": 5, "n_hidden": 13, "n_latent": 6},
     "more units than hidden": {"batch_size": 1, "n_hidden": 5, "n_latent": 11},
+    # 64 columns go through registers; the rest of a row, and an odd unit, do not
+    "the default widths": {"batch_size": 1, "n_hidden": 128, "n_latent": 64},
+    "wide, some columns over": {"batch_size": 1, "n_hidden": 135, "n_latent": 67},
+    "wide, few cells": {"batch_size": 3, "n_hidden": 71, "n_latent": 65},
+    "wide, through BLAS": {"batch_size": 17, "n_hidden": 70, "n_latent": 66},
 }
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 GENES_AT_ONCE = 512
 """Genes of the output layer that are predicted and updated together."""
 
+LAST_TERMS: Mapping[type, tuple[int, int]] = {np.float32: (7, 13), np.float64: (13, 33)}
+"""Last terms of the series of exp and artanh that a SoftPlus takes: what follows is below the rounding."""
+
 TEST_BLOCK = 256
 """Cells at once when a loss is measured."""
 
@@ -113,6 +116,7 @@ class NumbaEngine:
         number, momentum = self._type, self._config.momentum
         powers = momentum ** np.arange(n_steps + 1)
         powers = np.append(powers[powers > np.finfo(np.float32).tiny], 0)  # below, velocities would be denormal
+        last_exp, last_artanh = LAST_TERMS[number]
         penalised = self._config.orthogonality_gradient
         return kernels.Settings(
             learning_rate=number(learning_rate),
@@ -121,6 +125,8 @@ class NumbaEngine:
             powers=powers.astype(number),
             orthogonality=number(self._config.orthogonality if penalised else 0),
             betas=tuple(number(beta) for beta in self._network.betas),
+            exp_terms=tuple(number(1 / n) for n in range(last_exp, 0, -1)),
+            artanh_terms=tuple(number(1 / n) for n in range(last_artanh, 0, -2)),
             epsilon=number(EPSILON),
             smallest_norm=number(SMALLEST_NORM),
             zero=number(0),
@@ -154,16 +160,12 @@ def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple
     (hidden, units), n_genes = network.w2.shape[::-1], min(n_genes, network.n_genes)
     layers = [kernels.Hidden(*(empty((n_cells, width), dtype) for _ in range(4))) for width in (hidden, units, hidden)]
     square = kernels.Square(gap=empty((units, units), dtype), penalty=empty((units, hidden), dtype))
-    bits = empty((n_cells * max(n_genes, hidden, units),), np.int32 if dtype.itemsize == 4 else np.int64)
-    linear, rate, delta = (empty((n_cells * n_genes,), dtype) for _ in range(3))
+    linear, rate, delta = (empty((max(n_cells * n_genes, network.n_genes),), dtype) for _ in range(3))
     block = kernels.Block(
         linear=linear,
         rate=rate,
         delta=delta,
-        bits=bits,
-        power_of_two=bits.view(dtype),
         gradient=empty((n_genes, hidden), dtype),
-        row=empty((max(hidden, units),), dtype),
         places=np.zeros(n_cells, dtype=np.int64),
     )
     return *layers, square, block

@@ -1,0 +1,115 @@
+"""Numbers that go through a loop side by side in registers, for loops that the compiler does not see through by itself.
+
+They stay in registers from one row of a matrix to the next, where a loop over arrays would write them to memory and
+read them again. They are of a type of numba's: nothing here can be called from Python.
+"""
+
+# mypy: disable-error-code="attr-defined, misc, no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models, register_default
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import lower_builtin
+
+intrinsic: Any = _intrinsic  # its own type asks for the arguments that numba puts in
+
+COUNT = 64
+"""Numbers side by side, which the compiler deals out to as many registers as they need."""
+
+
+class Lanes(types.Type):
+    """The type of them."""
+
+    def __init__(self, dtype: Any) -> None:  # noqa: ANN401
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_default(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """A vector of LLVM."""
+
+    def __init__(self, manager: Any, kind: Lanes) -> None:  # noqa: ANN401
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), COUNT))
+
+
+@intrinsic
+def read(typing: Any, array: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+    """Numbers `at`, `at` + 1, … of an array; or of a row of a matrix, where `at` is the row and the first column.
+
+    (A view of the row would have its references counted, which takes longer than the work on it.)
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        return builder.load(_pointer(context, builder, sig, args), align=array.dtype.bitwidth // 8)
+
+    return Lanes(array.dtype)(array, at), generate
+
+
+@intrinsic
+def write(typing: Any, array: Any, at: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
+    """Put them there."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+        pointer = _pointer(context, builder, sig, args)
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(array, at, lanes), generate
+
+
+@intrinsic
+def spread(typing: Any, number: Any) -> Any:  # noqa: ANN401, ARG001
+    """The same number everywhere."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+        index = ir.IntType(32)
+        empty = ir.Constant(ir.VectorType(args[0].type, COUNT), ir.Undefined)
+        first = builder.insert_element(empty, args[0], index(0))
+        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, COUNT), [0] * COUNT))
+
+    return Lanes(number)(number), generate
+
+
+@intrinsic
+def power_of_two(typing: Any, exponent: Any) -> Any:  # noqa: ANN401, ARG001
+    """2ᵏ of a whole number that is held as a float, by writing it where a float keeps its exponent."""
+    width, mantissa, offset = (32, 23, 127) if exponent == types.float32 else (64, 52, 1023)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+        integer = ir.IntType(width)
+        biased = builder.add(builder.fptosi(args[0], integer), integer(offset))
+        return builder.bitcast(builder.shl(biased, integer(mantissa)), args[0].type)
+
+    return exponent(exponent), generate
+
+
+def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401
+    kind, place = sig.args[:2]
+    held = context.make_array(kind)(context, builder, args[0])
+    indices = cgutils.unpack_tuple(builder, args[1]) if isinstance(place, types.BaseTuple) else [args[1]]
+    pointer = cgutils.get_item_pointer(context, builder, kind, held, indices, wraparound=False)
+    return builder.bitcast(pointer, ir.VectorType(context.get_data_type(kind.dtype), COUNT).as_pointer())
+
+
+def _register(operation: Any, name: str) -> None:  # noqa: ANN401
+    @infer_global(operation)
+    class Operation(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:  # noqa: ANN401, ARG002
+            of_lanes = len(args) == 2 and isinstance(args[0], Lanes) and args[0] == args[1]
+            return signature(args[0], *args) if of_lanes else None
+
+    @lower_builtin(operation, Lanes, Lanes)
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+        return getattr(builder, name)(*args)
+
+
+for _operation, _name in ((operator.add, "fadd"), (operator.iadd, "fadd"), (operator.mul, "fmul")):
+    _register(_operation, _name)
