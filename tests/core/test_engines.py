@@ -13,7 +13,7 @@ from modulae.core.engines.torch_engine import TorchEngine
 from modulae.core.network import WEIGHTS, initial_network
 from modulae.core.train import split_cells, train
 
-N_CELLS, N_GENES, UNIT = 40, 150, 0.3
+N_CELLS, N_GENES, UNIT = 130, 150, 0.3
 
 
 @pytest.fixture
@@ -65,7 +65,8 @@ def largest_difference(one, other):
 SETTINGS = {
     "one cell a step": {"batch_size": 1},
     "three cells": {"batch_size": 3},
-    "through BLAS": {"batch_size": 17},
+    "many cells": {"batch_size": 17},
+    "through BLAS": {"batch_size": 96},
     "all cells": {"batch_size": 500},
     "no penalty": {"batch_size": 2, "orthogonality": 0.0},
     "no momentum": {"batch_size": 2, "momentum": 0.0},
@@ -76,7 +77,7 @@ SETTINGS = {
     "the default widths": {"batch_size": 1, "n_hidden": 128, "n_latent": 64},
     "wide, some columns over": {"batch_size": 1, "n_hidden": 135, "n_latent": 67},
     "wide, few cells": {"batch_size": 3, "n_hidden": 71, "n_latent": 65},
-    "wide, through BLAS": {"batch_size": 17, "n_hidden": 70, "n_latent": 66},
+    "wide, through BLAS": {"batch_size": 100, "n_hidden": 70, "n_latent": 66},
 }
 
 
@@ -96,6 +97,20 @@ def test_steps_are_those_of_float64_autograd(cells, setting, dtype, tolerance, e
     assert largest_difference(running.network(), expected) < tolerance
     assert largest_difference(start, expected) > 1e-3
     np.testing.assert_allclose(losses, expected_losses, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_what_rows_go_on_with_stays_zero_and_inside(cells, batch_size):
+    config = Config(batch_size=batch_size, n_latent=11, n_hidden=13)
+    engine = NumbaEngine(network_in(np.float32, config, cells), cells, config, UNIT)
+    engine.epoch(np.arange(N_CELLS), 0.05)
+    for layer, width in zip(engine._layers, (13, 13, 11, 13), strict=True):
+        assert layer.weight.shape[1] > width
+        assert not layer.weight[:, width:].any()
+        assert not layer.velocity[:, width:].any()
+        assert layer.velocity[:, :width].any(axis=0).all()
+    shapes = [engine.state()[name].shape for name in ("weight_1", "velocity_3", "bias_1", "bias_velocity_2")]
+    assert shapes == [(N_GENES, 13), (13, 11), (13,), (11,)]
 
 
 @pytest.mark.parametrize("counts", ["sorted", "unsorted"])
@@ -118,7 +133,7 @@ def test_loss_of_cells_is_the_same_in_both_engines_and_learns_nothing(cells, cou
     assert largest_difference(engines[0].network(), start) == 0
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 32])
+@pytest.mark.parametrize("batch_size", [1, 7, 32, 100])
 def test_training_is_bitwise_repeatable(cells, batch_size):
     config = Config(n_latent=8, n_hidden=16, batch_size=batch_size, max_epochs=3)
     test = split_cells(N_CELLS, config)

@@ -31,17 +31,21 @@ from .rows import (
     step_rows,
 )
 
-BLAS_FROM = 16
+BLAS_FROM = 96
 """Cells a step from which the output layer goes through BLAS."""
 
 ROWS_IN_CACHE = 64
 """Rows that are gone over more than once while they lie in the cache next to the processor."""
 
-stage = numba.njit(cache=True, **COMPILED)
+# only an epoch is called from Python, and kept: what unpacks arguments takes as long to compile as a stage itself
+stage: Any = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **COMPILED)  # type: ignore[call-overload]
 
 
 class Layer(NamedTuple):
-    """A layer's weights and their velocities; rows are genes where there are genes, else outputs."""
+    """A layer's weights and their velocities; rows are genes where there are genes, else outputs.
+
+    Rows go on with zeros to a multiple of :data:`.lanes.COUNT`, and what they are multiplied with, so that they stay 0.
+    """
 
     weight: Any
     velocity: Any
@@ -96,30 +100,29 @@ class Square(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Memory of some genes of the output; all but the gradient flat, cells × genes."""
+    """Memory of some genes of the output."""
 
-    linear: Any
-    rate: Any
-    delta: Any
+    linear: Any  # flat, cells × genes
+    rate: Any  # genes, for one cell
+    delta: Any  # flat, cells × genes
     gradient: Any  # genes × hidden
     places: Any  # cells: where in its counts each stands
 
 
 @stage
-def activate(layer, n_cells, beta, settings):
-    """SoftPlus of a hidden layer."""
-    n = n_cells * layer.linear.shape[1]
-    softplus(layer.linear.reshape(-1)[:n], layer.value.reshape(-1)[:n], layer.slope.reshape(-1)[:n], beta, settings)
+def activate(layer, n_cells, width, beta, settings):
+    """SoftPlus of a hidden layer; beyond its width values and slopes stay 0."""
+    for b in range(n_cells):
+        softplus(layer.linear[b, :width], layer.value[b, :width], layer.slope[b, :width], beta, settings)
 
 
 @stage
 def forward_inputs(cells, data, layer, touched, now, settings, out):
     """First layer before its SoftPlus: the rows of each cell's genes; one left alone for some steps moves on first."""
     indices, inputs, weight, velocity, bias = data.indices, data.inputs, layer.weight, layer.velocity, layer.bias
-    whole = bias.shape[0] - bias.shape[0] % COUNT
     for b in range(cells.shape[0]):
         total, genes = out[b], range(data.indptr[cells[b]], data.indptr[cells[b] + 1])
-        for i in range(0, whole, COUNT):
+        for i in range(0, bias.shape[0], COUNT):
             sums = read(bias, i)
             for p in genes:
                 gene, x = indices[p], spread(inputs[p])
@@ -129,15 +132,6 @@ def forward_inputs(cells, data, layer, touched, now, settings, out):
                 else:
                     sums += x * read(weight, (gene, i))
             write(total, i, sums)
-        if whole < total.shape[0]:
-            rest = total[whole:]
-            rest[:] = bias[whole:]
-            for p in genes:
-                gene, x = indices[p], inputs[p]
-                row = weight[gene, whole:]
-                coast(row, velocity[gene, whole:], now - touched[gene], settings)
-                for i in range(rest.shape[0]):
-                    rest[i] += x * row[i]
         for p in genes:
             touched[indices[p]] = now
 
@@ -148,28 +142,17 @@ def backward_inputs(cells, data, layer, touched, now, settings, deltas):
     indices, inputs, weight, velocity = data.indices, data.inputs, layer.weight, layer.velocity
     again = settings.learning_rate * (settings.one + settings.momentum)
     momentum, rate, rate_again = spread(settings.momentum), spread(-settings.learning_rate), spread(-again)
-    whole = weight.shape[1] - weight.shape[1] % COUNT
     for b in range(cells.shape[0]):
         delta, genes = deltas[b], range(data.indptr[cells[b]], data.indptr[cells[b] + 1])
         for p in genes:
             gene, x = indices[p], spread(inputs[p])
-            for i in range(0, whole, COUNT):
+            for i in range(0, weight.shape[1], COUNT):
                 gradient = x * read(delta, i)
                 if touched[gene] == now:
                     nesterov_lanes(weight, velocity, (gene, i), gradient, momentum, rate)
                 else:
                     write(velocity, (gene, i), read(velocity, (gene, i)) + gradient)
                     write(weight, (gene, i), read(weight, (gene, i)) + rate_again * gradient)
-        if whole < delta.shape[0]:
-            for p in genes:
-                gene, x = indices[p], inputs[p]
-                row, faster, rest = weight[gene, whole:], velocity[gene, whole:], delta[whole:]
-                if touched[gene] == now:
-                    nesterov(row, faster, rest, x, settings)
-                else:
-                    for i in range(rest.shape[0]):
-                        faster[i] += x * rest[i]
-                        row[i] -= again * x * rest[i]
         for p in genes:
             touched[indices[p]] = now + 1
     bias_step(layer.bias, layer.bias_velocity, deltas, cells.shape[0], settings)
@@ -180,7 +163,7 @@ def forward(layer, inputs, n_cells, settings, out):
     """A hidden layer before its SoftPlus."""
     for b in range(n_cells):
         total = out[b]
-        for i in range(total.shape[0]):
+        for i in range(layer.bias.shape[0]):
             total[i] = layer.bias[i]
         add_products(total, layer.weight, 0, layer.weight.shape[0], inputs[b], settings.zero)
 
@@ -215,8 +198,8 @@ def penalty_gradient(weight, settings, gap, gradient):
             squares += row[j] * row[j] + row[j] * row[j]
     scale = settings.orthogonality / max(np.sqrt(squares), settings.smallest_norm)
     scale += scale
-    pairs, whole = units - units % 2, width - width % COUNT
-    for c in range(0, whole, COUNT):
+    pairs = units - units % 2
+    for c in range(0, width, COUNT):
         for i in range(0, pairs, 2):
             here, next_ = spread(settings.zero), spread(settings.zero)
             for j in range(i + 1):
@@ -234,12 +217,6 @@ def penalty_gradient(weight, settings, gap, gradient):
             for j in range(units):
                 here += spread(gap[i, j]) * read(weight, (j, c))
             write(gradient, (i, c), spread(scale) * here)
-    for i in range(units):
-        for c in range(whole, width):
-            total = settings.zero
-            for j in range(units):
-                total += (gap[i, j] if j <= i else gap[j, i]) * weight[j, c]
-            gradient[i, c] = scale * total
 
 
 @inline
@@ -273,16 +250,15 @@ def take_batch(cell, first, data, rates, slopes):
 
 
 @stage
-def compare_all(cells, first, n, data, settings, scale, block):
-    """After `linear` of some genes: their rates and deltas in the block, and the loss."""
-    flat, loss, shape = cells.shape[0] * n, 0.0, (cells.shape[0], n)
-    softplus(block.linear[:flat], block.rate[:flat], block.delta[:flat], settings.betas[3], settings)
-    rates, deltas = block.rate[:flat].reshape(shape), block.delta[:flat].reshape(shape)
+def compare_all(cells, first, linear, deltas, data, settings, scale, block):
+    """Deltas of some genes, and the loss, from the outputs before their SoftPlus; both cells × genes."""
+    rates, loss = block.rate[: linear.shape[1]], 0.0
     for b in range(cells.shape[0]):
+        delta = deltas[b]
+        softplus(linear[b], rates, delta, settings.betas[3], settings)
         if data.batch.shape[0]:
-            take_batch(cells[b], first, data, rates[b], deltas[b])
-        place = block.places[b]
-        block.places[b], more = compare(cells[b], place, first, data, rates[b], deltas[b], scale, settings)
+            take_batch(cells[b], first, data, rates, delta)
+        block.places[b], more = compare(cells[b], block.places[b], first, data, rates, delta, scale, settings)
         loss += more
     return loss
 
@@ -319,10 +295,9 @@ def output_by_rows(cells, data, layer, hidden, settings, scale, block, below, le
 
     Returns the loss summed over cells and genes; `below` gets Σ_g delta · row, without the slope of the hidden layer.
     """
-    n_cells, n_genes, loss, at_once = cells.shape[0], layer.weight.shape[0], 0.0, block.gradient.shape[0]
-    no_penalty = layer.weight[:0]
-    for first in range(0, n_genes, at_once):
-        n = min(at_once, n_genes - first)
+    n_cells, n_genes, loss, no_penalty = cells.shape[0], layer.weight.shape[0], 0.0, layer.weight[:0]
+    for first in range(0, n_genes, ROWS_IN_CACHE):
+        n = min(ROWS_IN_CACHE, n_genes - first)
         weight, velocity = layer.weight[first : first + n], layer.velocity[first : first + n]
         bias, bias_velocity = layer.bias[first : first + n], layer.bias_velocity[first : first + n]
         linear = block.linear[: n_cells * n].reshape((n_cells, n))
@@ -332,7 +307,7 @@ def output_by_rows(cells, data, layer, hidden, settings, scale, block, below, le
             for c in range(n):
                 total[c] = bias[c]
             add_products(total, weight, 0, n, hidden[b], settings.zero)
-        loss += compare_all(cells, first, n, data, settings, scale, block)
+        loss += compare_all(cells, first, linear, deltas, data, settings, scale, block)
         if not learn:
             continue
         for b in range(n_cells):
@@ -357,7 +332,7 @@ def output_by_blas(cells, data, layer, hidden, settings, scale, block, below, le
             total = linear[b]
             for c in range(n):
                 total[c] += bias[c]
-        loss += compare_all(cells, first, n, data, settings, scale, block)
+        loss += compare_all(cells, first, linear, deltas, data, settings, scale, block)
         if not learn:
             continue
         back, gradient = np.dot(deltas, weight), block.gradient[:n]
@@ -366,28 +341,30 @@ def output_by_blas(cells, data, layer, hidden, settings, scale, block, below, le
             for i in range(total.shape[0]):
                 total[i] += more[i]
         np.dot(deltas.T, hidden, gradient)
-        nesterov(weight.reshape(-1), velocity.reshape(-1), gradient.reshape(-1), settings.one, settings)
+        for c in range(n):
+            nesterov(weight[c], velocity[c], gradient[c], settings.one, settings)
         bias_step(bias, bias_velocity, deltas, n_cells, settings)
     return loss
 
 
-@stage
+@numba.njit(cache=True, **COMPILED)
 def epoch(order, size, data, layers, touched, settings, unit, hidden, units, hidden_out, square, block, learn):
     """Steps over the cells in this order, `size` at a time; returns the loss summed over cells and genes.
 
     Without `learn` the weights stay as they are.
     """
     first, second, third, last = layers
+    n_hidden, n_units = third.weight.shape[0], second.weight.shape[0]
     loss, now, no_penalty = 0.0, np.int64(0), square.penalty[:0]
     for start in range(0, order.shape[0], size):
         cells = order[start : start + size]
         n = cells.shape[0]
         forward_inputs(cells, data, first, touched, now, settings, hidden.linear)
-        activate(hidden, n, settings.betas[0], settings)
+        activate(hidden, n, n_hidden, settings.betas[0], settings)
         forward(second, hidden.value, n, settings, units.linear)
-        activate(units, n, settings.betas[1], settings)
+        activate(units, n, n_units, settings.betas[1], settings)
         forward(third, units.value, n, settings, hidden_out.linear)
-        activate(hidden_out, n, settings.betas[2], settings)
+        activate(hidden_out, n, n_hidden, settings.betas[2], settings)
         below, out = hidden_out.delta[:n], hidden_out.value[:n]
         for b in range(n):
             block.places[b] = data.indptr[cells[b]]

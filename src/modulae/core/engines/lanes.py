@@ -13,6 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models, register_default
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic as _intrinsic
@@ -20,8 +21,8 @@ from numba.extending import lower_builtin
 
 intrinsic: Any = _intrinsic  # its own type asks for the arguments that numba puts in
 
-COUNT = 64
-"""Numbers side by side, which the compiler deals out to as many registers as they need."""
+COUNT = 64 if "+avx512f" in get_host_cpu_features() else 32
+"""Numbers side by side, which the compiler deals out to as many registers as they need, a quarter of them all."""
 
 
 class Lanes(types.Type):

@@ -9,9 +9,8 @@ import numpy as np
 
 from modulae.core import batch_effects
 from modulae.core.losses import EPSILON, SMALLEST_NORM
-from modulae.core.network import WEIGHTS
 
-from . import kernels
+from . import kernels, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,15 +44,10 @@ class NumbaEngine:
         self._expected = np.zeros(factors[:-1].shape)
         if learn is not None:
             self.read(learn)
-        gene_major = {**{name: getattr(network, name) for name in WEIGHTS}, "w1": network.w1.T}
-        self._layers = tuple(
-            kernels.Layer(
-                *(aligned(gene_major[f"{kind}{at}"], velocity) for kind in "wb" for velocity in (False, True))
-            )
-            for at in (1, 2, 3, 4)
-        )
+        self._layers = memory.layers_of(network)
+        self._weights = memory.without_padding(self._layers, network)
         self._touched = np.zeros(network.n_genes, dtype=np.int64)
-        self._scratch = scratch_for(network, max(config.batch_size, TEST_BLOCK), GENES_AT_ONCE)
+        self._scratch = memory.scratch_for(network, max(config.batch_size, TEST_BLOCK), GENES_AT_ONCE)
 
     def read(self, learn: Cells) -> None:
         """The cells that the next steps learn from."""
@@ -76,10 +70,9 @@ class NumbaEngine:
 
     def network(self) -> OrthogonalNetwork:
         """A copy of the network as it is now."""
-        first = self._layers[0]
-        weights: dict[str, Any] = {"w1": first.weight.T.copy(), "b1": first.bias.copy()}
-        for at, layer in enumerate(self._layers[1:], start=2):
-            weights |= {f"w{at}": layer.weight.copy(), f"b{at}": layer.bias.copy()}
+        weights: dict[str, Any] = {"w1": self._weights["weight_1"].T.copy()}
+        weights |= {f"w{at}": self._weights[f"weight_{at}"].copy() for at in (2, 3, 4)}
+        weights |= {f"b{at}": self._weights[f"bias_{at}"].copy() for at in (1, 2, 3, 4)}
         if len(self._factors):
             weights["batch_factors"] = self._factors.copy()
         return replace(self._network, **weights)
@@ -102,8 +95,7 @@ class NumbaEngine:
     def _arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if len(self._factors):
             yield from (("factors", self._factors), ("expected", self._expected))
-        for at, layer in enumerate(self._layers, start=1):
-            yield from ((f"{name}_{at}", getattr(layer, name)) for name in layer._fields)
+        yield from self._weights.items()
 
     def _sparse(self, cells: Cells, expected: NDArray[np.float64]) -> kernels.Sparse:
         return as_sparse(cells, self._type, self._factors, expected)
@@ -152,35 +144,3 @@ def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: N
 def with_sorted_genes(cells: Cells) -> Cells:
     """The cells, the genes of each ascending."""
     return cells if cells.counts.has_sorted_indices else replace(cells, counts=cells.counts.sorted_indices())
-
-
-def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple[Any, ...]:
-    """Memory for steps of at most so many cells, and so many genes of the output at once."""
-    dtype = network.w1.dtype
-    (hidden, units), n_genes = network.w2.shape[::-1], min(n_genes, network.n_genes)
-    layers = [kernels.Hidden(*(empty((n_cells, width), dtype) for _ in range(4))) for width in (hidden, units, hidden)]
-    square = kernels.Square(gap=empty((units, units), dtype), penalty=empty((units, hidden), dtype))
-    linear, rate, delta = (empty((max(n_cells * n_genes, network.n_genes),), dtype) for _ in range(3))
-    block = kernels.Block(
-        linear=linear,
-        rate=rate,
-        delta=delta,
-        gradient=empty((n_genes, hidden), dtype),
-        places=np.zeros(n_cells, dtype=np.int64),
-    )
-    return *layers, square, block
-
-
-def aligned(array: NDArray[Any], velocity: bool) -> NDArray[Any]:  # noqa: FBT001
-    """A copy by rows that starts at a cache line; or zeros of the same shape."""
-    copy = empty(array.shape, array.dtype)
-    copy[:] = 0 if velocity else array
-    return copy
-
-
-def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Memory that starts at a cache line of 64 bytes."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)

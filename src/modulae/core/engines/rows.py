@@ -23,18 +23,11 @@ inline = numba.njit(inline="always", **COMPILED)
 @inline
 def add_rows(total, matrix, first, last, factors):
     """Total += Σᵣ factors[r] · matrix[r]. The sums of some columns stay in registers from row to row."""
-    whole = total.shape[0] - total.shape[0] % COUNT
-    for i in range(0, whole, COUNT):
+    for i in range(0, total.shape[0], COUNT):
         sums = read(total, i)
         for r in range(first, last):
             sums += spread(factors[r]) * read(matrix, (r, i))
         write(total, i, sums)
-    if whole < total.shape[0]:
-        rest = total[whole:]
-        for r in range(first, last):
-            row, factor = matrix[r, whole:], factors[r]
-            for i in range(rest.shape[0]):
-                rest[i] += factor * row[i]
 
 
 @inline
@@ -114,40 +107,25 @@ def pass_back(below, weight, velocity, first, last, deltas, inputs, settings):
     One loop for both: what it waits for is the memory that the weights come from and go back to.
     """
     momentum, rate = spread(settings.momentum), spread(-settings.learning_rate)
-    whole = below.shape[0] - below.shape[0] % COUNT
-    for i in range(0, whole, COUNT):
+    for i in range(0, below.shape[0], COUNT):
         sums, x = read(below, i), read(inputs, i)
         for r in range(first, last):
             delta = spread(deltas[r])
             sums += delta * read(weight, (r, i))
             nesterov_lanes(weight, velocity, (r, i), delta * x, momentum, rate)
         write(below, i, sums)
-    if whole < below.shape[0]:
-        rest, x = below[whole:], inputs[whole:]
-        for r in range(first, last):
-            row, delta = weight[r, whole:], deltas[r]
-            for i in range(rest.shape[0]):
-                rest[i] += delta * row[i]
-            nesterov(row, velocity[r, whole:], x, delta, settings)
 
 
 @inline
 def step_rows(weight, velocity, deltas, inputs, n_cells, penalty, settings):
     """Nesterov step of each row r with the gradient Σ_b deltas[b, r] · inputs[b], plus a row of the penalty, if any."""
     momentum, rate = spread(settings.momentum), spread(-settings.learning_rate)
-    whole = weight.shape[1] - weight.shape[1] % COUNT
     for r in range(weight.shape[0]):
-        for i in range(0, whole, COUNT):
+        for i in range(0, weight.shape[1], COUNT):
             gradient = read(penalty, (r, i)) if penalty.shape[0] else spread(settings.zero)
             for b in range(n_cells):
                 gradient += spread(deltas[b, r]) * read(inputs, (b, i))
             nesterov_lanes(weight, velocity, (r, i), gradient, momentum, rate)
-        for i in range(whole, weight.shape[1]):
-            slope = penalty[r, i] if penalty.shape[0] else settings.zero
-            for b in range(n_cells):
-                slope += deltas[b, r] * inputs[b, i]
-            velocity[r, i] = settings.momentum * velocity[r, i] + slope
-            weight[r, i] -= settings.learning_rate * (slope + settings.momentum * velocity[r, i])
 
 
 @inline
