@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from importlib import import_module
 
 BENCHMARKS = (
@@ -36,6 +36,11 @@ BENCHMARKS = (
 )
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    for name in [word for word in words if not word.startswith("-")] or BENCHMARKS:
-        print(import_module(f"benchmarks.{name}").run(short="--short" in words), flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--short", action="store_true", help="take seconds and write nothing")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    for name in asked.names or BENCHMARKS:
+        print(import_module(f"benchmarks.{name}").run(short=asked.short), flush=True)

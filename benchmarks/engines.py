@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
+import time
+from os import environ
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +66,33 @@ def plain_torch(cells: Cells, config: Config, *, compiled: bool, device: str = "
     return steps
 
 
+def first_call() -> float:
+    """Seconds of the first step and the first held-out loss of a process."""
+    cells, config = paper_sized(64, 500), Config(batch_size=1)
+    engine = NumbaEngine(initial_network(config, np.ones(500), np.random.default_rng(0)), cells, config, 1.0)
+    start = time.perf_counter()
+    engine.epoch(np.arange(1), 1e-3)
+    engine.loss(cells)
+    return time.perf_counter() - start
+
+
+def first_calls(n_processes: int) -> list[dict[str, str]]:
+    """The same in fresh processes, with nothing kept on disk and with what the process before kept."""
+    code = "from benchmarks.engines import first_call; print(first_call())"
+    found: dict[str, list[float]] = {"compiled": [], "from the disk": []}
+    for _ in range(n_processes):
+        with tempfile.TemporaryDirectory() as folder:
+            variables = {**environ, "NUMBA_CACHE_DIR": folder}
+            for seconds in found.values():
+                done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, env=variables)
+                seconds.append(float(done.stdout))
+    columns = ("first call", "median, s", "least–most, s")
+    return [
+        dict(zip(columns, (name, f"{median(seconds):.1f}", f"{min(seconds):.1f}–{max(seconds):.1f}"), strict=True))
+        for name, seconds in found.items()
+    ]
+
+
 def run(*, short: bool) -> str:
     """Every batch size: seconds a step of each engine in turns, and the ratio to PyTorch eager on one thread."""
     cells, rows = paper_sized(), []
@@ -104,7 +136,9 @@ def run(*, short: bool) -> str:
         f"Training steps on {N_CELLS} cells × {N_GENES} genes, {NON_ZERO:.1%} of the counts not zero (the size of the "
         "paper's PBMC experiment), 128 hidden neurons, 64 units, with the penalty. `eager` is PyTorch with dense rows "
         "and `torch.optim.SGD(nesterov=True)`. The engines take turns in one process; medians of nine rounds, with the "
-        "least and the most of the ratio within a round. Below 16 cells a step modulae's engine uses one thread; from "
+        "least and the most of the ratio within a round. Below 96 cells a step modulae's engine uses one thread; from "
         "there on BLAS may take more."
     )
-    return table.write("engines", "Training engines", words, rows, short=short)
+    first = "The first step and held-out loss of a process, where numba compiles the loops, or finds what it kept."
+    more = [(first, first_calls(1 if short else 5))]
+    return table.write("engines", "Training engines", words, rows, short=short, more=more)
