@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from modulae.core.batches import Cells
 from modulae.core.config import Config
@@ -120,3 +121,15 @@ def test_a_gpu_makes_room_for_the_widest_array(monkeypatch, network, cells, meth
     members = np.ones((n_groups, N_CELLS), dtype=bool)
     mean_saliency(network, cells, method=method, signed=signed, membership=members)
     assert asked == [("cpu", width, 128)]
+
+
+@pytest.mark.parametrize("method", ["gradient", "guided", "input_x_gradient", "integrated_gradients"])
+def test_threads_change_nothing_beyond_rounding(network, cells, method):
+    membership = np.random.default_rng(0).random((3, N_CELLS)) < 0.5
+    found = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            found.append(
+                mean_saliency(network, cells, method=method, signed=False, membership=membership, batch_size=2)
+            )
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

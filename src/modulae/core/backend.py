@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from numpy.typing import NDArray
 
@@ -58,6 +60,15 @@ def expm1(x: Any) -> Any:  # noqa: ANN401
 def clamp_min(x: Any, least: float) -> Any:  # noqa: ANN401
     """The values, none below `least`."""
     return x.clamp_min(least) if is_torch(x) else np.maximum(x, x.dtype.type(least))
+
+
+def concatenate(parts: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Arrays one after the other along the first axis."""
+    if len(parts) == 1 or not is_torch(parts[0]):
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    import torch
+
+    return torch.cat(list(parts))
 
 
 def inverse_softplus(y: NDArray[np.float64], beta: float) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ class OrthogonalNetwork(Network):
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
 
-    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
         The gradient d unit / d input, cells × genes, is the product of the last two, times the first, which is ≥ 0.
@@ -108,20 +108,20 @@ class OrthogonalNetwork(Network):
         positive W₂[k, j] stay; for integrated gradients (Sundararajan et al. 2017, baseline 0) s₂ · s₁ is averaged
         along the straight path from an input of zeros.
         """
-        at_hidden = inputs @ self.w1.T  # cells × hidden, without the bias
         if method == "integrated_gradients":
             nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)
             shares = zip((nodes + 1) / 2, weights / 2, strict=True)
-            slopes = [(float(weight), *self._slopes(at_hidden * float(share))) for share, weight in shares]
+            slopes = [(float(weight), *self._slopes(sums * float(share))) for share, weight in shares]
         else:
-            s1, s2 = self._slopes(at_hidden)
+            s1, s2 = self._slopes(sums)
         for unit in range(self.n_units):
             row = self.w2[unit]  # hidden
             used = row > 0 if method == "guided" else row != 0
-            basis = self.w1[used] * row[used][:, None]
+            basis = self.w1[used]
+            basis *= row[used][:, None]  # in place: memory for a second copy would cost more than the product
             if method == "integrated_gradients":
                 along = sum((s2[:, unit, None] * weight) * s1[:, used] for weight, s1, s2 in slopes)
-                yield at_hidden[:, 0] * 0 + 1, along, basis
+                yield sums[:, 0] * 0 + 1, along, basis
             else:
                 yield s2[:, unit], s1[:, used], basis
 

@@ -100,20 +100,19 @@ class PartsNetwork(Network):
         """Cells × units → cells × genes, the rates before size factor and factors of the batches: expm1(z·V) + 1e-4."""
         return expm1(units @ self.loadings) + SILENT
 
-    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × 1, 1 × genes`.
 
         The gradient of unit k to gene g is slope[k] · A[k, g]. Guided backpropagation clips what flows back into a
         layer below; there is none, so it is the gradient. Integrated gradients average the slope along the path.
         """
-        at_units = inputs @ self.encoder.T
         if method == "integrated_gradients":
             nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)
             shares = zip((nodes + 1) / 2, weights / 2, strict=True)
-            slopes = sum(self._slopes(at_units * float(share)) * float(weight) for share, weight in shares)
+            slopes = sum(self._slopes(sums * float(share)) * float(weight) for share, weight in shares)
         else:
-            slopes = self._slopes(at_units)
-        once = at_units[:, :1] * 0 + 1
+            slopes = self._slopes(sums)
+        once = sums[:, :1] * 0 + 1
         for unit in range(self.n_units):
             yield slopes[:, unit], once, self.encoder[unit][None, :]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from .backend import cells_at_once, pick_device, to_numpy
+from .backend import cells_at_once, concatenate, pick_device, to_numpy
 from .batches import as_backend
 from .map_reduce import sum_cells
 from .network import PATH_STEPS, Method
+from .threads import in_turn, products_side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from .weights import Network
 
 
-BLOCKS_AT_ONCE = 8
+BLOCKS_OF_INPUTS = 8
+"""Blocks of cells whose inputs are spelt out together."""
+
+BLOCKS_OF_SLOPES = 64
 """Blocks of cells whose slopes are worked out together, so that what a unit needs of the weights is laid out once."""
 
 
@@ -104,37 +109,49 @@ class SaliencySums:
         """Groups × units × paths, or units × groups × genes."""
         device = pick_device(self.device)
         size = cells_at_once(device, self._width(len(membership)), self.batch_size)
-        at_once = size if size > self.batch_size else size * BLOCKS_AT_ONCE
+        spelt_out = size if size > self.batch_size else size * BLOCKS_OF_INPUTS
+        of_slopes = size if size > self.batch_size else size * BLOCKS_OF_SLOPES
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units
         shape = (n_groups, n_units, network.n_paths) if self.of_products else (n_units, n_groups, network.n_genes)
         total = np.zeros(shape, dtype=np.float64)
-        for rows, block in cells.blocks(at_once):
-            inputs = block.inputs_on(device)
-            weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
-            if self.of_products:
-                total += to_numpy(network.slope_products(inputs, weights))
-                continue
-            times = inputs if self.method in {"input_x_gradient", "integrated_gradients"} else None
-            for unit, (scale, along, basis) in enumerate(network.gradients(inputs, self.method)):
-                total[unit] += _weighted_sum(along, basis, weights * scale, times, signed=self.signed, batch_size=size)
+        if self.of_products:
+            for rows, block in cells.blocks(spelt_out):
+                weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
+                total += to_numpy(network.slope_products(block.inputs_on(device), weights))
+            return (total,)
+        times_inputs = self.method in {"input_x_gradient", "integrated_gradients"}
+        for rows, block in cells.blocks(spelt_out if times_inputs else of_slopes):
+            weights = as_backend(membership[:, rows].astype(np.float32), device)
+            inputs = block.inputs_on(device) if times_inputs else None
+            blocks = [block] if times_inputs else [part for _, part in block.blocks(spelt_out)]
+            sums = [(part.inputs_on(device) if inputs is None else inputs) @ network.input_weights.T for part in blocks]
+            gradients = enumerate(network.gradients(concatenate(sums), self.method))
+            tasks = (
+                partial(_add_sums, total[unit], along, basis, weights * scale, inputs, signed=self.signed, size=size)
+                for unit, (scale, along, basis) in gradients
+            )
+            if device == "cpu":
+                products_side_by_side(tasks)
+            else:
+                in_turn(tasks)
         return (total,)
 
 
-def _weighted_sum(
+def _add_sums(
+    total: NDArray[np.float64],
     along: Any,  # noqa: ANN401
     basis: Any,  # noqa: ANN401
     weights: Any,  # noqa: ANN401
     times: Any | None,  # noqa: ANN401
     *,
     signed: bool,
-    batch_size: int,
-) -> NDArray[np.float64]:
-    """Groups × genes: the sum over cells of weight · |along · basis · times|, a block of cells at a time."""
-    total = np.zeros((len(weights), basis.shape[1]), dtype=np.float64)
-    memory = np.empty((batch_size, basis.shape[1]), dtype=basis.dtype) if isinstance(basis, np.ndarray) else None
-    for start in range(0, len(along), batch_size):
-        part = slice(start, min(start + batch_size, len(along)))
+    size: int,
+) -> None:
+    """Add groups × genes: the sum over cells of weight · |along · basis · times|, a block of cells at a time."""
+    memory = np.empty((size, basis.shape[1]), dtype=basis.dtype) if isinstance(basis, np.ndarray) else None
+    for start in range(0, len(along), size):
+        part = slice(start, min(start + size, len(along)))
         if memory is None:
             saliency = along[part] @ basis
         else:
@@ -144,4 +161,3 @@ def _weighted_sum(
         if not signed:
             saliency = saliency.abs_() if memory is None else np.abs(saliency, out=saliency)
         total += to_numpy(weights[:, part] @ saliency)
-    return total

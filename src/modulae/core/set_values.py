@@ -82,7 +82,7 @@ def set_values(
         inputs = block.inputs_on(device)
         values = np.empty((len(block), indicator.shape[1], network.n_units + 1), dtype=np.float32)
         times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
-        for unit, (scale, along, basis) in enumerate(network.gradients(inputs, method)):
+        for unit, (scale, along, basis) in enumerate(network.gradients(inputs @ network.input_weights.T, method)):
             values[:, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
         values[:, :, -1] = values[:, :, :-1].sum(axis=2)
         yield rows, values

@@ -1,12 +1,17 @@
-"""How many threads a training step is worth."""
+"""How many threads a training step is worth, and products side by side."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_info, threadpool_limits
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ONE_THREAD_BELOW = 10_000_000
 """Multiplications in the largest matrix product of a step (cells × genes × hidden) that one thread does faster.
@@ -26,3 +31,31 @@ def threads_for(multiplications: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def products_side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run tasks in as many threads as NumPy's products use, each product in one of them.
+
+    Between small products there is work that NumPy does in one thread; so the others have theirs to do meanwhile.
+    Tasks are made in the thread that calls, no more than needed. Where this is not the main thread, others may be at
+    work beside it (dask's), and the tasks run in turn: how many threads products use is a setting of the process.
+    """
+    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    n_threads = max(used, default=1)
+    if n_threads == 1 or threading.current_thread() is not threading.main_thread():
+        in_turn(tasks)
+        return
+    running: deque[Future[None]] = deque()
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
+        for task in tasks:
+            if len(running) > n_threads:
+                running.popleft().result()
+            running.append(pool.submit(task))
+        for one in running:
+            one.result()
+
+
+def in_turn(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run tasks one after the other."""
+    for task in tasks:
+        task()

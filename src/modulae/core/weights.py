@@ -111,10 +111,11 @@ class Network(ABC):
         return rates * (self.batch_factors[-1] if batch is None else self.batch_factors[batch])
 
     @abstractmethod
-    def gradients(self, inputs: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
-        The gradient d unit / d input, cells × genes, is the product of the last two, times the first, which is ≥ 0.
+        `sums` are `inputs @ input_weights.T`. The gradient d unit / d input, cells × genes, is the product of the last
+        two, times the first, which is ≥ 0.
         """
 
     @abstractmethod
