@@ -87,7 +87,7 @@ def test_training_again_removes_it(summed):
 def test_batch_size_changes_nothing(trained):
     one = mo.get.unit_summary(mo.tl.unit_summary(trained, device="cpu", copy=True, batch_size=7))
     other = mo.get.unit_summary(mo.tl.unit_summary(trained, device="cpu", copy=True, batch_size=500))
-    pd.testing.assert_frame_equal(one, other, rtol=1e-4, atol=1e-5)
+    pd.testing.assert_frame_equal(one, other, rtol=1e-4, atol=5e-5)  # differences of losses in float32
 
 
 def test_group_is_the_one_with_the_largest_difference(summed):
