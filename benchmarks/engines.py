@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from modulae.core.batches import Cells
 from modulae.core.config import Config
+from modulae.core.engines.kernels import BLAS_FROM
 from modulae.core.engines.numba_engine import NumbaEngine
 from modulae.core.losses import orthogonality_penalty, poisson_loss
 from modulae.core.network import WEIGHTS, initial_network
@@ -136,8 +137,8 @@ def run(*, short: bool) -> str:
         f"Training steps on {N_CELLS} cells × {N_GENES} genes, {NON_ZERO:.1%} of the counts not zero (the size of the "
         "paper's PBMC experiment), 128 hidden neurons, 64 units, with the penalty. `eager` is PyTorch with dense rows "
         "and `torch.optim.SGD(nesterov=True)`. The engines take turns in one process, up to 1000 steps each; medians "
-        "of nine rounds, with the least and the most of the ratio within a round. Below 96 cells a step modulae "
-        "uses one thread; from there on BLAS may take more."
+        f"of nine rounds, with the least and the most of the ratio within a round. Below {BLAS_FROM} cells a step "
+        "modulae uses one thread; from there on BLAS may take more."
     )
     first = "The first step and held-out loss of a process, where numba compiles the loops, or finds what it kept."
     more = [(first, first_calls(1 if short else 5))]

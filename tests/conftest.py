@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ def data_dir():
     if not folder:
         pytest.skip("needs real data: set MODULAE_DATA to the folder that has them")
     return Path(folder)
-
-
-def pytest_configure():
-    """Let numba compile the kernels anew where a file they are made of has changed: its cache looks at one alone."""
-    engines = Path(find_spec("modulae").submodule_search_locations[0], "core", "engines")
-    kernels, *parts = (engines / f"{name}.py" for name in ("kernels", "lanes", "rows"))
-    if any(part.stat().st_mtime > kernels.stat().st_mtime for part in parts):
-        kernels.touch()
 
 
 def pytest_collection_modifyitems(items):

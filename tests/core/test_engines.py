@@ -1,5 +1,8 @@
 """Both engines take the steps that float64 autograd takes."""
 
+from pathlib import Path
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from scipy import sparse
 
 from modulae.core.batches import Cells
 from modulae.core.config import Config
+from modulae.core.engines import kernels, numba_engine
 from modulae.core.engines.numba_engine import NumbaEngine
 from modulae.core.engines.start import start_engine
 from modulae.core.engines.torch_engine import TorchEngine
@@ -73,7 +77,8 @@ SETTINGS = {
     "steep SoftPlus": {"batch_size": 1, "activation_beta": 7.0},
     "odd widths": {"batch_size": 5, "n_hidden": 13, "n_latent": 6},
     "more units than hidden": {"batch_size": 1, "n_hidden": 5, "n_latent": 11},
-    # 64 columns go through registers; the rest of a row, and an odd unit, do not
+    "one cell left over": {"batch_size": N_CELLS - 1},
+    # rows that fill registers, and rows and units that leave some over
     "the default widths": {"batch_size": 1, "n_hidden": 128, "n_latent": 64},
     "wide, some columns over": {"batch_size": 1, "n_hidden": 135, "n_latent": 67},
     "wide, few cells": {"batch_size": 3, "n_hidden": 71, "n_latent": 65},
@@ -84,7 +89,8 @@ SETTINGS = {
 @pytest.mark.parametrize("engine", [NumbaEngine, TorchEngine])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-8), (np.float32, 1e-5)])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_steps_are_those_of_float64_autograd(cells, setting, dtype, tolerance, engine):
+def test_steps_are_those_of_float64_autograd(cells, monkeypatch, setting, dtype, tolerance, engine):
+    monkeypatch.setattr(numba_engine, "GENES_AT_ONCE", 64)  # several blocks of genes where BLAS takes them
     config = Config(**{"n_latent": 8, "n_hidden": 16, **SETTINGS[setting]})
     rng = np.random.default_rng(2)
     orders, rates = [rng.permutation(N_CELLS) for _ in range(2)], [0.05, 0.02]
@@ -100,7 +106,7 @@ def test_steps_are_those_of_float64_autograd(cells, setting, dtype, tolerance, e
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
-def test_what_rows_go_on_with_stays_zero_and_inside(cells, batch_size):
+def test_what_rows_go_on_with_stays_zero(cells, batch_size):
     config = Config(batch_size=batch_size, n_latent=11, n_hidden=13)
     engine = NumbaEngine(network_in(np.float32, config, cells), cells, config, UNIT)
     engine.epoch(np.arange(N_CELLS), 0.05)
@@ -109,6 +115,12 @@ def test_what_rows_go_on_with_stays_zero_and_inside(cells, batch_size):
         assert not layer.weight[:, width:].any()
         assert not layer.velocity[:, width:].any()
         assert layer.velocity[:, :width].any(axis=0).all()
+    *hidden, _, _ = engine._scratch
+    for memory, width in zip(hidden, (13, 11, 13), strict=True):
+        assert all(not array[:, width:].any() for array in memory)
+        assert all(array[:1, :width].all() for array in memory)
+    first = engine._layers[0]
+    assert not np.concatenate([first.bias[13:], first.bias_velocity[13:]]).any()
     shapes = [engine.state()[name].shape for name in ("weight_1", "velocity_3", "bias_1", "bias_velocity_2")]
     assert shapes == [(N_GENES, 13), (13, 11), (13,), (11,)]
 
@@ -167,3 +179,15 @@ def test_step_size_falls_on_a_half_cosine():
     falling = [learning_rate(epoch, Config(learning_rate=0.4, max_epochs=4)) for epoch in (1, 2, 3, 4)]
     np.testing.assert_allclose(falling, [0.4, 0.4 * (2 + 2**0.5) / 4, 0.2, 0.4 * (2 - 2**0.5) / 4])
     assert learning_rate(3, Config(learning_rate=0.4, max_epochs=4, schedule="constant")) == 0.4
+
+
+def test_loops_are_found_again_only_as_long_as_they_are_the_same():
+    """Numba's cache goes by the file of a function and the variables around it."""
+    (of_epoch,) = kernels.epoch.py_func.__closure__
+    assert of_epoch.cell_contents == kernels._digest()
+    folder = Path(kernels.__file__).parent
+    source = folder.joinpath("rows.py").read_bytes()
+    with mock.patch.object(Path, "read_bytes", lambda path: source + (b"#" if path.name == "rows.py" else b"")):
+        assert kernels._digest() != of_epoch.cell_contents
+    with mock.patch.object(kernels, "COUNT", 128):
+        assert kernels._digest() != of_epoch.cell_contents

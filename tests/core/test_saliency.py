@@ -7,6 +7,7 @@ import torch
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from modulae.core import saliency
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.network import WEIGHTS, initial_network
@@ -123,13 +124,16 @@ def test_a_gpu_makes_room_for_the_widest_array(monkeypatch, network, cells, meth
     assert asked == [("cpu", width, 128)]
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "absolute"])
 @pytest.mark.parametrize("method", ["gradient", "guided", "input_x_gradient", "integrated_gradients"])
-def test_threads_change_nothing_beyond_rounding(network, cells, method):
+def test_neither_threads_nor_blocks_change_anything_beyond_rounding(
+    network, cells, monkeypatch, method, signed, n_threads
+):
     membership = np.random.default_rng(0).random((3, N_CELLS)) < 0.5
-    found = []
-    for n_threads in (1, 2):
-        with threadpool_limits(n_threads, user_api="blas"):
-            found.append(
-                mean_saliency(network, cells, method=method, signed=False, membership=membership, batch_size=2)
-            )
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    settings = {"method": method, "signed": signed, "membership": membership}
+    at_once = mean_saliency(network, cells, **settings, batch_size=N_CELLS)
+    monkeypatch.setattr(saliency, "BLOCKS_OF_INPUTS", 1)
+    monkeypatch.setattr(saliency, "BLOCKS_OF_SLOPES", 2)
+    with threadpool_limits(n_threads, user_api="blas"):
+        np.testing.assert_allclose(mean_saliency(network, cells, **settings, batch_size=2), at_once, rtol=1e-6)

@@ -101,9 +101,10 @@ class OrthogonalNetwork(Network):
     def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
-        The gradient d unit / d input, cells × genes, is the product of the last two, times the first, which is ≥ 0.
-        It is left to the caller, who may take parts or average first. A path is a hidden neuron. With the SoftPlus
-        slopes s₁, s₂ of a cell, the gradient of unit k to gene g is s₂[k] · Σⱼ W₂[k, j] · s₁[j] · W₁[j, g]; guided
+        `sums` are cells × hidden, without the bias. The gradient d unit / d input, cells × genes, is the product of
+        the last two, times the first, which is ≥ 0. It is left to the caller, who may take parts or average first. A
+        path is a hidden neuron. With the SoftPlus slopes s₁, s₂ of a cell, the gradient of unit k to gene g is
+        s₂[k] · Σⱼ W₂[k, j] · s₁[j] · W₁[j, g]; guided
         backpropagation (Springenberg et al. 2014) clips what flows back into the hidden layer below 0, so only the
         positive W₂[k, j] stay; for integrated gradients (Sundararajan et al. 2017, baseline 0) s₂ · s₁ is averaged
         along the straight path from an input of zeros.

@@ -103,8 +103,9 @@ class PartsNetwork(Network):
     def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × 1, 1 × genes`.
 
-        The gradient of unit k to gene g is slope[k] · A[k, g]. Guided backpropagation clips what flows back into a
-        layer below; there is none, so it is the gradient. Integrated gradients average the slope along the path.
+        `sums` are cells × units, without the bias. The gradient of unit k to gene g is slope[k] · A[k, g]. Guided
+        backpropagation clips what flows back into a layer below; there is none, so it is the gradient. Integrated
+        gradients average the slope along the path.
         """
         if method == "integrated_gradients":
             nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)

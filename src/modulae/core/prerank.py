@@ -113,7 +113,7 @@ def running_sum(weight: NDArray[np.float64], places: NDArray[np.intp]) -> tuple[
     peaks = np.argmax(above, axis=1), np.argmin(below, axis=1)
     rows = np.arange(len(places))
     highest, lowest = above[rows, peaks[0]], below[rows, peaks[1]]
-    up = highest >= -lowest
+    up = highest >= -lowest * (1 - ROUNDING)
     return np.where(up, highest, lowest), np.where(up, *peaks)
 
 

@@ -62,7 +62,7 @@ def mean_saliency(
     membership
         groups × cells, which cells are in which group (a cell may be in several); all cells in one group if `None`.
     batch_size
-        Cells per block: so many cells × genes are held at once, and eight times as many inputs.
+        Cells per block: so many cells × genes are held at once by each thread, and eight times as many inputs.
     device
         Where to compute.
 
@@ -149,7 +149,8 @@ def _add_sums(
     size: int,
 ) -> None:
     """Add groups × genes: the sum over cells of weight · |along · basis · times|, a block of cells at a time."""
-    memory = np.empty((size, basis.shape[1]), dtype=basis.dtype) if isinstance(basis, np.ndarray) else None
+    shape = (min(size, len(along)), basis.shape[1])
+    memory = np.empty(shape, dtype=basis.dtype) if isinstance(basis, np.ndarray) else None
     for start in range(0, len(along), size):
         part = slice(start, min(start + size, len(along)))
         if memory is None:

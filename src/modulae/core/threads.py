@@ -19,6 +19,9 @@ ONE_THREAD_BELOW = 10_000_000
 On a busy machine, threads that wait for each other make such small steps ten times slower.
 """
 
+MOST_THREADS = 8
+"""Tasks at a time: each holds what it multiplies."""
+
 
 @contextmanager
 def threads_for(multiplications: int) -> Iterator[None]:
@@ -34,25 +37,32 @@ def threads_for(multiplications: int) -> Iterator[None]:
 
 
 def products_side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run tasks in as many threads as NumPy's products use, each product in one of them.
+    """Run tasks in as many threads as NumPy's products use, up to :data:`MOST_THREADS`, each product in one of them.
 
     Between small products there is work that NumPy does in one thread; so the others have theirs to do meanwhile.
     Tasks are made in the thread that calls, no more than needed. Where this is not the main thread, others may be at
-    work beside it (dask's), and the tasks run in turn: how many threads products use is a setting of the process.
+    work beside it (dask's), and the tasks run in turn: of most libraries, the threads of a product are a setting of
+    the process.
     """
     used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-    n_threads = max(used, default=1)
+    n_threads = min(max(used, default=1), MOST_THREADS)
     if n_threads == 1 or threading.current_thread() is not threading.main_thread():
         in_turn(tasks)
         return
     running: deque[Future[None]] = deque()
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as pool:
-        for task in tasks:
-            if len(running) > n_threads:
-                running.popleft().result()
-            running.append(pool.submit(task))
-        for one in running:
-            one.result()
+    # some libraries (MKL) know the setting by thread, so that each thread makes its own as well
+    alone = {"initializer": threadpool_limits, "initargs": (1, "blas")}
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, **alone) as pool:
+        try:
+            for task in tasks:
+                if len(running) > n_threads:
+                    running.popleft().result()
+                running.append(pool.submit(task))
+            for one in running:
+                one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def in_turn(tasks: Iterable[Callable[[], None]]) -> None:

@@ -84,7 +84,7 @@ class NumbaEngine:
             self._expected[:] = 0
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Weights and velocities, copied; rows of `w1` are genes."""
+        """Weights and velocities, copied, without the zeros that rows go on with; rows of `w1` are genes."""
         return {name: array.copy() for name, array in self._arrays()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

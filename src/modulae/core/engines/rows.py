@@ -1,7 +1,6 @@
 """Loops over the rows of a layer's weights, and over the numbers of one: what the steps of training are made of.
 
-They are copied into the stages that call them. Numba's cache looks only at the file of the stage: after a change here
-or in :mod:`.lanes`, `kernels.py` has to be touched (which the tests do).
+They are copied into the stages that call them.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: ANN001, ANN201, PLR0917
