@@ -185,9 +185,10 @@ def test_loops_are_found_again_only_as_long_as_they_are_the_same():
     """Numba's cache goes by the file of a function and the variables around it."""
     (of_epoch,) = kernels.epoch.py_func.__closure__
     assert of_epoch.cell_contents == kernels._digest()
-    folder = Path(kernels.__file__).parent
-    source = folder.joinpath("rows.py").read_bytes()
-    with mock.patch.object(Path, "read_bytes", lambda path: source + (b"#" if path.name == "rows.py" else b"")):
-        assert kernels._digest() != of_epoch.cell_contents
+    read = Path.read_bytes
+    for name in ("rows", "output_stages"):
+        changed = Path(kernels.__file__).with_name(f"{name}.py")
+        with mock.patch.object(Path, "read_bytes", lambda path, at=changed: read(path) + b"#" * (path == at)):
+            assert kernels._digest() != of_epoch.cell_contents
     with mock.patch.object(kernels, "COUNT", 128):
         assert kernels._digest() != of_epoch.cell_contents

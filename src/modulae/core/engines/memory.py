@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import kernels
+from . import arguments
 from .lanes import COUNT
 
 if TYPE_CHECKING:
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from modulae.core.network import OrthogonalNetwork
 
 
-def layers_of(network: OrthogonalNetwork) -> tuple[kernels.Layer, ...]:
+def layers_of(network: OrthogonalNetwork) -> tuple[arguments.Layer, ...]:
     """Copies of a network's weights by rows, those of the first layer gene by gene, and velocities of 0."""
     layers = []
     for at in (1, 2, 3, 4):
         weight, bias = getattr(network, f"w{at}"), getattr(network, f"b{at}")
         n_rows, width = weight.shape[:: -1 if at == 1 else 1]
         shapes = ((n_rows, padded(width)), (padded(len(bias)) if at == 1 else len(bias),))
-        layer = kernels.Layer(*(zeros(shape, weight.dtype) for shape in shapes for _ in range(2)))
+        layer = arguments.Layer(*(zeros(shape, weight.dtype) for shape in shapes for _ in range(2)))
         layer.weight[:, :width] = weight.T if at == 1 else weight
         layer.bias[: len(bias)] = bias
         layers.append(layer)
     return tuple(layers)
 
 
-def without_padding(layers: tuple[kernels.Layer, ...], network: OrthogonalNetwork) -> dict[str, NDArray[Any]]:
+def without_padding(layers: tuple[arguments.Layer, ...], network: OrthogonalNetwork) -> dict[str, NDArray[Any]]:
     """Views of what belongs to the network: weights, biases and their velocities."""
     views = {}
     for at, layer in enumerate(layers, start=1):
@@ -44,10 +44,12 @@ def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple
     dtype = network.w1.dtype
     (n_units, hidden), n_genes = network.w2.shape, min(n_genes, network.n_genes)
     hidden, units = padded(hidden), padded(n_units)
-    layers = [kernels.Hidden(*(zeros((n_cells, width), dtype) for _ in range(4))) for width in (hidden, units, hidden)]
-    square = kernels.Square(gap=zeros((n_units, n_units), dtype), penalty=zeros((n_units, hidden), dtype))
+    layers = [
+        arguments.Hidden(*(zeros((n_cells, width), dtype) for _ in range(4))) for width in (hidden, units, hidden)
+    ]
+    square = arguments.Square(gap=zeros((n_units, n_units), dtype), penalty=zeros((n_units, hidden), dtype))
     linear, delta = (zeros((max(n_cells * n_genes, network.n_genes),), dtype) for _ in range(2))
-    block = kernels.Block(
+    block = arguments.Block(
         linear=linear,
         rate=zeros((network.n_genes,), dtype),
         delta=delta,

@@ -10,7 +10,7 @@ import numpy as np
 from modulae.core import batch_effects
 from modulae.core.losses import EPSILON, SMALLEST_NORM
 
-from . import kernels, memory
+from . import arguments, kernels, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,20 +97,20 @@ class NumbaEngine:
             yield from (("factors", self._factors), ("expected", self._expected))
         yield from self._weights.items()
 
-    def _sparse(self, cells: Cells, expected: NDArray[np.float64]) -> kernels.Sparse:
+    def _sparse(self, cells: Cells, expected: NDArray[np.float64]) -> arguments.Sparse:
         return as_sparse(cells, self._type, self._factors, expected)
 
     def _pass(self, order: Any, size: int, data: Any, settings: Any, *, learn: bool) -> float:  # noqa: ANN401
         state = (data, self._layers, self._touched, settings, self._unit, *self._scratch)
         return float(kernels.epoch(order, size, *state, learn)) / (len(order) * self._network.n_genes)
 
-    def _settings(self, learning_rate: float, n_steps: int) -> kernels.Settings:
+    def _settings(self, learning_rate: float, n_steps: int) -> arguments.Settings:
         number, momentum = self._type, self._config.momentum
         powers = momentum ** np.arange(n_steps + 1)
         powers = np.append(powers[powers > np.finfo(np.float32).tiny], 0)  # below, velocities would be denormal
         last_exp, last_artanh = LAST_TERMS[number]
         penalised = self._config.orthogonality_gradient
-        return kernels.Settings(
+        return arguments.Settings(
             learning_rate=number(learning_rate),
             momentum=number(momentum),
             reach=number(learning_rate * momentum**2 / (1 - momentum)),
@@ -126,10 +126,10 @@ class NumbaEngine:
         )
 
 
-def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: NDArray[np.float64]) -> kernels.Sparse:
+def as_sparse(cells: Cells, dtype: DTypeLike, factors: NDArray[Any], expected: NDArray[np.float64]) -> arguments.Sparse:
     """Counts and inputs row by row; what is expected is only summed where `expected` has rows."""
     counts, inputs = cells.counts, cells.sparse_inputs()
-    return kernels.Sparse(
+    return arguments.Sparse(
         counts.indptr.astype(np.int64),
         counts.indices.astype(np.int64),
         counts.data.astype(dtype),

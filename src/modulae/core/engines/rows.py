@@ -1,6 +1,6 @@
 """Loops over the rows of a layer's weights, and over the numbers of one: what the steps of training are made of.
 
-They are copied into the stages that call them.
+They are copied into the stages that call them (:mod:`.hidden_stages`, :mod:`.output_stages`).
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 # ruff: noqa: ANN001, ANN201, PLR0917
@@ -17,6 +17,8 @@ from .lanes import COUNT, power_of_two, read, spread, write
 COMPILED: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
 # copied into the stage that calls it: a call would count references to its arrays, slower than the work on a row
 inline = numba.njit(inline="always", **COMPILED)
+# called by what is compiled alone: what unpacks arguments from Python takes as long to compile as a stage itself
+stage: Any = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **COMPILED)  # type: ignore[call-overload]
 
 
 @inline
