@@ -127,6 +127,6 @@ def test_rounding_of_the_scores_does_not_change_p():
 
 @pytest.mark.parametrize("last", [1, 1 + 1e-12, 1 - 1e-12])
 def test_a_sum_as_far_up_as_down_is_up(last):
-    es, peak = running_sum(np.array([1, 1, 1, last]), np.array([[0, 3]]))
+    es, peak = running_sum(np.array([1.0, 1.0, 1.0, last]), np.array([[0, 3]]))
     assert es == pytest.approx([0.5])
     assert peak == [0]
