@@ -12,8 +12,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 import modulae
 
 ROOT = Path(modulae.__file__).parent
@@ -51,10 +49,10 @@ def public_functions():
         for name in namespace(space).__all__:
             function = getattr(namespace(space), name, None)
             if inspect.isfunction(function):
-                yield pytest.param(function, space, id=f"{space}.{name}".lstrip("."))
+                yield f"{space}.{name}".lstrip("."), function
 
 
-PUBLIC = list(public_functions())
+PUBLIC = dict(public_functions())
 
 
 def described_parameters(function):
@@ -88,90 +86,100 @@ def run_python(code, given=None):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("space", NAMESPACES, ids=lambda space: f"modulae.{space}".rstrip("."))
-def test_every_name_in_all_exists(space):
-    module = namespace(space)
-    assert [name for name in module.__all__ if not hasattr(module, name)] == []
-    assert [name for name, n in Counter(module.__all__).items() if n > 1] == []
+def offenders(found):
+    """Those of whom there is something to say, by name."""
+    return {name: what for name, what in found if what}
 
 
-@pytest.mark.parametrize(("function", "space"), PUBLIC)
-def test_every_parameter_is_described(function, space):
-    parameters = list(inspect.signature(function).parameters)
-    described = described_parameters(function)
-    assert [name for name in parameters if name not in described] == [], "parameters without a description"
-    assert [name for name in described if name not in parameters] == [], "descriptions without a parameter"
+def test_every_name_in_all_exists():
+    for space in NAMESPACES:
+        module = namespace(space)
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
+        assert [name for name, n in Counter(module.__all__).items() if n > 1] == []
 
 
-@pytest.mark.parametrize(("function", "space"), PUBLIC)
-def test_no_shared_description_is_left_unfilled(function, space):
-    assert re.findall(r"^ *\{\w+\} *$", function.__doc__ or "", flags=re.M) == []
+def test_every_parameter_is_described():
+    def parameters(function):
+        return list(inspect.signature(function).parameters)
+
+    undescribed = offenders((name, set(parameters(f)) - set(described_parameters(f))) for name, f in PUBLIC.items())
+    unknown = offenders((name, set(described_parameters(f)) - set(parameters(f))) for name, f in PUBLIC.items())
+    assert undescribed == {}, "parameters without a description"
+    assert unknown == {}, "descriptions without a parameter"
 
 
-@pytest.mark.parametrize(("function", "space"), PUBLIC)
-def test_parameters_are_keyword_only(function, space):
+def test_no_shared_description_is_left_unfilled():
+    unfilled = ((name, re.findall(r"^ *\{\w+\} *$", f.__doc__ or "", flags=re.M)) for name, f in PUBLIC.items())
+    assert offenders(unfilled) == {}
+
+
+def test_parameters_are_keyword_only():
     """One object goes first, in a plot and for a few functions also a second one; the rest is named in the call."""
-    parameters = inspect.signature(function).parameters.values()
-    positional = [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
-    swallowed = [p.name for p in parameters if p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
-    allowed = 2 if space == "pl" or SECOND_OBJECTS & set(positional[1:2]) else 1
-    assert positional[allowed:] == [], f"put a `*` after {positional[:allowed]}"
-    assert swallowed == [], "name every parameter"
+
+    def others(name, function):
+        parameters = inspect.signature(function).parameters.values()
+        positional = [p.name for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
+        swallowed = [p.name for p in parameters if p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+        allowed = 2 if name.startswith("pl.") or SECOND_OBJECTS & set(positional[1:2]) else 1
+        return positional[allowed:] + swallowed
+
+    assert offenders((name, others(name, f)) for name, f in PUBLIC.items()) == {}, "put a `*` before them"
 
 
-@pytest.mark.parametrize(("function", "space"), PUBLIC)
-def test_every_public_function_is_in_the_docs(function, space):
-    name = f"{space}.{function.__name__}".lstrip(".")
+def test_every_public_function_is_in_the_docs():
     page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
-    assert re.search(rf"^ *{re.escape(name)}$", page, flags=re.M), f"add {name} to a table in docs/api.md"
+    absent = [name for name in PUBLIC if not re.search(rf"^ *{re.escape(name)}$", page, flags=re.M)]
+    assert absent == [], "add them to a table in docs/api.md"
 
 
-@pytest.mark.parametrize("name", [name for name in TREES if name.startswith("core/")])
-def test_core_knows_only_arrays(name):
-    imported = set()
-    for node in ast.walk(TREES[name]):
+def imported_names(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imported |= {part for alias in node.names for part in alias.name.split(".")[:2]}
+            yield from (part for alias in node.names for part in alias.name.split(".")[:2])
         elif isinstance(node, ast.ImportFrom):
             module = (node.module or "").split(".")
             ours = node.level > 0 or module[0] == "modulae"
-            imported |= {*module[:2], *(alias.name for alias in node.names if ours)}
-    assert imported & NOT_IN_CORE == set()
+            yield from (*module[:2], *(alias.name for alias in node.names if ours))
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_no_file_is_long(name):
-    n_lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
-    assert n_lines <= MAX_LINES_PER_FILE, "split it by noun"
+def test_core_knows_only_arrays():
+    core = {name: tree for name, tree in TREES.items() if name.startswith("core/")}
+    assert core
+    assert offenders((name, NOT_IN_CORE & set(imported_names(tree))) for name, tree in core.items()) == {}
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_no_part_of_a_page_is_long(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES_PER_FILE, "split it by noun"
+def test_no_file_is_long():
+    lengths = {path.relative_to(ROOT).as_posix(): count_lines(path) for path in (*FILES, *PAGES)}
+    assert {name: n for name, n in lengths.items() if n > MAX_LINES_PER_FILE} == {}, "split it by noun"
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_no_function_is_long(name):
+def count_lines(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_function_is_long():
     """Lines of code and comments; the docstring may be as long as it has to be."""
-    long = {}
-    for node in functions_in(TREES[name]):
+
+    def lines(node):
         body = body_without_docstring(node)
-        n_lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
-        if n_lines > MAX_LINES_PER_FUNCTION:
-            long[node.name] = n_lines
-    assert long == {}
+        return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+    lengths = [(name, node.name, lines(node)) for name, tree in TREES.items() for node in functions_in(tree)]
+    assert [(*name, n) for *name, n in lengths if n > MAX_LINES_PER_FUNCTION] == []
 
 
-@pytest.mark.parametrize("name", [name for name in TREES if name.endswith("__init__.py")])
-def test_init_files_are_lists_of_names(name):
-    allowed = {"__all__", "__version__"} if name == "__init__.py" else {"__all__"}
-    assert ast.get_docstring(TREES[name]), "a docstring says what the folder is for"
-    other = [
-        ast.unparse(node)
-        for node in body_without_docstring(TREES[name])
-        if not isinstance(node, ast.Import | ast.ImportFrom) and assigned_name(node) not in allowed
-    ]
-    assert other == []
+def test_init_files_are_lists_of_names():
+    def other(name):
+        allowed = {"__all__", "__version__"} if name == "__init__.py" else {"__all__"}
+        return [
+            ast.unparse(node)
+            for node in body_without_docstring(TREES[name])
+            if not isinstance(node, ast.Import | ast.ImportFrom) and assigned_name(node) not in allowed
+        ]
+
+    inits = [name for name in TREES if name.endswith("__init__.py")]
+    assert [name for name in inits if not ast.get_docstring(TREES[name])] == [], "a docstring says what it is for"
+    assert offenders((name, other(name)) for name in inits) == {}
 
 
 def test_import_is_cheap():
