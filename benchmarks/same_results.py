@@ -44,14 +44,14 @@ def data() -> Iterator[tuple[str, AnnData, dict[str, list[str]], str]]:
 
 def steps(sets: dict[str, list[str]], groups: str) -> Iterator[tuple[str, Callable[[AnnData], object]]]:
     """What is done with a trained model, in turn."""
-    yield "saliency", lambda adata: mo.tl.saliency(adata)
+    yield "saliency", mo.tl.saliency
     yield "impact", lambda adata: mo.tl.pathway_impact(adata, sets)
     yield "impact of groups", lambda adata: mo.tl.pathway_impact(adata, sets, groupby=groups, n_permutations=50)
     yield "activity", lambda adata: mo.tl.pathway_activity(adata, sets)
     yield "enrichment", lambda adata: mo.tl.enrich_units(adata, sets)
     yield "units", lambda adata: mo.tl.unit_summary(adata, groupby=groups)
-    yield "denoise", lambda adata: mo.tl.denoise(adata)
-    yield "novelty", lambda adata: mo.tl.novelty(adata)
+    yield "denoise", mo.tl.denoise
+    yield "novelty", mo.tl.novelty
 
 
 def numbers_of(adata: AnnData) -> Numbers:
