@@ -21,7 +21,8 @@ NEWEST = "constraints-newest.txt"
 def install(session: nox.Session, *groups: str, package: str | None = ".", versions: str | None = FLOOR) -> None:
     """Install dependency groups at the pinned versions, and the package as a user gets it: built, not editable.
 
-    An editable install would also find files that the wheel forgets (`py.typed`, data). pip builds a folder anew each time.
+    An editable install would also find files that the wheel forgets (`py.typed`, data). pip builds a folder each time
+    anew, also where an environment that was kept has an older build of the same version.
     """
     what = (*nox.project.dependency_groups(PYPROJECT, *groups), *([package] if package else []))
     session.install(*(["--constraint", versions] if versions else []), *what)
