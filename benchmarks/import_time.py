@@ -45,8 +45,8 @@ def run(*, short: bool) -> str:
     return table.write(
         "import_time",
         "Import time",
-        "Fresh interpreters, interleaved, after one warm-up of the file cache. The names of modulae are imported when\n"
-        "they are first used, as in the third row. The processor's seconds say more where other work disturbs the clock.",
+        "Fresh interpreters, interleaved, after one warm-up of the file cache. The names of modulae are imported\n"
+        "when they are first used, as in the third row. Where other work disturbs the clock, the processor's seconds say more.",
         rows,
         short=short,
     )
