@@ -27,7 +27,7 @@ def run(*, short: bool) -> str:
     found: dict[str, list[tuple[float, float]]] = {code: [] for code in ALTERNATIVES}
     for code in found:
         measure(code)  # fills the file cache
-    for turn in range(2 if short else 15):
+    for turn in range(2 if short else 7):
         for code in ALTERNATIVES[:: 1 if turn % 2 else -1]:
             found[code].append(measure(code))
     medians = {code: [statistics.median(kind) for kind in zip(*times, strict=True)] for code, times in found.items()}
@@ -46,7 +46,7 @@ def run(*, short: bool) -> str:
         "import_time",
         "Import time",
         "Fresh interpreters, interleaved, after one warm-up of the file cache. The names of modulae are imported\n"
-        "when they are first used, as in the third row. Where other work disturbs the clock, the processor's seconds say more.",
+        "when they are first used, as in the third row. If the clock is disturbed, see the processor's seconds.",
         rows,
         short=short,
     )
