@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"  # the second run starts at once; `nox -r never` builds everything anew
+nox.options.error_on_missing_interpreters = True  # a stack that was not tried has not passed
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+FLOOR = "constraints.txt"
+NEWEST = "constraints-newest.txt"
 
 
-def install(session: nox.Session, *groups: str, package: str | None = ".") -> None:
+def install(session: nox.Session, *groups: str, package: str | None = ".", versions: str | None = FLOOR) -> None:
     """Install dependency groups at the pinned versions, and the package as a user gets it: built, not editable.
 
-    An editable install would also find files that the wheel forgets (`py.typed`, data).
+    An editable install would also find files that the wheel forgets (`py.typed`, data). pip builds a folder each time
+    anew, also where an environment that was kept has an older build of the same version.
     """
     what = (*nox.project.dependency_groups(PYPROJECT, *groups), *([package] if package else []))
-    session.install("--constraint", "constraints.txt", *what)
+    session.install(*(["--constraint", versions] if versions else []), *what)
+
+
+def run_tests(session: nox.Session) -> None:
+    """Two at a time, each with one thread."""
+    args = ("-n", "2", "--durations=20", *session.posargs)
+    session.run("pytest", *args, env={"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"})
 
 
 @nox.session
@@ -30,9 +43,40 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, two at a time, each with one thread."""
+    """Run the tests with the oldest versions that we hold ourselves to."""
     install(session, "test", package=".[report]")
-    session.run("pytest", "-n", "2", *session.posargs, env={"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"})
+    run_tests(session)
+
+
+@nox.session(python="3.13")
+def tests_newest(session: nox.Session) -> None:
+    """Run the tests with the versions that pip installs today."""
+    install(session, "test", package=".[report]", versions=NEWEST)
+    run_tests(session)
+
+
+@nox.session(python="3.13")
+def tests_prereleases(session: nox.Session) -> None:
+    """Run the tests with what comes next: may fail, and says early why."""
+    session.env["PIP_PRE"] = "1"
+    session.env["PIP_UPGRADE"] = "1"
+    install(session, "test", package=".[report]", versions=None)
+    run_tests(session)
+
+
+@nox.session
+@nox.parametrize("python,versions", [("3.11", FLOOR), ("3.13", NEWEST)], ids=["floor", "newest"])
+def build(session: nox.Session, versions: str) -> None:
+    """Make the sdist and from it the wheel in dist/, check them, and train with the wheel in a new environment."""
+    install(session, "build", package=None, versions=versions)
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    user = Path(session.create_tmp(), "user")
+    session.run("python", "-m", "venv", "--clear", str(user))
+    python, wheels = str(user / "bin" / "python"), map(str, Path("dist").glob("*.whl"))
+    session.run(python, "-m", "pip", "install", "--constraint", versions, *wheels, external=True)
+    session.run(python, "-m", "modulae", "demo", *session.posargs, env={"MPLBACKEND": "Agg"}, external=True)
 
 
 @nox.session

@@ -1,13 +1,15 @@
 """modulae: which biological programmes govern these cells, where is each active, and why do two groups differ."""
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from . import datasets, get, metrics, pl, pp, presets, tl
-from ._report.report import report
-from .gene_sets import read_gene_sets
-from .model_file import load_model, save_model
+from modulae._on_first_use import on_first_use
 
-__version__ = version("modulae")
+if TYPE_CHECKING:
+    from . import datasets, get, metrics, pl, pp, presets, tl
+    from ._report.report import report
+    from ._version import __version__
+    from .gene_sets import read_gene_sets
+    from .model_file import load_model, save_model
 
 __all__ = [
     "__version__",
@@ -23,3 +25,17 @@ __all__ = [
     "save_model",
     "tl",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        __all__,
+        {
+            **{name: name for name in ("datasets", "get", "metrics", "pl", "pp", "presets", "tl")},
+            "__version__": "_version",
+            "load_model": "model_file",
+            "read_gene_sets": "gene_sets",
+            "report": "_report.report",
+            "save_model": "model_file",
+        },
+    )

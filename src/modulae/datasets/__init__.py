@@ -1,9 +1,17 @@
 """Counts to try things on: planted programmes, real cells, and gene sets that fit them."""
 
-from ._immune_signatures import immune_signatures
-from ._paul15 import paul15
-from ._pbmc3k import pbmc3k
-from ._pbmc68k import pbmc68k
-from ._simulated import simulated
+from typing import TYPE_CHECKING
+
+from modulae._on_first_use import on_first_use
+
+if TYPE_CHECKING:
+    from ._immune_signatures import immune_signatures
+    from ._paul15 import paul15
+    from ._pbmc3k import pbmc3k
+    from ._pbmc68k import pbmc68k
+    from ._simulated import simulated
 
 __all__ = ["immune_signatures", "paul15", "pbmc3k", "pbmc68k", "simulated"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_first_use(__name__, __all__)

@@ -1,6 +1,14 @@
 """Before training: which genes to train on, and labels from surface markers."""
 
-from ._gate_cells import gate_cells
-from ._gene_set_mask import gene_set_mask
+from typing import TYPE_CHECKING
+
+from modulae._on_first_use import on_first_use
+
+if TYPE_CHECKING:
+    from ._gate_cells import gate_cells
+    from ._gene_set_mask import gene_set_mask
 
 __all__ = ["gate_cells", "gene_set_mask"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_first_use(__name__, __all__)
