@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from modulae._cli.messages import in_options, warnings_in_a_line
+from modulae._cli.messages import CommandError, in_options, warnings_in_a_line
 from modulae._cli.parser import parse
 from modulae._cli.processes import n_processes
 from modulae._cli.run import run
@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
-        message = in_options(str(error.args[0] if isinstance(error, KeyError) else error), options)
+        message = str(error.args[0] if isinstance(error, KeyError) else error)
+        message = message if isinstance(error, CommandError) else in_options(message, options)
         print(f"modulae: error{_where()}: {message}", file=sys.stderr)
         return 1
     return 0
