@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 from modulae._cli.messages import CommandError, in_options, warnings_in_a_line
 from modulae._cli.parser import parse
@@ -32,10 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def command() -> NoReturn:
+    """Run one command, and end the process with its code."""
+    code = main()
+    if code:  # HDF5 crashes at the end of a process over a file that it could not finish, so don't let it try
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _where() -> str:
     """Which of several processes speaks."""
     return f" (process {os.environ.get('RANK')} of {n_processes()})" if n_processes() > 1 else ""
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

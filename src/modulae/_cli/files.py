@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-READ = ("obs", "var", "uns", "obsm", "varm")
+READ = ("obs", "var", "obsm", "varm")
 """What is read at once: it is small beside the counts, and results are written there."""
 
 MATRICES = ("layers", "obsp", "varp")
@@ -91,9 +91,14 @@ def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
         try:
             store = stack.enter_context(_store(path, "r", ".zarr" if path.is_dir() else ".h5ad"))
             parts = _read(store)
-        except (OSError, KeyError, TypeError) as error:
+        except ImportError:
+            raise
+        except Exception as error:  # anndata has one of its own for what it does not know
             kind, write = (".zarr", "write_zarr") if path.is_dir() else (".h5ad", "write_h5ad")
-            msg = f"{path} can't be read as {kind} ({error}). Write it with `adata.{write}(...)`."
+            msg = (
+                f"{path} can't be read as {kind} ({error}). Write it with `adata.{write}(...)`; if newer versions of "
+                "anndata or zarr wrote it, update those that read it: `pip install -U anndata zarr`."
+            )
             raise ValueError(msg) from error
         yield CellFile(_cells(parts, path, raw=raw), store)
 
@@ -106,12 +111,31 @@ def _read(store: Any) -> dict[str, Any]:  # noqa: ANN401
         if not hasattr(parts[name], "columns"):
             msg = f"{name} is not stored as anndata 0.7 and later do"
             raise TypeError(msg)
+    if "uns" in store:
+        parts["uns"] = _unstructured(store["uns"])
     parts |= {name: {key: lazy(store[name][key]) for key in store[name]} for name in MATRICES if name in store}
     if "X" in store:
         parts["X"] = lazy(store["X"])
     if "raw" in store and store["raw"].attrs.get("encoding-type") != "null":
         read = {name: read_elem(store["raw"][name]) for name in ("var", "varm") if name in store["raw"]}
         parts["raw"] = {"X": lazy(store["raw"]["X"]), **read}
+    return parts
+
+
+def _unstructured(group: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What can be read of `uns`: a newer zarr writes tables that an older one can't read."""
+    from anndata.io import read_elem
+
+    parts = {}
+    for name in group:
+        try:
+            parts[name] = read_elem(group[name])
+        except Exception as error:  # noqa: BLE001
+            msg = (
+                f"adata.uns[{name!r}] can't be read here and is left out ({error}). "
+                "Update what reads it, `pip install -U anndata zarr`, to keep it."
+            )
+            warnings.warn(msg, UserWarning, stacklevel=2)
     return parts
 
 
@@ -137,7 +161,8 @@ def _store(path: Path, mode: Literal["r", "w"], kind: str, *, like: Any = None) 
             msg = f'{path} needs zarr. Install it with `pip install "modulae[scale]"`, or take an .h5ad file.'
             raise ImportError(msg) from error
         if mode == "r":
-            yield zarr.open_group(path, mode="r")
+            # the summary of all that is in it could not be read if one part can't
+            yield zarr.open_group(path, mode="r", use_consolidated=False)
             return
         from anndata import settings
 

@@ -97,36 +97,48 @@ def _without(error: Exception) -> str:
 
 @contextmanager
 def model_kept(adata: AnnData, options: argparse.Namespace) -> Iterator[None]:
-    """Save the model if what follows the training does not come to its end.
+    """Save the model before what follows the training, and remove it when all has been written.
+
+    Before, as HDF5 may end the whole process where the disk is full, and a queue or the system where the time is up.
 
     Raises
     ------
     CommandError
-        It did not: why, where the model is, and how to go on.
+        What follows did not come to its end: why, where the model is, and how to go on.
     """
+    kept, _ = _save(adata, options)
     try:
         yield
     except BaseException as error:
-        msg = _keep(adata, options, error)
+        if kept is None or not kept.exists():  # the folder is gone
+            kept, failed = _save(adata, options)
+        why = str(error).split(" (file write failed")[0] or type(error).__name__
+        begin = f"the training is over, and yet {options.output} could not be written ({why})."
+        msg = (
+            f"{begin} The model could not be saved either: {failed}"
+            if kept is None
+            else f"{begin} The model is saved as {kept}. Go on with it in Python:\n{_go_on(kept, options)}"
+        )
         if isinstance(error, KeyboardInterrupt):
             print(f"modulae: {msg}", file=sys.stderr)
             raise
         raise CommandError(msg) from error
+    if kept is not None:
+        kept.unlink(missing_ok=True)
 
 
-def _keep(adata: AnnData, options: argparse.Namespace, error: BaseException) -> str:
-    why = str(error) or type(error).__name__
-    begin = f"the training is over, and yet {options.output} could not be written ({why})."
+def _save(adata: AnnData, options: argparse.Namespace) -> tuple[Path | None, str]:
+    """Where the model is: beside the output, else here or with other temporary files; or why it is in none of them."""
     failed: list[str] = []
     for folder in (options.output.parent, Path.cwd(), Path(tempfile.gettempdir())):
         path = _free(folder.resolve() / options.output.stem)
         try:
             save_model(adata, path, key=options.key)
-        except OSError as also:
-            failed.append(str(also))
+        except OSError as error:
+            failed.append(str(error))
         else:
-            return f"{begin} The model is saved as {path}. Go on with it in Python:\n{_go_on(path, options)}"
-    return f"{begin} The model could not be saved either: {' '.join(failed)}"
+            return path, ""
+    return None, " ".join(failed)
 
 
 def _free(path: Path) -> Path:
