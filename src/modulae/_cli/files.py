@@ -164,9 +164,8 @@ def _store(path: Path, mode: Literal["r", "w"], kind: str, *, like: Any = None) 
             # the summary of all that is in it could not be read if one part can't
             yield zarr.open_group(path, mode="r", use_consolidated=False)
             return
-        from anndata import settings
-
-        form = like.metadata.zarr_format if isinstance(like, zarr.Group) else settings.zarr_write_format
+        # where the input has no format: 2, of which every version can read all, also tables in `uns`
+        form = like.metadata.zarr_format if isinstance(like, zarr.Group) else 2
         yield zarr.open_group(path, mode="w", zarr_format=form)
         return
     import h5py
