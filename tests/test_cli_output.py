@@ -88,7 +88,8 @@ def test_nullable_texts_and_all_matrices_come_through(tmp_path, monkeypatch, for
     source = tmp_path / ("cells.h5ad" if form == "h5ad" else "cells.zarr")
     write(before, source, form)
     assert is_nullable(source, "obs/_index")
-    with as_any_version():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zarr's own plans for its format
         assert train(source, output) == 0
     after = read(output)
     assert list(after.obs_names) == list(before.obs_names)
