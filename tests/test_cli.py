@@ -9,6 +9,7 @@ import pytest
 
 import modulae as mo
 from modulae.__main__ import main
+from modulae._layers import layer_names
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def rich(h5ad, tmp_path):
 @pytest.mark.parametrize("written", ["h5ad", "zarr"])
 def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written, monkeypatch):
     """Matrices are copied in small blocks, and the counts stay on disk."""
-    monkeypatch.setattr("modulae._cli.files.BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 1000)
     path = tmp_path / f"out.{written}"
     words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress"]
     assert main([*words, "--memory-limit", "1KB", "--layer", "twice", "--device", "cpu"]) == 0
@@ -106,8 +107,8 @@ def test_results_of_an_older_model_are_not_copied(h5ad, tmp_path):
     adata.write_h5ad(h5ad[0])
     words = ["train", str(h5ad[0]), "-o", str(tmp_path / "new.h5ad"), "--max-epochs", "1", "--no-progress"]
     assert main(words) == 0
-    assert list(adata.layers) == ["ae_denoised", "mine"]
-    assert list(ad.read_h5ad(tmp_path / "new.h5ad").layers) == ["mine"]
+    assert layer_names(adata) == ["ae_denoised", "mine"]
+    assert layer_names(ad.read_h5ad(tmp_path / "new.h5ad")) == ["mine"]
 
 
 def test_the_settings_asked_for_are_those_trained_with(h5ad, tmp_path):
@@ -121,10 +122,11 @@ def test_the_settings_asked_for_are_those_trained_with(h5ad, tmp_path):
 def test_a_file_that_could_not_be_written_leaves_the_old_one(h5ad, tmp_path, monkeypatch):
     path = tmp_path / "trained.h5ad"
     path.write_text("old")
-    monkeypatch.setattr("modulae._cli.files._copy", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+    monkeypatch.setattr("modulae._cli.files.copy", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     assert main(["train", str(h5ad[0]), "-o", str(path), "--max-epochs", "1", "--no-progress"]) == 1
     assert path.read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "sets.gmt", "trained.h5ad"]
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["cells.h5ad", "sets.gmt", "trained.h5ad", "trained.safetensors"]
 
 
 def test_only_training_is_for_several_processes(h5ad, tmp_path, monkeypatch, capsys):

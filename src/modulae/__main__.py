@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
-from modulae._cli.messages import in_options, warnings_in_a_line
+from modulae._cli.messages import CommandError, in_options, warnings_in_a_line
 from modulae._cli.parser import parse
 from modulae._cli.processes import n_processes
 from modulae._cli.run import run
@@ -25,10 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
-        message = in_options(str(error.args[0] if isinstance(error, KeyError) else error), options)
+        message = str(error.args[0] if isinstance(error, KeyError) else error)
+        message = message if isinstance(error, CommandError) else in_options(message, options)
         print(f"modulae: error{_where()}: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def command() -> NoReturn:
+    """Run one command, and end the process with its code."""
+    code = main()
+    if code:  # HDF5 crashes at the end of a process over a file that it could not finish, so don't let it try
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _where() -> str:
@@ -37,4 +49,4 @@ def _where() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -11,6 +11,7 @@ from anndata.abc import CSRDataset
 from scipy import sparse
 
 from ._file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
+from ._layers import layer_names, matrix_of
 from ._users_line import users_line
 
 if TYPE_CHECKING:
@@ -23,13 +24,9 @@ ROWS_PER_BLOCK = 4096
 
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
-    if layer is not None and layer not in adata.layers:
-        there = list(adata.layers)
-        msg = f"there is no layer {layer!r}. {f'Choose one of {there}, or' if there else 'Take'} None for `.X`."
-        raise KeyError(msg)
-    matrix = adata.X if layer is None else adata.layers[layer]
+    matrix = matrix_of(adata, layer)
     if matrix is None:
-        there = list(adata.layers)
+        there = layer_names(adata)
         advice = (
             f"Name the layer that holds the raw counts: layer= one of {there}" if there else "Put raw counts into it"
         )

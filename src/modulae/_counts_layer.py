@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._anndata import is_model
+from ._layers import layer_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,4 +21,4 @@ def counts_layer(adata: AnnData, key: str, layer: str | None) -> str | None:
         return layer
     entry = adata.uns.get(key)
     used = entry.get("layer") if is_model(entry) else None
-    return str(used) if used is not None and str(used) in adata.layers else None
+    return str(used) if used is not None and str(used) in layer_names(adata) else None

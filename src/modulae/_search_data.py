@@ -15,6 +15,7 @@ from scipy import sparse
 from ._anndata import library_sizes, obs_column, open_counts
 from ._batches import read_batches
 from ._count_blocks import counts_of
+from ._layers import matrix_of
 from ._stored_counts import PORTION, CountReader, Counts, read_bytes
 from .core.backend import pick_device
 from .core.stored import StoredCells
@@ -101,7 +102,7 @@ def gather(
     elif adata.isbacked and layer is None:
         matrix = Path(adata.file.filename)  # an open file can't be sent to another process
     else:
-        matrix = adata.X if layer is None else adata.layers[layer]
+        matrix = matrix_of(adata, layer)
     return Data(matrix, obs, var, mask_var, test_fraction, device, memory_limit)
 
 

@@ -183,7 +183,7 @@ def test_a_population_without_genes_is_left_out_with_a_warning():
         ({"groupby": "nothing"}, KeyError, "Choose one of"),
         ({"groups": ["D"]}, KeyError, "Choose from"),
         ({"groups": "A"}, TypeError, "give a list"),
-        ({"layer": "log"}, KeyError, "Choose one of"),
+        ({"layer": "log"}, KeyError, "Take None for"),
         ({"n_genes": 0}, ValueError, "such as 100"),
         ({"n_genes": True}, TypeError, "such as 100"),
         ({"n_genes": 1.5}, TypeError, "such as 100"),

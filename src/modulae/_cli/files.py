@@ -1,13 +1,16 @@
-"""Files of cells: opened without reading the counts, and written without holding them."""
+"""Files of cells: opened without reading the counts, and written by anndata without holding them."""
 
 from __future__ import annotations
 
 import shutil
+import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._files import UNFINISHED
+
+from .stored_matrices import bytes_of, copy, element_of, is_alike, lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,60 +18,71 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-READ = ("obs", "var", "uns", "obsm", "varm")
+READ = ("obs", "var", "obsm", "varm")
 """What is read at once: it is small beside the counts, and results are written there."""
 
-BYTES_AT_ONCE = 8 * 10**6
-"""Of an array that is copied from one format to the other."""
+MATRICES = ("layers", "obsp", "varp")
+"""Each holds matrices that stay in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellFile:
     """Cells whose matrices stay in their file."""
 
-    adata: AnnData  # without pairwise fields and `raw`
+    adata: AnnData
     store: Any  # group of h5py or zarr
 
     def write(self, output: Path) -> None:
-        """Write all that the file has, and what has been added; matrices are copied a block at a time.
-
-        The file is whole under its name, or not there.
-        """
-        from anndata.io import write_elem
-
-        self.adata.strings_to_categoricals()
-        unfinished = output.with_name(output.name + UNFINISHED)
-        _remove(unfinished)
-        try:
-            with _store(unfinished, "w", output.suffix, like=self.store) as target:
-                target.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-                compression = {} if output.suffix == ".zarr" else {"compression": "gzip"}
-                for name in READ:
-                    value = getattr(self.adata, name)
-                    write_elem(target, name, dict(value) if name in READ[2:] else value, dataset_kwargs=compression)
-                for name in self.store:
-                    if name not in (*READ, "layers"):
-                        _copy(self.store, target, name)
-                write_elem(target, "layers", {})
-                for name in self.adata.layers:  # those of an older model of this name have been dropped
-                    _copy(self.store["layers"], target["layers"], name)
+        """Write all that the file has, and what has been added; the file is whole under its name, or not there."""
+        with _unfinished(output) as path:
+            self._write(path, output.suffix, matrices=True)
             _remove(output)
-            unfinished.replace(output)
-        except BaseException:
-            _remove(unfinished)
-            raise
+            path.replace(output)
+
+    def write_small_parts(self, output: Path) -> int:
+        """Write all but the matrices beside the output, and remove it again.
+
+        Gives the bytes that the matrices will take, as far as they are copied as they lie.
+        """
+        with _unfinished(output) as path:
+            return self._write(path, output.suffix, matrices=False)
+
+    def _write(self, path: Path, kind: str, *, matrices: bool) -> int:
+        from anndata import settings
+        from anndata.experimental import write_dispatched
+
+        n_bytes = 0
+
+        def put(write: Any, group: Any, name: str, value: Any, *, dataset_kwargs: Any, **_: Any) -> None:  # noqa: ANN401
+            nonlocal n_bytes
+            element = element_of(value)
+            if element is None:
+                write(group, name, value, dataset_kwargs=dataset_kwargs)
+            elif matrices:
+                copy(value, group, name, dataset_kwargs)
+            elif is_alike(element, group):
+                n_bytes += bytes_of(element)
+
+        as_read = settings.override(  # what a file may hold may be written; and no shards, which are held as a whole
+            allow_write_nullable_strings=True, disallow_forward_slash_in_h5ad=False, auto_shard_zarr_v3=False
+        )
+        plans = warnings.catch_warnings(action="ignore", category=FutureWarning)  # of anndata, for names with a slash
+        with as_read, plans, _store(path, "w", kind, like=self.store) as target:
+            packed = {} if kind == ".zarr" else {"compression": "gzip"}
+            write_dispatched(target, "/", self.adata, put, dataset_kwargs=packed)
+        return n_bytes
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[CellFile]:
-    """An `.h5ad` file or a `.zarr` folder, its matrices left where they are.
+def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
+    """An `.h5ad` file or a `.zarr` folder, its matrices left where they are; `raw`: what its `raw` holds.
 
     Raises
     ------
     FileNotFoundError
         It is not there.
     ValueError
-        It is neither.
+        It is neither, or has no `raw`.
     """
     if not path.exists():
         msg = f"there is no file {path}. Give the path of an .h5ad file or a .zarr folder."
@@ -76,26 +90,66 @@ def opened(path: Path) -> Iterator[CellFile]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(_store(path, "r", ".zarr" if path.is_dir() else ".h5ad"))
-            adata = _read(store)
-        except (OSError, KeyError, TypeError) as error:
+            parts = _read(store)
+        except ImportError:
+            raise
+        except Exception as error:  # anndata has one of its own for what it does not know
             kind, write = (".zarr", "write_zarr") if path.is_dir() else (".h5ad", "write_h5ad")
-            msg = f"{path} can't be read as {kind} ({error}). Write it with `adata.{write}(...)`."
+            msg = (
+                f"{path} can't be read as {kind} ({error}). Write it with `adata.{write}(...)`; if newer versions of "
+                "anndata or zarr wrote it, update those that read it: `pip install -U anndata zarr`."
+            )
             raise ValueError(msg) from error
-        yield CellFile(adata, store)
+        yield CellFile(_cells(parts, path, raw=raw), store)
 
 
-def _read(store: Any) -> AnnData:  # noqa: ANN401
-    from anndata import AnnData
+def _read(store: Any) -> dict[str, Any]:  # noqa: ANN401
     from anndata.io import read_elem
 
-    given = {name: read_elem(store[name]) for name in ("obs", "var")}
-    for name, table in given.items():
-        if not hasattr(table, "columns"):
+    parts = {name: read_elem(store[name]) for name in READ if name in store}
+    for name in ("obs", "var"):
+        if not hasattr(parts[name], "columns"):
             msg = f"{name} is not stored as anndata 0.7 and later do"
             raise TypeError(msg)
-    given |= {name: read_elem(store[name]) for name in READ[2:] if name in store}
-    layers = {name: _lazy(store["layers"][name]) for name in store["layers"]} if "layers" in store else {}
-    return AnnData(X=_lazy(store["X"]) if "X" in store else None, layers=layers, **given)
+    if "uns" in store:
+        parts["uns"] = _unstructured(store["uns"])
+    parts |= {name: {key: lazy(store[name][key]) for key in store[name]} for name in MATRICES if name in store}
+    if "X" in store:
+        parts["X"] = lazy(store["X"])
+    if "raw" in store and store["raw"].attrs.get("encoding-type") != "null":
+        read = {name: read_elem(store["raw"][name]) for name in ("var", "varm") if name in store["raw"]}
+        parts["raw"] = {"X": lazy(store["raw"]["X"]), **read}
+    return parts
+
+
+def _unstructured(group: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What can be read of `uns`: a newer zarr writes tables that an older one can't read."""
+    from anndata.io import read_elem
+
+    parts = {}
+    for name in group:
+        try:
+            parts[name] = read_elem(group[name])
+        except Exception as error:  # noqa: BLE001
+            msg = (
+                f"adata.uns[{name!r}] can't be read here and is left out ({error}). "
+                "Update what reads it, `pip install -U anndata zarr`, to keep it."
+            )
+            warnings.warn(msg, UserWarning, stacklevel=2)
+    return parts
+
+
+def _cells(parts: dict[str, Any], path: Path, *, raw: bool) -> AnnData:
+    """The cells; with `raw`, as `adata.raw.to_adata()` has them."""
+    from anndata import AnnData
+
+    if not raw:
+        return AnnData(**parts)
+    if "raw" not in parts:
+        msg = f"{path} has no raw. Leave out --raw, or name the layer that holds the raw counts: --layer."
+        raise ValueError(msg)
+    of_cells = {name: parts[name] for name in ("obs", "obsm", "obsp", "uns") if name in parts}
+    return AnnData(**of_cells, **parts["raw"])
 
 
 @contextmanager
@@ -107,11 +161,11 @@ def _store(path: Path, mode: Literal["r", "w"], kind: str, *, like: Any = None) 
             msg = f'{path} needs zarr. Install it with `pip install "modulae[scale]"`, or take an .h5ad file.'
             raise ImportError(msg) from error
         if mode == "r":
-            yield zarr.open_group(path, mode="r")
+            # the summary of all that is in it could not be read if one part can't
+            yield zarr.open_group(path, mode="r", use_consolidated=False)
             return
-        from anndata import settings
-
-        form = like.metadata.zarr_format if isinstance(like, zarr.Group) else settings.zarr_write_format
+        # where the input has no format: 2, of which every version can read all, also tables in `uns`
+        form = like.metadata.zarr_format if isinstance(like, zarr.Group) else 2
         yield zarr.open_group(path, mode="w", zarr_format=form)
         return
     import h5py
@@ -120,56 +174,14 @@ def _store(path: Path, mode: Literal["r", "w"], kind: str, *, like: Any = None) 
         yield file
 
 
-def _lazy(element: Any) -> Any:  # noqa: ANN401
-    """A matrix of which nothing has been read yet; anything else is read."""
-    from anndata.io import read_elem, sparse_dataset
-
-    kind = element.attrs.get("encoding-type", "array")
-    if kind in {"csr_matrix", "csc_matrix"}:
-        return sparse_dataset(element)
-    return element if kind == "array" else read_elem(element)
-
-
-def _copy(source: Any, target: Any, name: str) -> None:  # noqa: ANN401
-    """One element, whatever it is, from a group to another."""
-    import h5py
-    from anndata.io import read_elem, write_elem
-
-    element = source[name]
-    kind = element.attrs.get("encoding-type", "")
-    if isinstance(source, h5py.Group) and isinstance(target, h5py.Group):
-        source.copy(element, target, name=name)  # as it lies there, without unpacking
-    elif kind in {"csr_matrix", "csc_matrix", "dict", "raw"}:
-        group = target.create_group(name)
-        _copy_attributes(element, group)
-        for part in element:
-            if kind in {"dict", "raw"}:
-                _copy(element, group, part)
-            else:
-                _copy_array(element[part], group, part)
-    elif kind == "array":
-        _copy_array(element, target, name)
-    elif kind != "null":
-        write_elem(target, name, read_elem(element))
-
-
-def _copy_array(array: Any, target: Any, name: str) -> None:  # noqa: ANN401
-    import h5py
-
-    if isinstance(target, h5py.Group):
-        packed: dict[str, Any] = {"chunks": True, "compression": "gzip"} if array.size else {}
-        copy: Any = target.create_dataset(name, shape=array.shape, dtype=array.dtype, **packed)
-    else:
-        copy = target.create_array(name, shape=array.shape, dtype=array.dtype)
-    _copy_attributes(array, copy)
-    rows = max(BYTES_AT_ONCE * array.shape[0] // max(array.size * array.dtype.itemsize, 1), 1)
-    for start in range(0, array.shape[0], rows):
-        copy[start : start + rows] = array[start : start + rows]
-
-
-def _copy_attributes(source: Any, target: Any) -> None:  # noqa: ANN401
-    values = dict(source.attrs)
-    target.attrs.update({name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()})
+@contextmanager
+def _unfinished(output: Path) -> Iterator[Path]:
+    path = output.with_name(output.name + UNFINISHED)
+    _remove(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

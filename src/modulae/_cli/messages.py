@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata\)`")
 
 
+class CommandError(OSError):
+    """A message in the words of the command line already."""
+
+
 def in_options(message: str, options: argparse.Namespace) -> str:
     """Name the options of this command (`--max-epochs`) where a function names its parameters (`max_epochs=`)."""
     names = "|".join(sorted(set(vars(options)) - {"command", "path"}, key=len, reverse=True))

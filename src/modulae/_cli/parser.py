@@ -66,7 +66,13 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("path", type=Path, help="file or folder with raw counts")
     train.add_argument("--gene-sets", metavar="GMT", help="train on the genes of these sets only")
     _add_output(train, ".h5ad file or .zarr folder to write", Path("modulae.h5ad"))
-    train.add_argument("--layer", help="layer with the raw counts (default: X)")
+    counts = train.add_mutually_exclusive_group()
+    counts.add_argument("--layer", help="layer with the raw counts (default: X)")
+    counts.add_argument(
+        "--raw",
+        action="store_true",
+        help="train on the counts in adata.raw; they are X of the output, as `adata.raw.to_adata()` has them",
+    )
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
     train.add_argument("--architecture", choices=["orthogonal", "parts"], help="of the model (default: orthogonal)")
     train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 16; parts: 128)")

@@ -11,6 +11,7 @@ from modulae._files import check_folder, check_writable
 from modulae.presets import KINALIS_2019
 
 from .files import opened
+from .output import check_output, model_kept
 from .processes import joined, refuse_many
 from .words import summary
 
@@ -62,15 +63,17 @@ def train(options: argparse.Namespace) -> None:
     import modulae as mo
 
     check_writable(options.output, "--output")
-    with opened(options.path) as file:
+    with opened(options.path, raw=options.raw) as file:
         adata = file.adata
         with joined(options.device) as ranks:
+            ranks.from_first(lambda: check_output(file, options))
             mask = _mark_genes(adata, options, ranks)
             mo.tl.autoencoder(adata, layer=options.layer, mask_var=mask, key_added=options.key, **_settings(options))
         if not ranks.first:
             return
-        mo.tl.saliency(adata, key=options.key, layer=options.layer, device=options.device)
-        file.write(options.output)
+        with model_kept(adata, options):
+            mo.tl.saliency(adata, key=options.key, layer=options.layer, device=options.device)
+            file.write(options.output)
     print(summary(adata, key=options.key))
     print(f"Written: {options.output.resolve()}")
 

@@ -11,6 +11,7 @@ from modulae import get
 from modulae._anndata import model_entry
 from modulae._fields import Fields
 from modulae._groups import membership
+from modulae._layers import matrix_of
 from modulae._read_results import enrichment_entry, units_entry
 from modulae._unit_table import sets_of_units
 from modulae.core.group_pairs import GroupActivity
@@ -72,9 +73,7 @@ def check(
     """Refuse what can't be read, before any work; gives the columns to show."""
     model_entry(adata, key)
     get.representation(adata, key=key)
-    if layer is not None and layer not in adata.layers:
-        msg = f"there is no layer {layer!r}. Choose one of {list(adata.layers)}, or None for `.X`."
-        raise KeyError(msg)
+    matrix_of(adata, layer)
     if basis is not None and (basis not in adata.obsm or np.shape(adata.obsm[basis])[1:] < (2,)):
         there = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
         msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {there}, or None for a UMAP."

@@ -11,6 +11,7 @@ from modulae import tl
 from modulae._anndata import read_model
 from modulae._enrichment_sets import sets_to_test
 from modulae._fields import Fields
+from modulae._layers import matrix_of
 from modulae._layout import umap_layout
 from modulae._read_results import enrichment_entry, saliency_entry
 
@@ -54,7 +55,7 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
     """A copy that shares the counts: what the steps below write goes into its own fields."""
     from anndata import AnnData as New
 
-    counts = adata.X if layer is None else adata.layers[layer]
+    counts = matrix_of(adata, layer)
     if hasattr(counts, "to_memory"):  # backed
         counts = counts.to_memory()
     elif adata.isbacked:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from modulae._anndata import gene_names
 from modulae._groups import REST, contrasts, membership
+from modulae._layers import matrix_of
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -159,10 +160,7 @@ def _check_replicates(plan: Contrast, method: Method) -> None:
 
 def _log_expression(reference: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     """Checked values, samples × genes, float64; sparse if they are."""
-    if layer is not None and layer not in reference.layers:
-        msg = f"there is no layer {layer!r}. Choose one of {list(reference.layers)}, or None for `.X`."
-        raise KeyError(msg)
-    matrix = reference.X if layer is None else reference.layers[layer]
+    matrix = matrix_of(reference, layer)
     where = ".X" if layer is None else f"layer {layer!r}"
     if matrix is None or 0 in reference.shape:
         msg = f"the reference has no values in {where}. Give samples × genes, or name a layer: layer=."

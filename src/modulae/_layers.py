@@ -1,0 +1,30 @@
+"""Layers of an AnnData, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def layer_names(adata: AnnData) -> list[str]:
+    """Names of the layers; anndata 0.13 and later also lists `.X` there, under the name `None`."""
+    return [name for name in adata.layers if name is not None]
+
+
+def matrix_of(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
+    """`.X` if `layer` is `None`, else this layer.
+
+    Raises
+    ------
+    KeyError
+        There is no such layer.
+    """
+    if layer is None:
+        return adata.X
+    there = layer_names(adata)
+    if layer not in there:
+        msg = f"there is no layer {layer!r}. {f'Choose one of {there}, or' if there else 'Take'} None for `.X`."
+        raise KeyError(msg)
+    return adata.layers[layer]
