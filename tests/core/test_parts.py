@@ -10,10 +10,11 @@ from modulae.core import parts_start
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.encode import denoise, encode
-from modulae.core.engines.parts_engine import PartsEngine, flush_denormal
+from modulae.core.engines.parts_engine import PartsEngine
 from modulae.core.fitted import read_network
 from modulae.core.parts import PartsNetwork
 from modulae.core.parts_start import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
+from modulae.core.plain_torch import flush_denormal
 from modulae.core.saliency import mean_saliency
 from modulae.core.set_values import set_indicator, set_values
 from modulae.core.train import split_cells, train
@@ -245,7 +246,7 @@ def test_denormal_numbers_are_flushed_only_while_training(mixed):
         return bool(torch.tensor([1e-38]).div(8).item() > 0)
 
     assert denormal()
-    with flush_denormal():
+    with flush_denormal(on=True):
         assert not denormal()
     assert denormal()
     engine = PartsEngine(initial_parts(CONFIG, mixed[1]), mixed[1], CONFIG, 1.0, "cpu")
