@@ -213,12 +213,14 @@ def test_the_first_steps_are_adams_warmed_up(mixed):
     config = Config(**{**SETTINGS, "batch_size": 300, "max_epochs": 1, "snapshot_epochs": (0, 1)})
     run = train(cells, split_cells(300, config), config)
     step = run.snapshots[1].encoder - run.snapshots[0].encoder
-    np.testing.assert_allclose(np.abs(step), 1e-3 / 30, rtol=1e-2)
     learn = cells.take(np.flatnonzero(~split_cells(300, config)))
     start = run.snapshots[0].to_torch("cpu", trained=True)
     rates = torch.from_numpy(learn.scale()) * start.decode(start.encode(torch.from_numpy(learn.inputs())))
     (rates - torch.from_numpy(learn.dense()) * (rates + 1e-8).log()).mean().backward()
-    np.testing.assert_array_equal(np.sign(step), -np.sign(start.encoder.grad.numpy()))
+    gradient = start.encoder.grad.numpy()
+    clear = np.abs(gradient) > 1e-5  # of a gradient near 0, rounding may choose the sign
+    assert clear.mean() > 0.9
+    np.testing.assert_allclose(step[clear], -np.sign(gradient)[clear] * 1e-3 / 30, rtol=1e-2)
 
 
 def test_same_seed_same_numbers_bit_by_bit_and_another_seed_others(mixed):
