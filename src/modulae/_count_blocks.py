@@ -59,8 +59,8 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     if sparse.issparse(matrix):
         matrix = as_csr(matrix)
     elif getattr(matrix, "format", "csr") == "csc":  # on disk: rows can't be sliced cheaply
-        parts = (plain(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
-        matrix = sparse.csr_matrix(sparse.csc_matrix(tuple(parts), shape=matrix.shape))
+        parts: Any = tuple(plain(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
+        matrix = sparse.csr_matrix(sparse.csc_matrix(parts, shape=matrix.shape))
     elif isinstance(matrix, CSRDataset):
         matrix = FileRows(matrix)
     elif isinstance(matrix, h5py.Dataset):

@@ -15,14 +15,15 @@ def as_csr(rows: Any) -> sparse.csr_matrix:  # noqa: ANN401
     """The same numbers by rows, in a type that SciPy calculates with (see :func:`plain_type`)."""
     if not sparse.issparse(rows):
         return sparse.csr_matrix(plain(np.asarray(rows)))
-    if rows.format in {"csr", "csc"}:
-        parts = rows.data, rows.indices, rows.indptr
+    matrix: Any = rows
+    if matrix.format in {"csr", "csc"}:
+        parts = matrix.data, matrix.indices, matrix.indptr
         if any(part.dtype != plain_type(part.dtype) for part in parts):
-            made = sparse.csr_matrix if rows.format == "csr" else sparse.csc_matrix
-            rows = made(tuple(plain(part) for part in parts), shape=rows.shape)
-    elif rows.dtype != plain_type(rows.dtype):
-        rows = rows.astype(plain_type(rows.dtype))
-    return sparse.csr_matrix(rows)
+            made: Any = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
+            matrix = made(tuple(plain(part) for part in parts), shape=matrix.shape)
+    elif matrix.dtype != plain_type(matrix.dtype):
+        matrix = matrix.astype(plain_type(matrix.dtype))
+    return sparse.csr_matrix(matrix)
 
 
 def plain_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
@@ -37,4 +37,5 @@ def literal(draw: Callable[P, T]) -> Callable[P, T]:
 
 def _texts(ax: Axes) -> dict[Text, str]:
     """All texts of the figure, with their words."""
-    return {text: text.get_text() for text in ax.get_figure(root=True).findobj(Text)}
+    figure: Any = ax.get_figure(root=True)
+    return {text: text.get_text() for text in figure.findobj(Text)}
