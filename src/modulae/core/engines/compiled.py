@@ -44,7 +44,7 @@ def _compile() -> str:
     """Compile the steps, or read them from disk; returns why they can't be kept."""
     import numba
 
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT", False):
         msg = "its compiler is off: numba.config.DISABLE_JIT, or NUMBA_DISABLE_JIT in the environment"
         raise RuntimeError(msg)
     from . import kernels
