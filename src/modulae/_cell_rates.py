@@ -11,6 +11,7 @@ from modulae.core.backend import pick_device, to_numpy
 from modulae.core.batches import Cells
 from modulae.core.encode import encode
 from modulae.core.neighbours import shared_neighbours
+from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +51,7 @@ class CellRates:
             counts, depth = counts + self.model_cells * self._decoded(rows), depth + self.model_cells
         return np.asarray(np.divide(counts, depth[:, None], out=np.zeros_like(counts), where=depth[:, None] > 0))
 
+    @plain_torch()
     def _decoded(self, rows: slice) -> NDArray[np.float32]:
         network = self.fitted.network.on(self.device)
         block = self._block(rows)

@@ -13,6 +13,7 @@ from scipy import sparse
 from ._file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
 from ._layers import layer_names, matrix_of
 from ._users_line import users_line
+from .core.csr import as_csr, plain, plain_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +50,23 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     """The matrix of raw counts, of which rows can be read, and its name."""
     matrix, where = _matrix(adata, layer), "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     _check_numbers(matrix.dtype, where)
-    if getattr(matrix, "format", "csr") == "csc":  # in memory or on disk: rows can't be sliced cheaply
-        in_memory: Any = matrix if sparse.issparse(matrix) else matrix.to_memory()
-        matrix = sparse.csr_matrix(in_memory)
+    if np.ma.is_masked(matrix):
+        msg = f"{where} has masked values, which are no counts. Put numbers there: `{where} = {where}.filled(0)`."
+        raise ValueError(msg)
+    if sparse.issparse(matrix):
+        matrix = as_csr(matrix)
+    elif getattr(matrix, "format", "csr") == "csc":  # on disk: rows can't be sliced cheaply
+        parts: Any = tuple(plain(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
+        matrix = sparse.csr_matrix(sparse.csc_matrix(parts, shape=matrix.shape))
     elif isinstance(matrix, CSRDataset):
         matrix = FileRows(matrix)
     elif isinstance(matrix, h5py.Dataset):
         matrix = DenseFileRows(matrix)
     elif (behind := read_lazily(matrix)) is not None:
         matrix = LazyRows(behind)
+    elif hasattr(matrix, "map_blocks") and matrix.dtype != plain_type(matrix.dtype):
+        dtype = plain_type(matrix.dtype)
+        matrix = matrix.map_blocks(as_csr, dtype=dtype, meta=sparse.csr_matrix((0, 0), dtype=dtype))
     return matrix, where
 
 
@@ -66,9 +75,7 @@ def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: A
     rows = matrix[start:stop]
     if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only
         rows = rows.compute(scheduler="synchronous")
-    if rows.dtype == np.float16:  # SciPy has no such sparse matrix
-        rows = rows.astype(np.float32)
-    return sparse.csr_matrix(rows)
+    return as_csr(rows)
 
 
 def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
@@ -85,7 +92,8 @@ def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
 
 def _check_numbers(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind not in "biuf":
-        msg = f"{where} holds {dtype}, not numbers. Store raw counts there, or name another layer."
+        step = f"Convert it: `{where} = {where}.astype('float32')`" if dtype.kind in "OSU" else "Store raw counts there"
+        msg = f"{where} holds {dtype}, not numbers. {step}, or name another layer."
         raise TypeError(msg)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
+from .core.csr import plain, plain_type
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -115,9 +117,9 @@ class LazyRows(FileRows):
         sizes = [min(ROWS_OF_A_BLOCK, self.shape[0] - at) for at in range(0, self.shape[0], ROWS_OF_A_BLOCK)]
         self.array = da.map_blocks(  # type: ignore[no-untyped-call]
             partial(_block, Blocks(matrix, self)),
-            dtype=matrix.dtype,
+            dtype=plain_type(matrix.dtype),
             chunks=(tuple(sizes), (self.shape[1],)),
-            meta=sparse.csr_matrix((0, 0), dtype=matrix.dtype),
+            meta=sparse.csr_matrix((0, 0), dtype=plain_type(matrix.dtype)),
         )
 
 
@@ -161,7 +163,8 @@ def _block(blocks: Blocks, block_info: Any = None) -> sparse.csr_matrix:  # noqa
 
 def _rows_between(ends: NDArray[np.int64], data: Any, indices: Any, n_genes: int) -> sparse.csr_matrix:  # noqa: ANN401
     counts = slice(int(ends[0]), int(ends[-1]))
-    return sparse.csr_matrix((data[counts], indices[counts], ends - ends[0]), shape=(len(ends) - 1, n_genes))
+    parts = plain(np.asarray(data[counts])), plain(np.asarray(indices[counts])), ends - ends[0]
+    return sparse.csr_matrix(parts, shape=(len(ends) - 1, n_genes))
 
 
 def _rows_of_a_chunk(data: Any, n_rows: int) -> tuple[int] | None:  # noqa: ANN401

@@ -262,7 +262,7 @@ def test_planted_factors_are_found_and_the_units_are_free_of_them(architecture):
     without = train(replace(cells, batch=None), test, config).network
     ratio = np.log(network.batch_factors[0] / network.batch_factors[1])
     truth = np.log(effect[0] / effect[1])
-    assert np.corrcoef(ratio, truth)[0, 1] > 0.98
+    assert np.corrcoef(ratio, truth)[0, 1] > 0.95
     units, beside = encode(network, cells), encode(without, cells)
     assert told_apart(beside, cells.batch) > 0.9
     assert told_apart(units, cells.batch) < 0.65

@@ -10,10 +10,11 @@ from modulae.core import parts_start
 from modulae.core.batches import Cells
 from modulae.core.config import Config
 from modulae.core.encode import denoise, encode
-from modulae.core.engines.parts_engine import PartsEngine, flush_denormal
+from modulae.core.engines.parts_engine import PartsEngine
 from modulae.core.fitted import read_network
 from modulae.core.parts import PartsNetwork
 from modulae.core.parts_start import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
+from modulae.core.plain_torch import flush_denormal
 from modulae.core.saliency import mean_saliency
 from modulae.core.set_values import set_indicator, set_values
 from modulae.core.train import split_cells, train
@@ -212,12 +213,14 @@ def test_the_first_steps_are_adams_warmed_up(mixed):
     config = Config(**{**SETTINGS, "batch_size": 300, "max_epochs": 1, "snapshot_epochs": (0, 1)})
     run = train(cells, split_cells(300, config), config)
     step = run.snapshots[1].encoder - run.snapshots[0].encoder
-    np.testing.assert_allclose(np.abs(step), 1e-3 / 30, rtol=1e-2)
     learn = cells.take(np.flatnonzero(~split_cells(300, config)))
     start = run.snapshots[0].to_torch("cpu", trained=True)
     rates = torch.from_numpy(learn.scale()) * start.decode(start.encode(torch.from_numpy(learn.inputs())))
     (rates - torch.from_numpy(learn.dense()) * (rates + 1e-8).log()).mean().backward()
-    np.testing.assert_array_equal(np.sign(step), -np.sign(start.encoder.grad.numpy()))
+    gradient = start.encoder.grad.numpy()
+    clear = np.abs(gradient) > 1e-5  # of a gradient near 0, rounding may choose the sign
+    assert clear.mean() > 0.9
+    np.testing.assert_allclose(step[clear], -np.sign(gradient)[clear] * 1e-3 / 30, rtol=1e-2)
 
 
 def test_same_seed_same_numbers_bit_by_bit_and_another_seed_others(mixed):
@@ -245,7 +248,7 @@ def test_denormal_numbers_are_flushed_only_while_training(mixed):
         return bool(torch.tensor([1e-38]).div(8).item() > 0)
 
     assert denormal()
-    with flush_denormal():
+    with flush_denormal(on=True):
         assert not denormal()
     assert denormal()
     engine = PartsEngine(initial_parts(CONFIG, mixed[1]), mixed[1], CONFIG, 1.0, "cpu")

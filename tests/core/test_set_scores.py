@@ -104,7 +104,7 @@ def test_raising_the_genes_of_a_set_raises_its_score(factor, seed):
         score_sets(lambda rows, x=x: x[rows], 40, [genes], bins, n_random=5, rng=np.random.default_rng(0))[0]
         for x in (rates, raised)
     )
-    assert two[0, 0] >= one[0, 0]
+    assert two[0, 0] >= one[0, 0] - 1e-5  # equal where both are clipped
 
 
 def test_genes_without_counts_score_nothing():

@@ -132,17 +132,18 @@ def long_names(n, *, sets):
 def example():
     """Everything that can be drawn, of so many groups and units; names are long, and groups not in alphabetical order.
 
-    Five cells have no group, and no cell is in the group "nobody".
+    Five cells have no group, and no cell is in the group "nobody". `named` makes other names of them.
     """
 
-    def make(n_groups, n_units, n_sets=24, n_cells=300):
+    def make(n_groups, n_units, n_sets=24, n_cells=300, named=str):
         rng = np.random.default_rng(0)
-        sets, groups = np.array(long_names(n_sets, sets=True), dtype=object), long_names(n_groups, sets=False)
+        groups, genes = [named(name) for name in long_names(n_groups, sets=False)], [f"GENE{at}" for at in range(20)]
+        sets = np.array([named(name) for name in long_names(n_sets, sets=True)], dtype=object)
         codes = np.arange(n_cells) % n_groups
         labels = np.array(groups, dtype=object)[codes]
         labels[:5] = None
         counts = rng.poisson(1.0, (n_cells, 20)).astype(np.float32)
-        adata = ad.AnnData(counts, var=pd.DataFrame(index=[f"GENE{at}" for at in range(20)]))
+        adata = ad.AnnData(counts, var=pd.DataFrame(index=[named(gene) for gene in genes]))
         adata.obs[GROUPS] = pd.Categorical(labels, categories=[*groups, "nobody"])
         found = np.where(rng.random(n_cells) < 0.2, "unknown", np.where(pd.isna(labels), groups[0], labels))
         adata.obs["ae_label"] = pd.Categorical(found, categories=[*groups, "unknown"])

@@ -84,6 +84,13 @@ def run(folder):
         with contextlib.ExitStack() as stack:
             path = folder / job["path"]
             adata = ad.read_h5ad(path) if job["in_memory"] else stack.enter_context(opened(path)).adata
+            if job.get("torch_is_set"):
+                import torch
+
+                torch.use_deterministic_algorithms(True)
+                stack.callback(torch.use_deterministic_algorithms, False)
+                for setting in (torch.device("meta"), torch.inference_mode(), torch.autocast("cpu")):
+                    stack.enter_context(setting)
             try:
                 found[name] = train(changed(adata, rank, job.get("change")), job["settings"])
             except (ValueError, OSError) as error:

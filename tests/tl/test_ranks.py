@@ -72,6 +72,8 @@ def found(folder):
     jobs["wrong count"] = {**job("parts", "h5ad"), "path": "wrong.h5ad"}
     jobs["damaged"] = job("parts", "memory", checkpoint=str(folder / "damaged"))
     jobs["other cells"] = {**job("parts", "memory"), "change": "other cells on rank 1"}
+    for architecture in SETTINGS:
+        jobs[f"{architecture}, set"] = {**job(architecture, "memory"), "torch_is_set": True}
     (folder / "damaged").mkdir()
     (folder / "damaged" / "checkpoint.safetensors").write_bytes(b"nothing of the kind")
     (folder / "jobs.json").write_text(json.dumps(jobs))
@@ -100,6 +102,13 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
         )
     moved = np.abs(expected["X_ae"] - expected["X_ae_epoch0"]).max()
     assert moved > 5e-3 * np.abs(expected["X_ae"]).max()  # far more than the tolerance
+
+
+@pytest.mark.parametrize("architecture", SETTINGS)
+def test_what_is_set_in_torch_changes_nothing(found, architecture):
+    for of_rank in found:
+        for name, value in of_rank[f"{architecture}, memory"].items():
+            np.testing.assert_array_equal(of_rank[f"{architecture}, set"][name], value, err_msg=name)
 
 
 @pytest.mark.parametrize(("crashed", "whole"), [("memory", "orthogonal, memory"), ("h5ad", "parts, h5ad")])

@@ -13,7 +13,7 @@ from scipy import sparse
 import modulae as mo
 from modulae import _search_data, _stored_counts
 from modulae import _search_runs as runs
-from modulae._side_by_side import Alone, side_by_side
+from modulae._side_by_side import alone, side_by_side
 from modulae.core.stored import StoredCells
 
 SPACE = {"n_latent": [4, 3], "n_hidden": [6], "max_epochs": [2]}
@@ -182,7 +182,7 @@ def test_a_run_of_a_consensus_that_fails_elsewhere_is_named(cells, cluster):
 def test_what_belongs_to_the_process_is_put_back_by_the_last_to_leave():
     import torch
 
-    alone, usual, filters = Alone(), torch.get_num_threads(), list(warnings.filters)
+    usual, filters = torch.get_num_threads(), list(warnings.filters)
     torch.set_num_threads(3)
     try:
         inside, leave = threading.Event(), threading.Event()
@@ -212,8 +212,6 @@ def test_a_run_has_as_many_threads_as_it_is_given_wherever_it_is(backend, reques
         import torch
         from threadpoolctl import threadpool_info
 
-        from modulae._side_by_side import alone
-
         with alone(2):
             pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
             return torch.get_num_threads(), pools
@@ -227,7 +225,6 @@ def test_a_run_has_as_many_threads_as_it_is_given_wherever_it_is(backend, reques
 
 def test_threads_of_dask_do_not_come_on_top():
     dask = pytest.importorskip("dask", reason="needs modulae[scale]: dask")
-    alone = Alone()
     with alone(1):
         assert dask.config.get("scheduler") == "synchronous"
     assert dask.config.get("scheduler", None) != "synchronous"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import numpy as np
 from scipy import sparse
 
+from .csr import as_csr
 from .readers import InMemory
 from .stored import StoredCells
 
@@ -120,10 +121,8 @@ def _work(job: Callable[..., T], reader: Reader, blocks: list[list[Any]], cells:
 
 def _stacked(blocks: list[list[Any]]) -> sparse.csr_matrix:
     """Blocks of rows, each in blocks of columns."""
-    rows = [row[0] if len(row) == 1 else sparse.hstack([sparse.csr_matrix(one) for one in row]) for row in blocks]
-    if len(rows) == 1:
-        return sparse.csr_matrix(rows[0])
-    return sparse.csr_matrix(sparse.vstack([sparse.csr_matrix(row) for row in rows], format="csr"))
+    rows = [as_csr(row[0] if len(row) == 1 else sparse.hstack([as_csr(one) for one in row])) for row in blocks]
+    return rows[0] if len(rows) == 1 else sparse.csr_matrix(sparse.vstack(rows, format="csr"))
 
 
 def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:

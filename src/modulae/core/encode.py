@@ -9,6 +9,7 @@ import numpy as np
 
 from .backend import cells_at_once, pick_device, to_numpy
 from .map_reduce import map_cells
+from .plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,7 @@ class Encoder:
     batch_size: int
     device: str
 
+    @plain_torch()
     def __call__(self, cells: Source) -> NDArray[np.float32]:
         """Cells × units."""
         device = pick_device(self.device)
@@ -71,6 +73,7 @@ def denoised_blocks(
         yield rows, expected_counts(network, block, device)
 
 
+@plain_torch()
 def expected_counts(network: Network, block: Cells, device: str = "cpu") -> NDArray[np.float32]:
     """The decoded rates of a block, at each cell's own size factor and in its own batch; the network is on `device`."""
     rates = network.decode(network.encode(block.inputs_on(device)), block.batch)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from .backend import pick_device
+from .plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Ranks:
         """Whether this is the one that writes, warns and draws progress."""
         return self.rank == 0
 
+    @plain_torch()
     def gather(self, value: T) -> list[T]:
         """What every rank gives, in the order of ranks."""
         if self.size == 1:

@@ -12,6 +12,7 @@ from .backend import cells_at_once, concatenate, pick_device, to_numpy
 from .batches import as_backend
 from .map_reduce import sum_cells
 from .network import PATH_STEPS, Method
+from .plain_torch import plain_torch
 from .threads import in_turn, products_side_by_side
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class SaliencySums:
         slopes = n_groups * network.n_units if self.of_products else network.n_units + network.n_paths
         return max(network.n_genes, slopes * (PATH_STEPS if self.method == "integrated_gradients" else 1))
 
+    @plain_torch()
     def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
         """Groups × units × paths, or units × groups × genes."""
         device = pick_device(self.device)

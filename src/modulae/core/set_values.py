@@ -9,12 +9,14 @@ import numpy as np
 
 from .backend import pick_device, to_numpy
 from .batches import as_backend
+from .plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from .batches import Cells
     from .network import Method
     from .stored import Source
     from .weights import Network
@@ -79,13 +81,27 @@ def set_values(
     network = network.on(device)
     weights = as_backend(indicator, device)
     for rows, block in cells.blocks(batch_size):
-        inputs = block.inputs_on(device)
-        values = np.empty((len(block), indicator.shape[1], network.n_units + 1), dtype=np.float32)
-        times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
-        for unit, (scale, along, basis) in enumerate(network.gradients(inputs @ network.input_weights.T, method)):
-            values[:, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
-        values[:, :, -1] = values[:, :, :-1].sum(axis=2)
-        yield rows, values
+        yield rows, _of_block(network, block, device, weights, method, signed=signed)
+
+
+@plain_torch()
+def _of_block(
+    network: Network,
+    block: Cells,
+    device: str,
+    weights: Any,  # noqa: ANN401
+    method: Method,
+    *,
+    signed: bool,
+) -> NDArray[np.float32]:
+    """What :func:`set_values` yields of a block; the network and the weights, genes × sets, are on `device`."""
+    inputs = block.inputs_on(device)
+    values = np.empty((len(block), weights.shape[1], network.n_units + 1), dtype=np.float32)
+    times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
+    for unit, (scale, along, basis) in enumerate(network.gradients(inputs @ network.input_weights.T, method)):
+        values[:, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
+    values[:, :, -1] = values[:, :, :-1].sum(axis=2)
+    return values
 
 
 def _means(along: Any, basis: Any, weights: Any, times: Any | None, *, signed: bool) -> Any:  # noqa: ANN401

@@ -14,6 +14,7 @@ from .engines.start import start_engine
 from .losses import gene_means_loss
 from .network import initial_network
 from .parts_start import initial_parts
+from .plain_torch import plain_torch
 from .ranks import ALONE
 from .state import State, mean_loss
 
@@ -51,6 +52,7 @@ def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
     return test
 
 
+@plain_torch()
 def train(
     cells: Source,
     test: NDArray[np.bool_],

@@ -9,6 +9,7 @@ import numpy as np
 from .backend import pick_device, to_numpy
 from .batches import as_backend
 from .losses import EPSILON
+from .plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ EFFECT_CELLS = 4000
 """Cells that put the units in much the same order as all do, in a time that does not grow with the cells."""
 
 
+@plain_torch()
 def unit_effects(
     network: Network,
     cells: Source,

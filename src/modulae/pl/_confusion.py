@@ -16,6 +16,7 @@ from modulae._reference_labels import UNKNOWN
 from ._grid import draw_grid, ink
 from ._heatmap import SEQUENTIAL, text_width
 from ._labels import shorten, shortened
+from ._literal import literal
 from ._style import enlarged, font
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ NAME = 26
 
 
 @shared
+@literal
 def confusion(
     adata: AnnData,
     *,

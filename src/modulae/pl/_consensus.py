@@ -12,6 +12,7 @@ from modulae._anndata import model_entry
 from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
 
+from ._literal import literal
 from ._style import enlarged, wide_margins
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ ROW = 0.19
 
 
 @shared
+@literal
 def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9, ax: Axes | None = None) -> Axes:
     """Draw how often each unit came back, beside how much it matters.
 

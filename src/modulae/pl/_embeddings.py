@@ -10,6 +10,7 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae.core.checks import check_whole
 
+from ._literal import literal
 from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, read_colours
 from ._style import enlarged, panel_side, rasterised
 
@@ -25,6 +26,7 @@ PANEL = 3.2
 
 
 @shared
+@literal
 def embeddings(
     adata: AnnData,
     *,

@@ -15,6 +15,7 @@ from modulae._read_results import enrichment_entry, unit_names
 
 from ._grid import mark_negative
 from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
+from ._literal import literal
 from ._selection import Shown, check_number, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
 from ._style import enlarged, font
 
@@ -40,6 +41,7 @@ STEPS = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
 
 
 @shared
+@literal
 def enrichment(
     adata: AnnData,
     *,

@@ -72,7 +72,8 @@ def text_width(texts: Sequence[str], size: float | None = None, *, weight: str =
     """Width of the widest text, inches; of small labels if no `size` is given."""
     look = FontProperties(weight=weight)
     points = font() if size is None else size
-    widths = (TextPath((0, 0), text, size=points, prop=look).get_extents().width for text in texts if text)
+    literally = (text.replace("$", r"\$") for text in texts if text)  # no mathematics, as in :mod:`._literal`
+    widths = (TextPath((0, 0), text, size=points, prop=look).get_extents().width for text in literally)
     return max((float(width) for width in widths), default=0.0) / 72
 
 

@@ -12,6 +12,7 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 
+from ._literal import literal
 from ._style import figure_size
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DWARFS = 3.0
 
 
 @shared
+@literal
 def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -> Axes:
     """Draw the loss of the training cells and of the held-out cells by epoch, and how orthogonal the units are.
 

@@ -23,6 +23,7 @@ from ._heatmap import (
     title,
 )
 from ._labels import shorten
+from ._literal import literal
 from ._overlay import draw_differences
 from ._selection import Wanted, choose, flagged_units
 
@@ -42,6 +43,7 @@ LOWEST_OVERLAY = 3.0
 
 
 @shared
+@literal
 def impact(
     adata: AnnData,
     *,

@@ -15,6 +15,7 @@ from modulae._read_results import group_position, impact_entry, is_comparison
 
 from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
 from ._labels import set_labels, shortened
+from ._literal import literal
 from ._selection import Shown, Wanted, choose, flagged_units
 from ._style import enlarged
 
@@ -35,6 +36,7 @@ WIDEST = 15.0
 
 
 @shared
+@literal
 def impact_groups(
     adata: AnnData,
     *,

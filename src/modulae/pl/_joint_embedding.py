@@ -14,6 +14,7 @@ from modulae._fields import Fields
 from modulae._read_results import joint_entry
 from modulae._reference_labels import UNKNOWN
 
+from ._literal import literal
 from ._palette import BACKGROUND, palette, unlike
 from ._points import (
     Categories,
@@ -41,6 +42,7 @@ NOT_KNOWN = "0.1"
 
 
 @shared
+@literal
 def joint_embedding(
     adata: AnnData,
     *,

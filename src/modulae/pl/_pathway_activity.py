@@ -12,6 +12,7 @@ from modulae._fields import Fields
 from modulae._read_results import activity_entry
 
 from ._labels import set_labels
+from ._literal import literal
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
 from ._selection import check_number, names_given
@@ -30,6 +31,7 @@ TITLE = 27
 
 
 @shared
+@literal
 def pathway_activity(
     adata: AnnData,
     sets: Sequence[str] | None = None,

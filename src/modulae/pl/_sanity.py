@@ -13,6 +13,7 @@ from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
 
+from ._literal import literal
 from ._style import enlarged
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ SPREAD = 0.11
 
 
 @shared
+@literal
 def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     """Draw the agreement of an explanation with that of its controls, and the deletion curves.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae._docs import shared
 
+from ._literal import literal
 from ._style import figure_size
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ NEEDED = {"stability", "loss"}
 
 
 @shared
+@literal
 def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:
     """Draw how stable the units are and how well unseen cells are described, over one setting.
 

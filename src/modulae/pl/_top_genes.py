@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from modulae import get
 from modulae._docs import shared
@@ -13,6 +14,7 @@ from modulae._read_results import saliency_entry
 from modulae.core.checks import check_whole
 
 from ._heatmap import measured, title
+from ._literal import literal
 from ._selection import unit_name
 from ._style import enlarged
 
@@ -24,6 +26,7 @@ RAISES, LOWERS = "#d55e00", "#0072b2"  # vermillion and blue of Okabe & Ito
 
 
 @shared
+@literal
 def top_genes(
     adata: AnnData,
     unit: int | str,
@@ -71,9 +74,9 @@ def top_genes(
     if ax is None:
         size = (4.0 * enlarged(), (0.9 + 0.22 * len(scores)) * enlarged())
         ax = plt.subplots(figsize=size, layout="constrained")[1]
-    ax.barh(
-        list(scores.index), scores.to_numpy(), color=[RAISES if score > 0 else LOWERS for score in scores], height=0.75
-    )
+    places, colours = np.arange(len(scores)), [RAISES if score > 0 else LOWERS for score in scores]
+    ax.barh(places, scores.to_numpy(), color=colours, height=0.75)
+    ax.set_yticks(places, list(scores.index))
     ax.set_ylim(len(scores) - 0.4, -0.6)  # strongest gene on top
     ax.axvline(0, color="0.2", linewidth=0.8)
     ax.grid(visible=False)

@@ -13,6 +13,7 @@ from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 
 from ._heatmap import measured, title
+from ._literal import literal
 from ._style import enlarged, font
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ AROUND = 2.4
 
 
 @shared
+@literal
 def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliability", ax: Axes | None = None) -> Axes:
     """Draw how well each unit of a foreign model can be read from the genes at hand.
 

@@ -15,6 +15,7 @@ from modulae._read_results import units_entry
 from ._grid import draw_grid, ink, negative_cells
 from ._heatmap import DIVERGING, text_width
 from ._labels import set_labels
+from ._literal import literal
 from ._selection import flagged_units, unflagged
 from ._style import enlarged, font
 
@@ -41,6 +42,7 @@ GENES_IN_NAME = 4
 
 
 @shared
+@literal
 def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
     """Draw one row a unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 

@@ -10,6 +10,7 @@ from modulae import get
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 
+from ._literal import literal
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
 from ._selection import check_number, flagged_units, names_given, unflagged, unit_name
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 @shared
+@literal
 def units(
     adata: AnnData,
     units: Sequence[int | str] | None = None,

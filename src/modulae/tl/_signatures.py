@@ -11,6 +11,7 @@ from scipy import sparse
 from modulae._anndata import gene_names
 from modulae._groups import REST, contrasts, membership
 from modulae._layers import matrix_of
+from modulae.core.csr import as_csr
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _log_expression(reference: AnnData, layer: str | None) -> Any:  # noqa: ANN4
         msg = f"{where} of the reference holds {matrix.dtype}, not numbers. Convert it, or name another layer."
         raise TypeError(msg)
     is_sparse = sparse.issparse(matrix)
-    values: Any = (matrix.tocsr() if is_sparse else np.asarray(matrix)).astype(np.float64)
+    values: Any = (as_csr(matrix) if is_sparse else np.asarray(matrix)).astype(np.float64)
     known = values.data if is_sparse else values
     if not np.isfinite(known).all():
         msg = f"{where} of the reference has missing or infinite values. Fill them in, or leave these genes out."

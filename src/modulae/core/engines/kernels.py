@@ -33,14 +33,19 @@ def _digest() -> int:
     return int.from_bytes(blake2b(b"".join(sources) + bytes([COUNT]), digest_size=7).digest())
 
 
-def _kept(made_of: int) -> Any:  # noqa: ANN401
-    """Compile what Python calls, and keep it on disk.
+def compiled(*, keep: bool) -> Any:  # noqa: ANN401
+    """What Python calls; it is compiled by the first call, or read from disk, where it is also kept."""
+    return _made_of(_digest(), keep=keep)
+
+
+def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
+    """Compile an epoch.
 
     Numba finds again what it has kept by the file of a function and by the variables around it; so these say what else
     the code is made of.
     """
 
-    @numba.njit(cache=True, **COMPILED)
+    @numba.njit(cache=keep, **COMPILED)
     def epoch(order, size, data, layers, touched, settings, unit, hidden, units, hidden_out, square, block, learn):
         """Steps over the cells in this order, `size` at a time; returns the loss summed over cells and genes.
 
@@ -92,4 +97,7 @@ def _kept(made_of: int) -> Any:  # noqa: ANN401
     return epoch
 
 
-epoch = _kept(_digest())
+try:
+    epoch = compiled(keep=True)
+except RuntimeError:  # numba has found no folder that it may write to
+    epoch = compiled(keep=False)

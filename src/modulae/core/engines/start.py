@@ -72,12 +72,11 @@ def start_engine(
     ranks
         The processes that take the steps together; more than one only with torch.
     """
-    name = engine_name(config, device)
     if network.architecture == "parts":
         from .parts_engine import PartsEngine
 
         return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device, ranks=ranks)
-    if name == "torch":
+    if engine_name(config, device) == "torch":
         from .torch_engine import TorchEngine
 
         return TorchEngine(network, learn, config, unit, device, ranks=ranks)
@@ -87,14 +86,23 @@ def start_engine(
 
 
 def engine_name(config: Config, device: str) -> Literal["numba", "torch"]:
-    """Which engine settings and a device come to.
+    """Which engine settings and a device come to. The loops of numba are compiled, to see whether they can be.
 
     Raises
     ------
     ValueError
-        They exclude each other.
+        They exclude each other, or numba was asked for where it can't compile.
     """
     if config.engine == "numba" and device != "cpu":
         msg = f"engine='numba' computes on a CPU, not on {device!r}. Use device='cpu' or engine='torch'."
         raise ValueError(msg)
-    return "torch" if config.architecture == "parts" or config.engine == "torch" or device != "cpu" else "numba"
+    if config.architecture == "parts" or config.engine == "torch" or device != "cpu":
+        return "torch"
+    from .compiled import trouble
+
+    if not (reason := trouble()):
+        return "numba"
+    if config.engine == "numba":
+        msg = f"numba can't compile the training steps here ({reason}). Use engine='auto', and torch takes them."
+        raise ValueError(msg)
+    return "torch"

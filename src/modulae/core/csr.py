@@ -1,0 +1,39 @@
+"""Rows of counts, in whatever form they come, as one kind of matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def as_csr(rows: Any) -> sparse.csr_matrix:  # noqa: ANN401
+    """The same numbers by rows, in a type that SciPy calculates with (see :func:`plain_type`)."""
+    if not sparse.issparse(rows):
+        return sparse.csr_matrix(plain(np.asarray(rows)))
+    matrix: Any = rows
+    if matrix.format in {"csr", "csc"}:
+        parts = matrix.data, matrix.indices, matrix.indptr
+        if any(part.dtype != plain_type(part.dtype) for part in parts):
+            made: Any = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
+            matrix = made(tuple(plain(part) for part in parts), shape=matrix.shape)
+    elif matrix.dtype != plain_type(matrix.dtype):
+        matrix = matrix.astype(plain_type(matrix.dtype))
+    return sparse.csr_matrix(matrix)
+
+
+def plain_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The nearest type that sparse matrices may have: bytes in this machine's order, and 32 bits rather than 16.
+
+    Files of other machines, and of R and MATLAB, can have them the other way round.
+    """
+    return np.dtype(np.float32) if dtype.kind == "f" and dtype.itemsize == 2 else dtype.newbyteorder("=")
+
+
+def plain(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in the type of :func:`plain_type`; a copy only if it is another one."""
+    return values.astype(plain_type(values.dtype), copy=False)
