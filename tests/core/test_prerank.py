@@ -41,6 +41,7 @@ def test_running_sum_is_that_of_a_loop(weight, places):
     assert min(furthest) - 1e-9 <= es[0] <= max(furthest) + 1e-9
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # gseapy's own, on pandas 3.1
 def test_agrees_with_gseapy():
     import gseapy
     import pandas as pd

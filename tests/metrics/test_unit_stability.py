@@ -37,7 +37,7 @@ def test_fewer_units_and_units_that_never_vary_do_not_come_back():
     first = UNITS.copy()
     first[:, 3] = 0.1
     table = mo.metrics.unit_stability(first, UNITS[:, 1:3])
-    assert table["partner"].tolist() == [None, "0", "1", None]
+    assert table["partner"].fillna("none").tolist() == ["none", "0", "1", "none"]
     assert table["back"].tolist() == [False, True, True, False]
     np.testing.assert_allclose(table["abs_r"], [0, 1, 1, 0])
     dead = mo.metrics.unit_stability(first, first)
@@ -73,8 +73,9 @@ def test_order_sign_and_scale_change_nothing(seed, n_units):
     changed = pd.DataFrame(other * rng.choice([-3.0, 0.1], size=n_units) + 7)[order].iloc[cells].to_numpy()
     found = mo.metrics.unit_stability(UNITS[cells], changed)
     np.testing.assert_allclose(found["abs_r"], expected["abs_r"], atol=1e-9)
-    back_to = {str(at): str(unit) for at, unit in enumerate(order)} | {None: None}
-    assert [back_to[partner] for partner in found["partner"]] == expected["partner"].tolist()
+    back_to = {str(at): str(unit) for at, unit in enumerate(order)} | {"none": "none"}
+    partners = [back_to[partner] for partner in found["partner"].fillna("none")]
+    assert partners == expected["partner"].fillna("none").tolist()
     swapped = mo.metrics.unit_stability(other, UNITS)
     assert swapped["abs_r"].sum() == pytest.approx(expected["abs_r"].sum())
 

@@ -49,7 +49,7 @@ def programme_recovery(
     One row a programme:
 
     `unit` : `object`
-        Its unit, `None` if there are fewer units than programmes.
+        Its unit, missing if there are fewer units than programmes.
     `direction` : `int64`
         1 if the programme's genes have the highest weights in this unit, −1 if the lowest, 0 without a unit.
     `auprc` : `float64`

@@ -46,7 +46,7 @@ def unit_stability(
     One row a unit of `first`, named by `unit`; for several runs one a run and unit, by `run` and `unit`:
 
     `partner` : `object`
-        The unit of the other run, `None` if there were not enough.
+        The unit of the other run, missing if there were not enough.
     `abs_r` : `float64`
         Absolute correlation of the two; 0 without a partner, and for a unit that is the same in all cells.
     `back` : `bool`
