@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._columns import obs_column
 from ._count_blocks import counts_of, warn_no_counts
 from ._dask_counts import can_spread, scan_spread
 from ._lazy_results import loaded
@@ -18,7 +19,6 @@ from .gene_sets import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from .core.fitted import Fitted
     from .core.ranks import Ranks
     from .core.stored import Source
-
-
-MOST_NUMBERS = 50
-"""Values of a column of whole numbers that stands for groups; with more it counts something."""
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -178,14 +174,6 @@ def size_factors(
     factors = library_sizes(adata, totals, source) / unit
     factors[totals == 0] = 0  # nothing was counted: read as zeros, never divided by
     return factors.astype(np.float32)
-
-
-def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
-    """A column of `obs`, also where `obs` itself is on disk."""
-    import pandas as pd
-
-    column = adata.obs[name]
-    return column if isinstance(column, pd.Series) else column.to_series()
 
 
 def read_model(adata: AnnData, key: str) -> Fitted:

@@ -11,6 +11,7 @@ from modulae import get
 from modulae._anndata import model_entry
 from modulae._fields import Fields
 from modulae._groups import membership
+from modulae._labels import read_labels
 from modulae._read_results import enrichment_entry, units_entry
 from modulae._unit_table import sets_of_units
 from modulae.core.group_pairs import GroupActivity
@@ -162,7 +163,7 @@ def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
 
 def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:
     """Colours of the groups that have cells: those scanpy has stored count for all categories."""
-    every = [str(category) for category in adata.obs[name].astype("category").cat.categories]
+    every = read_labels(adata, name, "groupby", what="groups", unused=True).names
     by_name = dict(zip(every, category_colours(adata, name, len(every)), strict=True))
     return [by_name[group][:7] for group in groups]
 
