@@ -9,6 +9,7 @@ import numpy as np
 from ._columns import obs_column
 from ._count_blocks import counts_of, warn_no_counts
 from ._dask_counts import can_spread, scan_spread
+from ._gene_names import gene_names
 from ._lazy_results import loaded
 from ._shared_scan import scan_together
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from .core.fitted import Fitted
     from .core.ranks import Ranks
     from .core.stored import Source
-
-
-def gene_names(adata: AnnData) -> NDArray[np.str_]:
-    """The gene names, which must be unique: genes are matched by name, never by position."""
-    if not adata.var_names.is_unique:
-        twice = adata.var_names[adata.var_names.duplicated()].unique()
-        msg = (
-            f"{len(twice)} gene names appear more than once ({listed(twice)}). "
-            "Run `adata.var_names_make_unique()` first."
-        )
-        raise ValueError(msg)
-    return np.asarray(adata.var_names, dtype=str)
 
 
 def read_counts(

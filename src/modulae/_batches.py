@@ -10,6 +10,7 @@ import numpy as np
 
 from ._anndata import model_entry
 from ._labels import read_labels
+from ._users_line import users_line
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def warn_of_small(names: NDArray[np.str_], codes: NDArray[np.int64]) -> None:
             f"{len(small)} batches have fewer than {LEAST_CELLS} cells ({listed(small)}), too few to tell what is "
             "theirs. They are hardly corrected; leave them out, or merge them with others of the same kind.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=users_line(),
         )
 
 

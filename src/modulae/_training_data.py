@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._anndata import gene_names, library_sizes, size_factors
+from modulae._anndata import library_sizes, size_factors
 from modulae._batches import read_batches, warn_of_small
 from modulae._columns import read_mask
+from modulae._gene_names import gene_names
 from modulae.core.batches import Cells
 
 if TYPE_CHECKING:

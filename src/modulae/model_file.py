@@ -13,10 +13,10 @@ import numpy as np
 
 from ._anndata import read_model
 from ._columns import var_column
-from ._docs import shared
 from ._fields import DEFAULT_KEY
 from ._files import check_writable, write_whole
-from ._labels import whole_as_text, written
+from ._labels import written
+from ._public import public
 from .core.fitted import Fitted
 from .gene_sets import listed
 
@@ -57,7 +57,7 @@ class TrainedModel:
         )
 
 
-@shared
+@public
 def save_model(
     adata: AnnData,
     path: str | os.PathLike[str],
@@ -154,7 +154,7 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
         raise KeyError(msg)
     values = var_column(adata, column).astype(object)
     named = values.where(values.notna(), "").reindex(genes, fill_value="")
-    return np.array([whole_as_text(written(name)) for name in named])
+    return np.array([written(name) for name in named])
 
 
 def fingerprint(fitted: Fitted) -> str:

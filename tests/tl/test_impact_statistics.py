@@ -12,7 +12,7 @@ def groups(trained):
     trained.obs["donor"] = [f"d{i % 6}" for i in range(trained.n_obs)]  # three on either side of "late"
     trained.obs["late"] = np.where(np.arange(trained.n_obs) % 6 < 3, "early", "late")
     trained.obs["batch"] = np.where(np.arange(trained.n_obs) < 45, "first", "second")
-    trained.obs["cell"] = np.arange(trained.n_obs) * 1.5
+    trained.obs["cell"] = [f"c{i}" for i in range(trained.n_obs)]
     trained.obs["paired"] = [f"p{i % 5}" for i in range(trained.n_obs)]
     return trained
 
@@ -199,8 +199,8 @@ MISTAKES = {
     "untested strata": ({"stratify_by": "batch", "null": None}, ValueError, "stratify_by= says how .* a null"),
     "untested median": ({"donor_key": "donor", "aggregate": "median"}, ValueError, "donor_key= .* aggregate='mean'"),
     "genes only": ({"stratify_by": "batch", "null": "matched"}, ValueError, "null='matched' exchanges genes only"),
-    "cells as donors": ({"donor_key": "cell"}, ValueError, "holds numbers, not donors. Name another"),
-    "cells as strata": ({"stratify_by": "cell"}, ValueError, "holds numbers, not strata. Name another"),
+    "cells as donors": ({"donor_key": "cell"}, ValueError, "has 90 values for 90 cells, so donor_key= would group"),
+    "cells as strata": ({"stratify_by": "cell"}, ValueError, "has 90 values for 90 cells, so stratify_by= would"),
     "groups of nothing": ({"groupby": None, "groups": ["one"]}, ValueError, "groups= and reference= choose.*groupby="),
     "reference of nothing": ({"groupby": None, "reference": "one"}, ValueError, "groups= and reference= choose"),
     "no groups": ({"groups": []}, ValueError, r"groups is empty.*Choose from \['one', 'other'\]"),

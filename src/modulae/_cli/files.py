@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._files import UNFINISHED
+from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,12 +77,26 @@ def opened(path: Path) -> Iterator[CellFile]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(_store(path, "r", ".zarr" if path.is_dir() else ".h5ad"))
+            _refuse_several(store, path)
             adata = _read(store)
         except (OSError, KeyError, TypeError) as error:
             kind, write = (".zarr", "write_zarr") if path.is_dir() else (".h5ad", "write_h5ad")
             msg = f"{path} can't be read as {kind} ({error}). Write it with `adata.{write}(...)`."
             raise ValueError(msg) from error
         yield CellFile(adata, store)
+
+
+def _refuse_several(store: Any, path: Path) -> None:  # noqa: ANN401
+    """Refuse files that hold more than one table of cells."""
+    for inside, reader in (("mod", "mudata.read_h5mu"), ("tables", "spatialdata.read_zarr")):
+        if inside in store and "X" not in store:
+            keys = list(store[inside])
+            key = "rna" if "rna" in keys or not keys else keys[0]
+            msg = (
+                f"{path} holds several tables of cells ({listed(keys)}). Write the one with the counts of genes to a "
+                f"file of its own, in Python: `{reader}({str(path)!r})[{key!r}].write_h5ad('{key}.h5ad')`."
+            )
+            raise ValueError(msg)
 
 
 def _read(store: Any) -> AnnData:  # noqa: ANN401

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._labels import read_labels
+from modulae._public import public
 from modulae._reference_labels import UNKNOWN
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def confusion(
     adata: AnnData,
     *,

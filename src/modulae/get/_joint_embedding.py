@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._labels import read_labels
+from modulae._public import public
 from modulae._read_results import joint_entry
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | None = None) -> pd.DataFrame:
     """Where :func:`modulae.tl.joint_embedding` put each cell.
 

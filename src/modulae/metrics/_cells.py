@@ -9,6 +9,7 @@ import pandas as pd
 
 from modulae._columns import obs_column
 from modulae._labels import labels_of
+from modulae._public import refuse_containers
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     """Return cells × units with names; an array has its cells and units numbered."""
     from anndata import AnnData
 
+    refuse_containers(data, what)
     if isinstance(data, AnnData):
         if use_rep not in data.obsm:
             there = list(data.obsm)

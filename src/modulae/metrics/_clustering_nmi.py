@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._docs import shared
 from modulae._fields import Fields
 from modulae._labels import read_labels
+from modulae._public import public
 from modulae.core.checks import check_seed, check_whole
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@shared
+@public
 def clustering_nmi(
     adata: AnnData,
     *,

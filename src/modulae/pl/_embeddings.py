@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._public import public
 from modulae.core.checks import check_whole
 
 from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, read_colours
@@ -24,7 +24,7 @@ Legend = Literal["right", "on data"]
 PANEL = 3.2
 
 
-@shared
+@public
 def embeddings(
     adata: AnnData,
     *,

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import joint_entry
 from modulae._reference_labels import UNKNOWN
 
@@ -40,7 +40,7 @@ NOT_KNOWN = "0.1"
 """Colour of new cells of no label, which must stand out from the reference behind them."""
 
 
-@shared
+@public
 def joint_embedding(
     adata: AnnData,
     *,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import activity_entry
 
 from ._labels import set_labels
@@ -29,7 +29,7 @@ TITLE = 27
 """Characters of a set name that fit above a panel."""
 
 
-@shared
+@public
 def pathway_activity(
     adata: AnnData,
     sets: Sequence[str] | None = None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 from ._panels import draw_panels, find_basis
 from ._points import Categories, Numbers, numbers, read_colours
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 
-@shared
+@public
 def units(
     adata: AnnData,
     units: Sequence[int | str] | None = None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from modulae._anndata import changeable, open_counts
 from modulae._batches import batch_names
 from modulae._checkpoint import check_every, open_checkpoint
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 from modulae._store_model import model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def autoencoder(
     adata: AnnData,
     *,

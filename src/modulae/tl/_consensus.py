@@ -10,8 +10,8 @@ import numpy as np
 from modulae._anndata import changeable, open_counts
 from modulae._batches import batch_names
 from modulae._consensus_runs import run_all
-from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
+from modulae._public import public
 from modulae._store_model import model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modulae.core.stored import Source
 
 
-@shared
+@public
 def consensus(
     adata: AnnData,
     *,

@@ -8,9 +8,9 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae._public import public
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.principal import principal_components
 from modulae.core.stored import StoredCells
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modulae.core.stored import Source
 
 
-@shared
+@public
 def embeddings(
     adata: AnnData,
     *,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._anndata import changeable
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae._public import public
 from modulae._reference_labels import reference_colours, reference_labels
 from modulae._shared_reading import read_both
 from modulae._store_model import result_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@shared
+@public
 def joint_embedding(
     adata: AnnData,
     reference: AnnData,
