@@ -13,6 +13,7 @@ from ._gene_names import gene_names
 from ._lazy_results import loaded
 from ._shared_scan import scan_together
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
+from ._written import check_parts, check_whole_model, is_model
 from .core.config import KNOWN_GENES
 from .core.ranks import ALONE
 from .gene_sets import listed
@@ -168,9 +169,12 @@ def size_factors(
 def read_model(adata: AnnData, key: str) -> Fitted:
     """The model that `tl.autoencoder` stored under `key`."""
     from .core.fitted import Fitted
+    from .model_file import fingerprint
 
     entry = model_entry(adata, key)
-    return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
+    fitted = Fitted.from_dict(entry["model"], entry["params"], entry["history"])
+    check_whole_model(entry, key, fingerprint(fitted))
+    return fitted
 
 
 def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -> dict[str, Any]:
@@ -181,6 +185,7 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
         hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
+    check_parts(entry, key)
     return dict(loaded(entry))
 
 
@@ -201,11 +206,6 @@ def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.fl
     field = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=np.float32)
     field[adata.var_names.get_indexer(genes)] = values
     return field
-
-
-def is_model(entry: object) -> bool:
-    """Whether an entry of `uns` is a trained model."""
-    return isinstance(entry, dict) and {"params", "history", "model"} <= set(entry)
 
 
 def _columns(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._anndata import is_model
+from ._written import is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,6 +10,7 @@ import pandas as pd
 from modulae._columns import obs_column
 from modulae._labels import labels_of
 from modulae._public import refuse_containers
+from modulae._representation import check_field
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
             there = list(data.obsm)
             msg = f"adata.obsm has no {use_rep!r}. Choose one of {there}, or run `modulae.tl.autoencoder(adata)`."
             raise KeyError(msg)
+        check_field(data, use_rep)
         units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)
     else:
         units = _table(data, what)

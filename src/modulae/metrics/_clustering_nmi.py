@@ -9,6 +9,7 @@ import numpy as np
 from modulae._fields import Fields
 from modulae._labels import read_labels
 from modulae._public import public
+from modulae._representation import check_field
 from modulae.core.checks import check_seed, check_whole
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def clustering_nmi(
 
     check_seed(seed)
     check_whole("n_runs", n_runs, least=1)
+    check_field(adata, use_rep)
     named = read_labels(adata, labels, "labels", most_numbers=None)
     if use_rep not in adata.obsm:
         msg = (

@@ -14,6 +14,7 @@ from modulae._fields import DEFAULT_KEY, Fields
 from modulae._public import public
 from modulae._store_model import result_name
 from modulae._users_line import users_line
+from modulae._written import ROWS, rows_stamp
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.nulls import expression_bins, expression_of
 from modulae.core.set_scores import score_sets
@@ -138,6 +139,7 @@ def pathway_activity(
         "model_cells": model_cells,
         "n_random": n_random,
         "seed": seed,
+        ROWS: rows_stamp(scores),
     }
     return adata if copy else None
 

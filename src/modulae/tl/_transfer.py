@@ -11,7 +11,7 @@ from modulae._anndata import changeable, read_cells
 from modulae._fields import DEFAULT_KEY
 from modulae._foreign_model import read_source, read_with, transfer_entry
 from modulae._public import public
-from modulae._store_model import model_name, store_model
+from modulae._store_model import new_model_name, store_model
 from modulae._users_line import users_line
 from modulae.gene_sets import listed
 
@@ -105,7 +105,7 @@ def transfer(
     ValueError
         A file that is broken or of another kind; counts that can't be; gene names that are not unique.
     """
-    model_name(key_added)
+    new_model_name(adata, key_added)
     if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
         msg = f"min_reliability is {min_reliability!r}; give a number from 0 to 1."
         raise ValueError(msg)
