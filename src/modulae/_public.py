@@ -91,7 +91,8 @@ def refuse_containers(value: object, name: str) -> None:
 
 
 def _has_tables(value: object) -> bool:
-    return any(hasattr(value, name) for name in ("mod", "tables", "to_adata"))
+    parts = [getattr(value, name, None) for name in ("mod", "tables")]
+    return hasattr(value, "to_adata") or any(hasattr(part, "keys") for part in parts)
 
 
 def _kind(value: object) -> str:

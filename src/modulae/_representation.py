@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._fields import Fields
-from ._written import check_parts, check_rows, is_model
+from ._written import check_rows, check_whole, is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +53,7 @@ def check_field(adata: AnnData, field: str) -> None:
     entry = adata.uns.get(key)
     if not is_model(entry) or Fields(key).representation != field:
         return
-    check_parts(entry, key)
+    check_whole(entry, key)
     given = f"model_key={key!r}, key_added={key!r}"
     given += f", layer={str(entry['layer'])!r}" if "layer" in entry else ""
     step = f"Read all cells with one model: `modulae.tl.transfer(adata, adata, {given})`."

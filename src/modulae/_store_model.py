@@ -101,8 +101,6 @@ def store_model(
     also
         More to keep beside the model.
     """
-    from .model_file import fingerprint
-
     fields = Fields(key)
     forget_results(adata, key)
     adata.obsm[fields.representation] = representation
@@ -120,7 +118,7 @@ def store_model(
         **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
-    stamps = {ROWS: rows_stamp(representation), WHOLE: stamp_model(fingerprint(fitted), entry)}
+    stamps = {ROWS: rows_stamp(representation), WHOLE: stamp_model(entry)}
     adata.uns[fields.model] = {**entry, **stamps}
 
 
@@ -137,5 +135,5 @@ def forget_results(adata: AnnData, key: str) -> None:
             if column in adata.obs:
                 del adata.obs[column]
     if is_model(adata.uns.get(key)):
-        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
+        for epoch in adata.uns[key]["params"].get("snapshot_epochs", ()):
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

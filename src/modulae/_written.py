@@ -104,45 +104,34 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers ^ (numbers >> np.uint64(31))
 
 
-def stamp_model(fingerprint: str, entry: Mapping[str, Any]) -> str:
-    """A text for a model and what else its entry says, but for the stamps."""
-    parts = sorted(set(entry) - {ROWS, WHOLE})
-    text = json.dumps([fingerprint, parts, str(entry.get("layer", ""))])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def stamp_model(entry: Mapping[str, Any]) -> str:
+    """A text for what the entry of a model has in it, but for the stamps: which parts, and which layer."""
+    parts = [sorted(set(entry) - {ROWS, WHOLE}), sorted(entry["model"]), str(loaded(entry.get("layer", "")))]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def check_whole_model(entry: Mapping[str, Any], key: str, fingerprint: str) -> None:
-    """Refuse a model that was put together from two when objects were joined.
+def check_whole(entry: Mapping[str, Any], key: str) -> None:
+    """Refuse a model that lost or gained parts when objects with two models were joined.
+
+    `uns_merge="same"`, `"unique"` and `"only"` leave parts out; `"first"` adds what only the others have.
 
     Raises
     ------
     ValueError
         It is not as it was written.
     """
-    if WHOLE in entry and str(loaded(entry[WHOLE])) != stamp_model(fingerprint, entry):
-        msg = (
-            f"the model {key!r} is not as it was written: parts of it are of another one, as happens when objects with "
-            f"two models are joined. {_again(key)}"
-        )
-        raise ValueError(msg)
-
-
-def check_parts(entry: Mapping[str, Any], key: str) -> None:
-    """Refuse a model of which joining has left a part: `uns_merge="same"` keeps what is equal in all objects.
-
-    Raises
-    ------
-    ValueError
-        Something is missing.
-    """
     needed = {"model": {"genes", "size_factor_unit"}, "history": {"epoch", "test_loss"}, "params": {"seed"}}
     lost = [f"{part}/{name}" for part, names in needed.items() for name in sorted(names - set(entry[part]))]
-    if lost:
-        msg = (
-            f"the model {key!r} is not whole ({listed(lost)} is missing), as happens when objects with two models are "
-            f"joined. {_again(key)}"
-        )
-        raise ValueError(msg)
+    if not lost and (WHOLE not in entry or str(loaded(entry[WHOLE])) == stamp_model(entry)):
+        return
+    other = f"{key}2"
+    what = f"{listed(lost)} is missing" if lost else "parts of it are of another model"
+    msg = (
+        f"the model {key!r} in adata.uns is not as it was written ({what}), as happens when objects with two models are "
+        f"joined. Take the model from where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, "
+        f"key_added={other!r})`; or train on all cells: `modulae.tl.autoencoder(adata, key_added={other!r})`."
+    )
+    raise ValueError(msg)
 
 
 def check_rows(values: Any, entry: Mapping[str, Any], field: str, *, step: str) -> None:  # noqa: ANN401
@@ -166,10 +155,3 @@ def check_rows(values: Any, entry: Mapping[str, Any], field: str, *, step: str) 
             f"{step}"
         )
         raise ValueError(msg)
-
-
-def _again(key: str) -> str:
-    return (
-        f"Take the model from where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, key_added="
-        f"{key + '2'!r})`, or train on the joined cells: `modulae.tl.autoencoder(adata, key_added={key + '2'!r})`."
-    )
