@@ -127,8 +127,8 @@ def check_whole(entry: Mapping[str, Any], key: str) -> None:
     other = f"{key}2"
     what = f"{listed(lost)} is missing" if lost else "parts of it are of another model"
     msg = (
-        f"the model {key!r} in adata.uns is not as it was written ({what}), as happens when objects with two models are "
-        f"joined. Take the model from where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, "
+        f"the model {key!r} in adata.uns is not as it was written ({what}), as happens when objects with two models "
+        f"are joined. Take the model from where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, "
         f"key_added={other!r})`; or train on all cells: `modulae.tl.autoencoder(adata, key_added={other!r})`."
     )
     raise ValueError(msg)

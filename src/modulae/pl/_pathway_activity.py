@@ -8,6 +8,7 @@ import numpy as np
 
 from modulae import get
 from modulae._fields import Fields
+from modulae._layout import read_layout
 from modulae._public import public
 from modulae._read_results import activity_entry
 
@@ -83,7 +84,7 @@ def pathway_activity(
     """
     scores = get.pathway_activity(adata, key=key, percentile=percentile)
     chosen = _chosen(scores, sets, n)
-    points = np.asarray(adata.obsm[find_basis(adata, basis, str(activity_entry(adata, key)["of_model"]))])
+    points = read_layout(adata, find_basis(adata, basis, str(activity_entry(adata, key)["of_model"])))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     for name in chosen:
         values = scores[name].to_numpy(dtype=np.float64)

@@ -67,6 +67,13 @@ class Numbers:
         return "both" if below and above else "min" if below else "max" if above else "neither"
 
 
+def of_cells(colours: Categories | Numbers, cells: NDArray[np.bool_]) -> Categories | Numbers:
+    """The same for some of the cells, in the same colours."""
+    if isinstance(colours, Categories):
+        return replace(colours, codes=colours.codes[cells])
+    return replace(colours, values=colours.values[cells])
+
+
 def numbers(name: str, values: NDArray[Any]) -> Numbers:
     """Colours from the 1st to the 99th percentile, so that a few extreme cells don't take them all."""
     values = np.asarray(values, dtype=np.float64)
