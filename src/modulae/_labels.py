@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_NUMBERS = 50
 """Values of a column of whole numbers that stands for groups; with more it counts something."""
 
+FEW = 10
+"""Numbers that may be labels even where hardly two cells share one."""
+
 WHOLE = re.compile(r"(-?\d+)\.0+")
 """A whole number that was a float before it became text."""
 
@@ -121,7 +124,7 @@ def labels_of(
     labels = labels if unused else labels.cat.remove_unused_categories()
     values = list(labels.cat.categories)
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        _refuse_numbers(values, said, what, most_numbers)
+        _refuse_numbers(values, said, what, most_numbers, int(column.notna().sum()))
     _refuse_alike(values, kinds, said)
     return Labels([written(value) for value in values], labels.cat.codes.to_numpy().astype(np.intp))
 
@@ -145,7 +148,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | complex | np.number) and not isinstance(value, bool | np.bool_)
 
 
-def _refuse_numbers(values: list[Any], said: str, what: str, most: int | None) -> None:
+def _refuse_numbers(values: list[Any], said: str, what: str, most: int | None, n_cells: int) -> None:
     if not values or not all(map(_is_number, values)):
         return
     if not all(not isinstance(value, complex) and float(value).is_integer() for value in values):
@@ -153,7 +156,8 @@ def _refuse_numbers(values: list[Any], said: str, what: str, most: int | None) -
             f"{said} holds numbers, not {what}. Name another column, or cut it into groups first: `pd.cut({said}, 4)`."
         )
         raise ValueError(msg)
-    if most is not None and len(values) > most:
+    own = len(values) > FEW and 2 * len(values) > n_cells  # nearly a number for each cell
+    if own or (most is not None and len(values) > most):
         msg = (
             f"{said} holds {len(values)} different numbers, which are hardly {what}. Name another column; if they are, "
             f"turn them into names first: `{said} = {said}.{TEXT}`."
