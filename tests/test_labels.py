@@ -237,7 +237,7 @@ def joined():
     adata.obs["side"] = np.where(donor < 3, "ill", "well")
     first = np.arange(120) < 60
     adata.obs["donor"] = pd.Series(
-        [int(d) if early else label(d) for d, early in zip(donor, first, strict=True)],
+        [int(d) if early else str(d) for d, early in zip(donor, first, strict=True)],
         index=adata.obs_names,
         dtype=object,
     )
