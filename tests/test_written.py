@@ -138,7 +138,7 @@ def test_a_model_that_gained_a_part_of_another_is_refused(first, second):
     mo.tl.autoencoder(other, layer="raw", **SETTINGS)
     joined = ad.concat([first, other], uns_merge="first", merge="same")
     assert joined.uns["ae"]["layer"] == "raw"
-    with pytest.raises(ValueError, match="parts of it are of another model"):
+    with pytest.raises(KeyError, match="parts of it are of another model"):
         mo.tl.saliency(joined, device="cpu")
 
 

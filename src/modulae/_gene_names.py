@@ -35,7 +35,7 @@ def gene_names(adata: AnnData) -> NDArray[np.str_]:
 
 
 def _refuse_no_text(names: pd.Index[str]) -> None:
-    absent = int(names.isna().sum())
+    absent = int(np.count_nonzero(names.isna()))
     if absent:
         msg = (
             f"{absent} of {len(names)} genes have no name: adata.var_names is missing there. Leave them out: "

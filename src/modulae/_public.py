@@ -122,7 +122,7 @@ def _step(value: Any, name: str) -> str:  # noqa: ANN401
         return f"Take the AnnData in it: `{name} = {'adata.raw' if _is_raw(value) else name}.to_adata()`."
     for part, how in (("mod", "mdata[{key!r}]"), ("tables", "sdata.tables[{key!r}]")):
         held = getattr(value, part, None)
-        if hasattr(held, "keys"):  # MuData; SpatialData
+        if held is not None and hasattr(held, "keys"):  # MuData; SpatialData
             keys = [str(key) for key in held]
             key = "rna" if "rna" in keys or not keys else keys[0]
             return f"Choose the part that holds the counts of genes: `{name} = {how.format(key=key)}`."

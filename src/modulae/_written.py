@@ -31,6 +31,13 @@ AT_ONCE = 2**16
 MOST = 50_000
 """Rows that are looked at: of joined objects some are among them."""
 
+NEEDED = {
+    "model": ("genes", "size_factor_unit"),
+    "history": ("epoch", "train_loss", "test_loss", "orthogonality", "best_epoch"),
+    "params": ("seed",),
+}
+"""What every model has; joining leaves out what differs."""
+
 STORES = ("uns", "obsm", "varm", "layers", "obs", "var")
 
 
@@ -117,23 +124,21 @@ def check_whole(entry: Mapping[str, Any], key: str) -> None:
 
     Raises
     ------
-    ValueError
+    KeyError
         It is not as it was written.
     """
-    needed = {"model": {"genes", "size_factor_unit"}, "history": {"epoch", "test_loss"}, "params": {"seed"}}
-    lost = [f"{part}/{name}" for part, names in needed.items() for name in sorted(names - set(entry[part]))]
     if not entry["model"] and not entry["params"]:  # written by hand, to keep a representation under a name
         return
+    lost = [f"{part}/{name}" for part, names in NEEDED.items() for name in names if name not in entry[part]]
     if not lost and (WHOLE not in entry or str(loaded(entry[WHOLE])) == stamp_model(entry)):
         return
-    other = f"{key}2"
     what = f"{listed(lost)} is missing" if lost else "parts of it are of another model"
     msg = (
-        f"the model {key!r} in adata.uns is not as it was written ({what}), as happens when objects with two models "
-        f"are joined. Take the model from where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, "
-        f"key_added={other!r})`; or train on all cells: `modulae.tl.autoencoder(adata, key_added={other!r})`."
+        f"the model {key!r} in adata.uns is not whole, as where objects with different models were joined: {what}. "
+        f"Train again with `modulae.tl.autoencoder(adata, key_added={key!r})`, or read the cells with the model from "
+        f"where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, key_added={key!r})`."
     )
-    raise ValueError(msg)
+    raise KeyError(msg)
 
 
 def check_rows(values: Any, entry: Mapping[str, Any], field: str, *, step: str) -> None:  # noqa: ANN401
