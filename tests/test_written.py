@@ -140,6 +140,10 @@ def test_a_model_that_gained_a_part_of_another_is_refused(first, second):
     assert joined.uns["ae"]["layer"] == "raw"
     with pytest.raises(KeyError, match="parts of it are of another model"):
         mo.tl.saliency(joined, device="cpu")
+    batches = first.copy()
+    batches.uns["ae"]["model"]["batches"] = np.array(["a", "b"], dtype=object)
+    with pytest.raises(KeyError, match="parts of it are of another model"):
+        mo.get.representation(batches)
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")

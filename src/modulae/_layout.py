@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
-    """Cells × 2 of `obsm`; cells without a place are NaN, see :func:`placed`.
+    """Cells × 2 of `obsm`; which cells have a place says :func:`placed`.
 
     Raises
     ------
@@ -41,7 +41,6 @@ def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
     entry = adata.uns.get(name)
     if isinstance(entry, dict):
         check_rows(np.asarray(field)[there], entry, name, step="Run `modulae.tl.embeddings(adata)` on all cells.")
-    points[~there] = np.nan
     return points
 
 

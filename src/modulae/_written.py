@@ -112,8 +112,8 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def stamp_model(entry: Mapping[str, Any]) -> str:
-    """A text for what the entry of a model has in it, but for the stamps: which parts, and which layer."""
-    parts = [sorted(set(entry) - {ROWS, WHOLE}), sorted(entry["model"]), str(loaded(entry.get("layer", "")))]
+    """A text for which parts the entry of a model has, but for the stamps."""
+    parts = [sorted(set(entry) - {ROWS, WHOLE}), sorted(entry["model"])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

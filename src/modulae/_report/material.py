@@ -59,7 +59,7 @@ class Material:
     loadings: pd.DataFrame | None  # genes of the model × units
     sets: list[str]
     enrichment: pd.DataFrame | None
-    layout: NDArray[np.float64]  # cells × 2; NaN for those without a place
+    layout: NDArray[np.float64]  # cells × 2; not finite for those without a place
     layout_name: str
     columns: list[Column]
     sanity: pd.DataFrame | None

@@ -40,7 +40,7 @@ def draw_panels(
     Parameters
     ----------
     points
-        Cells × 2; those without a place, which are NaN, are left out with a warning.
+        Cells × 2; those without a place, which are not finite, are left out with a warning.
     panels
         What colours the cells, by name.
     titles
