@@ -228,7 +228,7 @@ def test_whole_numbers_that_count_something_are_no_groups():
     """`groupby="n_genes"` would compare hundreds of groups of a cell or two."""
     adata = cells(np.ones((60, 1)))
     adata.obs["n_counts"], adata.obs["cluster"] = np.arange(60), pd.Categorical(np.arange(60))
-    with pytest.raises(ValueError, match=r"'n_counts'\] holds numbers, not groups.*pd.cut"):
+    with pytest.raises(ValueError, match=r"'n_counts'\] holds 60 different numbers, which are hardly groups.*map\(str"):
         membership(adata, "n_counts")
     assert len(membership(adata, "cluster")[0]) == 60  # who made them categories means them
 
@@ -237,7 +237,7 @@ def test_categories_that_are_written_alike_are_not_told_apart_by_name():
     """Names find groups: the cells of the second would be taken for those of the first."""
     adata = cells(np.ones((3, 1)))
     adata.obs["kind"] = pd.Categorical([1, "1", "x"])
-    with pytest.raises(ValueError, match=r"written alike \(1\).*astype\(str\)"):
+    with pytest.raises(ValueError, match=r"written alike \(1 and '1'\).*map\(str"):
         membership(adata, "kind")
 
 

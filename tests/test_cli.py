@@ -3,6 +3,7 @@
 import warnings
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -320,3 +321,18 @@ def test_groups_are_compared_as_asked(h5ad, tmp_path):
         np.testing.assert_allclose(
             pd.read_csv(folder / "impact_by_group.csv")["effect"], expected, rtol=1e-4, atol=1e-7
         )
+
+
+def test_a_file_of_several_tables_says_how_to_take_one_out(h5ad, tmp_path, capsys):
+    """As `.h5mu` is laid out: the tables of cells are below `mod`, what they share is above."""
+    path = tmp_path / "both.h5mu"
+    with h5py.File(h5ad[0]) as one, h5py.File(path, "w") as both:
+        for name in ("obs", "var"):
+            one.copy(one[name], both, name)
+        for name in ("prot", "rna"):
+            one.copy(one["/"], both.require_group("mod"), name)
+    assert main(["train", str(path), "-o", str(tmp_path / "out.h5ad"), "--no-progress"]) == 1
+    said = capsys.readouterr().err
+    assert "holds several tables of cells (prot, rna)" in said
+    assert f"`mudata.read_h5mu({str(path)!r})['rna'].write_h5ad('rna.h5ad')`" in said
+    assert not (tmp_path / "out.h5ad").exists()

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._columns import obs_column
 from ._count_blocks import counts_of, warn_no_counts
 from ._dask_counts import can_spread, scan_spread
+from ._gene_names import gene_names
 from ._lazy_results import loaded
 from ._shared_scan import scan_together
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
+from ._written import check_whole, is_model
 from .core.config import KNOWN_GENES
 from .core.ranks import ALONE
 from .gene_sets import listed
@@ -18,7 +21,6 @@ from .gene_sets import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -26,22 +28,6 @@ if TYPE_CHECKING:
     from .core.fitted import Fitted
     from .core.ranks import Ranks
     from .core.stored import Source
-
-
-MOST_NUMBERS = 50
-"""Values of a column of whole numbers that stands for groups; with more it counts something."""
-
-
-def gene_names(adata: AnnData) -> NDArray[np.str_]:
-    """The gene names, which must be unique: genes are matched by name, never by position."""
-    if not adata.var_names.is_unique:
-        twice = adata.var_names[adata.var_names.duplicated()].unique()
-        msg = (
-            f"{len(twice)} gene names appear more than once ({listed(twice)}). "
-            "Run `adata.var_names_make_unique()` first."
-        )
-        raise ValueError(msg)
-    return np.asarray(adata.var_names, dtype=str)
 
 
 def read_counts(
@@ -180,14 +166,6 @@ def size_factors(
     return factors.astype(np.float32)
 
 
-def obs_column(adata: AnnData, name: str) -> pd.Series[Any]:
-    """A column of `obs`, also where `obs` itself is on disk."""
-    import pandas as pd
-
-    column = adata.obs[name]
-    return column if isinstance(column, pd.Series) else column.to_series()
-
-
 def read_model(adata: AnnData, key: str) -> Fitted:
     """The model that `tl.autoencoder` stored under `key`."""
     from .core.fitted import Fitted
@@ -204,6 +182,7 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
         hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
+    check_whole(entry, key)
     return dict(loaded(entry))
 
 
@@ -224,11 +203,6 @@ def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.fl
     field = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=np.float32)
     field[adata.var_names.get_indexer(genes)] = values
     return field
-
-
-def is_model(entry: object) -> bool:
-    """Whether an entry of `uns` is a trained model."""
-    return isinstance(entry, dict) and {"params", "history", "model"} <= set(entry)
 
 
 def _columns(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._anndata import MOST_NUMBERS, model_entry, obs_column
+from ._anndata import model_entry
+from ._labels import read_labels
+from ._users_line import users_line
 from .gene_sets import listed
 
 if TYPE_CHECKING:
@@ -37,27 +39,15 @@ def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDAr
     """
     import pandas as pd
 
-    if batch_key not in adata.obs:
-        msg = f"batch_key={batch_key!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = obs_column(adata, batch_key)
-    absent = int(column.isna().sum())
-    if absent:
-        msg = f"{absent} cells have no batch in adata.obs[{batch_key!r}]. Give them one, or leave these cells out."
-        raise ValueError(msg)
-    if pd.api.types.is_float_dtype(column):
+    labels = read_labels(adata, batch_key, "batch_key", what="batches")
+    if labels.n_missing:
         msg = (
-            f"adata.obs[{batch_key!r}] holds numbers, not batches. Name the column that says which sample a cell is of."
+            f"{labels.n_missing} cells have no batch in adata.obs[{batch_key!r}]. Give them one, or leave these cells "
+            f"out: `adata = adata[adata.obs[{batch_key!r}].notna()].copy()`."
         )
         raise ValueError(msg)
-    codes, values = pd.factorize(column.astype(str).to_numpy(dtype=object))
-    if pd.api.types.is_integer_dtype(column) and len(values) > MOST_NUMBERS:
-        msg = (
-            f"adata.obs[{batch_key!r}] holds {len(values)} numbers, which are hardly batches. If they are, turn them "
-            f"into names first: `adata.obs[{batch_key!r}].astype(str)`."
-        )
-        raise ValueError(msg)
-    names = np.array([str(value) for value in values], dtype=str)
+    codes, first = pd.factorize(labels.codes)
+    names = np.array([labels.names[code] for code in first], dtype=str)
     _check(names, np.bincount(codes), batch_key)
     return names, codes.astype(np.int64)
 
@@ -86,7 +76,7 @@ def warn_of_small(names: NDArray[np.str_], codes: NDArray[np.int64]) -> None:
             f"{len(small)} batches have fewer than {LEAST_CELLS} cells ({listed(small)}), too few to tell what is "
             "theirs. They are hardly corrected; leave them out, or merge them with others of the same kind.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=users_line(),
         )
 
 
@@ -146,8 +136,8 @@ def in_batch(
         )
         raise KeyError(msg)
     number: dict[Any, int] = {str(name): at for at, name in enumerate(names)}
-    found = obs_column(adata, str(column)).astype(str)
-    codes = np.array([number.get(name, -1) for name in found], dtype=np.int64)
+    found = read_labels(adata, str(column), "batch_key", what="batches", most_numbers=None)
+    codes = np.array([*(number.get(name, -1) for name in found.names), -1], dtype=np.int64)[found.codes]
     if known and (codes < 0).any():
         there = listed(names, 20)
         msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({there}). Put {column!r} back."

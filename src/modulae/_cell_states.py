@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ._anndata import gene_names, open_counts
+from ._anndata import open_counts
+from ._gene_names import gene_names
 from ._marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
 from ._stored_counts import Counts
 from .core.batches import Cells

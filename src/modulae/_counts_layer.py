@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._anndata import is_model
 from ._layers import layer_names
+from ._written import is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._anndata import gene_names, model_entry, read_model
+from ._anndata import model_entry, read_model
 from ._gene_match import explain_few, explain_no_match, match_genes, orthologue_table
+from ._gene_names import gene_names
 from .core.fitted import Fitted
 from .core.restrict import restrict
 from .model_file import TrainedModel, fingerprint, identifiers, load_model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._labels import whole_as_text
 from .gene_sets import ENSEMBL_ID, VERSION, explain_mismatch, listed
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def orthologue_table(given: Mapping[str, str] | pd.DataFrame | None) -> dict[str
 
 
 def without_version(name: str) -> str:
-    """An Ensembl id without the version after the dot; any other name as it is."""
-    return VERSION.sub("", name) if ENSEMBL_ID.fullmatch(name) else name
+    """An Ensembl id without the version after the dot, a number without the `.0` of a float; else the name as it is."""
+    return VERSION.sub("", name) if ENSEMBL_ID.fullmatch(name) else whole_as_text(name)
 
 
 def _translated(names: Iterable[str], orthologues: Mapping[str, str] | None, *, upper_case: bool) -> list[str]:

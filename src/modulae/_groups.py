@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._anndata import MOST_NUMBERS, obs_column
-from .gene_sets import listed
+from ._labels import read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,32 +36,11 @@ def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool
 
     Raises
     ------
-    KeyError
-        No such column.
-    ValueError
-        A column of numbers, or categories that are written alike.
+    KeyError, ValueError
+        As :func:`modulae._labels.read_labels`.
     """
-    import pandas as pd
-
-    if groupby not in adata.obs:
-        msg = f"groupby={groupby!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = obs_column(adata, groupby)
-    labels = column.astype("category").cat.remove_unused_categories()
-    names = [str(name) for name in labels.cat.categories]
-    counted = pd.api.types.is_integer_dtype(column) and len(names) > MOST_NUMBERS
-    if pd.api.types.is_float_dtype(column) or counted:
-        msg = f"adata.obs[{groupby!r}] holds numbers, not groups. Cut it into groups first, for example with `pd.cut`."
-        raise ValueError(msg)
-    alike = [name for name, n in Counter(names).items() if n > 1]
-    if alike:
-        msg = (
-            f"adata.obs[{groupby!r}] has different categories that are written alike ({listed(alike)}), such "
-            f"as 1 and '1'. Make them one: `adata.obs[{groupby!r}].astype(str)`."
-        )
-        raise ValueError(msg)
-    codes = labels.cat.codes.to_numpy()
-    return names, codes[None, :] == np.arange(len(names))[:, None]
+    labels = read_labels(adata, groupby, "groupby", what="groups")
+    return labels.names, labels.members
 
 
 def plan_groups(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ._anndata import obs_column
+from ._labels import read_labels
 from ._users_line import users_line
 from .core.checks import check_seed, is_whole
 from .core.donors import count_donors
@@ -84,18 +84,16 @@ def plan_test(
 
 def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
     """The categories of an `obs` column as numbers from 0; −1 where there is none."""
-    if column not in adata.obs:
-        msg = f"{argument}={column!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    found = np.asarray(obs_column(adata, column).astype("category").cat.codes, dtype=np.intp)
-    n_values, n_cells = len(np.unique(found[found >= 0])), len(found)
+    what = {"donor_key": "donors"}.get(argument, "strata")
+    labels = read_labels(adata, column, argument, what=what, most_numbers=None)
+    n_values, n_cells = len(labels.names), len(labels.codes)
     if n_values > n_cells / 2:
         msg = (
             f"adata.obs[{column!r}] has {n_values} values for {n_cells} cells, so {argument}= would group hardly any. "
             "Name a column that many cells share."
         )
         raise ValueError(msg)
-    return found
+    return labels.codes
 
 
 def check_sides(test: Test, plan: Contrast | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._lazy_results import loaded
+from ._written import check_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,7 +47,10 @@ class _Kind:
             hint = f"There are {there}." if there else f"Run `modulae.tl.{self.made_by}` first."
             msg = f"there is no {self.words} {key!r} in adata.{self.store}. {hint}"
             raise KeyError(msg)
-        return dict(loaded(adata.uns[key]))
+        entry = dict(loaded(adata.uns[key]))
+        if self.store == "obsm":
+            check_rows(adata.obsm[key], entry, key, step=f"Run `modulae.tl.{self.made_by}` on all cells.")
+        return entry
 
 
 _SALIENCY = _Kind("saliency", frozenset({"of_model", "method", "groups"}), "saliency(adata)", "varm")

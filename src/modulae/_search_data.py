@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ._anndata import library_sizes, obs_column, open_counts
+from ._anndata import library_sizes, open_counts
 from ._batches import read_batches
+from ._columns import obs_column, read_mask
 from ._count_blocks import counts_of
 from ._layers import matrix_of
 from ._stored_counts import PORTION, CountReader, Counts, read_bytes
@@ -95,7 +96,7 @@ def gather(
         read_batches(adata, batch_key)
     columns = sorted({*sources, *batch_keys})
     obs = pd.DataFrame({name: obs_column(adata, name).array for name in columns}, index=adata.obs_names)
-    mask = {} if mask_var is None else {mask_var: adata.var[mask_var].to_numpy()}
+    mask = {} if mask_var is None else {mask_var: read_mask(adata, mask_var)}
     var = pd.DataFrame(mask, index=adata.var_names)
     if isinstance(counts, Counts):
         matrix: Any = counts.matrix

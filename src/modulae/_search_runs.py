@@ -13,6 +13,7 @@ import numpy as np
 
 from ._fields import DEFAULT_KEY, Fields
 from ._files import write_whole
+from ._labels import labels_of
 from ._search_data import digest
 from ._search_settings import Setting, defaults
 from ._side_by_side import alone
@@ -20,6 +21,7 @@ from ._side_by_side import alone
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ._search_data import Data
@@ -59,7 +61,7 @@ def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path 
         factors = values.get("size_factors", base["size_factors"])
         column = digest(data.obs[factors].to_numpy(dtype=np.float64)) if factors in data.obs else ""
         batch_key = values.get("batch_key")
-        batches = "" if batch_key is None else digest("\n".join(data.obs[batch_key].astype(str)).encode())
+        batches = "" if batch_key is None else _digest_labels(data.obs[batch_key])
         for seed in seeds:
             identity = {
                 "modulae": now,
@@ -75,6 +77,11 @@ def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path 
             file = None if folder is None else folder / name
             found.append(Task(number, values, seed, n_threads, file, text))
     return found
+
+
+def _digest_labels(column: pd.Series[Any]) -> str:
+    labels = labels_of(column, "batch_key")
+    return digest("\n".join(labels.names).encode(), labels.codes)
 
 
 def run(task: Task, data: Data, matrix: Any = None) -> Run:  # noqa: ANN401

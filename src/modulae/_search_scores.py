@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ._anndata import obs_column
+from ._labels import read_labels as read_column
 from .metrics import clustering_nmi, disentanglement, unit_stability
 from .metrics._cells import read_labels
 
@@ -28,11 +28,9 @@ def find_labels(adata: AnnData, labels: str | None) -> Labels | None:
     """The labels that a name stands for, numbered like the cells, checked as the metrics do."""
     if labels is None:
         return None
-    column = obs_column(adata, labels) if labels in adata.obs else None
-    index = adata.obs_names
-    read_labels(adata, labels if column is None else column, pd.DataFrame(np.zeros((adata.n_obs, 1)), index=index))
-    if column is not None:
-        return pd.Series(column.array)
+    read_labels(adata, labels, pd.DataFrame(np.zeros((adata.n_obs, 1)), index=adata.obs_names))
+    if labels in adata.obs:
+        return pd.Series(read_column(adata, labels, "labels", most_numbers=None).as_categories())
     found = adata.obsm[labels]
     values = found.to_numpy() if isinstance(found, pd.DataFrame) else np.asarray(found)
     return pd.DataFrame(values).rename(columns=str)

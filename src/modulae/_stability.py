@@ -9,6 +9,7 @@ import pandas as pd
 
 from ._fields import Fields
 from ._read_results import unit_names
+from ._representation import check_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,8 @@ def check_stability(
     if key in stability_keys or not stability_keys:
         msg = f"stability_keys needs one other run or more, and not {key!r} itself. Choose from {there}."
         raise ValueError(msg)
+    for name in stability_keys:
+        check_field(adata, Fields(name).representation)
 
 
 def stability_of_units(

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._anndata import is_model, place_by_name
+from ._anndata import place_by_name
 from ._fields import Fields
+from ._written import (
+    ROWS,
+    WHOLE,
+    is_model,
+    refuse_model_over_others,
+    refuse_result_over_others,
+    rows_stamp,
+    stamp_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,13 +41,25 @@ def model_name(given: str) -> str:
     return given
 
 
+def new_model_name(adata: AnnData, given: str) -> str:
+    """The name of a model that is going to be written.
+
+    Raises
+    ------
+    ValueError
+        As :func:`model_name`; or something else has that name.
+    """
+    refuse_model_over_others(adata, model_name(given))
+    return given
+
+
 def result_name(adata: AnnData, given: str | None, usual: str) -> str:
     """The name of a result, `usual` if none is given.
 
     Raises
     ------
     ValueError
-        As :func:`model_name`; or a model has that name.
+        As :func:`model_name`; or a model, or something that is no result, has that name.
     """
     if given is None and "/" in usual:
         msg = f"the result would be called {usual!r}, and files take a slash for a folder. Name it: key_added=."
@@ -47,6 +68,7 @@ def result_name(adata: AnnData, given: str | None, usual: str) -> str:
     if is_model(adata.uns.get(name)):
         msg = f"key_added={name!r} is the name of a trained model, which would be lost. Choose another name."
         raise ValueError(msg)
+    refuse_result_over_others(adata, name)
     return name
 
 
@@ -89,13 +111,15 @@ def store_model(
     if loadings is not None:
         adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
         adata.uns[fields.loadings] = {"of_model": key}
-    adata.uns[fields.model] = {
+    entry = {
         "params": fitted.config.as_dict(),
         "history": fitted.history.as_dict(),
         "model": fitted.as_dict(),
         **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
+    stamps = {ROWS: rows_stamp(representation), WHOLE: stamp_model(entry)}
+    adata.uns[fields.model] = {**entry, **stamps}
 
 
 def forget_results(adata: AnnData, key: str) -> None:
@@ -111,5 +135,5 @@ def forget_results(adata: AnnData, key: str) -> None:
             if column in adata.obs:
                 del adata.obs[column]
     if is_model(adata.uns.get(key)):
-        for epoch in adata.uns[key]["params"]["snapshot_epochs"]:
+        for epoch in adata.uns[key]["params"].get("snapshot_epochs", ()):
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._anndata import gene_names, library_sizes, size_factors
+from modulae._anndata import library_sizes, size_factors
 from modulae._batches import read_batches, warn_of_small
+from modulae._columns import read_mask
+from modulae._gene_names import gene_names
 from modulae.core.batches import Cells
 
 if TYPE_CHECKING:
@@ -31,10 +33,7 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
             "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
         )
         raise KeyError(msg)
-    mask = adata.var[mask_var].to_numpy()
-    if mask.dtype != bool:
-        msg = f"adata.var[{mask_var!r}] holds {mask.dtype}, not True and False. Name a boolean column."
-        raise ValueError(msg)
+    mask = read_mask(adata, mask_var)
     if not mask.any():
         msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
         raise ValueError(msg)

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from ._progress import progress_bar
+from ._users_line import users_line
 from .core.ranks import ALONE
 
 if TYPE_CHECKING:
@@ -64,20 +65,20 @@ def run_training(
             f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept."
             + ("" if keeper is None else " Call this again with the same checkpoint= to go on."),
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     elif run.history.best_epoch == 0:
         warnings.warn(
             "the held-out loss never fell below that of the untrained model, which is what is kept. "
             f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     elif run.history.gain <= 0:
         warnings.warn(
             "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
             "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     return run

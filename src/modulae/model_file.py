@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._anndata import read_model
-from ._docs import shared
+from ._columns import var_column
 from ._fields import DEFAULT_KEY
 from ._files import check_writable, write_whole
+from ._labels import written
+from ._public import public
 from .core.fitted import Fitted
 from .gene_sets import listed
 
@@ -55,7 +57,7 @@ class TrainedModel:
         )
 
 
-@shared
+@public
 def save_model(
     adata: AnnData,
     path: str | os.PathLike[str],
@@ -150,9 +152,9 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
     if column not in adata.var:
         msg = f"gene_ids={column!r} is no column of adata.var. Choose one of {list(adata.var)}, or leave it out."
         raise KeyError(msg)
-    values = adata.var[column].astype(object)
+    values = var_column(adata, column).astype(object)
     named = values.where(values.notna(), "").reindex(genes, fill_value="")
-    return np.array([str(name) for name in named])
+    return np.array([written(name) for name in named])
 
 
 def fingerprint(fitted: Fitted) -> str:

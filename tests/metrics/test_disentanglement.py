@@ -215,7 +215,7 @@ def test_categories_are_labels_and_cells_without_one_are_left_out(adata):
         ({"labels": "nothing"}, KeyError, r"in neither .* Choose one of \['kind', 'X_ae', 'programmes'\]"),
         ({"data": np.eye(3)}, TypeError, "no AnnData to find it in. Give the labels themselves"),
         ({"labels": np.ones((5, 2))}, ValueError, "labels has 5 cells, and the representation 80. Give the same"),
-        ({"labels": np.linspace(0, 1, 80)}, ValueError, "numbers, not categories. Cut them into groups"),
+        ({"labels": np.linspace(0, 1, 80)}, ValueError, "numbers, not labels. Name another column, or cut"),
         ({"labels": np.full((80, 1), np.nan)}, ValueError, "missing or no numbers. Give cells × labels"),
         ({"labels": np.full((80, 1), "a")}, ValueError, "missing or no numbers. Give cells × labels"),
         ({"labels": np.ones((80, 2, 2))}, ValueError, "labels has 3 dimensions. Give cells × columns"),

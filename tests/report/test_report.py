@@ -358,3 +358,28 @@ def test_without_bokeh_it_says_what_to_install(cells, tmp_path, monkeypatch):
     )
     with pytest.raises(ImportError, match=r"needs bokeh, not installed here. Run `pip install 'modulae\[report\]'`"):
         mo.report(cells, tmp_path / "a.html")
+
+
+def test_cells_without_a_place_are_left_out_of_the_maps_and_counted(cells, tmp_path):
+    """All numbers stay those of all cells; a group of which no cell has a place is named nowhere."""
+    adata = cells.copy()
+    lost = np.zeros(140, dtype=bool)
+    lost[[0, 7, 20]] = True
+    adata.obsm["X_umap"][lost] = np.nan
+    adata.obsm["X_umap"][9, 1] = np.inf
+    lost[9] = True
+    adata.obs["sample"] = np.where(lost, "gone", "here")
+    page = Page(mo.report(adata, tmp_path / "a.html", groupby="sample", **QUIET))
+    assert "4 of 140 cells have no place in this layout" in page.text
+    arrays = page.unpacked()
+    assert arrays["cells"] == list(adata.obs_names[~lost])
+    np.testing.assert_array_equal(arrays["codes0"], 1)
+    (column,) = page.facts["columns"]
+    assert column["groups"] == ["gone", "here"]
+    assert column["n_cells"] == [4, 136]
+    assert column["labels"][0] == [-1, -1]
+    assert all(0 < at < 1 for at in column["labels"][1])
+    adata.obsm["X_umap"][:] = np.nan
+    with pytest.raises(ValueError, match=r"no cell has a place in adata.obsm\['X_umap'\].*basis="):
+        mo.report(adata, tmp_path / "b.html", **QUIET)
+    assert not (tmp_path / "b.html").exists()

@@ -12,7 +12,7 @@ def groups(trained):
     trained.obs["donor"] = [f"d{i % 6}" for i in range(trained.n_obs)]  # three on either side of "late"
     trained.obs["late"] = np.where(np.arange(trained.n_obs) % 6 < 3, "early", "late")
     trained.obs["batch"] = np.where(np.arange(trained.n_obs) < 45, "first", "second")
-    trained.obs["cell"] = np.arange(trained.n_obs) * 1.5
+    trained.obs["cell"] = [f"c{i}" for i in range(trained.n_obs)]
     trained.obs["paired"] = [f"p{i % 5}" for i in range(trained.n_obs)]
     return trained
 

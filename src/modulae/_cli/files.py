@@ -25,6 +25,10 @@ MATRICES = ("layers", "obsp", "varp")
 """Each holds matrices that stay in the file."""
 
 
+SEVERAL = {"mod": "mudata.read_h5mu", "tables": "spatialdata.read_zarr"}
+"""What a file has in place of `X` that holds several tables of cells, and what reads it in Python."""
+
+
 @dataclass(frozen=True, slots=True)
 class CellFile:
     """Cells whose matrices stay in their file."""
@@ -90,7 +94,8 @@ def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(_store(path, "r", ".zarr" if path.is_dir() else ".h5ad"))
-            parts = _read(store)
+            several = next((reader for inside, reader in SEVERAL.items() if inside in store and "X" not in store), None)
+            parts = _read(store) if several is None else {}
         except ImportError:
             raise
         except Exception as error:  # anndata has one of its own for what it does not know
@@ -100,6 +105,12 @@ def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
                 "anndata or zarr wrote it, update those that read it: `pip install -U anndata zarr`."
             )
             raise ValueError(msg) from error
+        if several is not None:
+            msg = (
+                f"{path} holds several tables of cells. Write the one with the counts of genes to a file of its own, in "
+                f"Python: `{several}({str(path)!r})['rna'].write_h5ad('rna.h5ad')`."
+            )
+            raise ValueError(msg)
         yield CellFile(_cells(parts, path, raw=raw), store)
 
 

@@ -48,7 +48,8 @@ def pack(arrays: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
 
 def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int) -> dict[str, Any]:
     """Everything a click needs. Cells are those that are drawn; means of groups are over all cells."""
-    shown = thin(material.layout, max_cells, np.random.default_rng(seed))
+    placed = material.placed
+    shown = placed[thin(material.layout[placed], max_cells, np.random.default_rng(seed))]
     codes, scale = to_bytes(material.activity[:, live])
     found: dict[str, Any] = {
         "layout": frame(material.layout[shown]),

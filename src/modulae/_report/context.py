@@ -51,7 +51,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     dead = [unit for unit in units if unit["dead"]]
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
-    n_cells, n_drawn = len(material.cells), len(arrays["cells"])
+    n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
     facts = {
         "units": alive,
         "places": places,
@@ -73,7 +73,9 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "all_units": units,
         "n_cells": whole(n_cells),
         "n_drawn": whole(n_drawn),
-        "thinned": n_drawn < n_cells,
+        "thinned": n_drawn < n_placed,
+        "n_placed": whole(n_placed),
+        "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
         "columns": material.columns,
@@ -103,14 +105,17 @@ def _verdict(material: Material) -> list[dict[str, Any]]:
 
 def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]:
     """Names, colours and the places of the labels: the median of each group's cells, moved apart."""
-    low, reach = material.layout.min(axis=0), float(np.ptp(material.layout, axis=0).max()) or 1.0
-    middle = (material.layout.max(axis=0) + low) / 2
-    points = 0.5 + (material.layout - middle) / reach
-    centres = np.stack([_thick(points[column.codes == code]) for code in range(len(column.groups))])
+    layout, codes = material.layout[material.placed], column.codes[material.placed]
+    low, reach = layout.min(axis=0), float(np.ptp(layout, axis=0).max()) or 1.0
+    middle = (layout.max(axis=0) + low) / 2
+    points = 0.5 + (layout - middle) / reach
+    centres = np.stack([_thick(points[codes == code]) for code in range(len(column.groups))])
     names = shortened(column.groups, NAME)
     widths = np.array([0.019 * len(name) + 0.02 for name in names])
+    named = centres[:, 0] >= 0
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
     centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
+    centres[~named] = -1.0  # beyond the edge of the map
     return {
         "name": column.name,
         "at": at,
@@ -126,6 +131,8 @@ def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where a group lies thickest: its median may lie between two clouds of it, among other cells."""
     from scipy.ndimage import correlate
 
+    if not len(points):  # a group of which no cell has a place is named nowhere
+        return np.full(2, -1.0)
     n = int(np.ceil(STEPS / THICK))
     cells = np.histogram2d(points[:, 0], points[:, 1], bins=n, range=((0, 1), (0, 1)))[0].astype(np.intp)
     inside = correlate(cells, np.ones((STEPS, STEPS), dtype=np.intp), mode="constant")

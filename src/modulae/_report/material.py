@@ -11,14 +11,16 @@ from modulae import get
 from modulae._anndata import model_entry
 from modulae._fields import Fields
 from modulae._groups import membership
+from modulae._labels import read_labels
 from modulae._layers import matrix_of
+from modulae._layout import placed, read_layout
 from modulae._read_results import enrichment_entry, units_entry
 from modulae._unit_table import sets_of_units
 from modulae.core.group_pairs import GroupActivity
 from modulae.core.impact import aggregate_sets
 from modulae.pl._palette import category_colours
 
-from .missing import Workplace, enrich, lay_out, read_saliency, sets_of, summarise
+from .missing import Workplace, enrich, lay_out, layouts, read_saliency, sets_of, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,13 +60,18 @@ class Material:
     loadings: pd.DataFrame | None  # genes of the model × units
     sets: list[str]
     enrichment: pd.DataFrame | None
-    layout: NDArray[np.float64]  # cells × 2
+    layout: NDArray[np.float64]  # cells × 2; not finite for those without a place
     layout_name: str
     columns: list[Column]
     sanity: pd.DataFrame | None
     sanity_units: pd.DataFrame | None
     consensus: pd.DataFrame | None
     ran: list[str]  # what was not there and was worked out
+
+    @property
+    def placed(self) -> NDArray[np.intp]:
+        """Cells that have a place in the layout."""
+        return np.flatnonzero(placed(self.layout))
 
 
 def check(
@@ -78,6 +85,8 @@ def check(
         there = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
         msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {there}, or None for a UMAP."
         raise KeyError(msg)
+    for layout in layouts(adata, key, basis)[:1]:
+        read_layout(adata, layout)
     names = [groupby] if isinstance(groupby, str) else groupby
     if names is None:
         stored = adata.uns.get(Fields(key).units, {}).get("groupby")
@@ -118,7 +127,7 @@ def gather(
         loadings=get.loadings(adata, key=fields.loadings).loc[genes] if has_loadings else None,
         sets=list(sets),
         enrichment=get.enrichment(adata, key=fields.enrichment) if tested else None,
-        layout=np.asarray(adata.obsm[layout_name], dtype=np.float64)[:, :2],
+        layout=read_layout(adata, layout_name).astype(np.float64),
         layout_name=layout_name,
         columns=[_column(work, name, list(sets.values())) for name in names],
         sanity=get.sanity(adata, key=fields.sanity) if checked else None,
@@ -161,7 +170,7 @@ def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
 
 def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:
     """Colours of the groups that have cells: those scanpy has stored count for all categories."""
-    every = [str(category) for category in adata.obs[name].astype("category").cat.categories]
+    every = read_labels(adata, name, "groupby", what="groups", unused=True).names
     by_name = dict(zip(every, category_colours(adata, name, len(every)), strict=True))
     return [by_name[group][:7] for group in groups]
 

@@ -121,12 +121,16 @@ def read_saliency(work: Workplace, groupby: str | None = None) -> str:
     return name
 
 
+def layouts(adata: AnnData, key: str, basis: str | None) -> list[str]:
+    """Layouts that are there, the first to be shown."""
+    return [name for name in (basis, Fields(key).umap(), "X_umap") if name is not None and name in adata.obsm]
+
+
 def lay_out(work: Workplace, basis: str | None) -> str:
     """The name of the layout: what was asked for, the model's own UMAP, the object's UMAP, or a new one."""
     own = work.fields.umap()
-    for name in (basis, own, "X_umap"):
-        if name is not None and name in work.adata.obsm:
-            return name
+    for name in layouts(work.adata, work.key, basis):
+        return name
     representation = work.adata.obsm[work.fields.representation]
     work.adata.obsm[own] = umap_layout(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
     work.ran.append("UMAP of the representation, as by tl.embeddings")

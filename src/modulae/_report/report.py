@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._files import check_writable, write_whole
+from modulae._public import public
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NEEDED = ("jinja2", "bokeh")
 
 
-@shared
+@public
 def report(
     adata: AnnData,
     path: str | Path = "modules.html",

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._labels import read_labels
+from modulae._public import public
 from modulae._reference_labels import UNKNOWN
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def confusion(
     adata: AnnData,
     *,
@@ -61,31 +62,17 @@ def confusion(
         made = "Run `modulae.tl.classify(adata, reference, labels=...)` first, or name a column"
         msg = f"adata.obs has no {label!r}. {made}: label= one of {list(adata.obs)}."
         raise KeyError(msg)
-    given, known = _labels(adata, label), _labels(adata, truth)
-    known = known.cat.remove_unused_categories()
-    if not len(known.cat.categories):
+    given = read_labels(adata, label, "label", most_numbers=None, unused=True).as_categories()
+    known = read_labels(adata, truth, "truth", most_numbers=None).as_categories()
+    if not len(known.categories):
         msg = f"no cell has a label in adata.obs[{truth!r}]. Name another column."
         raise ValueError(msg)
-    columns = [name for name in given.cat.categories if name != UNKNOWN]
-    columns += [UNKNOWN] * (UNKNOWN in given.cat.categories)
-    rows = [name for name in columns if name in known.cat.categories]
-    rows += [name for name in known.cat.categories if name not in columns]
-    counts = pd.crosstab(known.to_numpy(), given.to_numpy()).reindex(index=rows, columns=columns, fill_value=0)
+    columns = [name for name in given.categories if name != UNKNOWN]
+    columns += [UNKNOWN] * (UNKNOWN in given.categories)
+    rows = [name for name in columns if name in known.categories]
+    rows += [name for name in known.categories if name not in columns]
+    counts = pd.crosstab(np.asarray(known), np.asarray(given)).reindex(index=rows, columns=columns, fill_value=0)
     counts = counts.astype(np.int64).rename_axis(index=truth, columns=label)
     if normalise is None:
         return counts
-    return counts.div(known.value_counts().loc[rows].to_numpy(), axis=0)
-
-
-def _labels(adata: AnnData, name: str) -> pd.Series:
-    """A column as categories, which are texts."""
-    if name not in adata.obs:
-        msg = f"truth={name!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = adata.obs[name]
-    if pd.api.types.is_float_dtype(column):
-        msg = f"adata.obs[{name!r}] holds numbers, not labels. Name a column of labels."
-        raise ValueError(msg)
-    labels = column.astype("category")
-    named: pd.Series = labels.cat.rename_categories([str(category) for category in labels.cat.categories])
-    return named
+    return counts.div(pd.Series(known).value_counts().loc[rows].to_numpy(), axis=0)

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 
 from modulae._anndata import model_entry, model_names
-from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
+from modulae._public import public
 from modulae._read_results import unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9) -> pd.DataFrame:
     """How often each unit of a consensus came back in its runs.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import enrichment_entry, unit_names, unit_position
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ STATISTICS = (
 )
 
 
-@shared
+@public
 def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | str | None = None) -> pd.DataFrame:
     """Which gene sets each unit reads more than other genes, as a tidy table.
 

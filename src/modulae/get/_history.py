@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modulae._anndata import model_entry
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """The losses of every tested epoch.
 
@@ -36,12 +36,6 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """
     stored = model_entry(adata, key)["history"]
     columns = ("train_loss", "test_loss", "orthogonality")
-    if not {*columns, "epoch", "best_epoch"} <= set(stored):
-        msg = (
-            f"the history of the model {key!r} is not whole, as where data with different models were put together. "
-            f"Train again with `modulae.tl.autoencoder(adata, key_added={key!r})`."
-        )
-        raise KeyError(msg)
     table = pd.DataFrame(
         {name: stored[name] for name in columns},
         index=pd.Index(stored["epoch"], name="epoch"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import group_position, impact_entry, unit_names
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Value = Literal["impact", "unscaled", "within", "within_unscaled"]
 
 
-@shared
+@public
 def impact(
     adata: AnnData, *, key: str = Fields().impact(), group: str | None = None, value: Value = "impact"
 ) -> pd.DataFrame:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import impact_entry, is_comparison, unit_names
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "ef
 """In the order of the columns; a file gives them back in another."""
 
 
-@shared
+@public
 def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool = False) -> pd.DataFrame:
     """The impact of every gene set as a tidy table.
 

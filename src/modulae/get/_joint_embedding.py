@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._labels import read_labels
+from modulae._public import public
 from modulae._read_results import joint_entry
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | None = None) -> pd.DataFrame:
     """Where :func:`modulae.tl.joint_embedding` put each cell.
 
@@ -63,8 +64,7 @@ def _given(adata: AnnData, of_model: str, label: str | None) -> pd.Categorical:
     """Labels of the new cells."""
     name = Fields(of_model).label if label is None else label
     if name in adata.obs:
-        column = adata.obs[name].astype("category")
-        return pd.Categorical(column.cat.rename_categories([str(category) for category in column.cat.categories]))
+        return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()
     if label is not None:
         msg = f"label={label!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)

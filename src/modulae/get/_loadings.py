@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modulae._anndata import model_names
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
     """What every unit makes of every gene, of a model with `architecture="parts"`.
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import activity_entry
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def pathway_activity(adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._anndata import model_names
-from modulae._docs import shared
-from modulae._fields import DEFAULT_KEY, Fields
+from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 from modulae._read_results import unit_names
+from modulae._representation import model_units
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """The activity of every unit in every cell.
 
@@ -27,14 +27,13 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     Returns
     -------
     cells × units, `float32`; cells by name, units by number ("0", "1", …).
+
+    Raises
+    ------
+    KeyError
+        No representation, or no model that it is of.
+    ValueError
+        The values are not those that this model has written, as where objects with different models were joined.
     """
-    name = Fields(key).representation
-    if name not in adata.obsm:
-        there = model_names(adata)
-        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
-        if key in there:
-            hint = f"It was removed since: run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
-        msg = f"adata.obsm has no {name!r}. {hint}"
-        raise KeyError(msg)
-    values = adata.obsm[name]
+    values = model_units(adata, key)
     return pd.DataFrame(values, index=adata.obs_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

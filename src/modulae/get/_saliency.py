@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import group_position, saliency_entry, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | None = None) -> pd.DataFrame:
     """The mean saliency of every unit to every gene.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import sanity_entry, unit_names
 from modulae._sanity_verdict import EXPRESSION, SAME_UNIT, SEEDS, better
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Table = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
 
 
-@shared
+@public
 def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdict") -> pd.DataFrame:
     """What :func:`modulae.tl.sanity` found.
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modulae._anndata import model_entry
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """How well each unit of a foreign model can be read from the genes at hand.
 

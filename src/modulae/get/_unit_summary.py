@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import unit_names, units_entry
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ COLUMNS = (
 )
 
 
-@shared
+@public
 def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     """What :func:`modulae.tl.unit_summary` found, one row a unit, the one of largest effect first.
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
+from modulae._columns import obs_column
+from modulae._labels import labels_of
+from modulae._public import refuse_containers
+from modulae._representation import check_field
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -23,11 +27,13 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     """Return cells × units with names; an array has its cells and units numbered."""
     from anndata import AnnData
 
+    refuse_containers(data, what)
     if isinstance(data, AnnData):
         if use_rep not in data.obsm:
             there = list(data.obsm)
             msg = f"adata.obsm has no {use_rep!r}. Choose one of {there}, or run `modulae.tl.autoencoder(adata)`."
             raise KeyError(msg)
+        check_field(data, use_rep)
         units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)
     else:
         units = _table(data, what)
@@ -51,15 +57,9 @@ def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.Da
         known, on = np.ones(len(units), dtype=np.bool_), activity > 0
     else:
         column = same_cells(pd.Series(found), units.index, what="labels")
-        if pd.api.types.is_float_dtype(column.dtype):
-            msg = (
-                "labels holds numbers, not categories. Cut them into groups first, for example with `pd.cut`, or give "
-                "activities as cells × programmes."
-            )
-            raise ValueError(msg)
-        known = column.notna().to_numpy(dtype=np.bool_)
-        on = pd.get_dummies(column[known].astype("category").cat.remove_unused_categories(), dtype=bool)
-        on = on.set_axis(on.columns.astype(str), axis=1)
+        named = labels_of(column, f"adata.obs[{labels!r}]" if isinstance(labels, str) else "labels")
+        known = named.codes >= 0
+        on = pd.DataFrame(named.members[:, known].T, index=units.index[known], columns=pd.Index(named.names))
     _check_both(on)
     return on, known
 
@@ -86,7 +86,7 @@ def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:
         msg = f"labels={name!r} is a name, and there is no AnnData to find it in. Give the labels themselves."
         raise TypeError(msg)
     if name in data.obs:
-        return pd.Series(data.obs[name])
+        return obs_column(data, name)
     if name in data.obsm:
         return _table(data.obsm[name], "labels").set_axis(data.obs_names, axis=0)
     msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. Choose one of {[*data.obs, *data.obsm]}."

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._labels import read_labels
+from modulae._public import public
+from modulae._representation import check_field
 from modulae.core.checks import check_seed, check_whole
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@shared
+@public
 def clustering_nmi(
     adata: AnnData,
     *,
@@ -56,17 +58,16 @@ def clustering_nmi(
 
     check_seed(seed)
     check_whole("n_runs", n_runs, least=1)
-    if labels not in adata.obs:
-        msg = f"labels={labels!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
+    check_field(adata, use_rep)
+    named = read_labels(adata, labels, "labels", most_numbers=None)
     if use_rep not in adata.obsm:
         msg = (
             f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `modulae.tl.autoencoder(adata)`."
         )
         raise KeyError(msg)
-    known = adata.obs[labels].notna().to_numpy()
-    truth = adata.obs[labels].to_numpy()[known].astype(str)
+    known = named.codes >= 0
+    truth = named.codes[known]
     points = np.asarray(adata.obsm[use_rep])[known]
-    k = len(set(truth)) if n_clusters is None else n_clusters
+    k = len(named.names) if n_clusters is None else n_clusters
     runs = [KMeans(k, n_init=1, random_state=seed + run).fit_predict(points) for run in range(n_runs)]
     return np.array([normalized_mutual_info_score(truth, clusters) for clusters in runs])

@@ -8,14 +8,14 @@ import numpy as np
 
 from modulae import get
 from modulae._anndata import read_model
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def orthogonality(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, float]:
     """Measure the orthogonality of the weights and of the representation.
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from modulae._anndata import gene_names
 from modulae._fields import Fields
+from modulae._gene_names import gene_names
+from modulae._public import check_adata
 from modulae.gene_sets import listed, read_gene_sets
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _weights(data: AnnData | pd.DataFrame, key: str) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         weights = data
     else:
+        check_adata(data, "data")
         if key not in data.varm:
             msg = f"adata.varm has no {key!r}. Choose one of {list(data.varm)}, or run `modulae.tl.saliency(adata)`."
             raise KeyError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._docs import shared
+from modulae._public import public
 from modulae._read_results import impact_entry, is_comparison
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def signature_recovery(
     adata: AnnData, *, expected: Mapping[str, str | Sequence[str]], key: str, per_unit: bool = False
 ) -> pd.DataFrame:

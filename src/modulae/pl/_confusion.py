@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 from modulae._reference_labels import UNKNOWN
 
 from ._grid import draw_grid, ink
@@ -32,7 +32,7 @@ NAME = 26
 """Characters of a label that are drawn."""
 
 
-@shared
+@public
 @literal
 def confusion(
     adata: AnnData,

@@ -9,8 +9,8 @@ import numpy as np
 
 from modulae import get
 from modulae._anndata import model_entry
-from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
+from modulae._public import public
 
 from ._literal import literal
 from ._style import enlarged, wide_margins
@@ -24,7 +24,7 @@ ROW = 0.19
 """Inches that a unit takes."""
 
 
-@shared
+@public
 @literal
 def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9, ax: Axes | None = None) -> Axes:
     """Draw how often each unit came back, beside how much it matters.

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._layout import read_layout, warn_of_unplaced
+from modulae._public import public
 from modulae.core.checks import check_whole
 
 from ._literal import literal
-from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, read_colours
+from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, of_cells, read_colours
 from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Legend = Literal["right", "on data"]
 PANEL = 3.2
 
 
-@shared
+@public
 @literal
 def embeddings(
     adata: AnnData,
@@ -91,11 +92,13 @@ def embeddings(
         ax.remove()
     axes = dict(zip(bases, grid.ravel(), strict=False))
     for title, ax in axes.items():
-        points = adata.obsm[bases[title]]
-        drawn = draw_points(ax, points, colours, size=size, cmap=cmap, rasterized=bitmap)
+        points = read_layout(adata, bases[title])
+        shown = warn_of_unplaced(points, f"adata.obsm[{bases[title]!r}]")
+        points, drawn_as = points[shown], None if colours is None else of_cells(colours, shown)
+        drawn = draw_points(ax, points, drawn_as, size=size, cmap=cmap, rasterized=bitmap)
         ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2")
-        if isinstance(colours, Categories) and legend == "on data":
-            name_groups(ax, points, colours, panel=0.9 * side)
+        if isinstance(drawn_as, Categories) and legend == "on data":
+            name_groups(ax, points, drawn_as, panel=0.9 * side)
     if isinstance(colours, Numbers):
         bar = figure.colorbar(drawn, ax=list(axes.values()), extend=colours.extend, shrink=0.6, aspect=18, pad=0.02)
         bar.set_label(colours.label)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import enrichment_entry, unit_names
 
 from ._grid import mark_negative
@@ -40,7 +40,7 @@ STEPS = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
 """Values of q that the legend shows."""
 
 
-@shared
+@public
 @literal
 def enrichment(
     adata: AnnData,

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 from ._literal import literal
 from ._style import figure_size
@@ -25,7 +25,7 @@ DWARFS = 3.0
 """The loss before training stays outside when it stretches the axis more than this many times."""
 
 
-@shared
+@public
 @literal
 def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -> Axes:
     """Draw the loss of the training cells and of the held-out cells by epoch, and how orthogonal the units are.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import group_position, impact_entry
 
 from ._heatmap import (
@@ -42,7 +42,7 @@ LOWEST_OVERLAY = 3.0
 """Inches that the legend and the colour bar need above each other."""
 
 
-@shared
+@public
 @literal
 def impact(
     adata: AnnData,

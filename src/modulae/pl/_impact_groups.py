@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import group_position, impact_entry, is_comparison
 
 from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
@@ -35,7 +35,7 @@ WIDEST = 15.0
 """Inches that the panels side by side may take."""
 
 
-@shared
+@public
 @literal
 def impact_groups(
     adata: AnnData,

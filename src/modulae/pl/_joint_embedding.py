@@ -9,8 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._layout import warn_of_unplaced
+from modulae._public import public
 from modulae._read_results import joint_entry
 from modulae._reference_labels import UNKNOWN
 
@@ -24,6 +25,7 @@ from ._points import (
     frame,
     legend_width,
     name_groups,
+    of_cells,
     point_size,
     read_colours,
 )
@@ -41,7 +43,7 @@ NOT_KNOWN = "0.1"
 """Colour of new cells of no label, which must stand out from the reference behind them."""
 
 
-@shared
+@public
 @literal
 def joint_embedding(
     adata: AnnData,
@@ -85,6 +87,8 @@ def joint_embedding(
     """
     entry, table = joint_entry(adata, key), get.joint_embedding(adata, key=key)
     points = table[["x", "y"]].to_numpy()
+    shown = warn_of_unplaced(points, f"adata.obsm[{key!r}]")
+    points, table = points[shown], table[shown]
     old = (table["of"] == "reference").to_numpy()
     known = None
     if "names" in entry:
@@ -95,6 +99,7 @@ def joint_embedding(
     default = Fields(str(entry["of_model"])).label
     color = default if color is None and default in adata.obs else color
     new = None if color is None else read_colours(adata, color, layer=layer)
+    new = None if new is None else of_cells(new, shown[-adata.n_obs :])
     if isinstance(new, Categories):
         shared_colours = {} if known is None else dict(zip(known.labels, known.colours, strict=True))
         new = _same_colours(new, shared_colours, stored=f"{color}_colors" in adata.uns)

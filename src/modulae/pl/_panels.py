@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from modulae._fields import Fields
+from modulae._layout import warn_of_unplaced
 from modulae.core.checks import check_whole
 
-from ._points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups
+from ._points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups, of_cells
 from ._style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -39,7 +40,7 @@ def draw_panels(
     Parameters
     ----------
     points
-        Cells × 2.
+        Cells × 2; those without a place, which are not finite, are left out with a warning.
     panels
         What colours the cells, by name.
     titles
@@ -58,6 +59,8 @@ def draw_panels(
     One axes a panel, by name.
     """
     check_whole("ncols", ncols, least=1)
+    shown = warn_of_unplaced(points, "the layout")
+    points, panels = points[shown], {name: of_cells(colours, shown) for name, colours in panels.items()}
     columns = min(ncols, len(panels))
     rows = -(-len(panels) // columns)
     side = panel_side(PANEL)
@@ -92,9 +95,6 @@ def find_basis(adata: AnnData, basis: str | None, key: str) -> str:
     wanted = [Fields(key).umap(), "X_umap"] if basis is None else [basis, f"X_{basis}"]
     for name in wanted:
         if name in adata.obsm:
-            if np.ndim(adata.obsm[name]) < 2 or adata.obsm[name].shape[1] < 2:
-                msg = f"adata.obsm[{name!r}] has one column, and a map needs two. Choose another: basis=."
-                raise ValueError(msg)
             return name
     msg = (
         f"adata.obsm has no {wanted[0]!r}. Run `modulae.tl.embeddings(adata)` first, "

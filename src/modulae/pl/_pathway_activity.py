@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._layout import read_layout
+from modulae._public import public
 from modulae._read_results import activity_entry
 
 from ._labels import set_labels
@@ -30,7 +31,7 @@ TITLE = 27
 """Characters of a set name that fit above a panel."""
 
 
-@shared
+@public
 @literal
 def pathway_activity(
     adata: AnnData,
@@ -85,7 +86,7 @@ def pathway_activity(
     """
     scores = get.pathway_activity(adata, key=key, percentile=percentile)
     chosen = _chosen(scores, sets, n)
-    points = np.asarray(adata.obsm[find_basis(adata, basis, str(activity_entry(adata, key)["of_model"]))])
+    points = read_layout(adata, find_basis(adata, basis, str(activity_entry(adata, key)["of_model"])))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     for name in chosen:
         values = scores[name].to_numpy(dtype=np.float64)

@@ -11,6 +11,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
+from modulae._columns import obs_column
+from modulae._labels import labels_of
+
 from ._heatmap import text_width
 from ._labels import shortened
 from ._palette import category_colours
@@ -64,6 +67,13 @@ class Numbers:
         return "both" if below and above else "min" if below else "max" if above else "neither"
 
 
+def of_cells(colours: Categories | Numbers, cells: NDArray[np.bool_]) -> Categories | Numbers:
+    """The same for some of the cells, in the same colours."""
+    if isinstance(colours, Categories):
+        return replace(colours, codes=colours.codes[cells])
+    return replace(colours, values=colours.values[cells])
+
+
 def numbers(name: str, values: NDArray[Any]) -> Numbers:
     """Colours from the 1st to the 99th percentile, so that a few extreme cells don't take them all."""
     values = np.asarray(values, dtype=np.float64)
@@ -82,13 +92,11 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
         msg = f"color is {color!r}; name one column or gene, and draw one picture for each."
         raise TypeError(msg)
     if color in adata.obs:
-        column = adata.obs[color]
+        column = obs_column(adata, color)
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             return numbers(color, column.to_numpy(dtype=np.float64, na_value=np.nan))
-        as_categories = column.astype("category")
-        labels = [str(label) for label in as_categories.cat.categories]
-        codes = as_categories.cat.codes.to_numpy().astype(np.intp)
-        return Categories(color, codes, labels, category_colours(adata, color, len(labels)))
+        labels = labels_of(column, f"adata.obs[{color!r}]", unused=True)
+        return Categories(color, labels.codes, labels.names, category_colours(adata, color, len(labels.names)))
     if color in adata.var_names:
         import scanpy as sc
 

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
 
 from ._literal import literal
@@ -50,7 +50,7 @@ SPREAD = 0.11
 """How far apart the kinds of controls stand in a row of the sets."""
 
 
-@shared
+@public
 @literal
 def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     """Draw the agreement of an explanation with that of its controls, and the deletion curves.

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import saliency_entry
 from modulae.core.checks import check_whole
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RAISES, LOWERS = "#d55e00", "#0072b2"  # vermillion and blue of Okabe & Ito
 
 
-@shared
+@public
 @literal
 def top_genes(
     adata: AnnData,

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.container import BarContainer
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._public import public
 
 from ._heatmap import measured, title
 from ._literal import literal
@@ -31,7 +31,7 @@ AROUND = 2.4
 """Inches for the axis on the left and the legend on the right."""
 
 
-@shared
+@public
 @literal
 def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliability", ax: Axes | None = None) -> Axes:
     """Draw how well each unit of a foreign model can be read from the genes at hand.

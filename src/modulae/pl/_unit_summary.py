@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import Fields
+from modulae._public import public
 from modulae._read_results import units_entry
 
 from ._grid import draw_grid, ink, negative_cells
@@ -41,7 +41,7 @@ BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
 GENES_IN_NAME = 4
 
 
-@shared
+@public
 @literal
 def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
     """Draw one row a unit: its name, its effect, how well it comes back, what it may only reflect, its group.

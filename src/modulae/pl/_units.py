@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from modulae import get
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
+from modulae._layout import read_layout
+from modulae._public import public
 
 from ._literal import literal
 from ._panels import draw_panels, find_basis
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 
-@shared
+@public
 @literal
 def units(
     adata: AnnData,
@@ -79,7 +78,7 @@ def units(
         All units are flagged, and none is named; or `color` is called like a unit that is drawn.
     """
     activity = get.representation(adata, key=key)
-    points = adata.obsm[find_basis(adata, basis, key)]
+    points = read_layout(adata, find_basis(adata, basis, key))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     chosen = _chosen(activity, units, n, flagged_units(adata, key))
     if color in chosen:
@@ -91,7 +90,7 @@ def units(
 
     titles = {name: name if name == color else f"unit {name}" for name in panels}
     measures = {name: "activity" for name in panels if name != color}
-    return draw_panels(np.asarray(points), panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
+    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
 def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str]) -> list[str]:

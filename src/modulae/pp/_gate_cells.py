@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from modulae._anndata import changeable
-from modulae._docs import shared
 from modulae._fields import DEFAULT_GATE
+from modulae._public import public
 from modulae._store_model import model_name
+from modulae._users_line import users_line
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Level = Literal["high", "mid", "low"]
 
 
-@shared
+@public
 def gate_cells(
     adata: AnnData,
     gates: Mapping[str, Mapping[str, Level]],
@@ -90,7 +91,7 @@ def gate_cells(
     )  # gates × cells
     n_gates = inside.sum(axis=0)
     if (n_gates > 1).any():
-        warnings.warn(_describe_overlap(list(gates), inside), UserWarning, stacklevel=2)
+        warnings.warn(_describe_overlap(list(gates), inside), UserWarning, stacklevel=users_line())
 
     labels = np.array([*gates, None], dtype=object)[np.where(n_gates == 1, inside.argmax(axis=0), -1)]
     adata = changeable(adata, copy=copy)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._anndata import changeable, gene_names
+from modulae._anndata import changeable
 from modulae._count_blocks import checked_blocks, warn_no_counts
-from modulae._docs import shared
 from modulae._fields import DEFAULT_MASK
+from modulae._gene_names import gene_names
+from modulae._public import public
 from modulae._store_model import model_name
+from modulae._users_line import users_line
 from modulae.core.first_look import is_whole
 from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
 
@@ -27,7 +29,7 @@ POOR = 0.25
 """Share of a set's genes below which the set stands for something else than its name says."""
 
 
-@shared
+@public
 def gene_set_mask(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | os.PathLike[str],
@@ -95,7 +97,7 @@ def gene_set_mask(
 
     poor = _describe_poor_sets(sets, names, mask)
     if poor:
-        warnings.warn(poor, UserWarning, stacklevel=2)
+        warnings.warn(poor, UserWarning, stacklevel=users_line())
     adata = changeable(adata, copy=copy)
     adata.var[key_added] = mask
     return adata if copy else None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from modulae._anndata import changeable, open_counts
 from modulae._batches import batch_names
 from modulae._checkpoint import check_every, open_checkpoint
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
-from modulae._store_model import model_name, store_model
+from modulae._public import public
+from modulae._store_model import new_model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def autoencoder(
     adata: AnnData,
     *,
@@ -185,7 +185,7 @@ def autoencoder(
     `adata.uns[key_added]` : `dict`
         `"params"`: the settings; `"history"`: `epoch`, `train_loss`, `test_loss` (mean Poisson loss over cells and
         genes, in counts), `orthogonality` (‖I − W Wᵀ‖; for parts W is A, its rows scaled to length 1), `best_epoch`,
-        `stopped`; `"model"`: weights and gene names; `"layer"`, where one was named.
+        `stopped`; `"model"`: weights and gene names; `"layer"`, where one was named; `"rows"`, `"whole"`: checksums.
     `adata.var[f'{key_added}_gene']` : `bool`
         Whether the model was trained on the gene.
     `adata.varm[f'{key_added}_loadings']` : :class:`numpy.ndarray` (`float32`, genes × units), parts only
@@ -231,7 +231,7 @@ def autoencoder(
         seed=seed,
         engine=engine,
     )
-    model_name(key_added)
+    new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     config, device = settle(config, device, ranks)
     genes = model_genes(adata, mask_var)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from modulae._anndata import changeable
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._public import public
 from modulae._reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._shared_reading import read_both
 from modulae._store_model import result_name
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNKNOWN_COLOUR = "#b8b8b8"
 
 
-@shared
+@public
 def classify(
     adata: AnnData,
     reference: AnnData,

@@ -10,9 +10,9 @@ import numpy as np
 from modulae._anndata import changeable, open_counts
 from modulae._batches import batch_names
 from modulae._consensus_runs import run_all
-from modulae._docs import shared
 from modulae._fields import DEFAULT_CONSENSUS
-from modulae._store_model import model_name, store_model
+from modulae._public import public
+from modulae._store_model import new_model_name, store_model
 from modulae._stored_counts import read_bytes
 from modulae._training_data import model_genes, training_cells
 from modulae._training_run import run_training
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modulae.core.stored import Source
 
 
-@shared
+@public
 def consensus(
     adata: AnnData,
     *,
@@ -126,7 +126,7 @@ def consensus(
     """
     from modulae.core.consensus import agree
 
-    model_name(key_added)
+    new_model_name(adata, key_added)
     _check(n_runs, share_of_cells, min_similarity, min_share)
     config = config_for(
         "parts",

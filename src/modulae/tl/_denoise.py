@@ -11,10 +11,11 @@ import numpy as np
 from modulae._anndata import changeable, model_entry, place_by_name, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._foreign_model import read_source, read_with
+from modulae._public import public
 from modulae._store_model import result_name
+from modulae._users_line import users_line
 from modulae.core.batches import Cells
 from modulae.gene_sets import listed
 
@@ -41,7 +42,7 @@ LEAST_RELIABILITY = 0.7
 """Below, :func:`modulae.tl.transfer` flags a unit."""
 
 
-@shared
+@public
 def denoise(
     adata: AnnData,
     *,
@@ -176,7 +177,7 @@ def _warn(reading: Reading) -> None:
             f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
             f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     doubtful = np.flatnonzero(reading.reliability < LEAST_RELIABILITY)
     if len(doubtful):
@@ -185,7 +186,7 @@ def _warn(reading: Reading) -> None:
             f"{len(reading.reliability)} units, and for the rates that hang on them. `modulae.tl.transfer` and "
             f"`modulae.get.transfer` say which. {reading.why_few}".rstrip(),
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
 
 

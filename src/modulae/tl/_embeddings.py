@@ -8,9 +8,11 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae._public import public
+from modulae._representation import model_units
+from modulae._written import ROWS, refuse_result_over_others, rows_stamp
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.principal import principal_components
 from modulae.core.stored import StoredCells
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from modulae.core.stored import Source
 
 
-@shared
+@public
 def embeddings(
     adata: AnnData,
     *,
@@ -77,14 +79,13 @@ def embeddings(
     if adata.n_obs <= n_neighbors:
         msg = f"{adata.n_obs} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
         raise ValueError(msg)
-    if fields.representation not in adata.obsm:
-        name = fields.representation
-        msg = f"adata.obsm has no {name!r}. Run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
-        raise KeyError(msg)
+    units = np.asarray(model_units(adata, key))
+    for name in (fields.umap("input"), fields.umap()):
+        refuse_result_over_others(adata, name)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     found = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = umap_layout(np.asarray(adata.obsm[fields.representation]), n_neighbors, seed)
+    found[fields.umap()] = umap_layout(units, n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
             found[fields.umap(f"epoch{epoch}")] = umap_layout(
@@ -94,7 +95,8 @@ def embeddings(
     adata = changeable(adata, copy=copy)
     for name, points in found.items():
         adata.obsm[name] = points
-        adata.uns[name] = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
+        about = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
+        adata.uns[name] = {**about, ROWS: rows_stamp(points)}
     return adata if copy else None
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from modulae import get
 from modulae._anndata import changeable, check_genes, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._enrichment_sets import sets_to_test
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._progress import progress_bar
+from modulae._public import public
 from modulae._read_results import saliency_entry
 from modulae._store_model import result_name
+from modulae._users_line import users_line
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.matched import MatchedSets, variance_inflation
 from modulae.core.nulls import expression_bins
@@ -38,7 +39,7 @@ METHODS = ("gradient", "guided")
 """Saliencies for which the p-values were found to hold; those times the input follow expression."""
 
 
-@shared
+@public
 def enrich_units(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
@@ -143,7 +144,7 @@ def enrich_units(
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     if tested.warning():
-        warnings.warn(tested.warning(), UserWarning, stacklevel=2)
+        warnings.warn(tested.warning(), UserWarning, stacklevel=users_line())
     if stored is None:
         stored = mean_saliency(fitted.network, cells, batch_size=batch_size, device=device)[0]
     sets = list(tested.sets.values())

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._anndata import changeable
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._layout import umap_layout
+from modulae._public import public
 from modulae._reference_labels import reference_colours, reference_labels
 from modulae._shared_reading import read_both
 from modulae._store_model import result_name
+from modulae._written import ROWS, rows_stamp
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.joint import joint_space
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@shared
+@public
 def joint_embedding(
     adata: AnnData,
     reference: AnnData,
@@ -137,6 +138,7 @@ def joint_embedding(
         "n_neighbors": n_neighbors,
         "n_units": units.shape[1],
         "seed": seed,
+        ROWS: rows_stamp(points[reference.n_obs :]),
     }
     return adata if copy else None
 

@@ -9,15 +9,15 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._public import public
 from modulae._store_model import result_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def novelty(
     adata: AnnData,
     *,

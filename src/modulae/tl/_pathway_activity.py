@@ -10,9 +10,11 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._cell_rates import Whose, cell_rates
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._public import public
 from modulae._store_model import result_name
+from modulae._users_line import users_line
+from modulae._written import ROWS, rows_stamp
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.nulls import expression_bins, expression_of
 from modulae.core.set_scores import score_sets
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from modulae.core.fitted import Fitted
 
 
-@shared
+@public
 def pathway_activity(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
@@ -137,6 +139,7 @@ def pathway_activity(
         "model_cells": model_cells,
         "n_random": n_random,
         "seed": seed,
+        ROWS: rows_stamp(scores),
     }
     return adata if copy else None
 
@@ -149,7 +152,7 @@ def _usable(source: Whose, fitted: Fitted) -> Whose:
         "the model predicts held-out cells no better than the mean of each gene does, so there is nothing to borrow: "
         "the cells' own counts are scored (source='counts'). Train longer, or on more cells.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=users_line(),
     )
     return "counts"
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import Contrast, plan_groups
 from modulae._impact_statistics import Reading, compare_groups, gene_differences
 from modulae._impact_test import Null, check_sides, plan_test
+from modulae._public import public
 from modulae._store_model import result_name
 from modulae.core.impact import (
     Difference,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from modulae._impact_statistics import Compared
 
 
-@shared
+@public
 def pathway_impact(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,

@@ -8,9 +8,9 @@ import numpy as np
 
 from modulae._anndata import changeable, place_by_name, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import membership
+from modulae._public import public
 from modulae._store_model import result_name
 from modulae.core.saliency import check_method, mean_saliency
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def saliency(
     adata: AnnData,
     *,

@@ -10,10 +10,10 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import plan_groups
 from modulae._progress import progress_bar
+from modulae._public import public
 from modulae._sanity import (
     Settings,
     as_stored,
@@ -25,6 +25,7 @@ from modulae._sanity import (
 )
 from modulae._sanity_verdict import in_words, judge
 from modulae._store_model import result_name
+from modulae._users_line import users_line
 from modulae.core.backend import pick_device
 from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from modulae._sanity_verdict import Levels
 
 
-@shared
+@public
 def sanity(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
@@ -227,4 +228,4 @@ def _warn(levels: Levels, found: Found, sentences: list[str]) -> None:
         bad.append(sentences[-1])
     if bad:
         msg = "explanations that are no better than a control:\n" + "\n".join(f"- {sentence}" for sentence in bad)
-        warnings.warn(msg, UserWarning, stacklevel=3)
+        warnings.warn(msg, UserWarning, stacklevel=users_line())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from modulae._docs import shared
 from modulae._progress import progress_bar
+from modulae._public import public
 from modulae._search_data import gather
 from modulae._search_runs import load, plan, run
 from modulae._search_scores import find_labels, score_runs, sum_up
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modulae._search_runs import Run, Task
 
 
-@shared
+@public
 def search(
     adata: AnnData,
     settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],

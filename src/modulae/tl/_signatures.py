@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from scipy import sparse
 
-from modulae._anndata import gene_names
+from modulae._gene_names import gene_names
 from modulae._groups import REST, contrasts, membership
 from modulae._layers import matrix_of
+from modulae._public import public
+from modulae._users_line import users_line
 from modulae.core.csr import as_csr
 from modulae.gene_sets import listed
 
@@ -29,6 +31,7 @@ NO_LOGARITHM = 50
 """A log2 of 50 would be a number with 15 digits: whatever is larger was never on a log scale."""
 
 
+@public
 def signatures(
     reference: AnnData,
     *,
@@ -117,7 +120,7 @@ def signatures(
         warnings.warn(
             f"{len(empty)} populations have no gene that is {direction}, and no set: {listed(empty)}. {advice}",
             UserWarning,
-            stacklevel=2,
+            stacklevel=users_line(),
         )
     return found
 
@@ -183,7 +186,7 @@ def _log_expression(reference: AnnData, layer: str | None) -> Any:  # noqa: ANN4
             f"{NO_LOGARITHM}), so that the highest genes lead every set. Take logarithms first: "
             "`sc.pp.normalize_total(reference)`, `sc.pp.log1p(reference)`.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     return values
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._anndata import changeable, read_cells
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY
 from modulae._foreign_model import read_source, read_with, transfer_entry
-from modulae._store_model import model_name, store_model
+from modulae._public import public
+from modulae._store_model import new_model_name, store_model
+from modulae._users_line import users_line
 from modulae.gene_sets import listed
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from modulae.model_file import TrainedModel
 
 
-@shared
+@public
 def transfer(
     adata: AnnData,
     model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
@@ -104,7 +105,7 @@ def transfer(
     ValueError
         A file that is broken or of another kind; counts that can't be; gene names that are not unique.
     """
-    model_name(key_added)
+    new_model_name(adata, key_added)
     if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
         msg = f"min_reliability is {min_reliability!r}; give a number from 0 to 1."
         raise ValueError(msg)
@@ -130,7 +131,7 @@ def _warn(reading: Reading, trusted: np.ndarray, least: float) -> None:
             f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
             f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )
     if not trusted.all():
         doubtful = np.flatnonzero(~trusted)
@@ -139,5 +140,5 @@ def _warn(reading: Reading, trusted: np.ndarray, least: float) -> None:
             f"{len(trusted)} units (reliability below {least:g}: {listed(doubtful, 8)}). They are flagged; see "
             f"`modulae.get.transfer(adata)`. {reading.why_few}".rstrip(),
             UserWarning,
-            stacklevel=3,
+            stacklevel=users_line(),
         )

@@ -8,10 +8,10 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
 from modulae._counts_layer import counts_layer
-from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
 from modulae._groups import REST, plan_groups
 from modulae._progress import progress_bar
+from modulae._public import public
 from modulae._read_results import enrichment_entry
 from modulae._stability import check_stability, stability_of_units
 from modulae._store_model import result_name
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@shared
+@public
 def unit_summary(
     adata: AnnData,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path | None = None,
