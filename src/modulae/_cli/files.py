@@ -94,7 +94,7 @@ def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(_store(path, "r", ".zarr" if path.is_dir() else ".h5ad"))
-            several = next((reader for inside, reader in SEVERAL.items() if inside in store and "X" not in store), None)
+            several = next((name for name in SEVERAL if name in store and "X" not in store), None)
             parts = _read(store) if several is None else {}
         except ImportError:
             raise
@@ -106,12 +106,18 @@ def opened(path: Path, *, raw: bool = False) -> Iterator[CellFile]:
             )
             raise ValueError(msg) from error
         if several is not None:
-            msg = (
-                f"{path} holds several tables of cells. Write the one with the counts of genes to a file of its own, in "
-                f"Python: `{several}({str(path)!r})['rna'].write_h5ad('rna.h5ad')`."
-            )
-            raise ValueError(msg)
+            _refuse_several(path, SEVERAL[several], list(store[several]))
         yield CellFile(_cells(parts, path, raw=raw), store)
+
+
+def _refuse_several(path: Path, reader: str, tables: list[str]) -> None:
+    """Say how one of several tables of cells gets into a file of its own."""
+    key = "rna" if "rna" in tables or not tables else tables[0]
+    msg = (
+        f"{path} holds several tables of cells ({listed(tables)}). Write the one with the counts of genes to a "
+        f"file of its own, in Python: `{reader}({str(path)!r})[{key!r}].write_h5ad('{key}.h5ad')`."
+    )
+    raise ValueError(msg)
 
 
 def _read(store: Any) -> dict[str, Any]:  # noqa: ANN401
