@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._files import UNFINISHED
+from modulae.gene_sets import listed
 
 from .stored_matrices import bytes_of, copy, element_of, is_alike, lazy
 
