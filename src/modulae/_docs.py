@@ -22,6 +22,17 @@ FRAGMENTS = {
         "    A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"
         "    or the name of an Enrichr library; see :func:`modulae.read_gene_sets`."
     ),
+    "min_genes": (
+        "min_genes\n"
+        "    Leave out sets of which the model has fewer genes. A mean over one or two genes is these genes, not the set."
+    ),
+    "min_share": (
+        "min_share\n"
+        "    Leave out sets of which `adata` has a smaller share of the genes (whether the model was trained on them or\n"
+        "    not): the rest no longer stands for what the name says. Data with all genes have a quarter or more of nearly\n"
+        "    every set, the 2000 most variable genes a tenth of most; sets of another species, of which some genes happen\n"
+        "    to be spelt alike, stay below a tenth. 0 leaves out none."
+    ),
     "seed": "seed\n    Seed of every random step: same seed, same machine, same numbers.",
     "device": (
         "device\n"

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._explain_names import explain_mismatch
 from ._gene_set_sources import GMT_LINE, describe, named_sets
 from ._users_line import users_line
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     import pandas as pd
     from numpy.typing import NDArray
-
-ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G)\d{11}(\.\d+)?")
-VERSION = re.compile(r"\.\d+$")
 
 
 def read_gene_sets(
@@ -143,44 +138,6 @@ def found_sets(
     return list(found), list(found.values())
 
 
-def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    """Say in words why few genes of the sets are found, with the next step; empty if the reason is none that is known.
-
-    Known are Ensembl or Entrez ids against symbols, versions at the end of Ensembl ids, and the capitals that tell
-    human (`CD3D`) from mouse symbols (`Cd3d`).
-    """
-    wanted, there = _all_genes(gene_sets), list(names)
-    if not wanted or not there:
-        return ""
-    kinds = _kind_of_most(wanted), _kind_of_most(there)
-    if kinds[0] != kinds[1]:
-        step = (
-            "Put the symbols into adata.var_names (they are often a column of adata.var), then run "
-            "`adata.var_names_make_unique()`."
-            if kinds[0] == "symbols"
-            else f"Use gene sets with {kinds[1]} (MSigDB offers each collection both ways)."
-        )
-        ours, theirs = (
-            f"{kind} (such as {next(name for name in names if _kind_of(name) == kind)})"
-            for kind, names in zip(kinds, (wanted, there), strict=True)
-        )
-        return f"The gene sets name {ours}, the data {theirs}. {step}"
-
-    if _explains(_without_version, wanted, there):
-        return (
-            "The Ensembl ids match only without their versions (the number after the dot). Remove them: "
-            '`adata.var_names = adata.var_names.str.replace(r"\\.\\d+$", "", regex=True)`.'
-        )
-    if _explains(str.casefold, wanted, there):
-        folded = {name.casefold(): name for name in there}
-        ours = next(gene for gene in wanted if folded.get(gene.casefold(), gene) != gene)
-        return (
-            f"The genes match only when case is ignored (sets: {ours}, data: {folded[ours.casefold()]}), as between "
-            "human (CD3D) and mouse (Cd3d). Use gene sets of the species of the data; MSigDB has both."
-        )
-    return ""
-
-
 def listed(names: Iterable[object], n: int = 5) -> str:
     """Write the first `n` names as text, and how many more there are."""
     every = [str(name) for name in names]
@@ -203,24 +160,3 @@ def _genes(name: object, genes: object) -> list[str]:
 
 def _all_genes(gene_sets: Mapping[str, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(gene for genes in gene_sets.values() for gene in genes))
-
-
-def _kind_of(name: str) -> str:
-    if ensembl := ENSEMBL_ID.fullmatch(name):
-        return f"Ensembl ids ({ensembl[1]}…)"
-    return "Entrez ids" if name.isdecimal() else "symbols"
-
-
-def _kind_of_most(names: Sequence[str]) -> str:
-    return Counter(map(_kind_of, names)).most_common(1)[0][0]
-
-
-def _without_version(name: str) -> str:
-    return VERSION.sub("", name) if ENSEMBL_ID.fullmatch(name) else name
-
-
-def _explains(change: Callable[[str], str], wanted: Sequence[str], there: Sequence[str]) -> bool:
-    """Whether far more of the wanted genes are there once all names are changed."""
-    as_they_are = set(wanted) & set(there)
-    changed = {change(name) for name in wanted} & {change(name) for name in there}
-    return len(changed) > 2 * len(as_they_are)

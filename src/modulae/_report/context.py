@@ -76,6 +76,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "thinned": n_drawn < n_cells,
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
+        "left_out": material.left_out,
         "columns": material.columns,
         "known": any(unit["stability"] for unit in units),
         "comparable": any(len(column.groups) > 1 for column in material.columns),

@@ -10,10 +10,11 @@ import numpy as np
 from modulae._anndata import changeable, gene_names
 from modulae._count_blocks import checked_blocks, warn_no_counts
 from modulae._docs import shared
+from modulae._explain_names import explain_mismatch
 from modulae._fields import DEFAULT_MASK
 from modulae._store_model import model_name
 from modulae.core.first_look import is_whole
-from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
+from modulae.gene_sets import found_sets, genes_in_data, listed, read_gene_sets
 
 if TYPE_CHECKING:
     import os
@@ -106,15 +107,15 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
     left = {name: int(mask[genes].sum()) for name, genes in genes_in_data(sets, names).items()}
     lost = [name for name, n in left.items() if n == 0]
     poor = [f"{name} ({n} of {len(sets[name])})" for name, n in left.items() if 0 < n < POOR * len(sets[name])]
+    reason = explain_mismatch(sets, names)
     if not lost and not poor:
-        return ""
+        return reason
     n_genes = len({gene for genes in sets.values() for gene in genes})
     parts = [
         f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
         f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
         f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
-        explain_mismatch(sets, names)
-        or "Leave these sets out, lower min_max_count, or start from data with all genes.",
+        reason or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)
 

@@ -12,6 +12,7 @@ from modulae._batches import in_batch
 from modulae._counts_layer import counts_layer
 from modulae._docs import shared
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._groups import plan_groups
 from modulae._progress import progress_bar
 from modulae._sanity import (
@@ -30,7 +31,6 @@ from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
 from modulae.core.saliency import check_method
 from modulae.core.sanity import Question
-from modulae.gene_sets import found_sets, read_gene_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,8 @@ def sanity(
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
     *,
     key: str = DEFAULT_KEY,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
@@ -105,6 +107,8 @@ def sanity(
     {adata}
     {gene_sets}
     {key}
+    {min_genes}
+    {min_share}
     groupby
         `obs` column with groups to compare; only all cells together if `None`.
     groups
@@ -153,7 +157,7 @@ def sanity(
     Warns
     -----
     UserWarning
-        The explanation is no better than a control, at the levels that the message names; or units do not fall further
+        Sets are left out, with the reason where it is a known one. The explanation is no better than a control, at the levels that the message names; or units do not fall further
         without their own top genes.
 
     Raises
@@ -161,7 +165,7 @@ def sanity(
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        Fewer than five sets have genes in the model, or a number that makes no sense.
+        Fewer than five sets are left, or a number that makes no sense.
 
     References
     ----------
@@ -176,7 +180,7 @@ def sanity(
     check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
-    _, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    positions = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share)).positions
     check_sets(len(positions))
     plan = plan_groups(adata, groupby, groups=groups, reference=reference)
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
