@@ -94,8 +94,8 @@ def _about_genomes(wanted: Sequence[str], there: Sequence[str], ours: str) -> st
     if not matching:
         found = next(found for name in wanted if (found := GENOME.match(name)))
         return (
-            f"The genes match only without the name of the genome, which {ours} have before the gene "
-            f'({found.string}). Put it before the genes of the data: `adata.var_names = "{found[0]}" + adata.var_names`.'
+            f"The genes match only without the name of the genome, which {ours} have before the gene ({found.string}). "
+            f'Put it before the genes of the data too: `adata.var_names = "{found[0]}" + adata.var_names`.'
         )
     genome = Counter(found[1] for found in matching).most_common(1)[0][0]
     example = next(found.string for found in matching if found[1] == genome)

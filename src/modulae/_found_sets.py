@@ -10,6 +10,7 @@ import numpy as np
 
 from ._anndata import gene_names
 from ._explain_names import explain_mismatch
+from ._features import gene_features
 from ._users_line import users_line
 from .core.checks import check_whole
 from .gene_sets import found_sets, genes_in_data, listed, read_gene_sets
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_GENES = 3
-"""Genes in the model. The p-values hold for random sets of 3 genes; the shipped signatures have 4 to 17 of pbmc68k's."""
+"""Genes in the model. p-values hold for random sets of 3 genes; the shipped signatures have 4 or more in pbmc68k."""
 
 MIN_SHARE = 0.1
-"""Share of a set's genes in the data. Data with all genes have a quarter or more of every set of Hallmark and DMAP, 2000
-variable genes a tenth of most, and symbols of the other species, of which a dozen are spelt alike, 7 % at most."""
+"""Share of a set's genes in the data. Data with all genes have a quarter or more of every set of Hallmark and DMAP, the
+2000 most variable genes a tenth of most; of human Hallmark in mouse symbols, 7 % at most is spelt alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Bounds:
             check_whole("max_genes", self.max_genes, least=self.min_genes)
         share: object = self.min_share
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
-            msg = f"min_share is {share!r}; give a share from 0 (however few are found) to 1 (all), such as {MIN_SHARE}."
+            msg = (
+                f"min_share is {share!r}; give a share from 0 (however few are found) to 1 (all), such as {MIN_SHARE}."
+            )
             raise ValueError(msg)
 
     def most(self, n_genes: int) -> int:
@@ -100,9 +103,7 @@ def match_sets(
     return found
 
 
-def find_sets(
-    adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[np.str_], bounds: Bounds
-) -> FoundSets:
+def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[np.str_], bounds: Bounds) -> FoundSets:
     """Match sets to the genes of the data and the model, and leave out those of which too little is there.
 
     The share is that of the data: genes that the model was not trained on were left out on purpose, and say nothing of
@@ -114,7 +115,7 @@ def find_sets(
         Bounds that make no sense, or no set is left.
     """
     bounds.check()
-    names = gene_names(adata).tolist()
+    names = gene_names(adata)[gene_features(adata)].tolist()
     found_sets(sets, names)  # refuses sets of which the data have no gene
     in_data = {name: len(at) for name, at in genes_in_data(sets, names).items()}
     places = genes_in_data(sets, [str(gene) for gene in genes])

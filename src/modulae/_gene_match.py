@@ -89,8 +89,10 @@ def explain_no_match(model: Sequence[str], data: Sequence[str]) -> str:
 
 def explain_few(model: Sequence[str], data: Sequence[str], n_found: int) -> str:
     """Say why few genes were found, where it is how the others are written; empty otherwise."""
-    return CAPITALS if len(_same_letters(model, data)) > 2 * n_found else explain_spelling(
-        model, data, ours="the model's genes"
+    return (
+        CAPITALS
+        if len(_same_letters(model, data)) > 2 * n_found
+        else explain_spelling(model, data, ours="the model's genes")
     )
 
 

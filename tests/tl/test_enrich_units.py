@@ -98,7 +98,9 @@ def test_copy_leaves_the_original_alone(trained, gene_sets):
 
 
 def test_sets_without_genes_to_be_held_against_are_left_out(trained, gene_sets):
-    with pytest.warns(UserWarning, match=r"2 of 3 gene sets .*2 have more than 7 genes .*\(max_genes=\): alpha \(8 of 9\)"):
+    with pytest.warns(
+        UserWarning, match=r"2 of 3 gene sets .*2 have more than 7 genes .*\(max_genes=\): alpha \(8 of 9\)"
+    ):
         run(trained, gene_sets | {"half": list(trained.var_names[:20])}, max_genes=7)
     assert list(mo.get.enrichment(trained)["set"].unique()) == ["beta"]
     assert list(trained.uns["ae_enrichment"]["left_out"]) == ["alpha", "half"]

@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae import tl
 from modulae._anndata import read_model
+from modulae._features import COLUMNS
 from modulae._fields import Fields
 from modulae._found_sets import find_sets, tested_sizes
 from modulae._layout import umap_layout
@@ -61,7 +62,7 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
     work = New(
         X=counts if layer is None else None,
         obs=adata.obs.copy(),
-        var=adata.var[[]].copy(),
+        var=adata.var[[name for name in COLUMNS if name in adata.var]].copy(),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
         layers={} if layer is None else {layer: counts},

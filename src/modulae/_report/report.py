@@ -110,9 +110,7 @@ def report(
     names = check(adata, key=key, groupby=groupby, basis=basis, layer=layer)
     sets = None if gene_sets is None else read_gene_sets(gene_sets)
     tested_sizes(min_genes, min_share, None).check()
-    work = Workplace(
-        light_copy(adata, layer), key, layer, seed, batch_size, device, progress, min_genes, min_share
-    )
+    work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress, min_genes, min_share)
     material = gather(work, sets, names, basis)
     context = context_of(material, title=title, max_cells=max_cells, seed=seed)
     write_whole(target, render(context).encode())

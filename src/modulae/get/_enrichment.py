@@ -45,10 +45,11 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     Returns
     -------
     One row a unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
-    `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), `es`, `nes`, `effect` (mean saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`,
-    `p_correlated`, `q_correlated`, `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with
-    semicolons between them). `z` above 0: the genes raise the unit more than genes like them; below 0: they lower it.
-    `p` and `q` are those to use; see :func:`modulae.tl.enrich_units` for what each p asks.
+    `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), `es`, `nes`, `effect` (mean
+    saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`, `p_correlated`, `q_correlated`,
+    `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with semicolons between them). `z`
+    above 0: the genes raise the unit more than genes like them; below 0: they lower it. `p` and `q` are those to use;
+    see :func:`modulae.tl.enrich_units` for what each p asks.
 
     Raises
     ------

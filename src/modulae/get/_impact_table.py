@@ -35,11 +35,11 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     Returns
     -------
     One row a group and set (and unit): `group` ("all cells" where no groups were compared), `reference` ("" there),
-    `set`, `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), (`unit`,) `effect`: the unscaled impact, or difference, summed over units. Above 0
-    the set's genes raise the units, or move a cell from the reference towards the group; with `difference="saliency"`
-    they raise the units more in the group. Where the comparison was tested also `direction` ("more in STIM", "less in
-    STIM"), `se`, `p`, `q`, `null_mean` and what else is in `statistics`, see :func:`modulae.tl.pathway_impact`;
-    `effect` is then over donors if there were donors.
+    `set`, `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), (`unit`,) `effect`: the
+    unscaled impact, or difference, summed over units. Above 0 the set's genes raise the units, or move a cell from the
+    reference towards the group; with `difference="saliency"` they raise the units more in the group. Where the
+    comparison was tested also `direction` ("more in STIM", "less in STIM"), `se`, `p`, `q`, `null_mean` and what else
+    is in `statistics`, see :func:`modulae.tl.pathway_impact`; `effect` is then over donors if there were donors.
     """
     entry = impact_entry(adata, key)
     sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])

@@ -18,7 +18,9 @@ Table = Literal["cells", "sets"]
 
 
 @shared
-def pathway_activity(adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: Table = "cells") -> pd.DataFrame:
+def pathway_activity(
+    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: Table = "cells"
+) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
     A column can be put into `adata.obs` for scanpy's plots:

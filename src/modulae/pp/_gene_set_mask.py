@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._anndata import changeable, gene_names
-from modulae._count_blocks import checked_blocks, warn_no_counts
+from modulae._count_blocks import checked_blocks
 from modulae._docs import shared
 from modulae._explain_names import explain_mismatch
+from modulae._features import gene_features
 from modulae._fields import DEFAULT_MASK
 from modulae._store_model import model_name
+from modulae._where_counts import pointing_at_counts, say_no_counts
 from modulae.core.first_look import is_whole
 from modulae.gene_sets import found_sets, genes_in_data, listed, read_gene_sets
 
@@ -83,8 +85,9 @@ def gene_set_mask(
         raise TypeError(msg)
     sets = read_gene_sets(gene_sets)
     names = gene_names(adata).tolist()
-    mask = np.zeros(len(names), dtype=bool)
-    mask[np.concatenate(found_sets(sets, names)[1])] = True
+    genes = gene_features(adata)
+    found_sets(sets, np.array(names)[genes])
+    mask = np.isin(names, [gene for every in sets.values() for gene in every]) & genes
     largest = _max_counts(adata, layer=layer)
     if not (mask & (largest >= min_max_count)).any():
         msg = (
@@ -124,9 +127,10 @@ def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     """Largest count of each gene over all cells, with the same checks as :func:`modulae._anndata.read_counts`."""
     gene_names(adata)
     largest, whole = np.zeros(adata.n_vars), True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
+    with pointing_at_counts(adata, layer):
+        for block in checked_blocks(adata, layer):
+            whole = whole and is_whole(block.data)
+            largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
     if not whole:
-        warn_no_counts(layer)
+        say_no_counts(adata, layer)
     return largest

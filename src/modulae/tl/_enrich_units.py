@@ -109,20 +109,21 @@ def enrich_units(
     `adata.uns[f'{key}_enrichment']` : `dict`
         `"sets"`, `"n_genes"`, `"share_found"`, `"variance_inflation"` (sets): names, genes of each that the model has,
         the share of them that `adata` has, and how much more its mean varies than that of genes like them, because its
-        genes vary together. Sets × units, `float64`: `"es"`,
-        `"nes"`; `"effect"`, the mean saliency of the set (the unscaled impact), `"null_mean"`, that of genes like them,
-        `"z"`, their difference in standard deviations; `"p"`, `"q"`, `"p_correlated"`, `"q_correlated"`, `"p_prerank"`,
-        `"q_prerank"`. `"genes"` (the genes of all sets, one set after the other) and `"leading_edge"` (those × units,
-        unsigned integers): the place of a gene in the leading edge of its set, 1 furthest out, 0 not in it.
-        `"left_out"`: names of the sets of which too little is there, and of those that are too large. And how it was made: `of_model`, `saliency`,
-        `group`, `min_genes`, `min_share`, `max_genes`, `n_permutations`, `seed`. A unit that reads all genes alike has p 1.
+        genes vary together. Sets × units, `float64`: `"es"`, `"nes"`; `"effect"`, the mean saliency of the set (the
+        unscaled impact), `"null_mean"`, that of genes like them, `"z"`, their difference in standard deviations; `"p"`,
+        `"q"`, `"p_correlated"`, `"q_correlated"`, `"p_prerank"`, `"q_prerank"`. `"genes"` (the genes of all sets, one
+        set after the other) and `"leading_edge"` (those × units, unsigned integers): the place of a gene in the leading
+        edge of its set, 1 furthest out, 0 not in it. `"left_out"`: names of the sets of which too little is there, and
+        of those that are too large. And how it was made: `of_model`, `saliency`, `group`, `min_genes`, `min_share`,
+        `max_genes`, `n_permutations`, `seed`. A unit that reads all genes alike has p 1.
 
     Raises
     ------
     KeyError
         No such model, layer, saliency or group.
     ValueError
-        No set of the right size is left, of which enough is there, or a saliency without sign, times the input or of another model.
+        No set of the right size is left, of which enough is there, or a saliency without sign, times the input or of
+        another model.
 
     References
     ----------

@@ -98,8 +98,8 @@ def pathway_activity(
     Warns
     -----
     UserWarning
-        Sets are left out, with the reason where it is a known one. The model predicts held-out cells no better than gene means do: then there is nothing to borrow, and the cells'
-        own counts are scored.
+        Sets are left out, with the reason where it is a known one. The model predicts held-out cells no better than
+        gene means do: then there is nothing to borrow, and the cells' own counts are scored.
 
     Raises
     ------

@@ -133,16 +133,17 @@ def pathway_impact(
 
     `adata.uns[f'{key}_impact']` or `adata.uns[f'{key}_impact_{groupby}']` : `dict`
         `"sets"`, `"n_genes"` and `"share_found"` (sets): names, how many of each set's genes the model has, and the
-        share of them that `adata` has. `"left_out"`: names of the sets of which too little is there. `"all"` and `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also
-        `"groups"`, `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units,
-        `float32`): the differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over
-        each group's own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1),
-        `float32`, the last for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN
-        where a side has one cell), `p` (two-sided; 1 where the two nulls disagree about the direction), `q`
-        (Benjamini–Hochberg over groups and sets, and units),
-        `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest`
-        (with one donor left out). And how it was made: `of_model`, `min_genes`, `min_share`, `method`, `signed`, `aggregate`, `scale`,
-        `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
+        share of them that `adata` has. `"left_out"`: names of the sets of which too little is there. `"all"` and
+        `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also `"groups"`,
+        `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units, `float32`): the
+        differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over each group's
+        own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1), `float32`, the last
+        for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN where a side has one cell), `p`
+        (two-sided; 1 where the two nulls disagree about the direction), `q` (Benjamini–Hochberg over groups and sets,
+        and units), `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and
+        `effect_highest` (with one donor left out). And how it was made: `of_model`, `min_genes`, `min_share`, `method`,
+        `signed`, `aggregate`, `scale`, `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`,
+        `stratify_by`, `seed`.
 
     Raises
     ------
@@ -155,7 +156,8 @@ def pathway_impact(
     Warns
     -----
     UserWarning
-        Sets are left out, with the reason where it is a known one. Strata in which no label can be permuted, because none of them has cells of both sides: then p is 1.
+        Sets are left out, with the reason where it is a known one. Strata in which no label can be permuted, because
+        none of them has cells of both sides: then p is 1.
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby))
     check_method(method)

@@ -157,8 +157,8 @@ def sanity(
     Warns
     -----
     UserWarning
-        Sets are left out, with the reason where it is a known one. The explanation is no better than a control, at the levels that the message names; or units do not fall further
-        without their own top genes.
+        Sets are left out, with the reason where it is a known one. The explanation is no better than a control, at the
+        levels that the message names; or units do not fall further without their own top genes.
 
     Raises
     ------
