@@ -126,13 +126,14 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
     poor = {name: in_data[name] for name in sets if share[name] < bounds.min_share}
     small = {name: n for name, n in in_model.items() if name not in poor and n < bounds.min_genes}
     large = {name: n for name, n in in_model.items() if name not in poor and n > most}
-    left_out = [name for name in sets if name in poor or name in small or name in large]
+    gone = poor | small | large
+    left_out = [name for name in sets if name in gone]
     why = {
         f"less than {bounds.min_share:.0%} of their genes in adata (min_share=)": poor,
         f"fewer than {bounds.min_genes} genes in the model (min_genes=)": small,
         f"more than {most} genes in the model (max_genes=)": large,
     }
-    said = " ".join(f"{len(some)} have {what}: {_counted(some, sets)}." for what, some in why.items() if some)
+    said = " ".join(f"{len(some)} with {what}: {_counted(some, sets)}." for what, some in why.items() if some)
     reason = explain_mismatch(sets, names)
     if len(left_out) == len(sets):
         msg = f"none of the {len(sets)} gene sets is left. {said} {reason or _step(poor, small, large)}"
@@ -141,7 +142,7 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
     if reason or poor or small or 2 * len(large) > len(sets):
         what = f"{len(left_out)} of {len(sets)} gene sets are left out. {said} " if left_out else ""
         warning = what + (reason or _step(poor, small, large))
-    kept = {name: places[name] for name in sets if name not in left_out}
+    kept = {name: places[name] for name in sets if name not in gone}
     return FoundSets(kept, np.array([share[name] for name in kept]), left_out, warning)
 
 
@@ -154,6 +155,6 @@ def _step(poor: Mapping[str, int], small: Mapping[str, int], large: Mapping[str,
     steps = [
         "use data with all genes, or lower min_share=" if poor else "",
         "train on the genes of the sets (`modulae.pp.gene_set_mask`), or lower min_genes=" if small else "",
-        "raise max_genes=" if large else "",
+        "raise max_genes=, or train on more genes" if large else "",
     ]
     return f"To use them, {'; '.join(step for step in steps if step)}."

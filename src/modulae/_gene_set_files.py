@@ -66,7 +66,7 @@ def table_in_file(path: Path) -> pd.DataFrame | None:
             return pd.read_csv(io.StringIO(text), **given).rename(columns=str.strip)  # type: ignore[call-overload, no-any-return]
     if comma and "\t" not in head:
         msg = (
-            f"{path} has no columns source and target, only {head.split(',')[:8]}. Rename those of names and genes; or, "
+            f"{path} has no columns source and target, only {head.split(',')[:8]}. Rename those that hold them; or, "
             "where each column is a set, read it yourself and give a dict: "
             f"`{{name: list(genes.dropna()) for name, genes in pandas.read_csv({str(path)!r}).items()}}`."
         )

@@ -99,7 +99,7 @@ def test_copy_leaves_the_original_alone(trained, gene_sets):
 
 def test_sets_without_genes_to_be_held_against_are_left_out(trained, gene_sets):
     with pytest.warns(
-        UserWarning, match=r"2 of 3 gene sets .*2 have more than 7 genes .*\(max_genes=\): alpha \(8 of 9\)"
+        UserWarning, match=r"2 of 3 gene sets .*2 with more than 7 genes .*\(max_genes=\): alpha \(8 of 9\)"
     ):
         run(trained, gene_sets | {"half": list(trained.var_names[:20])}, max_genes=7)
     assert list(mo.get.enrichment(trained)["set"].unique()) == ["beta"]
@@ -169,7 +169,7 @@ MISTAKES = {
     "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number of at least 1"),
     "min_genes": ({"min_genes": 1}, ValueError, "min_genes is 1; give a whole number of at least 2"),
     "max_genes": ({"max_genes": 2}, ValueError, "max_genes is 2; give a whole number of at least 3"),
-    "size": ({"min_genes": 20}, ValueError, "none of the 2 gene sets is left. 2 have fewer than 20 .*lower min_genes="),
+    "size": ({"min_genes": 20}, ValueError, "none of the 2 gene sets is left. 2 with fewer than 20 .*lower min_genes="),
     "saliency": ({"saliency": "y"}, KeyError, "no saliency 'y' in adata.varm"),
     "unsigned": ({"saliency": "strength"}, ValueError, "signed=False; the p-values hold for signed ones"),
     "input": ({"saliency": "times"}, ValueError, "method='input_x_gradient'.*leave out saliency="),
