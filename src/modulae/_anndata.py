@@ -8,6 +8,7 @@ import numpy as np
 
 from ._count_blocks import counts_of
 from ._dask_counts import can_spread, scan_spread
+from ._explain_names import explain_spelling
 from ._features import of_their_kind
 from ._lazy_results import loaded
 from ._shared_scan import scan_together
@@ -129,11 +130,12 @@ def _look_through(
 
 def check_genes(adata: AnnData, fitted: Fitted) -> None:
     """Refuse cells that lack genes of the model."""
-    absent = np.setdiff1d(fitted.genes, gene_names(adata))
+    names = gene_names(adata)
+    absent = np.setdiff1d(fitted.genes, names)
     if len(absent):
-        msg = (
-            f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). "
-            "Use the AnnData with all the genes the model was trained on, or train again on these."
+        reason = explain_spelling(fitted.genes.tolist(), names.tolist(), ours="the model's genes")
+        msg = f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). " + (
+            reason or "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
 

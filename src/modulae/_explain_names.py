@@ -79,11 +79,12 @@ def explain_spelling(wanted: Sequence[str], there: Sequence[str], *, ours: str) 
     if not changed:
         return ""
     heads = Counter(name.split("-")[0] for name in changed)
-    beginnings = "|".join(re.escape(head) for head, _ in heads.most_common(MOST_HEADS))
+    # without a backslash: Python shows the text of a KeyError with two for each
+    dots = "|".join(f"(?<=^{head.replace('.', '[.]')})[.]" for head, _ in heads.most_common(MOST_HEADS))
     return (
         f"The data have dots where {ours} have hyphens ({changed[0].replace('-', '.')}, {changed[0]}), as R writes "
         f"names of columns. Put the hyphens back: `adata.var_names = adata.var_names.str.replace("
-        f'r"^({beginnings})\\.", r"\\1-", regex=True)`.'
+        f'"{dots}", "-", regex=True)`.'
     )
 
 
@@ -108,7 +109,7 @@ def _about_genomes(wanted: Sequence[str], there: Sequence[str], ours: str) -> st
     )
     return (
         f"The genes match only without the name of the genome, which the data have before the gene ({example}). {keep} "
-        f'it: `adata.var_names = adata.var_names.str.replace(r"^{re.escape(genome)}_+", "", regex=True)`.'
+        f'it: `adata.var_names = adata.var_names.str.replace("^{genome.replace(".", "[.]")}_+", "", regex=True)`.'
     )
 
 
