@@ -68,11 +68,11 @@ def of_their_kind(adata: AnnData, columns: NDArray[np.intp] | None) -> NDArray[n
     if found is None:
         return np.ones(adata.n_vars, dtype=bool)
     column, kinds = found
-    asked = pd.unique(pd.Series(kinds if columns is None else kinds[columns]))
+    asked = np.unique(kinds if columns is None else kinds[columns])
     if len(asked) > 1:
         genes = _genes_among(pd.Series(kinds))
         msg = (
-            f"adata.var[{column!r}] has {len(asked)} kinds of features ({', '.join(sorted(map(str, asked)))}), and the "
+            f"adata.var[{column!r}] has {len(asked)} kinds of features ({', '.join(asked)}), and the "
             f"model and its size factors would take them all for genes. Keep the genes: "
             f"`adata = adata[:, adata.var[{column!r}] == {genes!r}].copy()`, or name a column that marks genes only: "
             "mask_var=."

@@ -32,35 +32,6 @@ MIN_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class FoundSets:
-    """The sets to use: positions of their genes in the model; and the names of the others."""
-
-    sets: dict[str, NDArray[np.intp]]
-    share: NDArray[np.float64]  # sets: share of the set's genes that the data have
-    left_out: list[str]
-    warning: str  # empty where there is nothing to say
-
-    @property
-    def positions(self) -> list[NDArray[np.intp]]:
-        """Genes of each set, as positions in the model."""
-        return list(self.sets.values())
-
-    def warn(self) -> None:
-        """Say which sets are left out, and what is written in another way than in the data."""
-        if self.warning:
-            warnings.warn(self.warning, UserWarning, stacklevel=users_line())
-
-    def stored(self) -> dict[str, Any]:
-        """What every result says of its sets."""
-        return {
-            "sets": np.array(list(self.sets), dtype=object),
-            "n_genes": np.array([len(genes) for genes in self.sets.values()]),
-            "share_found": self.share,
-            "left_out": np.array(self.left_out, dtype=object),
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Bounds:
     """How large a set must be, and may be."""
 
@@ -84,6 +55,38 @@ class Bounds:
     def most(self, n_genes: int) -> int:
         """Genes of a set at most, of a model of so many; a set of them all has none to be tested against."""
         return min(n_genes - (self.fewest > 1), n_genes if self.max_genes is None else self.max_genes)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSets:
+    """The sets to use: positions of their genes in the model; and the names of the others."""
+
+    sets: dict[str, NDArray[np.intp]]
+    share: NDArray[np.float64]  # sets: share of the set's genes that the data have
+    left_out: list[str]
+    bounds: Bounds
+    warning: str  # empty where there is nothing to say
+
+    @property
+    def positions(self) -> list[NDArray[np.intp]]:
+        """Genes of each set, as positions in the model."""
+        return list(self.sets.values())
+
+    def warn(self) -> None:
+        """Say which sets are left out, and what is written in another way than in the data."""
+        if self.warning:
+            warnings.warn(self.warning, UserWarning, stacklevel=users_line())
+
+    def stored(self) -> dict[str, Any]:
+        """What every result says of its sets."""
+        return {
+            "min_genes": self.bounds.min_genes,
+            "min_share": self.bounds.min_share,
+            "sets": np.array(list(self.sets), dtype=object),
+            "n_genes": np.array([len(genes) for genes in self.sets.values()]),
+            "share_found": self.share,
+            "left_out": np.array(self.left_out, dtype=object),
+        }
 
 
 def tested_sizes(min_genes: int, min_share: float, max_genes: int | None) -> Bounds:
@@ -143,7 +146,7 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
         what = f"{len(left_out)} of {len(sets)} gene sets are left out. {said} " if left_out else ""
         warning = what + (reason or _step(poor, small, large))
     kept = {name: places[name] for name in sets if name not in gone}
-    return FoundSets(kept, np.array([share[name] for name in kept]), left_out, warning)
+    return FoundSets(kept, np.array([share[name] for name in kept]), left_out, bounds, warning)
 
 
 def _counted(some: Mapping[str, int], sets: Mapping[str, Sequence[str]]) -> str:

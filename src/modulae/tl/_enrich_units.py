@@ -156,8 +156,6 @@ def enrich_units(
         "of_model": key,
         "saliency": saliency,
         "group": group,
-        "min_genes": min_genes,
-        "min_share": min_share,
         "max_genes": max_genes,
         "n_permutations": n_permutations,
         "seed": seed,

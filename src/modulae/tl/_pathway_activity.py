@@ -136,8 +136,6 @@ def pathway_activity(
     adata.uns[name] = {
         "of_model": key,
         **found.stored(),
-        "min_genes": min_genes,
-        "min_share": min_share,
         "source": rates.source,
         "n_neighbors": n_neighbors,
         "model_cells": model_cells,

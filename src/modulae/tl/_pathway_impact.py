@@ -205,8 +205,6 @@ def pathway_impact(
         "scale": scale,
         "groupby": groupby,
         **sets.stored(),
-        "min_genes": min_genes,
-        "min_share": min_share,
         **found,
     }
     return adata if copy else None
