@@ -152,7 +152,13 @@ def rates(adata: AnnData, collections: Sets, seed: int, *, short: bool) -> dict[
     found = {}
     for name, sets in collections.items():
         mo.tl.enrich_units(
-            adata, sets, saliency="ae_saliency", n_permutations=50 if short else 1000, seed=seed, progress=False
+            adata,
+            sets,
+            min_genes=5,
+            saliency="ae_saliency",
+            n_permutations=50 if short else 1000,
+            seed=seed,
+            progress=False,
         )
         tested = mo.get.enrichment(adata).set_index(["set", "unit"])
         kept = {key: sets[key] for key in adata.uns["ae_enrichment"]["sets"]}

@@ -24,12 +24,12 @@ NAME_THE_LAYER = "Name the layer that holds the raw counts: layer=."
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     if layer is not None and layer not in adata.layers:
-        there = list(adata.layers)
+        there = layer_names(adata)
         msg = f"there is no layer {layer!r}. {f'Choose one of {there}, or' if there else 'Take'} None for `.X`."
         raise KeyError(msg)
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None:
-        there = list(adata.layers)
+        there = layer_names(adata)
         advice = "Put raw counts into it"
         if there:
             advice = f"Name the layer that holds the raw counts: layer= one of {there}"
@@ -41,6 +41,11 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes. Loosen the filters that emptied it."
         raise ValueError(msg)
     return matrix
+
+
+def layer_names(adata: AnnData) -> list[str]:
+    """Names of the layers: newer versions of anndata have `.X` among them, as `None`."""
+    return [str(name) for name in adata.layers if name is not None]
 
 
 def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_matrix]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._count_blocks import NAME_THE_LAYER, as_rows, counts_of
+from ._count_blocks import NAME_THE_LAYER, as_rows, counts_of, layer_names
 from ._users_line import users_line
 from .core.first_look import is_whole
 
@@ -101,7 +101,7 @@ def _steps(places: list[Place]) -> str:
 
 def _places(adata: AnnData, layer: str | None) -> list[Place]:
     """Where else whole numbers are."""
-    matrices = {name: values for name, values in adata.layers.items() if name != layer}
+    matrices = {name: adata.layers[name] for name in layer_names(adata) if name != layer}
     found = [
         Place(f"adata.layers[{name!r}]", f"Name it: layer={name!r}.", rows, adata.var_names)
         for name, values in matrices.items()
