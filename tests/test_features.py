@@ -1,5 +1,7 @@
 """Antibodies, guides and peaks beside the RNA: never in size factors and model, unless asked for alone."""
 
+import re
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -72,6 +74,13 @@ def test_with_a_mask_the_antibodies_change_nothing(cite, rna):
     )
 
 
+def test_a_model_of_the_antibodies_has_sets_of_antibodies(cite):
+    cite.var["antibody"] = ~cite.var["is_gene"]
+    mo.tl.autoencoder(cite, mask_var="antibody", **SMALL)
+    mo.tl.pathway_impact(cite, {"a": ["CD0", "CD1", "CD2"], "b": ["CD3", "CD4", "CD5"]})
+    assert list(mo.get.impact_table(cite)["n_genes"]) == [3, 3]
+
+
 def test_a_model_of_the_rna_reads_cells_with_antibodies(cite, rna):
     mo.tl.autoencoder(rna, **SMALL)
     mo.tl.transfer(cite, rna)
@@ -107,9 +116,15 @@ def test_sets_mark_genes_only(cite):
 
 def test_the_report_reads_the_genes_only(cite, rna, tmp_path):
     pytest.importorskip("bokeh", reason="needs modulae[report]")
-    cite.obsm["X_umap"] = np.random.default_rng(0).normal(size=(cite.n_obs, 2))
-    mo.tl.autoencoder(cite, mask_var="is_gene", **SMALL)
-    assert mo.report(cite, tmp_path / "page.html", progress=False).stat().st_size > 10_000
+    sets = {f"set {at}": list(rna.var_names[at::6]) for at in range(6)}
+    pages = []
+    for adata, mask in ((rna, None), (cite, "is_gene")):
+        adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
+        mo.tl.autoencoder(adata, mask_var=mask, **SMALL)
+        page = mo.report(adata, tmp_path / "page.html", gene_sets=sets, progress=False).read_text("utf-8")
+        pages.append(re.sub(r'"p\d+"', "", page))  # Bokeh numbers what it draws
+    assert len(pages[0]) > 10_000
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.parametrize("chosen", [RNA, ADT])

@@ -150,3 +150,12 @@ def test_counts_are_read_without_a_word_whatever_else_is_there(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_counts(cells, layer=None)
+
+
+def test_cells_in_which_all_counts_are_alike_tell_nothing():
+    """Whatever stands there is a multiple of them."""
+    counts = np.eye(20, 12, dtype=np.float32) + np.eye(20, 12, k=-8, dtype=np.float32)
+    adata = ad.AnnData(counts * 0.9)
+    adata.layers["seen"] = counts
+    with pytest.warns(UserWarning, match=r"not whole numbers.*\['seen'\]"):
+        read_counts(adata, layer=None)

@@ -57,7 +57,7 @@ def gene_features(adata: AnnData) -> NDArray[np.bool_]:
 
 
 def of_their_kind(adata: AnnData, columns: NDArray[np.intp] | None) -> NDArray[np.bool_]:
-    """Which features are of the kind of those asked for, and so belong to the total count of a cell.
+    """Which features are of the kind of those asked for (all if `None`), and so belong to the total count of a cell.
 
     Raises
     ------

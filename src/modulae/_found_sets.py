@@ -10,7 +10,7 @@ import numpy as np
 
 from ._anndata import gene_names
 from ._explain_names import explain_mismatch
-from ._features import gene_features
+from ._features import of_their_kind
 from ._users_line import users_line
 from .core.checks import check_whole
 from .gene_sets import found_sets, genes_in_data, listed, read_gene_sets
@@ -118,7 +118,8 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
         Bounds that make no sense, or no set is left.
     """
     bounds.check()
-    names = gene_names(adata)[gene_features(adata)].tolist()
+    columns = adata.var_names.get_indexer(genes) if adata.var_names.is_unique else np.arange(0)
+    names = gene_names(adata)[of_their_kind(adata, columns[columns >= 0])].tolist()
     found_sets(sets, names)  # refuses sets of which the data have no gene
     in_data = {name: len(at) for name, at in genes_in_data(sets, names).items()}
     places = genes_in_data(sets, [str(gene) for gene in genes])
