@@ -84,10 +84,10 @@ def test_human_sets_on_mouse_symbols_warn_and_are_left_out(mouse, name):
     assert len(caught) == 1
     message = str(caught[0].message)
     assert message.startswith(
-        "20 of 26 gene sets are left out. 19 with less than 10% of their genes in adata (min_share=)"
+        "20 of 26 gene sets are left out: 19 with less than 10% of their genes in adata (min_share=)"
     )
     assert f"{next(iter(SETS))} (1 of {len(next(iter(SETS.values())))})" in message
-    assert "1 with fewer than 3 genes in the model (min_genes=): NK_CELL (2 of 20)." in message
+    assert "1 with fewer than 3 genes in the model (min_genes=): NK_CELL (2 of 20). The genes match" in message
     assert "only when case is ignored" in message
     assert caught[0].filename == __file__
     if name in RESULTS:
@@ -101,7 +101,7 @@ def test_human_sets_on_mouse_symbols_warn_and_are_left_out(mouse, name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_nothing_left_is_an_error_with_the_step(mouse, name):
     before = set(mouse.uns), set(mouse.obsm), set(mouse.varm)
-    with pytest.raises(ValueError, match=r"none of the 20 gene sets is left\..*case is ignored.* species of the data"):
+    with pytest.raises(ValueError, match=r"none of the 20 gene sets is left:.*case is ignored.* species of the data"):
         FUNCTIONS[name](mouse, SETS)
     assert (set(mouse.uns), set(mouse.obsm), set(mouse.varm)) == before
 
@@ -173,7 +173,7 @@ def test_the_report_and_the_command_line_say_it(mouse, tmp_path, capsys):
     words = [str(tmp_path / "trained.h5ad"), "--gene-sets", str(gmt)]
     assert main(["impact", *words, "--output", str(tmp_path / "out")]) == 0
     assert (
-        "20 of 26 gene sets are left out. 19 with less than 10% of their genes in adata (--min-share)"
+        "20 of 26 gene sets are left out: 19 with less than 10% of their genes in adata (--min-share)"
         in capsys.readouterr().err
     )
     assert len(pd.read_csv(tmp_path / "out" / "impact.csv")) == 6
@@ -251,7 +251,7 @@ def test_what_the_defaults_rest_on(data_dir):
         assert found.share.min() > 0.25 > MIN_SHARE
         alike = sorted({gene for genes in human.values() for gene in genes} & set(names))[:12]
         adata.var_names = [name if name in alike else name.capitalize() for name in names]
-        with pytest.raises(ValueError, match=r"none of the 50 gene sets is left.*only when case is ignored"):
+        with pytest.raises(ValueError, match=r"none of the 50 gene sets is left: .*only when case is ignored"):
             match_sets(adata, human, adata.var_names.to_numpy(), Bounds())
     both = {gene for genes in mice.values() for gene in genes}
     assert max(len(both & set(genes)) / len(genes) for genes in human.values()) < MIN_SHARE

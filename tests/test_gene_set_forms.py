@@ -274,6 +274,11 @@ def test_what_excel_made_of_names_is_pointed_out(gene):
         assert mo.read_gene_sets({"T": ["CD3D", gene]}) == {"T": ["CD3D", gene]}
 
 
+@pytest.mark.parametrize("gene", ["not a gene", "1,2-diol", "CD3", "CD3,1.0", "RP11-34P13.7", "Y chromosome"])
+def test_one_gene_is_one(gene):
+    assert silent({"T": [gene]}) == {"T": ["CD3" if gene == "CD3,1.0" else gene]}
+
+
 def test_older_names_are_no_dates():
     genes = ["MARCH1", "SEPT2", "DEC1", "MARCHF1", "NKX2-1", "H2-K1", "1700001C02Rik"]
     assert silent({"T": genes}) == {"T": genes}

@@ -137,14 +137,14 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
         f"fewer than {bounds.min_genes} genes in the model (min_genes=)": small,
         f"more than {most} genes in the model (max_genes=)": large,
     }
-    said = " ".join(f"{len(some)} with {what}: {_counted(some, sets)}." for what, some in why.items() if some)
+    said = "; ".join(f"{len(some)} with {what}: {_counted(some, sets)}" for what, some in why.items() if some)
     reason = explain_mismatch(sets, names)
     if len(left_out) == len(sets):
-        msg = f"none of the {len(sets)} gene sets is left. {said} {reason or _step(poor, small, large)}"
+        msg = f"none of the {len(sets)} gene sets is left: {said}. {reason or _step(poor, small, large)}"
         raise ValueError(msg)
     warning = ""
     if reason or poor or small or 2 * len(large) > len(sets):
-        what = f"{len(left_out)} of {len(sets)} gene sets are left out. {said} " if left_out else ""
+        what = f"{len(left_out)} of {len(sets)} gene sets are left out: {said}. " if left_out else ""
         warning = what + (reason or _step(poor, small, large))
     kept = {name: places[name] for name in sets if name not in gone}
     return FoundSets(kept, np.array([share[name] for name in kept]), left_out, bounds, warning)
@@ -157,8 +157,8 @@ def _counted(some: Mapping[str, int], sets: Mapping[str, Sequence[str]]) -> str:
 def _step(poor: Mapping[str, int], small: Mapping[str, int], large: Mapping[str, int]) -> str:
     """What to do where the names are not to blame."""
     steps = [
-        "use data with all genes, or lower min_share=" if poor else "",
-        "train on the genes of the sets (`modulae.pp.gene_set_mask`), or lower min_genes=" if small else "",
+        "lower min_share=, or use data with all genes" if poor else "",
+        "lower min_genes=, or train on more of their genes (`modulae.pp.gene_set_mask`)" if small else "",
         "raise max_genes=, or train on more genes" if large else "",
     ]
     return f"To use them, {'; '.join(step for step in steps if step)}."

@@ -96,13 +96,21 @@ class Reading:
 
 def _check_joined(name: str, genes: list[str]) -> None:
     """Refuse several genes in one text."""
-    parts = [SEPARATOR.split(gene) for gene in genes]
-    if genes and all(len(some) > 1 and all(GENE.fullmatch(part) for part in some) for some in parts):
+    parts = [_several(gene) for gene in genes]
+    if genes and all(parts):
         msg = (
             f"gene set {name!r} has {genes[0][:60]!r} as one gene, which looks like {len(parts[0])}. Give them one "
             f"by one: {parts[0][:5]!r} (in a GMT file, with a tab between them)."
         )
         raise ValueError(msg)
+
+
+def _several(gene: str) -> list[str]:
+    """The genes in one text, or nothing: words with spaces between them are genes only if they look like symbols."""
+    parts = SEPARATOR.split(gene)
+    alike = len(parts) > 1 and all(GENE.fullmatch(part) for part in parts)
+    apart = re.search(r"[,;|/]", gene) or all(re.search(r"[A-Z\d]", part) for part in parts)
+    return parts if alike and apart else []
 
 
 def _all_text(values: Iterable[object]) -> bool:

@@ -169,7 +169,7 @@ MISTAKES = {
     "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number of at least 1"),
     "min_genes": ({"min_genes": 1}, ValueError, "min_genes is 1; give a whole number of at least 2"),
     "max_genes": ({"max_genes": 2}, ValueError, "max_genes is 2; give a whole number of at least 3"),
-    "size": ({"min_genes": 20}, ValueError, "none of the 2 gene sets is left. 2 with fewer than 20 .*lower min_genes="),
+    "size": ({"min_genes": 20}, ValueError, "none of the 2 gene sets is left: 2 with fewer than 20 .*lower min_genes="),
     "saliency": ({"saliency": "y"}, KeyError, "no saliency 'y' in adata.varm"),
     "unsigned": ({"saliency": "strength"}, ValueError, "signed=False; the p-values hold for signed ones"),
     "input": ({"saliency": "times"}, ValueError, "method='input_x_gradient'.*leave out saliency="),

@@ -36,7 +36,7 @@ def correlations(adata):
 
 
 def test_writes_the_fields_it_promises(learnt, programmes):
-    with pytest.warns(UserWarning, match=r"1 of 5 gene sets are left out\. .*min_share=\): elsewhere \(0 of 1\)"):
+    with pytest.warns(UserWarning, match=r"1 of 5 gene sets are left out: .*min_share=\): elsewhere \(0 of 1\)"):
         mo.tl.pathway_activity(learnt, programmes | {"elsewhere": ["not a gene"]})
     scores, percentiles = learnt.obsm["ae_pathways"], learnt.obsm["ae_pathways_percentile"]
     assert scores.shape == percentiles.shape == (600, 4)
