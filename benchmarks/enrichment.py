@@ -152,7 +152,13 @@ def rates(adata: AnnData, collections: Sets, seed: int, *, short: bool) -> dict[
     found = {}
     for name, sets in collections.items():
         mo.tl.enrich_units(
-            adata, sets, saliency="ae_saliency", n_permutations=50 if short else 1000, seed=seed, progress=False
+            adata,
+            sets,
+            min_genes=5,
+            saliency="ae_saliency",
+            n_permutations=50 if short else 1000,
+            seed=seed,
+            progress=False,
         )
         tested = mo.get.enrichment(adata).set_index(["set", "unit"])
         kept = {key: sets[key] for key in adata.uns["ae_enrichment"]["sets"]}
@@ -166,7 +172,7 @@ def rates(adata: AnnData, collections: Sets, seed: int, *, short: bool) -> dict[
 def agreement(adata: AnnData, sets: dict[str, list[str]]) -> pd.DataFrame:
     """Whether a unit is more active in the cells of a signature where z is above 0, and less where it is below."""
     kinds = {name: CELL_TYPES.get(name.partition("_NOVERSHTERN")[0]) for name in sets}
-    mo.tl.enrich_units(adata, sets, saliency="ae_saliency", n_permutations=1, progress=False)
+    mo.tl.enrich_units(adata, sets, min_genes=5, saliency="ae_saliency", n_permutations=1, progress=False)
     tested = mo.get.enrichment(adata)
     tested = tested[tested["set"].map(kinds).notna()]
     units = pd.DataFrame(adata.obsm["X_ae"], columns=[str(at) for at in range(adata.obsm["X_ae"].shape[1])])
@@ -184,7 +190,7 @@ def seconds(adata: AnnData, sets: dict[str, list[str]], *, short: bool) -> tuple
 
     n = 50 if short else 1000
     start = time.process_time()
-    mo.tl.enrich_units(adata, sets, saliency="ae_saliency", n_permutations=n, progress=False)
+    mo.tl.enrich_units(adata, sets, min_genes=5, saliency="ae_saliency", n_permutations=n, progress=False)
     ours, start = time.process_time() - start, time.process_time()
     saliency = mo.get.saliency(adata).dropna()
     some = saliency.iloc[:, : 1 if short else 4]

@@ -279,7 +279,7 @@ def test_a_warning_is_a_line_in_the_words_of_the_command(h5ad, tmp_path, capsys)
     said = [line for line in capsys.readouterr().err.splitlines() if "whole numbers" in line]
     assert len(said) == 1
     assert said[0].startswith("modulae: warning: adata.X holds values that are not whole numbers")
-    assert said[0].endswith("Name the layer that holds the raw counts: --layer.")
+    assert said[0].endswith("put them into a layer, and name it: --layer.")
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._columns import obs_column
-from ._count_blocks import counts_of, warn_no_counts
+from ._count_blocks import counts_of
 from ._dask_counts import can_spread, scan_spread
+from ._explain_names import explain_spelling
+from ._features import of_their_kind
 from ._gene_names import gene_names
 from ._lazy_results import loaded
 from ._shared_scan import scan_together
 from ._stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
+from ._where_counts import pointing_at_counts, say_no_counts
 from ._written import check_whole, is_model
 from .core.config import KNOWN_GENES
 from .core.ranks import ALONE
@@ -39,18 +42,19 @@ def read_counts(
 ) -> Counts:
     """Read and check the raw counts of `genes` (all if `None`), in this order, in one pass over the cells.
 
-    Totals of cells are over the genes `total_over`, all if `None`.
+    Totals of cells are over the genes `total_over`; if `None`, over all features of the kind of `genes`.
 
     Raises
     ------
     KeyError
         No such layer, or a gene that `adata` does not have.
     ValueError
-        No cells, no genes, gene names that are not unique, NaN, infinite or negative values.
+        No cells, no genes, gene names that are not unique, features of several kinds among `genes`; NaN, infinite or
+        negative values.
     """
     found = _look_through(adata, genes, layer, total_over, in_memory=None)
     if not found.whole:
-        warn_no_counts(layer)
+        say_no_counts(adata, layer)
     return found.counts()
 
 
@@ -73,7 +77,8 @@ def open_counts(
     limit
         Bytes that counts may take in training; `None`: they are only read.
     total_over
-        Genes whose counts the total count of a cell is made of; all of the layer if `None`.
+        Genes whose counts the total count of a cell is made of; if `None`, all features of the layer that are of the
+        kind of `genes`.
     spread
         Leave a dask array as it is, however small: what follows is done where its blocks are.
     ranks
@@ -81,8 +86,8 @@ def open_counts(
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
     found = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread, ranks=ranks)
-    if not found.whole and ranks.first:
-        warn_no_counts(layer)
+    if not found.whole:
+        say_no_counts(adata, layer, warn=ranks.first)
     return found.counts() if found.blocks is not None else found.stored(limit)
 
 
@@ -98,22 +103,25 @@ def _look_through(
 ) -> Scan:
     names = gene_names(adata)
     columns = None if genes is None else _columns(adata, genes)
-    counted = np.ones(len(names)) if total_over is None else np.isin(names, total_over).astype(np.float64)
+    alike = of_their_kind(adata, columns) if total_over is None else np.isin(names, total_over)
+    counted = alike.astype(np.float64)
     matrix, where = counts_of(adata, layer)
     reader = CountReader(matrix, columns, where)
     stored = is_stored(matrix)
-    if stored and ranks.size == 1 and can_spread(matrix):
-        return scan_spread(reader, names, counted, 0 if spread else in_memory)
-    return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
+    with pointing_at_counts(adata, layer):
+        if stored and ranks.size == 1 and can_spread(matrix):
+            return scan_spread(reader, names, counted, 0 if spread else in_memory)
+        return scan_together(reader, names, counted, in_memory if stored else None, ranks if stored else ALONE)
 
 
 def check_genes(adata: AnnData, fitted: Fitted) -> None:
     """Refuse cells that lack genes of the model."""
-    absent = np.setdiff1d(fitted.genes, gene_names(adata))
+    names = gene_names(adata)
+    absent = np.setdiff1d(fitted.genes, names)
     if len(absent):
-        msg = (
-            f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). "
-            "Use the AnnData with all the genes the model was trained on, or train again on these."
+        reason = explain_spelling(fitted.genes.tolist(), names.tolist(), ours="the model's genes")
+        msg = f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). " + (
+            reason or "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ._anndata import open_counts
+from ._features import gene_features
 from ._gene_names import gene_names
 from ._marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
 from ._stored_counts import Counts
@@ -32,12 +33,13 @@ FEWEST_IN_ALL = 250
 
 def states_of_some(adata: AnnData, *, layer: str | None, seed: int) -> tuple[NDArray[np.intp] | slice, pd.DataFrame]:
     """Which cells, and their :func:`cell_states`: of random ones where the counts of all don't fit into memory."""
-    counts = open_counts(adata, layer=layer)
+    genes = gene_features(adata)
+    counts = open_counts(adata, genes=None if genes.all() else gene_names(adata)[genes], layer=layer)
     if isinstance(counts, Counts):
-        return slice(None), cell_states(adata, counts, seed=seed)
+        return slice(None), cell_states(adata[:, genes], counts, seed=seed)
     n = min(MOST_CELLS, adata.n_obs)
     seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:n])
-    return seen, cell_states(adata[seen], counts.some(seen), seed=seed)
+    return seen, cell_states(adata[seen, genes], counts.some(seen), seed=seed)
 
 
 def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:

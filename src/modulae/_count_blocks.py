@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -12,7 +11,6 @@ from scipy import sparse
 
 from ._file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
 from ._layers import layer_names, matrix_of
-from ._users_line import users_line
 from .core.csr import as_csr, plain, plain_type
 
 if TYPE_CHECKING:
@@ -23,14 +21,18 @@ if TYPE_CHECKING:
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
 
+NAME_THE_LAYER = "Name the layer that holds the raw counts: layer=."
+
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     matrix = matrix_of(adata, layer)
     if matrix is None:
         there = layer_names(adata)
-        advice = (
-            f"Name the layer that holds the raw counts: layer= one of {there}" if there else "Put raw counts into it"
-        )
+        advice = "Put raw counts into it"
+        if there:
+            advice = f"Name the layer that holds the raw counts: layer= one of {there}"
+        elif adata.raw is not None:
+            advice = "Take the values of `.raw`: `adata = adata.raw.to_adata()`"
         msg = f"adata has no `.X`. {advice}."
         raise ValueError(msg)
     if adata.n_obs == 0 or adata.n_vars == 0:
@@ -85,7 +87,7 @@ def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:
         msg = f"{where} has NaN or infinite values. Remove them, or name the layer that holds the raw counts: layer=."
         raise ValueError(msg)
     if (block.data < 0).any():
-        msg = f"{where} has negative values (scaled data?). Name the layer that holds the raw counts: layer=."
+        msg = f"{where} has negative values (scaled data?). {NAME_THE_LAYER}"
         raise ValueError(msg)
     return block
 
@@ -95,14 +97,3 @@ def _check_numbers(dtype: np.dtype[Any], where: str) -> None:
         step = f"Convert it: `{where} = {where}.astype('float32')`" if dtype.kind in "OSU" else "Store raw counts there"
         msg = f"{where} holds {dtype}, not numbers. {step}, or name another layer."
         raise TypeError(msg)
-
-
-def warn_no_counts(layer: str | None) -> None:
-    """Warn that the values are no raw counts, at the line of the user who called a public function."""
-    where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    warnings.warn(
-        f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss expects. "
-        "Name the layer that holds the raw counts: layer=.",
-        UserWarning,
-        stacklevel=users_line(),
-    )

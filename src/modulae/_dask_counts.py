@@ -44,7 +44,7 @@ def scan_spread(
     blocks = None
     if in_memory is None or look.n_counts * BYTES_AS_READ <= in_memory:
         blocks = [block for _, block in map_cells(_cells(reader), _counts)]
-    seen = Seen(totals=look.totals, names=names, gene_totals=look.gene_totals)
+    seen = Seen(totals=look.totals, names=names, gene_totals=look.gene_totals, counted=counted)
     return Scan(reader, seen, blocks, look.n_counts, look.whole)
 
 

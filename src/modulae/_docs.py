@@ -22,6 +22,17 @@ FRAGMENTS = {
         "    A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"
         "    or the name of an Enrichr library; see :func:`modulae.read_gene_sets`."
     ),
+    "min_genes": (
+        "min_genes\n"
+        "    Leave out sets of which the model has fewer genes: a mean over one or two says little of the set."
+    ),
+    "min_share": (
+        "min_share\n"
+        "    Leave out sets of which `adata` has a smaller share of the genes, be they in the model or not: what is\n"
+        "    there no longer stands for what the name says. Data with all genes have a quarter or more of nearly\n"
+        "    every set, the 2000 most variable genes a tenth of most. Of sets for another species, of which some\n"
+        "    genes happen to be spelt alike, less than a tenth is found. 0 leaves out none."
+    ),
     "seed": "seed\n    Seed of every random step: same seed, same machine, same numbers.",
     "device": (
         "device\n"

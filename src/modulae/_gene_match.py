@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._explain_names import ENSEMBL_ID, VERSION, explain_mismatch, explain_spelling
 from ._labels import whole_as_text
-from .gene_sets import ENSEMBL_ID, VERSION, explain_mismatch, listed
+from .gene_sets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +74,8 @@ def match_genes(
 
 def explain_no_match(model: Sequence[str], data: Sequence[str]) -> str:
     """Say why hardly any gene was found, with the next step."""
+    if spelling := explain_spelling(model, data, ours="the model's genes"):
+        return spelling
     if _kind(model) == _kind(data) and _same_letters(model, data):
         return CAPITALS
     if _kind(model) != _kind(data):
@@ -86,8 +89,12 @@ def explain_no_match(model: Sequence[str], data: Sequence[str]) -> str:
 
 
 def explain_few(model: Sequence[str], data: Sequence[str], n_found: int) -> str:
-    """Say why few genes were found, where it is that the others differ in their capitals; empty otherwise."""
-    return CAPITALS if len(_same_letters(model, data)) > 2 * n_found else ""
+    """Say why few genes were found, where it is how the others are written; empty otherwise."""
+    return (
+        CAPITALS
+        if len(_same_letters(model, data)) > 2 * n_found
+        else explain_spelling(model, data, ours="the model's genes")
+    )
 
 
 def _same_letters(model: Sequence[str], data: Sequence[str]) -> set[str]:

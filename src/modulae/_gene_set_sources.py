@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import os
-import re
-import warnings
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._users_line import users_line
+from ._gene_set_files import sets_in_file, table_in_file
+from ._gene_set_signs import Weighted, as_numbers, weight_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
-GMT_LINE = "name, tab, description, tab, genes with a tab between them"
-ENRICHR_WEIGHT = re.compile(r",[-+]?\d+(\.\d+)?(e[-+]?\d+)?$", flags=re.IGNORECASE)
-FILE_SUFFIXES = {".gmt", ".gz", ".txt", ".tsv", ".csv", ".json"}
-GZIP_MAGIC = b"\x1f\x8b"
+FILE_SUFFIXES = {".gmt", ".gmx", ".gz", ".txt", ".tsv", ".csv", ".json"}
+OTHER_NAMES = {
+    "source": {"geneset", "gene_set", "gs_name", "term", "pathway", "tf", "set"},
+    "target": {"genesymbol", "gene_symbol", "gene", "genes", "symbol"},
+}
+"""What others call these columns: decoupler's resources, msigdbr, clusterProfiler."""
 
 
 def named_sets(source: object, organism: str) -> Iterator[tuple[object, object]]:
@@ -32,11 +31,11 @@ def named_sets(source: object, organism: str) -> Iterator[tuple[object, object]]
     if isinstance(source, pd.DataFrame):
         return _from_table(source)
     if isinstance(source, Mapping):
-        return iter(source.items())
+        return _flat(source)
     if isinstance(source, os.PathLike):
-        return _from_gmt(Path(source).expanduser())
+        return _from_file(Path(source).expanduser())
     if isinstance(source, str):
-        return _from_gmt(Path(source).expanduser()) if _is_path(source) else _from_library(source, organism)
+        return _from_file(Path(source).expanduser()) if _is_path(source) else _from_library(source, organism)
     msg = (
         f"gene sets can't be read from {type(source).__name__}. Give a dict of set name → genes, the path of a GMT "
         "file, a table with the columns source and target, or the name of an Enrichr library."
@@ -59,9 +58,12 @@ def _is_path(text: str) -> bool:
 def _from_table(table: pd.DataFrame) -> Iterator[tuple[object, object]]:
     absent = [column for column in ("source", "target") if column not in table]
     if absent:
+        known = {str(name): to for name in table for to, names in OTHER_NAMES.items() if str(name).lower() in names}
         msg = (
             f"the table has no column {absent[0]!r}, only {[str(column) for column in table.columns]}. Rename the "
-            "column of set names to 'source' and the one of genes to 'target': `table.rename(columns=...)`."
+            "column of set names to 'source' and the one of genes to 'target': "
+            f"`table.rename(columns={known or '...'})`; or, where each column is a set, give "
+            "`{name: list(genes.dropna()) for name, genes in table.items()}`."
         )
         raise ValueError(msg)
     n_missing = int(table[["source", "target"]].isna().any(axis=1).sum())
@@ -71,60 +73,30 @@ def _from_table(table: pd.DataFrame) -> Iterator[tuple[object, object]]:
             "Drop them: `table.dropna(subset=['source', 'target'])`."
         )
         raise ValueError(msg)
-    _warn_of_signs(table)
-    for name, genes in table.groupby("source", sort=False, observed=True)["target"]:
-        yield name, list(genes)
+    column = weight_column(table)
+    for name, rows in table.groupby("source", sort=False, observed=True):
+        genes = list(rows["target"])
+        if column is None:
+            yield name, genes
+        else:
+            step = f"leave them out: `table.drop(columns={column!r})`."
+            yield name, Weighted(genes, as_numbers(f"the column {column!r} of the table", rows[column], step))
 
 
-def _warn_of_signs(table: pd.DataFrame) -> None:
-    """Say that weights are not read, where that turns around what they mean."""
-    if "weight" not in table or table["weight"].dtype.kind not in "if":
-        return
-    n_negative = int((table["weight"] < 0).sum())
-    if n_negative:
-        warnings.warn(
-            f"{n_negative} of {len(table)} rows of the table have a weight below 0, and weights are not read: genes "
-            "that a source turns down count like those that it turns up. Make two sets of each, or drop these rows.",
-            UserWarning,
-            stacklevel=users_line(),
-        )
+def _from_file(path: Path) -> Iterator[tuple[object, object]]:
+    table = table_in_file(path)
+    return iter(sets_in_file(path)) if table is None else _from_table(table)
 
 
-def _from_gmt(path: Path) -> Iterator[tuple[object, object]]:
-    first_seen: dict[str, int] = {}
-    for number, line in enumerate(_text_of(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        name, *rest = line.split("\t")
-        name = name.strip()
-        if not rest or not name:
-            lack = "no tab" if not rest else "no name before the first tab"
-            msg = f"{path}, line {number} has {lack}. Write it as: {GMT_LINE}."
-            raise ValueError(msg)
-        if name in first_seen:
-            msg = f"{path}, lines {first_seen[name]} and {number} both call their set {name!r}. Rename one of them."
-            raise ValueError(msg)
-        first_seen[name] = number
-        yield name, [ENRICHR_WEIGHT.sub("", gene.strip()) for gene in rest[1:]]
-
-
-def _text_of(path: Path) -> str:
-    """Read the text of a file, gzipped or not, with one kind of line end."""
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        msg = f"the file {str(path)!r} {what} (looked from {str(Path.cwd())!r}). Give the path of a GMT file."
-        raise FileNotFoundError(msg)
-    data = path.read_bytes()
-    try:
-        text = (gzip.decompress(data) if data.startswith(GZIP_MAGIC) else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"{path} is a damaged gzip file ({error}). Copy or download it again."
-        raise ValueError(msg) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        msg = f"{path}, line {line} is not UTF-8 text. Save the file as UTF-8 with tabs between the fields: {GMT_LINE}."
-        raise ValueError(msg) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _flat(sets: Mapping[object, object], prefix: str = "") -> Iterator[tuple[object, object]]:
+    """Sets in a mapping; those of mappings in it, as by cell type, with both names: `T cell: activation`."""
+    for key, genes in sets.items():
+        name = f"{prefix}{key}" if prefix else key
+        inner = genes.values() if isinstance(genes, Mapping) else ()
+        if any(isinstance(value, Iterable) and not isinstance(value, str | bytes) for value in inner):
+            yield from _flat(genes, f"{name}: ")  # type: ignore[arg-type]
+        else:
+            yield name, genes
 
 
 def _from_library(name: str, organism: str) -> Iterator[tuple[object, object]]:

@@ -12,6 +12,7 @@ from ._written import check_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 
 def unit_names(n_units: int) -> list[str]:
@@ -87,6 +88,12 @@ def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
 def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
     """What `tl.enrich_units` stored under `key`."""
     return _ENRICHMENT.find(adata, key)
+
+
+def share_found(entry: dict[str, Any]) -> NDArray[np.float64]:
+    """Share of each set's genes that the data had; NaN in results of a time when it was not kept."""
+    unknown = np.full(len(entry["sets"]), np.nan)
+    return np.asarray(entry.get("share_found", unknown), dtype=np.float64)
 
 
 def units_entry(adata: AnnData, key: str) -> dict[str, Any]:

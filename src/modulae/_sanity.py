@@ -72,7 +72,7 @@ def check_sets(n_sets: int) -> None:
     """Refuse a comparison over a handful of sets."""
     if n_sets < FEWEST_SETS:
         msg = (
-            f"{n_sets} gene sets have genes in the model: a rank correlation over so few says nothing. "
+            f"{n_sets} gene sets have enough genes in the model: a rank correlation over so few says nothing. "
             f"Give {FEWEST_SETS} sets or more, for example a whole collection."
         )
         raise ValueError(msg)

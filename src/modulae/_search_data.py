@@ -16,8 +16,11 @@ from ._anndata import library_sizes, open_counts
 from ._batches import read_batches
 from ._columns import obs_column, read_mask
 from ._count_blocks import counts_of
+from ._features import COLUMNS, of_their_kind
+from ._gene_names import gene_names
 from ._layers import matrix_of
 from ._stored_counts import PORTION, CountReader, Counts, read_bytes
+from ._training_data import model_genes
 from .core.backend import pick_device
 from .core.stored import StoredCells
 
@@ -86,7 +89,8 @@ def gather(
 ) -> Data:
     """Read and check what all trainings need, once; counts on disk that don't fit into the limit stay there."""
     limit, device = read_bytes(memory_limit), pick_device(device)
-    counts = open_counts(adata, layer=layer, limit=limit)
+    alike = of_their_kind(adata, np.flatnonzero(np.isin(gene_names(adata), model_genes(adata, mask_var))))
+    counts = open_counts(adata, layer=layer, limit=limit, total_over=gene_names(adata)[alike])
     asked = (setting.get("size_factors") for setting in settings)
     sources = sorted({str(source) for source in asked if source not in {None, "total"}})
     for source in sources:
@@ -96,8 +100,9 @@ def gather(
         read_batches(adata, batch_key)
     columns = sorted({*sources, *batch_keys})
     obs = pd.DataFrame({name: obs_column(adata, name).array for name in columns}, index=adata.obs_names)
-    mask = {} if mask_var is None else {mask_var: read_mask(adata, mask_var)}
-    var = pd.DataFrame(mask, index=adata.var_names)
+    kept = {} if mask_var is None else {mask_var: read_mask(adata, mask_var)}
+    kept |= {name: adata.var[name].to_numpy() for name in COLUMNS if name in adata.var}
+    var = pd.DataFrame(kept, index=adata.var_names)
     if isinstance(counts, Counts):
         matrix: Any = counts.matrix
     elif adata.isbacked and layer is None:

@@ -33,5 +33,5 @@ def scan_together(
     totals, gene_totals, n_counts, whole = zip(*ranks.each(look), strict=True)
     if in_memory is None or sum(n_counts) * BYTES_AS_READ <= in_memory:
         return scan(reader, names, counted, in_memory)
-    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=np.sum(gene_totals, axis=0))
+    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=np.sum(gene_totals, axis=0), counted=counted)
     return Scan(reader, seen, None, sum(n_counts), all(whole))

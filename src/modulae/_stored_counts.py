@@ -94,10 +94,11 @@ class Seen:
     totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
     names: NDArray[np.str_]  # of all genes of the layer
     gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
+    counted: NDArray[np.float64]  # all genes of the layer: 1 where the total count of a cell counts it
 
     def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-        """Names and total counts of the layer's other genes."""
-        other = ~np.isin(self.names, genes)
+        """Names and total counts of the layer's other genes: not of what the total of a cell does not count."""
+        other = ~np.isin(self.names, genes) & (self.counted > 0)
         return self.names[other], self.gene_totals[other]
 
 
@@ -129,7 +130,7 @@ class StoredCounts(Seen):
     def some(self, rows: NDArray[np.intp]) -> Counts:
         """Some of the cells, in memory."""
         matrix = self.cells(None).take(rows).load().counts
-        return Counts(matrix=matrix, totals=self.totals[rows], names=self.names, gene_totals=self.gene_totals)
+        return Counts(matrix=matrix, **(_fields(self) | {"totals": self.totals[rows]}))
 
     @property
     def room(self) -> int:
@@ -199,12 +200,12 @@ def scan(
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=gene_totals)
+    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=gene_totals, counted=counted)
     return Scan(reader, seen, blocks, n_counts, whole)
 
 
 def _fields(seen: Seen) -> dict[str, Any]:
-    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals")}
+    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals", "counted")}
 
 
 def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:

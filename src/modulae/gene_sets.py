@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._gene_set_sources import GMT_LINE, describe, named_sets
+from ._explain_names import explain_mismatch
+from ._gene_lists import Reading
+from ._gene_set_files import GMT_LINE
+from ._gene_set_sources import describe, named_sets
 from ._users_line import users_line
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
-
-ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G)\d{11}(\.\d+)?")
-VERSION = re.compile(r"\.\d+$")
 
 
 def read_gene_sets(
@@ -32,16 +29,23 @@ def read_gene_sets(
     Whitespace around names and genes is removed, and so is every repetition of a gene within its set. Sets without
     genes are left out, with a warning that names them. Case is kept: human and mouse symbols differ in nothing else.
 
+    Sets have no signs here. Where genes come with weights, those with a weight below 0 become a set of their own, with
+    `(negative)` after its name; genes of weight 0 are left out. How large a weight is, is not read.
+
     Parameters
     ----------
     source
         One of
 
-        - a mapping of set name → genes;
-        - the path of a GMT file, also gzipped: name, description and genes, with tabs between them (Enrichr's weights,
-          as in `CD3D,1.0`, are removed);
-        - a table with the columns `source` (the set) and `target` (the gene), as decoupler has them; a column
-          `weight` is not read, and there is a warning where it is below 0;
+        - a mapping of set name → genes, or → gene → weight; of sets within groups, as in
+          `{"T cell": {"activation": [...]}}`, the sets are called `"T cell: activation"`;
+        - the path of a GMT file, also gzipped: name, description and genes, with tabs between them, also with Enrichr's
+          weights (`CD3D,1.0`). Where the descriptions are missing, so that the second field is a gene of the file too,
+          it is read as one, with a warning;
+        - the path of a GMX file (`.gmx`): the same with the sets as columns;
+        - a table with the columns `source` (the set) and `target` (the gene), as decoupler has them, or the path of a
+          CSV or TSV file of one; weights are in the column `weight`, `mor` or `interaction`, as numbers or as words
+          such as `activation` and `repression`;
         - the name of an Enrichr library, such as `"MSigDB_Hallmark_2020"` or `"GO_Biological_Process_2023"`, which
           gseapy downloads. Only this needs a network, and only a text that is no path of a file is taken for a name.
     organism
@@ -61,21 +65,30 @@ def read_gene_sets(
     TypeError
         Names or genes that are not text, or one text in place of a list of genes.
     ValueError
-        A broken line of a GMT file, a set name that appears twice, missing values, an unknown library, or no genes at
-        all.
+        A broken line of a GMT file, a set name that appears twice, rows without a set or a gene, weights that say
+        nothing of the sign, several genes in one text, an unknown library, or no genes at all.
+
+    Warns
+    -----
+    UserWarning
+        Negative weights; missing genes (NaN), sets without genes, which are left out; genes that Excel has turned into
+        dates; a GMT file without descriptions.
     """
     collected: dict[str, list[str]] = {}
-    for name, genes in named_sets(source, organism):
+    reading = Reading()
+    for name, given in named_sets(source, organism):
         if not isinstance(name, str):
             msg = f"the name of a gene set is {name!r}, not text. Give it as text: {str(name)!r}."
             raise TypeError(msg)
-        if not name.strip():
-            msg = f"a gene set without a name has the genes {listed(_genes(name, genes))}. Give it a name."
-            raise ValueError(msg)
-        if name.strip() in collected:
-            msg = f"there are two gene sets called {name.strip()!r}. Rename one of them."
-            raise ValueError(msg)
-        collected[str(name.strip())] = _genes(name, genes)
+        for part, genes in reading.sets(str(name).strip(), given):
+            if not name.strip():
+                msg = f"a gene set without a name has the genes {listed(genes)}. Give it a name."
+                raise ValueError(msg)
+            if part in collected:
+                msg = f"there are two gene sets called {part!r}. Rename one of them."
+                raise ValueError(msg)
+            collected[part] = genes
+    reading.warn()
 
     gene_sets = {name: genes for name, genes in collected.items() if genes}
     empty = [name for name in collected if name not in gene_sets]
@@ -143,84 +156,11 @@ def found_sets(
     return list(found), list(found.values())
 
 
-def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    """Say in words why few genes of the sets are found, with the next step; empty if the reason is none that is known.
-
-    Known are Ensembl or Entrez ids against symbols, versions at the end of Ensembl ids, and the capitals that tell
-    human (`CD3D`) from mouse symbols (`Cd3d`).
-    """
-    wanted, there = _all_genes(gene_sets), list(names)
-    if not wanted or not there:
-        return ""
-    kinds = _kind_of_most(wanted), _kind_of_most(there)
-    if kinds[0] != kinds[1]:
-        step = (
-            "Put the symbols into adata.var_names (they are often a column of adata.var), then run "
-            "`adata.var_names_make_unique()`."
-            if kinds[0] == "symbols"
-            else f"Use gene sets with {kinds[1]} (MSigDB offers each collection both ways)."
-        )
-        ours, theirs = (
-            f"{kind} (such as {next(name for name in names if _kind_of(name) == kind)})"
-            for kind, names in zip(kinds, (wanted, there), strict=True)
-        )
-        return f"The gene sets name {ours}, the data {theirs}. {step}"
-
-    if _explains(_without_version, wanted, there):
-        return (
-            "The Ensembl ids match only without their versions (the number after the dot). Remove them: "
-            '`adata.var_names = adata.var_names.str.replace(r"\\.\\d+$", "", regex=True)`.'
-        )
-    if _explains(str.casefold, wanted, there):
-        folded = {name.casefold(): name for name in there}
-        ours = next(gene for gene in wanted if folded.get(gene.casefold(), gene) != gene)
-        return (
-            f"The genes match only when case is ignored (sets: {ours}, data: {folded[ours.casefold()]}), as between "
-            "human (CD3D) and mouse (Cd3d). Use gene sets of the species of the data; MSigDB has both."
-        )
-    return ""
-
-
 def listed(names: Iterable[object], n: int = 5) -> str:
     """Write the first `n` names as text, and how many more there are."""
     every = [str(name) for name in names]
     return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
 
 
-def _genes(name: object, genes: object) -> list[str]:
-    """Genes as a list of text, each once."""
-    if isinstance(genes, str | bytes) or not isinstance(genes, Iterable):
-        msg = f"gene set {name!r} is {genes!r}, not a list of genes. Write {{{name!r}: [{genes!r}]}} for one gene."
-        raise TypeError(msg)
-    every = list(genes)
-    for gene in every:
-        if not isinstance(gene, str):
-            msg = f"gene set {name!r} has {gene!r} ({type(gene).__name__}) among its genes. Give gene names, as text."
-            raise TypeError(msg)
-    ordered = sorted(every) if isinstance(genes, set | frozenset) else every
-    return [gene for gene in dict.fromkeys(str(gene).strip() for gene in ordered) if gene]
-
-
 def _all_genes(gene_sets: Mapping[str, Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(gene for genes in gene_sets.values() for gene in genes))
-
-
-def _kind_of(name: str) -> str:
-    if ensembl := ENSEMBL_ID.fullmatch(name):
-        return f"Ensembl ids ({ensembl[1]}…)"
-    return "Entrez ids" if name.isdecimal() else "symbols"
-
-
-def _kind_of_most(names: Sequence[str]) -> str:
-    return Counter(map(_kind_of, names)).most_common(1)[0][0]
-
-
-def _without_version(name: str) -> str:
-    return VERSION.sub("", name) if ENSEMBL_ID.fullmatch(name) else name
-
-
-def _explains(change: Callable[[str], str], wanted: Sequence[str], there: Sequence[str]) -> bool:
-    """Whether far more of the wanted genes are there once all names are changed."""
-    as_they_are = set(wanted) & set(there)
-    changed = {change(name) for name in wanted} & {change(name) for name in there}
-    return len(changed) > 2 * len(as_they_are)

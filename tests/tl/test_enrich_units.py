@@ -13,7 +13,7 @@ P_VALUES = ("p", "p_correlated", "p_prerank")
 @pytest.fixture
 def gene_sets(trained):
     genes = list(trained.var_names[trained.var["chosen"]])
-    return {"beta": genes[:6], "alpha": [*genes[4:12], "unheard of"], "small": genes[:2], "lost": ["nobody"]}
+    return {"beta": genes[:6], "alpha": [*genes[4:12], "unheard of"]}
 
 
 def run(adata, gene_sets, **settings):
@@ -23,13 +23,14 @@ def run(adata, gene_sets, **settings):
 
 def test_table_has_a_row_a_unit_and_set_sorted_by_unit_and_q(trained, gene_sets):
     table = run(trained, gene_sets)
-    assert list(table)[:5] == ["unit", "set", "n_genes", "es", "nes"]
+    assert list(table)[:5] == ["unit", "set", "n_genes", "share_found", "es"]
     assert list(table)[-1] == "leading_edge"
     assert len(table) == 5 * 2
     assert list(table["unit"]) == [str(unit) for unit in range(5) for _ in range(2)]
     assert (table.groupby("unit")["q"].diff().dropna() >= 0).all()
     assert table.drop_duplicates("set").set_index("set")["n_genes"].to_dict() == {"beta": 6, "alpha": 8}
-    assert list(trained.uns["ae_enrichment"]["left_out"]) == ["small", "lost"]
+    assert table.drop_duplicates("set").set_index("set")["share_found"].to_dict() == {"beta": 1, "alpha": 8 / 9}
+    assert list(trained.uns["ae_enrichment"]["left_out"]) == []
     for name in P_VALUES:
         assert table[name].between(0, 1, inclusive="right").all()
         expected = stats.false_discovery_control(table[name])
@@ -96,10 +97,13 @@ def test_copy_leaves_the_original_alone(trained, gene_sets):
     assert set(changed.uns) == before | {"mine"}
 
 
-def test_most_sets_left_out_are_named_in_a_warning(trained, gene_sets):
-    with pytest.warns(UserWarning, match=r"3 of 4 gene sets have too few or too many.*beta, small, lost.*min_size"):
-        run(trained, gene_sets, min_size=7)
-    assert list(mo.get.enrichment(trained)["set"].unique()) == ["alpha"]
+def test_sets_without_genes_to_be_held_against_are_left_out(trained, gene_sets):
+    with pytest.warns(
+        UserWarning, match=r"2 of 3 gene sets .*2 with more than 7 genes .*\(max_genes=\): alpha \(8 of 9\)"
+    ):
+        run(trained, gene_sets | {"half": list(trained.var_names[:20])}, max_genes=7)
+    assert list(mo.get.enrichment(trained)["set"].unique()) == ["beta"]
+    assert list(trained.uns["ae_enrichment"]["left_out"]) == ["alpha", "half"]
     everything = {"all": list(trained.var_names), "some": gene_sets["beta"]}
     assert set(run(trained, everything)["set"]) == {"some"}
 
@@ -163,9 +167,9 @@ def test_random_sets_of_highly_expressed_genes_are_called_at_the_nominal_rate(pl
 MISTAKES = {
     "no model": ({"key": "x"}, KeyError, "there is no model 'x'"),
     "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number of at least 1"),
-    "min_size": ({"min_size": 1}, ValueError, "min_size is 1; give a whole number of at least 2"),
-    "max_size": ({"max_size": 4}, ValueError, "max_size is 4; give a whole number of at least 5"),
-    "size": ({"min_size": 20}, ValueError, "none of the 4 gene sets has 20 to 29 of the model's 30 genes.*have 2 to 8"),
+    "min_genes": ({"min_genes": 1}, ValueError, "min_genes is 1; give a whole number of at least 2"),
+    "max_genes": ({"max_genes": 2}, ValueError, "max_genes is 2; give a whole number of at least 3"),
+    "size": ({"min_genes": 20}, ValueError, "none of the 2 gene sets is left: 2 with fewer than 20 .*lower min_genes="),
     "saliency": ({"saliency": "y"}, KeyError, "no saliency 'y' in adata.varm"),
     "unsigned": ({"saliency": "strength"}, ValueError, "signed=False; the p-values hold for signed ones"),
     "input": ({"saliency": "times"}, ValueError, "method='input_x_gradient'.*leave out saliency="),

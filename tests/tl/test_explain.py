@@ -40,7 +40,7 @@ def test_saliency_by_group_has_the_groups_own_cells(trained):
 @pytest.fixture
 def gene_sets(trained):
     genes = trained.var_names[trained.var["chosen"]]
-    return {"beta": list(genes[:6]), "alpha": [*genes[4:9], "unheard of"], "lost": ["nobody"]}
+    return {"beta": list(genes[:6]), "alpha": [*genes[4:9], "unheard of"]}
 
 
 def by_hand(adata, gene_sets, cells, **saliency):
@@ -157,7 +157,7 @@ MISTAKES = {
     "no gene": (
         lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}),
         ValueError,
-        "no gene of the 1 gene sets is in the model",
+        "no gene of the 1 gene sets is in adata",
     ),
     "aggregate": (lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, aggregate="max"), ValueError, "aggregate is 'max'"),
     "difference": (

@@ -31,8 +31,8 @@ def run(adata, gene_sets, **settings):
 
 def test_table_has_effect_direction_error_and_p(groups, gene_sets):
     table = run(groups, gene_sets)
-    head = ["group", "reference", "set", "n_genes", "effect", "direction", "se"]
-    assert list(table)[:7] == head
+    head = ["group", "reference", "set", "n_genes", "share_found", "effect", "direction", "se"]
+    assert list(table)[:8] == head
     assert {"p", "q", "p_cells", "p_matched", "null_mean"} <= set(table)
     assert table["p"].between(1 / 51, 1).all()
     assert (table["q"] >= table["p"] - 1e-7).all()

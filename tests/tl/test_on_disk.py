@@ -112,7 +112,7 @@ CALLS = {
         a, SETS, groupby="group", donor_key="donor", n_permutations=50, device="cpu", **k
     ),
     "activity": lambda a, **k: mo.tl.pathway_activity(a, SETS, n_random=20, device="cpu", **k),
-    "enrichment": lambda a, **k: mo.tl.enrich_units(a, SETS, min_size=2, n_permutations=50, device="cpu", **k),
+    "enrichment": lambda a, **k: mo.tl.enrich_units(a, SETS, min_genes=2, n_permutations=50, device="cpu", **k),
     "denoise": lambda a, **k: mo.tl.denoise(a, device="cpu", **k),
     "summary": lambda a, **k: mo.tl.unit_summary(a, groupby="group", device="cpu", **k),
     "transfer": lambda a, **k: mo.tl.transfer(a, k.pop("model"), key_added="moved", device="cpu", **k),

@@ -36,7 +36,8 @@ def correlations(adata):
 
 
 def test_writes_the_fields_it_promises(learnt, programmes):
-    mo.tl.pathway_activity(learnt, programmes | {"elsewhere": ["not a gene"]})
+    with pytest.warns(UserWarning, match=r"1 of 5 gene sets are left out: .*min_share=\): elsewhere \(0 of 1\)"):
+        mo.tl.pathway_activity(learnt, programmes | {"elsewhere": ["not a gene"]})
     scores, percentiles = learnt.obsm["ae_pathways"], learnt.obsm["ae_pathways_percentile"]
     assert scores.shape == percentiles.shape == (600, 4)
     assert scores.dtype == percentiles.dtype == np.float32
@@ -46,6 +47,12 @@ def test_writes_the_fields_it_promises(learnt, programmes):
     entry = learnt.uns["ae_pathways"]
     assert list(entry["sets"]) == list(programmes)
     np.testing.assert_array_equal(entry["n_genes"], [len(genes) for genes in programmes.values()])
+    assert list(entry["left_out"]) == ["elsewhere"]
+    found = mo.get.pathway_activity(learnt, table="sets")
+    assert found.to_dict("list") == {"n_genes": [len(genes) for genes in programmes.values()], "share_found": [1.0] * 4}
+    assert list(found.index) == list(programmes)
+    with pytest.raises(ValueError, match=r"table is 'genes'; choose one of \['cells', 'sets'\]"):
+        mo.get.pathway_activity(learnt, table="genes")
     table = mo.get.pathway_activity(learnt, percentile=True)
     assert list(table) == list(programmes)
     assert list(table.index) == list(learnt.obs_names)
@@ -166,7 +173,7 @@ MISTAKES = {
     "random": ({"n_random": 2.5}, ValueError, r"n_random is 2\.5; give a whole number"),
     "model": ({"model_cells": -1}, ValueError, "model_cells is -1; give 0 or more"),
     "key": ({"key": "no"}, KeyError, "there is no model 'no'"),
-    "genes": ({"gene_sets": {"s": ["nothing"]}}, ValueError, "no gene of the 1 gene sets is in the model"),
+    "genes": ({"gene_sets": {"s": ["nothing"]}}, ValueError, "no gene of the 1 gene sets is in adata"),
 }
 
 

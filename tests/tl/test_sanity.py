@@ -185,7 +185,7 @@ def test_bad_input_is_refused_before_any_work(trained, sets, given, error, messa
 
 
 def test_too_few_sets_are_refused(trained, sets):
-    with pytest.raises(ValueError, match=r"4 gene sets have genes in the model.*Give 5 sets or more"):
+    with pytest.raises(ValueError, match=r"4 gene sets have enough genes in the model.*Give 5 sets or more"):
         mo.tl.sanity(trained, dict(list(sets.items())[:4]), **FAST)
 
 

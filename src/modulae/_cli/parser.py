@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from modulae._fields import DEFAULT_KEY
+from modulae._found_sets import MIN_GENES, MIN_SHARE
 
 EXAMPLES = """examples:
   python -m modulae demo
@@ -94,6 +95,7 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     impact.add_argument("path", type=Path, help="what `modulae train` wrote")
     impact.add_argument("--gene-sets", metavar="GMT", required=True, help="the sets")
+    _add_sizes(impact)
     _add_output(impact, "folder to write to", Path("modulae-impact"))
     impact.add_argument("--groupby", help="obs column whose groups to compare")
     impact.add_argument("--groups", nargs="+", metavar="GROUP", help="only these groups")
@@ -124,6 +126,7 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     report.add_argument("path", type=Path, help="what `modulae train` wrote")
     report.add_argument("--gene-sets", metavar="GMT", help="the sets to name the units by")
+    _add_sizes(report)
     report.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns with groups of cells")
     _add_output(report, "file to write", Path("modules.html"))
     report.add_argument("--basis", help="layout in obsm (default: a UMAP of the representation)")
@@ -133,6 +136,15 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
     report.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     _add_common(report)
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-genes", type=int, default=MIN_GENES, help="genes of a set in the model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--min-share", type=float, default=MIN_SHARE, help="share of a set found in the data (default: %(default)s)"
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> None:

@@ -117,6 +117,8 @@ def _impact(adata: AnnData, options: argparse.Namespace, folder: Path) -> None:
         "method": options.method,
         "signed": not options.absolute,
         "aggregate": options.aggregate,
+        "min_genes": options.min_genes,
+        "min_share": options.min_share,
         "layer": options.layer,
         "device": options.device,
     }
@@ -140,6 +142,8 @@ def report(options: argparse.Namespace) -> None:
             options.output,
             gene_sets=options.gene_sets,
             groupby=options.groupby,
+            min_genes=options.min_genes,
+            min_share=options.min_share,
             key=options.key,
             basis=options.basis,
             title=options.title,

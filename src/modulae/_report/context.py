@@ -78,6 +78,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
+        "left_out": material.left_out,
         "columns": material.columns,
         "known": any(unit["stability"] for unit in units),
         "comparable": any(len(column.groups) > 1 for column in material.columns),

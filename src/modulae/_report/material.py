@@ -59,6 +59,7 @@ class Material:
     saliency: pd.DataFrame  # genes of the model × units
     loadings: pd.DataFrame | None  # genes of the model × units
     sets: list[str]
+    left_out: list[str]  # sets of which too little is there
     enrichment: pd.DataFrame | None
     layout: NDArray[np.float64]  # cells × 2; not finite for those without a place
     layout_name: str
@@ -126,6 +127,7 @@ def gather(
         saliency=get.saliency(adata, key=fields.saliency()).loc[genes],
         loadings=get.loadings(adata, key=fields.loadings).loc[genes] if has_loadings else None,
         sets=list(sets),
+        left_out=[str(name) for name in enrichment_entry(adata, fields.enrichment)["left_out"]] if tested else [],
         enrichment=get.enrichment(adata, key=fields.enrichment) if tested else None,
         layout=read_layout(adata, layout_name).astype(np.float64),
         layout_name=layout_name,

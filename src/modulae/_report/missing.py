@@ -9,8 +9,9 @@ import numpy as np
 
 from modulae import tl
 from modulae._anndata import read_model
-from modulae._enrichment_sets import sets_to_test
+from modulae._features import COLUMNS
 from modulae._fields import Fields
+from modulae._found_sets import find_sets, tested_sizes
 from modulae._layers import matrix_of
 from modulae._layout import umap_layout
 from modulae._read_results import enrichment_entry, saliency_entry
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
-
-SIZES: dict[str, Any] = {"min_size": 5, "max_size": None}
-"""Genes in the model that a set must have: the defaults of `tl.enrich_units`."""
 
 NEIGHBOURS = 15
 """Of each cell, in the graph that UMAP lays out: the default of `tl.embeddings`."""
@@ -39,6 +37,8 @@ class Workplace:
     batch_size: int
     device: str
     progress: bool | None
+    min_genes: int
+    min_share: float
     ran: list[str] = field(default_factory=list)
 
     @property
@@ -63,7 +63,7 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
     work = New(
         X=counts if layer is None else None,
         obs=adata.obs.copy(),
-        var=adata.var[[]].copy(),
+        var=adata.var[[name for name in COLUMNS if name in adata.var]].copy(),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
         layers={} if layer is None else {layer: counts},
@@ -76,15 +76,17 @@ def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> No
     """Test the sets on every unit, unless the stored result is of these very sets."""
     if gene_sets is None:
         return
-    tested = sets_to_test(gene_sets, read_model(work.adata, work.key).genes, **SIZES)
+    sizes: dict[str, Any] = {"min_genes": work.min_genes, "min_share": work.min_share, "max_genes": None}
+    tested = find_sets(work.adata, gene_sets, read_model(work.adata, work.key).genes, tested_sizes(**sizes))
     stored = work.adata.uns.get(work.fields.enrichment)
     if stored is not None and stored.get("of_model") == work.key and stored.get("group") is None:
         there = sets_of(work)
         if list(there) == list(tested.sets) and all(np.array_equal(there[name], tested.sets[name]) for name in there):
+            tested.warn()
             return
     # random sets are for `nes` and `p_prerank`, which the page does not show
     quick: dict[str, Any] = {"n_permutations": 1, "seed": work.seed, "progress": work.progress}
-    tl.enrich_units(work.adata, dict(gene_sets), **quick, **work.reading(), **SIZES)
+    tl.enrich_units(work.adata, dict(gene_sets), **quick, **work.reading(), **sizes)
     work.ran.append("tl.enrich_units")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modulae._counts_layer import counts_layer
 from modulae._fields import DEFAULT_KEY
 from modulae._files import check_writable, write_whole
+from modulae._found_sets import MIN_GENES, MIN_SHARE, tested_sizes
 from modulae._public import public
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def report(
     *,
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path | None = None,
     groupby: str | Sequence[str] | None = None,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     key: str = DEFAULT_KEY,
     basis: str | None = None,
     title: str | None = None,
@@ -64,6 +67,8 @@ def report(
     groupby
         One `obs` column or more, such as cell types and conditions; the first is that of the cards. If `None` that of
         the stored :func:`modulae.tl.unit_summary`, or none.
+    {min_genes}
+    {min_share}
     {key}
     basis
         Layout in `adata.obsm`, cells × 2. If `None`, the first there is of `f"X_{key}_umap"`
@@ -104,7 +109,8 @@ def report(
     target, layer = _check(path, max_cells), counts_layer(adata, key, layer)
     names = check(adata, key=key, groupby=groupby, basis=basis, layer=layer)
     sets = None if gene_sets is None else read_gene_sets(gene_sets)
-    work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress)
+    tested_sizes(min_genes, min_share, None).check()
+    work = Workplace(light_copy(adata, layer), key, layer, seed, batch_size, device, progress, min_genes, min_share)
     material = gather(work, sets, names, basis)
     context = context_of(material, title=title, max_cells=max_cells, seed=seed)
     write_whole(target, render(context).encode())

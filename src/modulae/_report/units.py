@@ -110,6 +110,7 @@ def _describe_set(row: dict[Hashable, Any]) -> dict[str, Any]:
         "set": str(row["set"]),
         "label": readable(str(row["set"])),
         "n_genes": int(row["n_genes"]),
+        "share_found": plain(row["share_found"]),
         "effect": plain(row["effect"]),
         "z": plain(row["z"]),
         "q": plain(row["q"]),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from modulae._fields import Fields
 from modulae._public import public
-from modulae._read_results import enrichment_entry, unit_names, unit_position
+from modulae._read_results import enrichment_entry, share_found, unit_names, unit_position
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -45,10 +45,11 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     Returns
     -------
     One row a unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
-    `n_genes`, `es`, `nes`, `effect` (mean saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`,
-    `p_correlated`, `q_correlated`, `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with
-    semicolons between them). `z` above 0: the genes raise the unit more than genes like them; below 0: they lower it.
-    `p` and `q` are those to use; see :func:`modulae.tl.enrich_units` for what each p asks.
+    `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), `es`, `nes`, `effect` (mean
+    saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`, `p_correlated`, `q_correlated`,
+    `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with semicolons between them). `z`
+    above 0: the genes raise the unit more than genes like them; below 0: they lower it. `p` and `q` are those to use;
+    see :func:`modulae.tl.enrich_units` for what each p asks.
 
     Raises
     ------
@@ -65,6 +66,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
             "unit": np.repeat(np.array(unit_names(n_units), dtype=object)[chosen], n_sets),
             "set": np.tile([str(name) for name in entry["sets"]], len(chosen)),
             "n_genes": np.tile(np.asarray(entry["n_genes"]), len(chosen)),
+            "share_found": np.tile(share_found(entry), len(chosen)),
             **{name: np.asarray(entry[name], dtype=np.float64)[:, chosen].T.ravel() for name in STATISTICS},
             "leading_edge": [genes for at in chosen for genes in _leading_edges(entry, at)],
         }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from modulae._fields import Fields
 from modulae._public import public
-from modulae._read_results import impact_entry, is_comparison, unit_names
+from modulae._read_results import impact_entry, is_comparison, share_found, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,11 +35,11 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     Returns
     -------
     One row a group and set (and unit): `group` ("all cells" where no groups were compared), `reference` ("" there),
-    `set`, `n_genes`, (`unit`,) `effect`: the unscaled impact, or difference, summed over units. Above 0
-    the set's genes raise the units, or move a cell from the reference towards the group; with `difference="saliency"`
-    they raise the units more in the group. Where the comparison was tested also `direction` ("more in STIM", "less in
-    STIM"), `se`, `p`, `q`, `null_mean` and what else is in `statistics`, see :func:`modulae.tl.pathway_impact`;
-    `effect` is then over donors if there were donors.
+    `set`, `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), (`unit`,) `effect`: the
+    unscaled impact, or difference, summed over units. Above 0 the set's genes raise the units, or move a cell from the
+    reference towards the group; with `difference="saliency"` they raise the units more in the group. Where the
+    comparison was tested also `direction` ("more in STIM", "less in STIM"), `se`, `p`, `q`, `null_mean` and what else
+    is in `statistics`, see :func:`modulae.tl.pathway_impact`; `effect` is then over donors if there were donors.
     """
     entry = impact_entry(adata, key)
     sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])
@@ -56,6 +56,7 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
             "reference": np.repeat(references, n_sets * repeats),
             "set": np.tile(np.repeat(sets, repeats), n_groups),
             "n_genes": np.tile(np.repeat(n_genes, repeats), n_groups),
+            "share_found": np.tile(np.repeat(share_found(entry), repeats), n_groups),
         }
     )
     if by_unit:

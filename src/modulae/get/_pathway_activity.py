@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from modulae._fields import Fields
 from modulae._public import public
-from modulae._read_results import activity_entry
+from modulae._read_results import activity_entry, share_found
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+Table = Literal["cells", "sets"]
+
 
 @public
-def pathway_activity(adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False) -> pd.DataFrame:
+def pathway_activity(
+    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: Table = "cells"
+) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
     A column can be put into `adata.obs` for scanpy's plots:
@@ -29,11 +33,21 @@ def pathway_activity(adata: AnnData, *, key: str = Fields().pathways, percentile
         Name of the result in `adata.obsm`, such as `"ae_pathways"`.
     percentile
         The percentile among random sets of genes of the same expression (0 to 100), rather than the score.
+    table
+        `"cells"`: the scores. `"sets"`: how much of each set was found.
 
     Returns
     -------
-    cells × sets, `float32`, by name.
+    cells × sets, `float32`, by name. With `table="sets"` one row a set: `n_genes` (in the model) and `share_found` (of
+    the set's genes, in `adata`).
     """
-    sets = [str(name) for name in np.asarray(activity_entry(adata, key)["sets"])]
+    if table not in get_args(Table):
+        msg = f"table is {table!r}; choose one of {list(get_args(Table))}."
+        raise ValueError(msg)
+    entry = activity_entry(adata, key)
+    sets = [str(name) for name in np.asarray(entry["sets"])]
+    if table == "sets":
+        found = {"n_genes": np.asarray(entry["n_genes"]), "share_found": share_found(entry)}
+        return pd.DataFrame(found, index=pd.Index(sets, name="set"))
     values = adata.obsm[Fields.percentile(key) if percentile else key]
     return pd.DataFrame(np.asarray(values), index=adata.obs_names, columns=pd.Index(sets, name="set"))

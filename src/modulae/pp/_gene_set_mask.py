@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._anndata import changeable
-from modulae._count_blocks import checked_blocks, warn_no_counts
+from modulae._count_blocks import checked_blocks
+from modulae._explain_names import explain_mismatch
+from modulae._features import gene_features
 from modulae._fields import DEFAULT_MASK
 from modulae._gene_names import gene_names
 from modulae._public import public
 from modulae._store_model import model_name
 from modulae._users_line import users_line
+from modulae._where_counts import pointing_at_counts, say_no_counts
 from modulae.core.first_look import is_whole
-from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data, listed, read_gene_sets
+from modulae.gene_sets import found_sets, genes_in_data, listed, read_gene_sets
 
 if TYPE_CHECKING:
     import os
@@ -84,8 +87,9 @@ def gene_set_mask(
         raise TypeError(msg)
     sets = read_gene_sets(gene_sets)
     names = gene_names(adata).tolist()
-    mask = np.zeros(len(names), dtype=bool)
-    mask[np.concatenate(found_sets(sets, names)[1])] = True
+    genes = gene_features(adata)
+    found_sets(sets, np.array(names)[genes])
+    mask = np.isin(names, [gene for every in sets.values() for gene in every]) & genes
     largest = _max_counts(adata, layer=layer)
     if not (mask & (largest >= min_max_count)).any():
         msg = (
@@ -108,15 +112,15 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
     left = {name: int(mask[genes].sum()) for name, genes in genes_in_data(sets, names).items()}
     lost = [name for name, n in left.items() if n == 0]
     poor = [f"{name} ({n} of {len(sets[name])})" for name, n in left.items() if 0 < n < POOR * len(sets[name])]
+    reason = explain_mismatch(sets, names)
     if not lost and not poor:
-        return ""
+        return reason
     n_genes = len({gene for genes in sets.values() for gene in genes})
     parts = [
         f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
         f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
         f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
-        explain_mismatch(sets, names)
-        or "Leave these sets out, lower min_max_count, or start from data with all genes.",
+        reason or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)
 
@@ -125,9 +129,10 @@ def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     """Largest count of each gene over all cells, with the same checks as :func:`modulae._anndata.read_counts`."""
     gene_names(adata)
     largest, whole = np.zeros(adata.n_vars), True
-    for block in checked_blocks(adata, layer):
-        whole = whole and is_whole(block.data)
-        largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
+    with pointing_at_counts(adata, layer):
+        for block in checked_blocks(adata, layer):
+            whole = whole and is_whole(block.data)
+            largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
     if not whole:
-        warn_no_counts(layer)
+        say_no_counts(adata, layer)
     return largest

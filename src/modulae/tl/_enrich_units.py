@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,19 +9,17 @@ import numpy as np
 from modulae import get
 from modulae._anndata import changeable, check_genes, read_cells, read_model
 from modulae._counts_layer import counts_layer
-from modulae._enrichment_sets import sets_to_test
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE, match_sets, tested_sizes
 from modulae._progress import progress_bar
 from modulae._public import public
 from modulae._read_results import saliency_entry
 from modulae._store_model import result_name
-from modulae._users_line import users_line
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.matched import MatchedSets, variance_inflation
 from modulae.core.nulls import expression_bins
 from modulae.core.prerank import prerank
 from modulae.core.saliency import mean_saliency
-from modulae.gene_sets import read_gene_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +44,9 @@ def enrich_units(
     key: str = DEFAULT_KEY,
     saliency: str | None = None,
     group: str | None = None,
-    min_size: int = 5,
-    max_size: int | None = None,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
+    max_genes: int | None = None,
     n_permutations: int = 1000,
     seed: int = 0,
     layer: str | None = None,
@@ -86,9 +84,9 @@ def enrich_units(
         gradient over all cells, worked out anew, if `None`.
     group
         Which group, for a saliency made with `groupby`.
-    min_size
-        Leave out sets with fewer genes in the model; 2 or more.
-    max_size
+    {min_genes}
+    {min_share}
+    max_genes
         Leave out sets with more genes in the model; no limit if `None`.
     n_permutations
         Random sets of each size, for `nes` and `p_prerank`. The smallest `p_prerank` is 1 / (n + 1), with n the random
@@ -109,21 +107,23 @@ def enrich_units(
     :func:`modulae.get.enrichment`:
 
     `adata.uns[f'{key}_enrichment']` : `dict`
-        `"sets"`, `"n_genes"`, `"variance_inflation"` (sets): names, genes of each that the model has, and how much more
-        its mean varies than that of genes like them, because its genes vary together. Sets × units, `float64`: `"es"`,
-        `"nes"`; `"effect"`, the mean saliency of the set (the unscaled impact), `"null_mean"`, that of genes like them,
-        `"z"`, their difference in standard deviations; `"p"`, `"q"`, `"p_correlated"`, `"q_correlated"`, `"p_prerank"`,
-        `"q_prerank"`. `"genes"` (the genes of all sets, one set after the other) and `"leading_edge"` (those × units,
-        unsigned integers): the place of a gene in the leading edge of its set, 1 furthest out, 0 not in it.
-        `"left_out"`: names of the sets that are too small or too large. And how it was made: `of_model`, `saliency`,
-        `group`, `min_size`, `max_size`, `n_permutations`, `seed`. A unit that reads all genes alike has p 1.
+        `"sets"`, `"n_genes"`, `"share_found"`, `"variance_inflation"` (sets): names, genes of each that the model has,
+        the share of them that `adata` has, and how much more its mean varies than that of genes like them, because its
+        genes vary together. Sets × units, `float64`: `"es"`, `"nes"`; `"effect"`, the mean saliency of the set (the
+        unscaled impact), `"null_mean"`, that of genes like them, `"z"`, their difference in standard deviations; `"p"`,
+        `"q"`, `"p_correlated"`, `"q_correlated"`, `"p_prerank"`, `"q_prerank"`. `"genes"` (the genes of all sets, one
+        set after the other) and `"leading_edge"` (those × units, unsigned integers): the place of a gene in the leading
+        edge of its set, 1 furthest out, 0 not in it. `"left_out"`: names of the sets of which too little is there, and
+        of those that are too large. And how it was made: `of_model`, `saliency`, `group`, `min_genes`, `min_share`,
+        `max_genes`, `n_permutations`, `seed`. A unit that reads all genes alike has p 1.
 
     Raises
     ------
     KeyError
         No such model, layer, saliency or group.
     ValueError
-        No set of the right size is left, or a saliency without sign, times the input or of another model.
+        No set of the right size is left, of which enough is there, or a saliency without sign, times the input or of
+        another model.
 
     References
     ----------
@@ -136,18 +136,16 @@ def enrich_units(
     check_seed(seed)
     fitted = read_model(adata, key)
     check_genes(adata, fitted)
-    tested = sets_to_test(read_gene_sets(gene_sets), fitted.genes, min_size=min_size, max_size=max_size)
+    tested = match_sets(adata, gene_sets, fitted.genes, tested_sizes(min_genes, min_share, max_genes))
     stored = None if saliency is None else _stored(adata, fitted, key, saliency, group)
     if stored is None and group is not None:
         msg = f"group={group!r} needs a saliency made with groupby: name it in saliency=, or leave out group=."
         raise ValueError(msg)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
-    if tested.warning():
-        warnings.warn(tested.warning(), UserWarning, stacklevel=users_line())
     if stored is None:
         stored = mean_saliency(fitted.network, cells, batch_size=batch_size, device=device)[0]
-    sets = list(tested.sets.values())
+    sets = tested.positions
     result = _against_matched_sets(stored, cells, sets, batch_size)
     with progress_bar(len(sets), "random sets", "set", progress=progress) as bar:
         ranked = prerank(stored, sets, n_permutations=n_permutations, seed=seed, after_size=bar.update)
@@ -158,13 +156,10 @@ def enrich_units(
         "of_model": key,
         "saliency": saliency,
         "group": group,
-        "min_size": min_size,
-        "max_size": max_size,
+        "max_genes": max_genes,
         "n_permutations": n_permutations,
         "seed": seed,
-        "sets": np.array(list(tested.sets), dtype=object),
-        "n_genes": np.array([len(genes) for genes in sets]),
-        "left_out": np.array(tested.left_out, dtype=object),
+        **tested.stored(),
         "genes": np.asarray(fitted.genes[np.concatenate(sets)], dtype=object),
         "leading_edge": ranked.leading,
         **result,

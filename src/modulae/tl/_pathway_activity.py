@@ -11,6 +11,7 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._cell_rates import Whose, cell_rates
 from modulae._counts_layer import counts_layer
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._public import public
 from modulae._store_model import result_name
 from modulae._users_line import users_line
@@ -18,7 +19,6 @@ from modulae._written import ROWS, rows_stamp
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.nulls import expression_bins, expression_of
 from modulae.core.set_scores import score_sets
-from modulae.gene_sets import found_sets, read_gene_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,8 @@ def pathway_activity(
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
     *,
     key: str = DEFAULT_KEY,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     source: Whose = "neighbors",
     n_neighbors: int = 30,
     model_cells: float = 3.0,
@@ -61,6 +63,8 @@ def pathway_activity(
     {adata}
     {gene_sets}
     {key}
+    {min_genes}
+    {min_share}
     source
         `"neighbors"`: counts of cells alike, and the decoded rates. `"decoded"`: the decoded rates alone, which is the
         most the model can say, and makes unrelated sets agree most. `"counts"`: the cell's own counts alone.
@@ -89,27 +93,28 @@ def pathway_activity(
     `adata.obsm[f'{key}_pathways_percentile']` : :class:`numpy.ndarray` (`float32`, cells × sets)
         Share of the random sets with a lower score in the same cell, 0 to 100.
     `adata.uns[f'{key}_pathways']` : `dict`
-        `"sets"`, `"n_genes"`: names, and how many of each set's genes the model has; sets without any are left out. And
-        how it was made: `of_model`, `source`, `n_neighbors`, `model_cells`, `n_random`, `seed`.
+        `"sets"`, `"n_genes"`, `"share_found"` (sets): names, how many of each set's genes the model has, and the share
+        of them that `adata` has. `"left_out"`: names of the sets of which too little is there. And how it was made:
+        `of_model`, `min_genes`, `min_share`, `source`, `n_neighbors`, `model_cells`, `n_random`, `seed`.
 
     Warns
     -----
     UserWarning
-        The model predicts held-out cells no better than gene means do: then there is nothing to borrow, and the cells'
-        own counts are scored.
+        Sets are left out, with the reason where it is a known one. The model predicts held-out cells no better than
+        gene means do: then there is nothing to borrow, and the cells' own counts are scored.
 
     Raises
     ------
     KeyError
         No such model or layer, or the model's genes are missing.
     ValueError
-        No gene of any set is among the model's genes, or a number is out of range.
+        Too little of every set is there, or a number is out of range.
     """
     name = result_name(adata, key_added, Fields(key).pathways)
     _check(source, n_neighbors, model_cells, n_random)
     check_seed(seed)
     fitted = read_model(adata, key)
-    names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    found = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     rates = cell_rates(
@@ -124,7 +129,7 @@ def pathway_activity(
     )
     bins = expression_bins(*expression_of(cells))
     scores, percentiles = score_sets(
-        rates, len(cells), positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
+        rates, len(cells), found.positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
     )
 
     adata = changeable(adata, copy=copy)
@@ -132,8 +137,7 @@ def pathway_activity(
     adata.obsm[Fields.percentile(name)] = percentiles
     adata.uns[name] = {
         "of_model": key,
-        "sets": np.array(names, dtype=object),
-        "n_genes": np.array([len(genes) for genes in positions]),
+        **found.stored(),
         "source": rates.source,
         "n_neighbors": n_neighbors,
         "model_cells": model_cells,

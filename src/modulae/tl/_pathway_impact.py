@@ -9,6 +9,7 @@ import numpy as np
 from modulae._anndata import changeable, read_cells, read_model
 from modulae._counts_layer import counts_layer
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._groups import Contrast, plan_groups
 from modulae._impact_statistics import Reading, compare_groups, gene_differences
 from modulae._impact_test import Null, check_sides, plan_test
@@ -23,7 +24,6 @@ from modulae.core.impact import (
     scale_strength,
 )
 from modulae.core.saliency import check_method, mean_saliency
-from modulae.gene_sets import found_sets, read_gene_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +42,8 @@ def pathway_impact(
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
     *,
     key: str = DEFAULT_KEY,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
@@ -80,6 +82,8 @@ def pathway_impact(
     {adata}
     {gene_sets}
     {key}
+    {min_genes}
+    {min_share}
     groupby
         `obs` column with the groups to compare; all cells together if `None`.
     groups
@@ -128,37 +132,39 @@ def pathway_impact(
     :func:`modulae.get.impact_table`:
 
     `adata.uns[f'{key}_impact']` or `adata.uns[f'{key}_impact_{groupby}']` : `dict`
-        `"sets"` and `"n_genes"` (sets): names, and how many of each set's genes the model has; sets without any are
-        left out. `"all"` and `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also
-        `"groups"`, `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units,
-        `float32`): the differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over
-        each group's own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1),
-        `float32`, the last for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN
-        where a side has one cell), `p` (two-sided; 1 where the two nulls disagree about the direction), `q`
-        (Benjamini–Hochberg over groups and sets, and units),
-        `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and `effect_highest`
-        (with one donor left out). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `scale`,
-        `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`, `stratify_by`, `seed`.
+        `"sets"`, `"n_genes"` and `"share_found"` (sets): names, how many of each set's genes the model has, and the
+        share of them that `adata` has. `"left_out"`: names of the sets of which too little is there. `"all"` and
+        `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also `"groups"`,
+        `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units, `float32`): the
+        differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over each group's
+        own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1), `float32`, the last
+        for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN where a side has one cell), `p`
+        (two-sided; 1 where the two nulls disagree about the direction), `q` (Benjamini–Hochberg over groups and sets,
+        and units), `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and
+        `effect_highest` (with one donor left out). And how it was made: `of_model`, `min_genes`, `min_share`, `method`,
+        `signed`, `aggregate`, `scale`, `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`,
+        `stratify_by`, `seed`.
 
     Raises
     ------
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        No gene of any set is among the model's genes, a group has nothing to be compared with, or too few donors; or
+        Too little of every set is there, a group has nothing to be compared with, or too few donors; or
         groups, donors or strata where nothing is compared or tested.
 
     Warns
     -----
     UserWarning
-        Strata in which no label can be permuted, because none of them has cells of both sides: then p is 1.
+        Sets are left out, with the reason where it is a known one. Strata in which no label can be permuted, because
+        none of them has cells of both sides: then p is 1.
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby))
     check_method(method)
     check_aggregate(aggregate, scale)
     check_difference(difference)
     fitted = read_model(adata, key)
-    names, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    sets = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     tested = null if groupby is not None and aggregate == "mean" else None
     asked: dict[str, Any] = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
     test = plan_test(adata, tested, **asked, seed=seed)
@@ -176,17 +182,17 @@ def pathway_impact(
         batch_size=batch_size,
         device=device,
     )
-    levels = aggregate_sets(saliency, positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
+    levels = aggregate_sets(saliency, sets.positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
     if plan is None:
         found = _overall(levels[0], scale)
     else:
         reading = Reading(method, signed, batch_size, device, difference)
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
-        found = _compared(levels, _differences(levels, compared, positions, aggregate), plan, scale)
+        found = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, scale)
         found["difference"] = difference
         if test.null is not None:
             found["statistics"] = compare_groups(
-                fitted, cells, plan, compared=compared, sets=positions, test=test, reading=reading
+                fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading
             )
             found |= {"null": null, "seed": seed, **asked}
 
@@ -198,8 +204,7 @@ def pathway_impact(
         "aggregate": aggregate,
         "scale": scale,
         "groupby": groupby,
-        "sets": np.array(names, dtype=object),
-        "n_genes": np.array([len(genes) for genes in positions]),
+        **sets.stored(),
         **found,
     }
     return adata if copy else None

@@ -11,6 +11,7 @@ from modulae._anndata import changeable, read_cells, read_model
 from modulae._batches import in_batch
 from modulae._counts_layer import counts_layer
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._groups import plan_groups
 from modulae._progress import progress_bar
 from modulae._public import public
@@ -31,7 +32,6 @@ from modulae.core.checks import check_seed
 from modulae.core.impact import Difference, check_aggregate, check_difference
 from modulae.core.saliency import check_method
 from modulae.core.sanity import Question
-from modulae.gene_sets import found_sets, read_gene_sets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,8 @@ def sanity(
     gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path,
     *,
     key: str = DEFAULT_KEY,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
@@ -106,6 +108,8 @@ def sanity(
     {adata}
     {gene_sets}
     {key}
+    {min_genes}
+    {min_share}
     groupby
         `obs` column with groups to compare; only all cells together if `None`.
     groups
@@ -154,15 +158,15 @@ def sanity(
     Warns
     -----
     UserWarning
-        The explanation is no better than a control, at the levels that the message names; or units do not fall further
-        without their own top genes.
+        Sets are left out, with the reason where it is a known one. The explanation is no better than a control, at the
+        levels that the message names; or units do not fall further without their own top genes.
 
     Raises
     ------
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        Fewer than five sets have genes in the model, or a number that makes no sense.
+        Fewer than five sets are left, or a number that makes no sense.
 
     References
     ----------
@@ -177,7 +181,7 @@ def sanity(
     check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
-    _, positions = found_sets(read_gene_sets(gene_sets), fitted.genes, where="the model")
+    positions = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share)).positions
     check_sets(len(positions))
     plan = plan_groups(adata, groupby, groups=groups, reference=reference)
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs

@@ -9,6 +9,7 @@ from modulae._batches import in_batch
 from modulae._cell_states import states_of_some
 from modulae._counts_layer import counts_layer
 from modulae._fields import DEFAULT_KEY, Fields
+from modulae._found_sets import MIN_GENES, MIN_SHARE
 from modulae._groups import REST, plan_groups
 from modulae._progress import progress_bar
 from modulae._public import public
@@ -41,6 +42,8 @@ def unit_summary(
     stability: pd.DataFrame | None = None,
     stability_keys: Sequence[str] | None = None,
     enrichment: str | None = None,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
     method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
     n_genes: int = 10,
     n_cells: int | None = EFFECT_CELLS,
@@ -94,6 +97,8 @@ def unit_summary(
     enrichment
         Name of the result of :func:`modulae.tl.enrich_units` in `adata.uns`, which is read, or with `gene_sets`
         written; `f"{key}_enrichment"` if `None`, and then it need not be there.
+    {min_genes}
+    {min_share}
     method
         Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
     n_genes
@@ -155,6 +160,7 @@ def unit_summary(
     tested = Fields(key).enrichment if enrichment is None else enrichment
     if gene_sets is not None:
         given: dict[str, Any] = {"layer": layer, "seed": seed, "progress": progress, "key_added": tested}
+        given |= {"min_genes": min_genes, "min_share": min_share}
         enrich_units(adata, gene_sets, key=key, batch_size=batch_size, device=device, **given)
     tests = adata.uns.get(tested)
 

@@ -53,6 +53,7 @@ report.unitTables = (place) => {
     tables.push(report.table("Gene sets it reads", [
       { head: "set", value: ({ set }) => set, show: ({ label, set, leading, n_genes }) => report.el("span", { title: `${set}: ${n_genes} genes, ${leading.join(", ")} …` }, label) },
       { head: "genes", fileOnly: true, value: ({ n_genes }) => n_genes },
+      { head: "found", kind: "number", value: ({ share_found }) => share_found, note: "share of the set’s genes that the data have" },
       { head: "effect", kind: "number", value: ({ effect }) => effect, note: "mean saliency of its genes" },
       { head: "z", kind: "number", value: ({ z }) => z, note: "above genes like them, in standard deviations" },
       { head: "q", kind: "number", value: ({ q }) => q },

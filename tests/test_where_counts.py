@@ -1,0 +1,161 @@
+"""Values that are no counts: what they are called, where the counts are, and lines that work."""
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pytest
+import scanpy as sc
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+import modulae as mo
+from modulae._anndata import read_counts
+
+SMALL = {"n_latent": 4, "n_hidden": 8, "max_epochs": 2, "device": "cpu", "progress": False}
+
+
+@pytest.fixture
+def cells():
+    return mo.datasets.simulated(n_cells=100, n_genes=40, n_programmes=2, genes_per_programme=10, seed=0)
+
+
+def logged(adata, base=None):
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata, base=base)
+    return adata
+
+
+def run_lines(message, adata):
+    """Run what stands between backticks, and give back `adata` and the layer that is named."""
+    names = {"adata": adata}
+    for line in message.split("`")[1::2]:
+        if line.startswith("adata"):
+            exec(line, names)  # noqa: S102 (the lines that the message says to run)
+    return names["adata"]
+
+
+@pytest.mark.parametrize("base", [None, 2, 10])
+def test_counts_in_raw_as_cellxgene_has_them(cells, base):
+    counts = cells.X.copy()
+    cells.raw = cells.copy()
+    logged(cells, base)
+    with pytest.raises(ValueError, match=r"adata\.X holds logarithms.* in adata\.raw\. .*layer='counts'") as caught:
+        mo.tl.autoencoder(cells, **SMALL)
+    assert "ae" not in cells.uns
+    adata = run_lines(str(caught.value), cells)
+    mo.tl.autoencoder(adata, layer="counts", **SMALL)
+    assert (adata.layers["counts"] != counts).nnz == 0
+    assert "X_ae" in adata.obsm
+
+
+def test_raw_with_other_genes_keeps_the_cells(cells):
+    cells.raw = cells.copy()
+    part = logged(cells.copy())[:, :20].copy()
+    part.var_names = [f"new {name}" for name in part.var_names]
+    with pytest.warns(UserWarning, match=r"Whole numbers are in adata\.raw\. Go on with them") as caught:
+        read_counts(part, layer=None)
+    adata = run_lines(str(caught[0].message), part)
+    assert list(adata.obs) == list(part.obs)
+    assert adata.n_vars == 40
+    read_counts(adata, layer=None)
+
+
+def test_variable_genes_with_all_counts_in_raw(cells):
+    cells.raw = cells.copy()
+    part = logged(cells.copy())[:, 5:20].copy()
+    with pytest.raises(ValueError, match=r"logarithms of normalised counts.*adata\.raw\[:, adata\.var_names\]"):
+        mo.pp.gene_set_mask(part, {"a": list(part.var_names)})
+
+
+@pytest.mark.parametrize("take", ["log", "scaled by cell"])
+def test_counts_in_a_layer(cells, take):
+    cells.layers["raw_counts"] = cells.X.copy()
+    sc.pp.normalize_total(cells)
+    if take == "log":
+        sc.pp.log1p(cells)
+    with pytest.raises(
+        ValueError, match=r"normalised counts.*in adata\.layers\['raw_counts'\]\. Name it: layer='raw_co"
+    ):
+        mo.tl.autoencoder(cells, **SMALL)
+    mo.tl.autoencoder(cells, layer="raw_counts", **SMALL)
+
+
+def test_a_layer_of_logarithms_where_x_has_the_counts(cells):
+    cells.layers["log"] = logged(cells.copy()).X
+    with pytest.raises(ValueError, match=r"\['log'\] holds logarithms.* in adata\.X\. Leave out layer="):
+        mo.tl.autoencoder(cells, layer="log", **SMALL)
+
+
+def test_on_disk(cells, tmp_path):
+    cells.raw = cells.copy()
+    logged(cells).write_h5ad(tmp_path / "cells.h5ad")
+    backed = sc.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    with pytest.raises(ValueError, match=r"adata\.X holds logarithms of normalised counts.*in adata\.raw"):
+        mo.tl.autoencoder(backed, **SMALL)
+    backed.file.close()
+
+
+def test_a_model_of_counts_is_not_given_logarithms(cells):
+    """Training, then scanpy's usual steps on `.X`, then any later function."""
+    cells.layers["counts"] = cells.X.copy()
+    mo.tl.autoencoder(cells, **SMALL)
+    logged(cells)
+    before = set(cells.varm)
+    with pytest.raises(ValueError, match="layer='counts'"):
+        mo.tl.saliency(cells)
+    assert set(cells.varm) == before
+
+
+def test_scaled_values_point_at_the_counts(cells):
+    cells.raw = cells.copy()
+    cells.X = logged(cells).X.toarray()
+    sc.pp.scale(cells)
+    with pytest.raises(ValueError, match=r"negative values \(scaled data\?\)\. Whole numbers are in adata\.raw\. Copy"):
+        mo.tl.autoencoder(cells, **SMALL)
+    del cells.raw
+    with pytest.raises(ValueError, match=r"Name the layer that holds the raw counts: layer=\.$"):
+        mo.tl.autoencoder(cells, **SMALL)
+
+
+def test_no_x_but_raw(cells):
+    cells.raw = cells.copy()
+    adata = ad.AnnData(obs=cells.obs, var=cells.var)
+    adata.raw = cells
+    with pytest.raises(ValueError, match=r"no `\.X`\. Take the values of `\.raw`: `adata = adata\.raw\.to_adata\(\)`"):
+        read_counts(adata, layer=None)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**16), dense=st.booleans(), most=st.floats(0.05, 0.6))
+def test_corrected_counts_are_read_with_a_warning(seed, dense, most):
+    """As SoupX takes the background out of them: of every gene another share."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(3.0, (30, 12)).astype(np.float32) + np.eye(30, 12, dtype=np.float32)
+    corrected = np.where(counts > 0, counts * (1 - most * rng.uniform(size=12)), 0).astype(np.float32)
+    corrected += np.where(counts > 0, 0.013, 0).astype(np.float32)
+    adata = ad.AnnData(corrected if dense else sparse.csr_matrix(corrected))
+    adata.layers["counts"] = sparse.csr_matrix(counts)
+    before = adata.copy()
+    with pytest.warns(UserWarning, match=r"not whole numbers.*SoupX.*\['counts'\]\. Name it: layer='counts'"):
+        read = read_counts(adata, layer=None)
+    np.testing.assert_allclose(read.matrix.toarray(), corrected, rtol=1e-6)
+    assert (adata.layers["counts"] != before.layers["counts"]).nnz == 0
+
+
+def test_counts_are_read_without_a_word_whatever_else_is_there(cells):
+    cells.layers["log"] = logged(cells.copy()).X
+    cells.raw = logged(cells.copy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_counts(cells, layer=None)
+
+
+def test_cells_in_which_all_counts_are_alike_tell_nothing():
+    """Whatever stands there is a multiple of them."""
+    counts = np.eye(20, 12, dtype=np.float32) + np.eye(20, 12, k=-8, dtype=np.float32)
+    adata = ad.AnnData(counts * 0.9)
+    adata.layers["seen"] = counts
+    with pytest.warns(UserWarning, match=r"not whole numbers.*\['seen'\]"):
+        read_counts(adata, layer=None)
