@@ -13,7 +13,7 @@ import scanpy as sc
 from scipy import sparse
 
 import modulae as mo
-from modulae.core import batch_effects
+from modulae.core.model import batch_factors
 
 from . import mixing, table
 from .batches_cost import cost
@@ -102,12 +102,12 @@ def _train(adata: AnnData, architecture: Any, way: str, seed: int, *, key: str, 
 
 @contextmanager
 def _read_as_others(how: bool) -> Iterator[None]:  # noqa: FBT001
-    before = batch_effects.AS_OTHERS
-    batch_effects.AS_OTHERS = how
+    before = batch_factors.AS_OTHERS
+    batch_factors.AS_OTHERS = how
     try:
         yield
     finally:
-        batch_effects.AS_OTHERS = before
+        batch_factors.AS_OTHERS = before
 
 
 def _kang() -> tuple[AnnData, dict[str, list[str]]]:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 import modulae as mo
-from modulae.core.encode import rescale as scale_genes
+from modulae.core.inference.encode import rescale as scale_genes
 
 from . import table
 

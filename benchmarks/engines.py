@@ -14,12 +14,12 @@ import torch
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.engines.kernels import BLAS_FROM
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.losses import orthogonality_penalty, poisson_loss
-from modulae.core.network import WEIGHTS, initial_network
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import Config
+from modulae.core.model.losses import orthogonality_penalty, poisson_loss
+from modulae.core.model.orthogonal import WEIGHTS, initial_network
+from modulae.core.training.numba.kernels import BLAS_FROM
+from modulae.core.training.numba.numba_engine import NumbaEngine
 
 from . import table
 from .rounds import median, ratio, take_turns

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import sparse, stats
 
 import modulae as mo
-from modulae._anndata import read_cells, read_model
-from modulae.core.nulls import expression_bins, matched_sets, shuffled_within
-from modulae.core.set_values import set_indicator
+from modulae._adata.anndata import read_cells, read_model
+from modulae.core.scores.set_values import set_indicator
+from modulae.core.statistics.permutation import expression_bins, matched_sets, shuffled_within
 
 from . import table
 

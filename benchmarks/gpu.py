@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config, config_for
-from modulae.core.encode import encode
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.impact import aggregate_sets
-from modulae.core.network import initial_network
-from modulae.core.saliency import mean_saliency
-from modulae.core.train import mean_rates, split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config, config_for
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.scores.impact import aggregate_sets
+from modulae.core.training.torch.torch_engine import TorchEngine
+from modulae.core.training.train import mean_rates, split_cells, train
 
 from . import atlas, table
 from .engines import paper_sized, plain_torch

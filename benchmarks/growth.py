@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import encode
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.network import initial_network
-from modulae.core.saliency import mean_saliency
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.training.numba.numba_engine import NumbaEngine
 
 from . import table
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import modulae as mo
-from modulae._anndata import read_cells, read_model
-from modulae.core.encode import encode
-from modulae.core.restrict import restrict
+from modulae._adata.anndata import read_cells, read_model
+from modulae.core.inference.encode import encode
+from modulae.core.inference.missing_genes import restrict
 
 from . import table
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.batches import Cells
-    from modulae.core.fitted import Fitted
-    from modulae.core.restrict import Restricted
+    from modulae.core.data.cells import Cells
+    from modulae.core.inference.missing_genes import Restricted
+    from modulae.core.model.fitted import Fitted
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 ROUNDS = (1, 3, 10)

@@ -15,9 +15,9 @@ import numpy as np
 from scipy import sparse
 
 import modulae as mo
-from modulae._anndata import read_cells, read_model
-from modulae.core.encode import denoise, encode
-from modulae.core.parts_start import sparsity
+from modulae._adata.anndata import read_cells, read_model
+from modulae.core.inference.encode import denoise, encode
+from modulae.core.model.starts import sparsity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

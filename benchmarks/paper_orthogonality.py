@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import modulae as mo
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import encode
-from modulae.core.losses import orthogonality_gap
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.model.config import Config
+from modulae.core.model.losses import orthogonality_gap
+from modulae.core.training.train import split_cells, train
 
 from . import table
 from .paper_data import SCRIPTS, blood_cells

@@ -13,14 +13,14 @@ import anndata as ad
 import numpy as np
 
 import modulae as mo
-from modulae.core import parts_start
-from modulae.core.batches import Cells
-from modulae.core.config import config_for
-from modulae.core.encode import denoise, encode
-from modulae.core.engines import parts_engine
-from modulae.core.losses import orthogonality_gap, orthogonality_penalty
-from modulae.core.parts import SILENT, PartsNetwork
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import denoise, encode
+from modulae.core.model import starts
+from modulae.core.model.config import config_for
+from modulae.core.model.losses import orthogonality_gap, orthogonality_penalty
+from modulae.core.model.parts import SILENT, PartsNetwork
+from modulae.core.training.torch import parts_engine
+from modulae.core.training.train import split_cells, train
 
 from . import table
 from .modules import SHARE, SHORT, live, poisson_loss
@@ -107,12 +107,12 @@ def learn(cells: Cells, variant: dict[str, Any], seed: int, *, short: bool) -> P
     with ExitStack() as changed:
         for name in ("SPARSE", "RIDGE"):
             if name in variant:
-                changed.enter_context(patch.object(parts_start, name, variant[name]))
+                changed.enter_context(patch.object(starts, name, variant[name]))
         if "penalised" in variant:
             engine = penalised(variant["penalised"], variant["weight"])
             changed.enter_context(patch.object(parts_engine, "PartsEngine", engine))
         if "refined" in variant:
-            changed.enter_context(patch.object(parts_start, "PartsNetwork", refined(variant["refined"])))
+            changed.enter_context(patch.object(starts, "PartsNetwork", refined(variant["refined"])))
         run = train(cells, split_cells(len(cells), config), config)
     return run.snapshots[0] if "start" in variant else run.network  # type: ignore[return-value]
 

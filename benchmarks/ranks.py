@@ -17,8 +17,8 @@ from . import atlas, table
 from .rounds import median
 
 if TYPE_CHECKING:
-    from modulae.core.batches import Cells
-    from modulae.core.ranks import Ranks
+    from modulae.core.data.cells import Cells
+    from modulae.core.processes.ranks import Ranks
 
 CELLS, SHORT = 20_000, 2048
 TIMED = {16: 4000, 128: 16_384, 1024: 16_384}
@@ -33,7 +33,7 @@ def cells_of(n_cells: int) -> Cells:
     """Simulated counts in memory."""
     from scipy import sparse
 
-    from modulae.core.batches import Cells
+    from modulae.core.data.cells import Cells
 
     counts = sparse.csr_matrix(sparse.vstack([block for block, _ in atlas.blocks(n_cells)], format="csr"))
     totals = np.asarray(counts.sum(axis=1)).ravel()
@@ -42,11 +42,11 @@ def cells_of(n_cells: int) -> Cells:
 
 def engine_of(cells: Cells, architecture: Any, batch_size: int, name: str, ranks: Ranks) -> Any:  # noqa: ANN401
     """What takes the steps, at its first one."""
-    from modulae.core.config import config_for
-    from modulae.core.engines.start import start_engine
-    from modulae.core.network import initial_network
-    from modulae.core.parts import PartsNetwork
-    from modulae.core.train import loss_unit, mean_rates
+    from modulae.core.model.config import config_for
+    from modulae.core.model.orthogonal import initial_network
+    from modulae.core.model.parts import PartsNetwork
+    from modulae.core.training.engine import start_engine
+    from modulae.core.training.train import loss_unit, mean_rates
 
     given: dict[str, Any] = {"schedule": "constant", "size_factors": "total", "batch_size": batch_size, "engine": name}
     config, rng = config_for(architecture, **given), np.random.default_rng(0)
@@ -64,7 +64,7 @@ def one(path: str, n_cells: int) -> None:
     """In each process: cells a second of every kind; the first writes them down."""
     import torch
 
-    from modulae.core.ranks import current_ranks, end_group, start_group
+    from modulae.core.processes.ranks import current_ranks, end_group, start_group
 
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from modulae.core.config import Config
-from modulae.core.network import initial_network
-from modulae.core.saliency import mean_saliency
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import initial_network
 
 from . import table
 from .engines import N_GENES, paper_sized
@@ -19,8 +19,8 @@ from .rounds import median, ratio, take_turns
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modulae.core.batches import Cells
-    from modulae.core.network import OrthogonalNetwork
+    from modulae.core.data.cells import Cells
+    from modulae.core.model.orthogonal import OrthogonalNetwork
 
 
 class Encoder(torch.nn.Module):

@@ -43,8 +43,8 @@ def opened(path: Path) -> AnnData:
 def one(path: str) -> None:
     """Every step on one atlas; prints the processor's seconds of each, and the peak of the process's memory in MB."""
     import modulae as mo
-    from modulae._anndata import read_cells, read_model
-    from modulae.core.encode import encode
+    from modulae._adata.anndata import read_cells, read_model
+    from modulae.core.inference.encode import encode
 
     warnings.simplefilter("ignore")
     warm_up(mo)
@@ -137,11 +137,11 @@ def rates(folder: Path, n_cells: int, rounds: int) -> list[dict[str, object]]:
 
 def _epoch(adata: AnnData, limit: str) -> float:
     """Seconds of the processor in an epoch: reading, steps, and the loss of the held-out cells."""
-    from modulae._anndata import open_counts
-    from modulae._stored_counts import read_bytes
-    from modulae._training_data import model_genes, training_cells
-    from modulae.core.config import config_for
-    from modulae.core.train import train
+    from modulae._adata.anndata import open_counts
+    from modulae._counts.stored_counts import read_bytes
+    from modulae.core.model.config import config_for
+    from modulae.core.training.train import train
+    from modulae.tl._autoencoder.data import model_genes, training_cells
 
     config = config_for("orthogonal", schedule="cosine", size_factors="total", max_epochs=2)
     counts = open_counts(adata, genes=model_genes(adata, None), layer=None, limit=read_bytes(limit))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
-from modulae._anndata import open_counts, read_counts
-from modulae._count_blocks import ROWS_PER_BLOCK
-from modulae._groups import membership
+from modulae._adata.anndata import open_counts, read_counts
+from modulae._adata.columns.groups import membership
+from modulae._counts.blocks import ROWS_PER_BLOCK
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 5))  # one cell and one gene included
 COUNTS = SHAPES.flatmap(lambda shape: arrays.arrays(np.int64, shape, elements=st.integers(0, 3000)))

@@ -10,7 +10,7 @@ import pytest
 
 import modulae as mo
 from modulae.__main__ import main
-from modulae._layers import layer_names
+from modulae._counts.layers import layer_names
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("it had been trained already")
 
-    monkeypatch.setattr("modulae.core.train._Course.epoch", never)
+    monkeypatch.setattr("modulae.core.training.train._Course.epoch", never)
     assert main(words) == 0
     assert (ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"] == first).all()
 

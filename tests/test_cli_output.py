@@ -14,7 +14,7 @@ from scipy import sparse
 
 import modulae as mo
 from modulae.__main__ import main
-from modulae._layers import layer_names
+from modulae._counts.layers import layer_names
 
 QUICK = ["--max-epochs", "1", "--no-progress", "--device", "cpu"]
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae._columns import read_mask
-from modulae._gene_names import gene_names
+from modulae._adata.columns.columns import read_mask
+from modulae._adata.gene_names import gene_names
 
 MASKS = {
     "bool": lambda v: pd.Series(v, dtype=bool),

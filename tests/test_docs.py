@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae.core import config
+from modulae.core.model import config
 
 TOP = Path(__file__).parents[1]
 PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")))}

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae._public import public
+from modulae._adata.public import public
 
 SPACES = {"": mo, "pp.": mo.pp, "tl.": mo.tl, "get.": mo.get, "pl.": mo.pl, "metrics.": mo.metrics}
 FUNCTIONS = {

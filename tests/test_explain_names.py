@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae._explain_names import explain_mismatch, explain_spelling
+from modulae._genes.explain_names import explain_mismatch, explain_spelling
 
 GENES = ["CD3D", "CD3E", "LYZ", "HLA-A", "HLA-DRB1", "MT-ND1", "NKX2-1", "MS4A1", "RP11-34P13.7", "AL627309.1"]
 

@@ -10,9 +10,9 @@ import pytest
 from anndata.io import sparse_dataset
 from scipy import sparse
 
-from modulae import _file_rows
-from modulae._count_blocks import as_rows, counts_of
-from modulae._file_rows import FileRows, LazyRows, read_lazily
+from modulae._counts import file_rows
+from modulae._counts.blocks import as_rows, counts_of
+from modulae._counts.file_rows import FileRows, LazyRows, read_lazily
 
 N_CELLS, N_GENES = 300, 20
 
@@ -46,7 +46,7 @@ def test_rows_of_a_lazily_read_matrix_come_from_its_file(lazy, counts, rows):
 
 
 def test_its_dask_array_is_the_matrix_in_larger_blocks(lazy, counts, monkeypatch):
-    monkeypatch.setattr(_file_rows, "ROWS_OF_A_BLOCK", 128)
+    monkeypatch.setattr(file_rows, "ROWS_OF_A_BLOCK", 128)
     matrix, _ = counts_of(lazy, None)
     assert matrix.array.chunks == ((128, 128, 44), (N_GENES,))
     np.testing.assert_array_equal(matrix.array.compute().toarray(), counts.toarray())
@@ -84,7 +84,7 @@ def test_chunks_that_follow_each_other_are_unpacked_once():
             asked.append(part.start // 50)
             return array[part]
 
-    unpacked = _file_rows.Unpacked(Noted())
+    unpacked = file_rows.Unpacked(Noted())
     for start in range(0, 1003, 17):
         np.testing.assert_array_equal(unpacked[start : min(start + 17, 1003)], values[start : start + 17])
     assert asked == list(range(21))  # each once
@@ -94,7 +94,7 @@ def test_chunks_that_follow_each_other_are_unpacked_once():
     part = unpacked[0:10]
     part[:] = -1  # a copy
     np.testing.assert_array_equal(unpacked[0:10], values[:10])
-    assert len(unpacked._kept) <= _file_rows.KEPT
+    assert len(unpacked._kept) <= file_rows.KEPT
 
 
 @pytest.mark.parametrize("packed", [None, "gzip"])

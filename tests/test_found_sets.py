@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import modulae as mo
 from modulae.__main__ import main
-from modulae._found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
+from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 
 SMALL = {"n_latent": 3, "n_hidden": 4, "max_epochs": 2, "device": "cpu", "progress": False}
 SETS = mo.datasets.immune_signatures()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae._gene_match import explain_few, explain_no_match, match_genes, orthologue_table
+from modulae._genes.matching import explain_few, explain_no_match, match_genes, orthologue_table
 
 SYMBOLS = ["CD3D", "LYZ", "MS4A1"]
 IDS = ["ENSG00000167286", "ENSG00000090382", "ENSG00000156738"]

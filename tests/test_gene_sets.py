@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae.gene_sets import explain_mismatch, found_sets, genes_in_data
+from modulae._genes.gene_sets import explain_mismatch, found_sets, genes_in_data
 
 T_AND_B = {"T": ["CD3D", "CD3E"], "B": ["CD79A"]}
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae._labels import labels_of, read_labels, written
+from modulae._adata.columns.labels import labels_of, read_labels, written
 
 KINDS = {
     "text": lambda values: pd.Series(values, dtype=object).map(str, na_action="ignore"),

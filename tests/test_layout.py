@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae._layout import placed, read_layout, umap_layout
+from modulae._adata.stored.layouts import placed, read_layout, umap_layout
 
 MANY = 8192  # from here on scanpy leaves exact neighbours for PyNNDescent
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._written import AT_ONCE, MOST, check_rows, rows_stamp, stamp_rows
+from modulae._adata.stored.ownership import AT_ONCE, MOST, check_rows, rows_stamp, stamp_rows
 
 SETTINGS = {"n_latent": 3, "n_hidden": 6, "max_epochs": 2, "device": "cpu"}
 SIMULATED = {"n_genes": 30, "n_programmes": 3, "genes_per_programme": 8}

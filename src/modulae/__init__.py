@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
+    from modulae._version import __version__
+
     from . import datasets, get, metrics, pl, pp, presets, tl
+    from ._genes.gene_sets import read_gene_sets
+    from ._model_io.model_file import load_model, save_model
     from ._report.report import report
-    from ._version import __version__
-    from .gene_sets import read_gene_sets
-    from .model_file import load_model, save_model
 
 __all__ = [
     "__version__",
@@ -33,9 +34,9 @@ if not TYPE_CHECKING:
         {
             **{name: name for name in ("datasets", "get", "metrics", "pl", "pp", "presets", "tl")},
             "__version__": "_version",
-            "load_model": "model_file",
-            "read_gene_sets": "gene_sets",
+            "load_model": "_model_io.model_file",
+            "read_gene_sets": "_genes.gene_sets",
             "report": "_report.report",
-            "save_model": "model_file",
+            "save_model": "_model_io.model_file",
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .pp._gate_cells import Level
+    from modulae.pp._gate_cells import Level
 
 __all__ = ["KINALIS_2019", "KINALIS_2019_SCRIPTS", "VELTEN_2017_GATES"]
 

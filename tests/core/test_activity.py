@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae.core.activity import Standard, activity_difference, activity_values, by_set
+from modulae.core.scores.activity import Standard, activity_difference, activity_values, by_set
 
 
 def test_known_difference():
@@ -56,7 +56,7 @@ def test_a_set_that_lowers_a_unit_turns_effects_and_ends_round():
 
 
 def test_many_cells_are_standardised_a_part_at_a_time_to_the_same(monkeypatch):
-    from modulae.core import activity
+    from modulae.core.scores import activity
 
     rng = np.random.default_rng(0)
     units = rng.gamma(1, 1, (300, 4)).astype(np.float32)

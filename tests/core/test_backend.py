@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from modulae.core.backend import cells_at_once
-from modulae.core.batches import Cells
+from modulae.core.array_backend import cells_at_once
+from modulae.core.data.cells import Cells
 
 
 @pytest.mark.parametrize(("driver", "loaded"), [("False", "False"), ("True", "True")])

@@ -7,23 +7,23 @@ import pytest
 import torch
 from scipy import sparse
 
-from modulae.core import batch_effects
-from modulae.core.batch_effects import STRENGTH, BatchEffects, n_batches
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import encode, expected_counts
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.engines.parts_engine import PartsEngine
-from modulae.core.engines.resident import ResidentCells
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.fitted import read_network
-from modulae.core.losses import poisson_loss
-from modulae.core.network import WEIGHTS, initial_network
-from modulae.core.parts import PartsNetwork
-from modulae.core.parts_start import initial_parts
-from modulae.core.readers import InMemory
-from modulae.core.stored import StoredCells
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.data.readers import InMemory
+from modulae.core.data.stored_cells import StoredCells
+from modulae.core.inference.encode import encode, expected_counts
+from modulae.core.model import batch_factors
+from modulae.core.model.batch_factors import STRENGTH, BatchEffects, n_batches
+from modulae.core.model.config import Config
+from modulae.core.model.fitted import read_network
+from modulae.core.model.losses import poisson_loss
+from modulae.core.model.orthogonal import WEIGHTS, initial_network
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.model.starts import initial_parts
+from modulae.core.training.numba.numba_engine import NumbaEngine
+from modulae.core.training.torch.parts_engine import PartsEngine
+from modulae.core.training.torch.resident_cells import ResidentCells
+from modulae.core.training.torch.torch_engine import TorchEngine
+from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES, UNIT = 40, 90, 0.3
 CONFIG = Config(n_latent=5, n_hidden=9, batch_size=3, max_epochs=2)
@@ -179,7 +179,7 @@ def test_parts_take_the_steps_of_adam_beside_the_factors(cells, monkeypatch):
     factors = BatchEffects.of(cells, 3).start()
     start = initial_parts(config, cells, None, factors)
     engine = PartsEngine(start, cells, config, 1.0, "cpu")
-    monkeypatch.setattr(batch_effects, "AS_OTHERS", False)
+    monkeypatch.setattr(batch_factors, "AS_OTHERS", False)
     engine.epoch(np.arange(N_CELLS), 1e-3)
     step = engine.network().encoder - start.encoder
     model = start.to_torch("cpu", dtype=torch.float64, trained=True)

@@ -16,13 +16,13 @@ import pytest
 from numba.core import caching
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.engines import compiled, kernels
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.engines.start import engine_name, start_engine
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.network import initial_network
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.training.engine import engine_name, start_engine
+from modulae.core.training.numba import compiled, kernels
+from modulae.core.training.numba.numba_engine import NumbaEngine
+from modulae.core.training.torch.torch_engine import TorchEngine
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_kept_is_said_once(monkeypatch, first, reason):
         lambda patch: patch.setattr(numba.config, "DISABLE_JIT", 1),
         lambda patch: patch.setattr(kernels, "epoch", steps(*[OSError("broken")] * 4)),
         lambda patch: patch.setattr(kernels, "epoch", steps(*[numba.TypingError("broken\nin many words")] * 4)),
-        lambda patch: patch.setitem(sys.modules, "modulae.core.engines.numba_engine", None),  # can't be imported
+        lambda patch: patch.setitem(sys.modules, "modulae.core.training.numba.numba_engine", None),  # can't be imported
     ],
 )
 def test_where_it_cannot_be_compiled_torch_trains(monkeypatch, how):

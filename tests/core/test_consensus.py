@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modulae.core.agreement import correlation
-from modulae.core.consensus import Run, agree, cosine, returns
+from modulae.core.scores.correlation import correlation
+from modulae.core.training.consensus import Run, agree, cosine, returns
 
 N_CELLS, N_GENES = 300, 60
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from modulae.core.agreement import column_correlation, correlation, match_units, rank_correlation
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.controls import draw_controls, gene_shuffled, untrained_network
-from modulae.core.encode import encode
-from modulae.core.fitted import Fitted
-from modulae.core.sanity import Question, compare, compare_with_expression, explain
-from modulae.core.summary import summarise
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.inference.training_summary import summarise
+from modulae.core.model.config import Config
+from modulae.core.model.fitted import Fitted
+from modulae.core.sanity.compare import Question, compare, compare_with_expression, explain
+from modulae.core.sanity.controls import draw_controls, gene_shuffled, untrained_network
+from modulae.core.scores.correlation import column_correlation, correlation, match_units, rank_correlation
+from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES = 240, 40
 CONFIG = Config(n_latent=5, n_hidden=9, max_epochs=6, batch_size=16)
@@ -201,7 +201,7 @@ def test_units_of_a_redrawn_last_layer_agree_with_none():
     """With hidden neurons that have nothing in common, the genes of a unit are those of its last weights."""
     rng = np.random.default_rng(3)
     n_genes, hidden, units = 400, 200, 12
-    from modulae.core.network import OrthogonalNetwork
+    from modulae.core.model.orthogonal import OrthogonalNetwork
 
     network = OrthogonalNetwork(
         rng.normal(size=(hidden, n_genes)).astype(np.float32) * 0.02,

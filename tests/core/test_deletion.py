@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.deletion import LARGEST_SHARE, delete_genes, deletion_steps
-from modulae.core.network import OrthogonalNetwork, initial_network
-from modulae.core.saliency import mean_saliency
+from modulae.core.data.cells import Cells
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import OrthogonalNetwork, initial_network
+from modulae.core.sanity.deletion import LARGEST_SHARE, delete_genes, deletion_steps
 
 N_CELLS, N_GENES, UNITS = 300, 200, 3
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modulae.core.deviance import expected_deviance, poisson_deviance
+from modulae.core.inference.deviance import expected_deviance, poisson_deviance
 
 
 def test_deviance_is_twice_the_gap_to_the_saturated_likelihood():

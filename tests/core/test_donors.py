@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modulae.core.donors import compare_donors
+from modulae.core.statistics.donors import compare_donors
 
 from .test_nulls import blocks
 
@@ -43,7 +43,7 @@ def test_paired_donors_flip_signs_all_of_them():
 
 
 def test_donors_that_differ_by_chance_are_called_at_the_nominal_rate_where_cells_are_not():
-    from modulae.core.nulls import compare_cells
+    from modulae.core.statistics.permutation import compare_cells
 
     values, group, donors = unpaired(8, 8, donor_spread=1.0, n_statistics=2000)
     rng = np.random.default_rng(2)

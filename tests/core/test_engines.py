@@ -8,14 +8,14 @@ import pytest
 import torch
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.engines import kernels, numba_engine
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.engines.start import start_engine
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.network import WEIGHTS, initial_network
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import WEIGHTS, initial_network
+from modulae.core.training.engine import start_engine
+from modulae.core.training.numba import kernels, numba_engine
+from modulae.core.training.numba.numba_engine import NumbaEngine
+from modulae.core.training.torch.torch_engine import TorchEngine
+from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES, UNIT = 130, 150, 0.3
 
@@ -174,7 +174,7 @@ def test_engines_train_alike(cells):
 
 
 def test_step_size_falls_on_a_half_cosine():
-    from modulae.core.train import learning_rate
+    from modulae.core.training.train import learning_rate
 
     falling = [learning_rate(epoch, Config(learning_rate=0.4, max_epochs=4)) for epoch in (1, 2, 3, 4)]
     np.testing.assert_allclose(falling, [0.4, 0.4 * (2 + 2**0.5) / 4, 0.2, 0.4 * (2 - 2**0.5) / 4])

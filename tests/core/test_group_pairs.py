@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modulae.core.activity import activity_difference
-from modulae.core.group_pairs import GroupActivity, pairs
+from modulae.core.scores.activity import activity_difference
+from modulae.core.statistics.group_pairs import GroupActivity, pairs
 
 
 @pytest.fixture

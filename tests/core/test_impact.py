@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modulae.core.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
+from modulae.core.scores.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
 
 SALIENCY = np.array([[1.0, -4.0], [3.0, 0.0], [8.0, 2.0]])  # genes × units
 SETS = [np.array([0, 1, 2]), np.array([2])]

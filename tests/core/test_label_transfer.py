@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from modulae.core.label_transfer import Groups, carry_labels
+from modulae.core.inference.label_transfer import Groups, carry_labels
 
 MEANS = np.array([[4.0, 1, 1, 2, 2, 1], [1, 4, 1, 2, 1, 2], [1, 1, 4, 1, 2, 2]])
 

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.losses import EPSILON, gene_means_loss, orthogonality_penalty, poisson_loss
-from modulae.core.network import WEIGHTS, initial_network
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import Config
+from modulae.core.model.losses import EPSILON, gene_means_loss, orthogonality_penalty, poisson_loss
+from modulae.core.model.orthogonal import WEIGHTS, initial_network
 
 RNG = np.random.default_rng(0)
 

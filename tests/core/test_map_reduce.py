@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.first_look import Look, together
-from modulae.core.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
-from modulae.core.readers import InMemory
-from modulae.core.stored import StoredCells
+from modulae.core.data.cells import Cells
+from modulae.core.data.count_summary import Look, together
+from modulae.core.data.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
+from modulae.core.data.readers import InMemory
+from modulae.core.data.stored_cells import StoredCells
 
 N_CELLS, N_GENES = 50, 6
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from modulae.core.batches import Cells
-from modulae.core.matched import MatchedSets, variance_inflation
-from modulae.core.nulls import expression_bins
+from modulae.core.data.cells import Cells
+from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
+from modulae.core.statistics.permutation import expression_bins
 
 
 def rate(z, level=0.05):

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from modulae.core.backend import inverse_softplus, pick_device, softplus, softplus_slope
-from modulae.core.config import SMALL_BIAS, Config
-from modulae.core.network import OrthogonalNetwork, initial_network
+from modulae.core.array_backend import inverse_softplus, pick_device, softplus, softplus_slope
+from modulae.core.model.config import SMALL_BIAS, Config
+from modulae.core.model.orthogonal import OrthogonalNetwork, initial_network
 
 POINTS = np.array([-400.0, -30, -1, 0, 1e-3, 3, 19.9, 20.1, 400])
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.network import initial_network
-from modulae.core.nulls import Labels, compare_cells, expression_bins, matched_sets
-from modulae.core.saliency import mean_saliency
-from modulae.core.set_values import set_indicator, set_values
+from modulae.core.data.cells import Cells
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.scores.set_values import set_indicator, set_values
+from modulae.core.statistics.permutation import Labels, compare_cells, expression_bins, matched_sets
 
 
 def blocks(values, size=37):

@@ -6,18 +6,18 @@ import pytest
 import torch
 from scipy import sparse
 
-from modulae.core import parts_start
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import denoise, encode
-from modulae.core.engines.parts_engine import PartsEngine
-from modulae.core.fitted import read_network
-from modulae.core.parts import PartsNetwork
-from modulae.core.parts_start import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import denoise, encode
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model import starts
+from modulae.core.model.config import Config
+from modulae.core.model.fitted import read_network
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.model.starts import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
 from modulae.core.plain_torch import flush_denormal
-from modulae.core.saliency import mean_saliency
-from modulae.core.set_values import set_indicator, set_values
-from modulae.core.train import split_cells, train
+from modulae.core.scores.set_values import set_indicator, set_values
+from modulae.core.training.torch.parts_engine import PartsEngine
+from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES, N_UNITS = 9, 7, 4
 SETTINGS = {"architecture": "parts", "n_latent": 4, "batch_size": 32, "learning_rate": 1e-3, "max_epochs": 6}
@@ -147,7 +147,7 @@ def test_factors_have_mean_square_one_and_the_same_product(mixed):
 
 def test_more_parts_than_there_are_leave_some_silent_for_good(monkeypatch):
     """Two kinds of cells, six units: a unit that nothing is left for has neither loadings nor saliency."""
-    monkeypatch.setattr(parts_start, "SPARSE", 0.05)  # so few genes have little that a part could be left for
+    monkeypatch.setattr(starts, "SPARSE", 0.05)  # so few genes have little that a part could be left for
     rng = np.random.default_rng(0)
     rates = np.kron(np.eye(2), np.ones((60, 8))) * 3 + 0.01
     counts = sparse.csr_matrix(rng.poisson(rates).astype(np.float32))
@@ -168,7 +168,7 @@ def test_more_parts_than_there_are_leave_some_silent_for_good(monkeypatch):
 
 @pytest.mark.parametrize("shape", [(12, 30), (30, 12)], ids=["fewer cells", "fewer genes"])
 def test_ridge_is_the_textbooks(shape):
-    from modulae.core.parts_start import RIDGE
+    from modulae.core.model.starts import RIDGE
 
     rng = np.random.default_rng(0)
     inputs = sparse.random_array(shape, density=0.4, rng=rng, dtype=np.float32).tocsr()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from modulae.core.prerank import prerank, random_places, running_sum
+from modulae.core.statistics.prerank import prerank, random_places, running_sum
 
 
 def some_sets(n_genes, sizes, seed=1):

@@ -10,12 +10,12 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae.core import ranks as ranks_module
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.ranks import ALONE, Ranks, current_ranks, require_alone, settle
-from modulae.core.readers import InMemory
-from modulae.core.stored import StoredCells
+from modulae.core.data.cells import Cells
+from modulae.core.data.readers import InMemory
+from modulae.core.data.stored_cells import StoredCells
+from modulae.core.model.config import Config
+from modulae.core.processes import ranks as ranks_module
+from modulae.core.processes.ranks import ALONE, Ranks, current_ranks, require_alone, settle
 
 ROOM = 96
 

@@ -8,16 +8,16 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from modulae.core.batches import Cells
-from modulae.core.config import config_for
-from modulae.core.engines import replay as of_steps
-from modulae.core.engines import torch_engine as of_training
-from modulae.core.engines.parts_engine import PartsEngine
-from modulae.core.engines.resident import ResidentCells
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.network import initial_network
-from modulae.core.parts import PartsNetwork
-from modulae.core.train import mean_rates
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import config_for
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.training.torch import cuda_graph as of_steps
+from modulae.core.training.torch import torch_engine as of_training
+from modulae.core.training.torch.parts_engine import PartsEngine
+from modulae.core.training.torch.resident_cells import ResidentCells
+from modulae.core.training.torch.torch_engine import TorchEngine
+from modulae.core.training.train import mean_rates
 
 N_CELLS, N_GENES = 101, 30
 RATES = [0.00390625, 0.001953125, 0.001953125]  # the same in single precision, in which a device looks them up

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config, config_for
-from modulae.core.encode import encode
-from modulae.core.fitted import Fitted
-from modulae.core.restrict import restrict
-from modulae.core.summary import TrainingSummary, novelty, summarise
-from modulae.core.train import split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.inference.missing_genes import restrict
+from modulae.core.inference.training_summary import TrainingSummary, novelty, summarise
+from modulae.core.model.config import Config, config_for
+from modulae.core.model.fitted import Fitted
+from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES = 300, 40
 SETTINGS = {"n_latent": 4, "max_epochs": 6, "seed": 3}

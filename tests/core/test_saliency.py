@@ -7,11 +7,11 @@ import torch
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from modulae.core import saliency
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.network import WEIGHTS, initial_network
-from modulae.core.saliency import mean_saliency
+from modulae.core.data.cells import Cells
+from modulae.core.inference import saliency
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import WEIGHTS, initial_network
 
 N_CELLS, N_GENES, N_UNITS, N_HIDDEN = 9, 7, 5, 6
 
@@ -118,7 +118,7 @@ def test_groups_come_from_one_pass_and_blocks_change_nothing(network, cells, met
 )
 def test_a_gpu_makes_room_for_the_widest_array(monkeypatch, network, cells, method, signed, n_groups, width):
     asked = []
-    monkeypatch.setattr("modulae.core.saliency.cells_at_once", lambda *given: asked.append(given) or 128)
+    monkeypatch.setattr("modulae.core.inference.saliency.cells_at_once", lambda *given: asked.append(given) or 128)
     members = np.ones((n_groups, N_CELLS), dtype=bool)
     mean_saliency(network, cells, method=method, signed=signed, membership=members)
     assert asked == [("cpu", width, 128)]

@@ -8,13 +8,14 @@ from torch.fx.experimental import _config
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from modulae.core import encode, saliency, set_values, unit_effects
-from modulae.core.batches import Cells
-from modulae.core.config import config_for
-from modulae.core.engines.parts_engine import PartsEngine
-from modulae.core.engines.torch_engine import TorchEngine
-from modulae.core.network import initial_network
-from modulae.core.parts import PartsNetwork
+from modulae.core.data.cells import Cells
+from modulae.core.inference import encode, saliency, unit_importance
+from modulae.core.model.config import config_for
+from modulae.core.model.orthogonal import initial_network
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.scores import set_values
+from modulae.core.training.torch.parts_engine import PartsEngine
+from modulae.core.training.torch.torch_engine import TorchEngine
 
 N_CELLS, N_GENES, N_UNITS, N_BATCHES = 12, 20, 4, 3
 METHODS = ("gradient", "guided", "input_x_gradient", "integrated_gradients")
@@ -69,7 +70,7 @@ def brought_back(monkeypatch):
         shapes.append(tuple(x.shape))
         return np.zeros(x.shape, dtype=str(x.dtype).removeprefix("torch."))
 
-    for module in (encode, saliency, set_values, unit_effects):
+    for module in (encode, saliency, set_values, unit_importance):
         monkeypatch.setattr(module, "to_numpy", zeros)
     if not hasattr(_config, "meta_nonzero_assume_all_nonzero"):
         pytest.skip("this PyTorch can't choose by a mask without numbers")
@@ -97,7 +98,7 @@ def test_saliency(network, cells, brought_back, method, signed):
 
 def test_unit_effects(network, cells, brought_back):
     units = np.zeros((N_CELLS, N_UNITS), dtype=np.float32)
-    assert len(unit_effects.unit_effects(network, cells, units, device="meta")) == N_UNITS
+    assert len(unit_importance.unit_effects(network, cells, units, device="meta")) == N_UNITS
     assert (N_CELLS,) in brought_back
 
 

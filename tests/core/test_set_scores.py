@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from modulae.core import neighbours
-from modulae.core.neighbours import nearest, shared_neighbours
-from modulae.core.set_scores import CLIP, residuals, score_sets
+from modulae.core.inference import neighbours
+from modulae.core.inference.neighbours import nearest, shared_neighbours
+from modulae.core.scores.set_scores import CLIP, residuals, score_sets
 
 
 def test_weights_are_the_squared_share_of_common_neighbours():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import denoise, encode, read_inputs
-from modulae.core.nulls import expression_of
-from modulae.core.principal import principal_components
-from modulae.core.readers import InMemory
-from modulae.core.saliency import mean_saliency
-from modulae.core.stored import GAP, ROWS_AT_ONCE, StoredCells, ahead
-from modulae.core.train import loss_unit, mean_rates, split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.data.principal_components import principal_components
+from modulae.core.data.readers import InMemory
+from modulae.core.data.stored_cells import GAP, ROWS_AT_ONCE, StoredCells, ahead
+from modulae.core.inference.encode import denoise, encode, read_inputs
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.config import Config
+from modulae.core.statistics.permutation import expression_of
+from modulae.core.training.train import loss_unit, mean_rates, split_cells, train
 
 N_CELLS, N_GENES, ROOM = 1000, 30, 96
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae.core.thin import ABOVE, BELOW, STEPS, frame, thin, to_bytes
+from modulae.core.data.downsample import ABOVE, BELOW, STEPS, frame, thin, to_bytes
 
 
 def test_rare_cells_stay_where_dense_ones_are_left_out():

@@ -5,11 +5,11 @@ import pytest
 import torch
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import denoise, encode
-from modulae.core.engines.numba_engine import NumbaEngine
-from modulae.core.train import loss_unit, mean_rates, split_cells, train
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import denoise, encode
+from modulae.core.model.config import Config
+from modulae.core.training.numba.numba_engine import NumbaEngine
+from modulae.core.training.train import loss_unit, mean_rates, split_cells, train
 
 N_CELLS, N_GENES = 200, 30
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config
-from modulae.core.encode import encode
-from modulae.core.network import initial_network
-from modulae.core.unit_effects import unit_effects
+from modulae.core.data.cells import Cells
+from modulae.core.inference.encode import encode
+from modulae.core.inference.unit_importance import unit_effects
+from modulae.core.model.config import Config
+from modulae.core.model.orthogonal import initial_network
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.batches import Cells
-from modulae.core.config import Config, config_for
-from modulae.core.controls import untrained_network
-from modulae.core.network import OrthogonalNetwork
-from modulae.core.parts import PartsNetwork
+from modulae.core.data.cells import Cells
+from modulae.core.model.config import Config, config_for
+from modulae.core.model.orthogonal import OrthogonalNetwork
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.sanity.controls import untrained_network
 
 RNG = np.random.default_rng(0)
 GENES, HIDDEN, UNITS = 12, 7, 4

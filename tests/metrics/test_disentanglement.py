@@ -119,7 +119,7 @@ def test_a_unit_that_never_varies_knows_nothing():
 
 def test_summaries_of_one_matrix():
     """One unit serves two labels: it counts for both in MSAS, for one in LMS."""
-    from modulae.core import disentanglement as core
+    from modulae.core.scores import disentanglement as core
 
     scores = np.array([[0.9, 0.1, 0.9], [0.1, 0.9, 0.1], [0.1, 0.1, 0.8], [0.1, 0.7, 0.1]])
     assert core.most_similar_averaging(scores) == pytest.approx(0.9)

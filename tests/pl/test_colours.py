@@ -13,20 +13,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import modulae as mo
-from modulae.pl import (
-    _consensus,
-    _grid,
-    _heatmap,
-    _history,
-    _overlay,
-    _palette,
-    _points,
-    _sanity,
-    _search,
-    _top_genes,
-    _transfer,
-    _unit_summary,
-)
+from modulae.pl import _consensus, _history, _sanity, _search, _top_genes, _unit_summary
+from modulae.pl._draw import grid, heatmap, overlay, palette, points
+from modulae.pl._new_cells import transfer
 
 VISION = {
     "usual": np.eye(3),
@@ -76,20 +65,20 @@ def test_the_formulas_give_known_answers():
 @pytest.mark.parametrize(("n", "least"), [(2, 100), (4, 30), (6, 25), (8, 20), (10, 17)])
 def test_groups_are_told_apart(vision, n, least):
     """Scanpy's own palette leaves 7.6 between two of ten colours without green-sensitive cones."""
-    assert nearest(_palette.palette(n), vision) >= least
+    assert nearest(palette.palette(n), vision) >= least
 
 
 def test_two_groups_are_told_apart_in_grey():
-    assert abs(np.diff(lightness(_palette.palette(2)))[0]) > 10
+    assert abs(np.diff(lightness(palette.palette(2)))[0]) > 10
 
 
 @pytest.mark.parametrize("n", [2, 6, 8, 10])
 def test_cells_of_no_label_are_lighter_than_any_group(n):
-    assert lightness([_points.MISSING])[0] > max(lightness(_palette.palette(n))) - 1
+    assert lightness([points.MISSING])[0] > max(lightness(palette.palette(n))) - 1
 
 
 @pytest.mark.parametrize("vision", VISION)
-@pytest.mark.parametrize("cmap", [_heatmap.SEQUENTIAL, "viridis", _heatmap.PALE])
+@pytest.mark.parametrize("cmap", [heatmap.SEQUENTIAL, "viridis", heatmap.PALE])
 def test_a_scale_from_low_to_high_is_one_of_lightness(cmap, vision):
     """Every step goes the same way, and none is more than four times as large as another."""
     colours = mpl.colormaps.get_cmap(cmap)(np.linspace(0, 1, 21))[:, :3]
@@ -102,7 +91,7 @@ def test_a_scale_from_low_to_high_is_one_of_lightness(cmap, vision):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_a_scale_of_differences_is_white_in_the_middle_and_has_two_colours(vision):
-    seen = lab(mpl.colormaps[_heatmap.DIVERGING](np.linspace(0, 1, 41))[:, :3], vision)
+    seen = lab(mpl.colormaps[heatmap.DIVERGING](np.linspace(0, 1, 41))[:, :3], vision)
     negative, positive = seen[20::-1], seen[20:]
     assert seen[20, 0] > 95
     for side in (negative, positive):
@@ -114,17 +103,17 @@ def test_a_scale_of_differences_is_white_in_the_middle_and_has_two_colours(visio
 
 def test_in_grey_such_a_scale_shows_no_sign():
     """Why negative cells carry a dash."""
-    light = lightness(mpl.colormaps[_heatmap.DIVERGING](np.linspace(0, 1, 41))[:, :3])
+    light = lightness(mpl.colormaps[heatmap.DIVERGING](np.linspace(0, 1, 41))[:, :3])
     assert np.abs(light - light[::-1]).max() < 10
 
 
 PAIRS = {
     "history": (_history.TRAIN, _history.TEST),
     "consensus": (_consensus.RANGE, _consensus.MEAN),
-    "transfer": (_transfer.TRUSTED, _transfer.FLAGGED),
+    "transfer": (transfer.TRUSTED, transfer.FLAGGED),
     "unit_summary": (_unit_summary.BAR, _unit_summary.DEAD),
-    "joint_embedding": ("0.1", _palette.BACKGROUND),
-    "missing": (_points.MISSING, _points.PLAIN),
+    "joint_embedding": ("0.1", palette.BACKGROUND),
+    "missing": (points.MISSING, points.PLAIN),
 }
 
 
@@ -136,7 +125,7 @@ def test_pairs_are_told_apart_in_grey_and_in_colour(name):
 
 @pytest.mark.parametrize(
     "pair",
-    [(_top_genes.RAISES, _top_genes.LOWERS), (_overlay.MORE, _overlay.LESS), (_search.STABILITY, _search.LOSS)],
+    [(_top_genes.RAISES, _top_genes.LOWERS), (overlay.MORE, overlay.LESS), (_search.STABILITY, _search.LOSS)],
 )
 def test_colours_that_repeat_a_side_or_a_shape_need_no_grey(pair):
     """Bars to either side, triangles up and down, dots and squares: the colour only says it again."""
@@ -164,10 +153,10 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("cmap", [_heatmap.SEQUENTIAL, _heatmap.DIVERGING, "viridis"])
+@pytest.mark.parametrize("cmap", [heatmap.SEQUENTIAL, heatmap.DIVERGING, "viridis"])
 def test_text_on_cells_can_be_read(cmap):
     for colour in mpl.colormaps[cmap](np.linspace(0, 1, 101))[:, :3]:
-        assert contrast(colour, _grid.ink(tuple(colour))) >= 4.5
+        assert contrast(colour, grid.ink(tuple(colour))) >= 4.5
 
 
 def marks(ax):

@@ -153,7 +153,7 @@ def test_many_points_are_a_bitmap_and_few_are_not(pictures, few, tmp_path, monke
 
     n_vector, images = shapes()
     assert n_vector > 300  # a shape for each cell
-    monkeypatch.setattr("modulae.pl._style.RASTER_FROM", 100)
+    monkeypatch.setattr("modulae.pl._draw.style.RASTER_FROM", 100)
     n_bitmap, more_images = shapes()
     assert n_vector - n_bitmap >= 300
     assert more_images > images
@@ -174,7 +174,7 @@ def test_cells_of_a_heat_map_are_shapes(pictures, few, name):
 
 
 def test_a_very_large_heat_map_is_a_bitmap(pictures, few, monkeypatch):
-    monkeypatch.setattr("modulae.pl._grid.RASTER_FROM", 10)
+    monkeypatch.setattr("modulae.pl._draw.grid.RASTER_FROM", 10)
     assert pictures["impact"](few).collections[0].get_rasterized()
 
 

@@ -210,7 +210,7 @@ def test_bad_joint_embedding_leaves_the_cells_alone(embedded):
 
 
 def test_alignment_takes_away_a_shift_that_is_known():
-    from modulae.core.joint import joint_space
+    from modulae.core.inference.joint_space import joint_space
 
     rng = np.random.default_rng(0)
     codes = np.repeat([0, 1, 2], 100)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae.core.group_pairs import pairs
+from modulae.core.statistics.group_pairs import pairs
 
 from .conftest import NASTY, NASTY_GENE, NASTY_SET, SETTINGS, Page
 

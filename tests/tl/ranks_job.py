@@ -17,8 +17,8 @@ import numpy as np
 import modulae as mo
 from modulae.__main__ import main
 from modulae._cli.files import opened
-from modulae.core.engines import torch_engine
-from modulae.core.ranks import end_group, start_group
+from modulae.core.processes.ranks import end_group, start_group
+from modulae.core.training.torch import torch_engine
 
 
 class CrashError(Exception):

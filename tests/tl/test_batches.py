@@ -7,9 +7,10 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae import _anndata, _stored_counts
-from modulae._anndata import read_cells, read_model
-from modulae._checkpoint import FILE
+from modulae._adata import anndata
+from modulae._adata.anndata import read_cells, read_model
+from modulae._counts import stored_counts
+from modulae._model_io.checkpoint import FILE
 
 KINDS = {
     "numba": {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "engine": "numba"},
@@ -152,7 +153,7 @@ def test_what_follows_works_and_sees_no_batch_where_it_only_encodes(trained_on_m
 
 @pytest.mark.filterwarnings("ignore:explanations that are no better:UserWarning")
 def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
-    from modulae.core import controls
+    from modulae.core.sanity import controls
 
     seen = []
 
@@ -193,7 +194,7 @@ def test_survives_files(trained_on_merged, kind, tmp_path):
 def test_a_model_file_with_batches_is_refused_by_older_versions_and_one_without_is_not(
     trained_on_merged, merged, tmp_path, monkeypatch
 ):
-    from modulae import model_file
+    from modulae._model_io import model_file
 
     mo.save_model(trained_on_merged["numba"], tmp_path / "with")
     mo.save_model(mo.tl.autoencoder(merged, **KINDS["numba"], device="cpu", copy=True), tmp_path / "without")
@@ -206,8 +207,8 @@ def test_a_model_file_with_batches_is_refused_by_older_versions_and_one_without_
 @pytest.fixture
 def portions(monkeypatch):
     """Counts on disk are learnt from 48 cells at a time."""
-    monkeypatch.setattr(_anndata, "IN_MEMORY", 0)
-    monkeypatch.setattr(_stored_counts, "ROWS_TOGETHER", 48)
+    monkeypatch.setattr(anndata, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 48)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -228,7 +229,8 @@ def test_counts_on_disk_have_their_batches(merged, trained_on_merged, kind, tmp_
 @pytest.mark.parametrize("where", ["in memory", "in portions"])
 def test_a_training_that_was_ended_goes_on_to_the_same_bits(merged, kind, where, tmp_path, portions, monkeypatch):
     """Also in the middle of an epoch, whose first portions are not learnt from again."""
-    from modulae.core.engines import numba_engine, torch_engine
+    from modulae.core.training.numba import numba_engine
+    from modulae.core.training.torch import torch_engine
 
     merged.write_h5ad(tmp_path / "a.h5ad")
 

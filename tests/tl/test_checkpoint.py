@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae import _files
-from modulae._checkpoint import FILE, check_every
+from modulae._model_io.checkpoint import FILE, check_every
+from modulae._utils import files
 
 KINDS = {
     "numba": {"n_latent": 5, "n_hidden": 8, "max_epochs": 5, "engine": "numba"},
@@ -50,7 +50,8 @@ def same(one, other):
 
 def crash_in_epoch(monkeypatch, at, how=CrashError):
     """End the training when the epoch `at`, counted from the first of this call, begins."""
-    from modulae.core.engines import numba_engine, torch_engine
+    from modulae.core.training.numba import numba_engine
+    from modulae.core.training.torch import torch_engine
 
     seen = []
     for engine in (numba_engine.NumbaEngine, torch_engine.TorchEngine):
@@ -147,7 +148,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(untrained, tmp_path, 
         real(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_files.os, "fsync", full)
+        patch.setattr(files.os, "fsync", full)
         with pytest.raises(OSError, match=r"disk is full.*the last checkpoint is whole.*Free some space") as caught:
             mo.tl.autoencoder(untrained, checkpoint=tmp_path, copy=True, **settings)
     assert caught.value.errno == errno.ENOSPC
@@ -158,7 +159,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(untrained, tmp_path, 
     def always(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_files.os, "fsync", always)
+    monkeypatch.setattr(files.os, "fsync", always)
     with pytest.raises(OSError, match="no checkpoint has been written yet"):
         mo.tl.autoencoder(untrained, checkpoint=tmp_path / "new", copy=True, **settings)
 
@@ -177,7 +178,7 @@ def test_intervals_that_can_not_be(untrained, every):
 
 
 def test_checkpoints_come_every_so_many_epochs_or_minutes(untrained, tmp_path, monkeypatch):
-    from modulae import _checkpoint
+    from modulae._model_io import checkpoint
 
     written, now = [], [0.0]
 
@@ -185,7 +186,7 @@ def test_checkpoints_come_every_so_many_epochs_or_minutes(untrained, tmp_path, m
         written.append(state.epoch)
         self._written = now[0]
 
-    monkeypatch.setattr(_checkpoint.Checkpoint, "keep", noted)
+    monkeypatch.setattr(checkpoint.Checkpoint, "keep", noted)
     settings = {**KINDS["numba"], "max_epochs": 5, "device": "cpu"}
     mo.tl.autoencoder(untrained, checkpoint=tmp_path, checkpoint_every=2, **settings)
     assert written == [0, 2, 4, 5]  # the end is always kept
@@ -196,7 +197,7 @@ def test_checkpoints_come_every_so_many_epochs_or_minutes(untrained, tmp_path, m
         now[0] += 4  # seconds between two looks
         return now[0]
 
-    monkeypatch.setattr(_checkpoint, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=clock))
     mo.tl.autoencoder(untrained, checkpoint=tmp_path, checkpoint_every="10s", **settings)
     assert written == [0, 3, 5]
 
@@ -227,16 +228,16 @@ def test_progress_counts_cells_and_starts_where_it_left_off(untrained, tmp_path,
 
 
 def test_the_rate_counts_the_cells_of_this_call(untrained, tmp_path, monkeypatch):
-    from modulae import _training_run
+    from modulae.tl._autoencoder import run
 
     settings = {**COMMON, **KINDS["numba"], "checkpoint": tmp_path, "copy": True}
-    bars, real = [], _training_run.progress_bar
+    bars, real = [], run.progress_bar
 
     def noted(*args, **given):
         bars.append(real(*args, **given))
         return bars[-1]
 
-    monkeypatch.setattr(_training_run, "progress_bar", noted)
+    monkeypatch.setattr(run, "progress_bar", noted)
     with monkeypatch.context() as patch:
         crash_in_epoch(patch, 3)
         with pytest.raises(CrashError):

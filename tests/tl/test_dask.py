@@ -10,13 +10,13 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae import _stored_counts
-from modulae._anndata import read_cells, read_model
-from modulae.core import dask_graph
-from modulae.core.batches import Cells
-from modulae.core.encode import encode
-from modulae.core.map_reduce import map_cells
-from modulae.core.nulls import Labels
+from modulae._adata.anndata import read_cells, read_model
+from modulae._counts import stored_counts
+from modulae.core.data import dask_blocks
+from modulae.core.data.cells import Cells
+from modulae.core.data.map_reduce import map_cells
+from modulae.core.inference.encode import encode
+from modulae.core.statistics.permutation import Labels
 
 array = pytest.importorskip("dask.array", reason="needs modulae[scale]: dask")
 
@@ -37,7 +37,7 @@ def source():
 
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
-    monkeypatch.setattr(dask_graph, "ROWS_OF_A_TASK", 64)
+    monkeypatch.setattr(dask_blocks, "ROWS_OF_A_TASK", 64)
 
 
 def spread(adata, chunks=(64, N_GENES)):
@@ -55,7 +55,7 @@ def not_here(monkeypatch):
 
     monkeypatch.setattr(Cells, "inputs", refuse)
     monkeypatch.setattr(Cells, "sparse_inputs", refuse)
-    monkeypatch.setattr(_stored_counts, "check_values", refuse)
+    monkeypatch.setattr(stored_counts, "check_values", refuse)
 
 
 GIVEN = {"groupby": "group", "n_permutations": 50, "device": "cpu"}
@@ -149,15 +149,15 @@ def test_tasks_are_shared_out_and_the_model_travels_once(source, cluster, tmp_pa
 
 
 def test_a_training_that_streams_encodes_on_the_workers(source, cluster, monkeypatch):
-    from modulae.core import summary
-    from modulae.core.encode import Encoder
+    from modulae.core.inference import training_summary
+    from modulae.core.inference.encode import Encoder
 
     def refuse(*_args):
         raise AssertionError("done in this process")
 
     lazy = spread(source)
     monkeypatch.setattr(Encoder, "__call__", refuse)
-    monkeypatch.setattr(summary.Moments, "__call__", refuse)
+    monkeypatch.setattr(training_summary.Moments, "__call__", refuse)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         mo.tl.autoencoder(lazy, memory_limit=1, **SETTINGS)
@@ -220,7 +220,7 @@ def test_labels_of_some_cells_are_those_of_all():
 def test_threads_hold_no_more_cells_than_there_is_room_for(source, limit, monkeypatch):
     import dask
 
-    monkeypatch.setattr(_stored_counts, "PORTION", limit)
+    monkeypatch.setattr(stored_counts, "PORTION", limit)
     lock, held, most = threading.Lock(), [0], [0]
 
     def let_go(n):

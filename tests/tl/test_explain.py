@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._anndata import read_cells, read_model
-from modulae.core.saliency import mean_saliency
+from modulae._adata.anndata import read_cells, read_model
+from modulae.core.inference.saliency import mean_saliency
 
 
 def test_each_gene_keeps_its_own_row(trained):

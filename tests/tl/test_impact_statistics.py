@@ -57,8 +57,8 @@ def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets, diff
 
 def cell_values(adata, gene_sets, difference):
     """What is compared, per cell: sets × units, summed over units."""
-    from modulae._anndata import read_cells, read_model
-    from modulae.core.set_values import set_indicator, set_values
+    from modulae._adata.anndata import read_cells, read_model
+    from modulae.core.scores.set_values import set_indicator, set_values
 
     fitted = read_model(adata, "ae")
     genes = list(fitted.genes)
@@ -137,7 +137,9 @@ def test_donors_are_replicates(groups, gene_sets, difference):
 
 def test_a_mistake_about_donors_costs_no_reading_of_the_cells(groups, gene_sets, monkeypatch):
     """Hours, with many cells; and with many groups the message has to say which."""
-    monkeypatch.setattr("modulae.tl._pathway_impact.read_cells", lambda *_, **__: pytest.fail("read the cells"))
+    monkeypatch.setattr(
+        "modulae.tl._pathway_impact.pathway_impact.read_cells", lambda *_, **__: pytest.fail("read the cells")
+    )
     groups.obs["three"] = np.where(groups.obs["donor"] == "d0", "lone", groups.obs["late"])
     with pytest.raises(ValueError, match=r"group 'lone': .*leave the group out: groups="):
         run(groups, gene_sets, groupby="three", donor_key="donor")

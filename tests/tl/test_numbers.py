@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae.core.config import Config, config_for
+from modulae.core.model.config import Config, config_for
 
 
 @pytest.fixture

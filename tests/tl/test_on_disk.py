@@ -8,10 +8,12 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae import _anndata, _checkpoint, _stored_counts
-from modulae._anndata import open_counts
-from modulae._stored_counts import StoredCounts, read_bytes
-from modulae.core import stored as core_stored
+from modulae._adata import anndata
+from modulae._adata.anndata import open_counts
+from modulae._counts import stored_counts
+from modulae._counts.stored_counts import StoredCounts, read_bytes
+from modulae._model_io import checkpoint
+from modulae.core.data import stored_cells as core_stored
 
 N_CELLS = 1500
 SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}
@@ -31,9 +33,9 @@ def source():
 @pytest.fixture
 def nothing_in_memory(monkeypatch):
     """Even small files stay on disk, and are read in small portions; hands back how many cells were in memory."""
-    monkeypatch.setattr(_anndata, "IN_MEMORY", 0)
-    monkeypatch.setattr(_stored_counts, "PORTION", 128)
-    monkeypatch.setattr(_stored_counts, "ROWS_TOGETHER", 64)
+    monkeypatch.setattr(anndata, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored_counts, "PORTION", 128)
+    monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 64)
     held, real = [], core_stored.StoredCells.load
 
     def noted(self):
@@ -199,7 +201,7 @@ def test_a_training_on_disk_that_ended_amid_an_epoch_goes_on_to_the_same_bits(
     mo.tl.autoencoder(adata, **settings)
     whole = {name: adata.obsm[name].copy() for name in ("X_new", "X_new_epoch0", "X_new_epoch2")}
     history = mo.get.history(adata, key="new")
-    real, kept = _checkpoint.Checkpoint.keep, []
+    real, kept = checkpoint.Checkpoint.keep, []
 
     class CrashError(Exception):
         """Stands for whatever ends a process."""
@@ -213,7 +215,7 @@ def test_a_training_on_disk_that_ended_amid_an_epoch_goes_on_to_the_same_bits(
     for _ in range(3):
         kept.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(_checkpoint.Checkpoint, "keep", crash)
+            patch.setattr(checkpoint.Checkpoint, "keep", crash)
             with pytest.raises(CrashError):
                 mo.tl.autoencoder(adata, checkpoint=tmp_path / "run", checkpoint_every="1us", **settings)
         assert any(portions for _, portions in kept)

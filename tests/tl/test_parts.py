@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._anndata import read_cells, read_model
+from modulae._adata.anndata import read_cells, read_model
 
 SETTINGS = {"architecture": "parts", "n_latent": 6, "max_epochs": 3, "batch_size": 32, "device": "cpu"}
 
@@ -185,7 +185,7 @@ def test_mistakes_are_refused_with_the_next_step_and_nothing_is_written(fitted, 
 
 
 def test_ctrl_c_keeps_the_best_so_far_and_says_so(fitted, monkeypatch):
-    from modulae.core.engines.parts_engine import PartsEngine
+    from modulae.core.training.torch.parts_engine import PartsEngine
 
     real, calls = PartsEngine.epoch, []
 
@@ -203,7 +203,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(fitted, monkeypatch):
 
 def test_defaults_are_those_of_the_table():
     """What the docstring says of both architectures."""
-    from modulae.core.config import config_for
+    from modulae.core.model.config import config_for
 
     parts = config_for("parts", schedule="cosine", size_factors="total", n_latent=None)
     names = ("n_latent", "batch_size", "learning_rate", "max_epochs", "patience")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import modulae as mo
-from modulae.core.engines.torch_engine import TorchEngine
 from modulae.core.plain_torch import plain_torch
+from modulae.core.training.torch.torch_engine import TorchEngine
 
 from .test_device import TORCH_CPU, cells, written
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae import _stored_counts
 from modulae._cli.files import opened
+from modulae._counts import stored_counts
 
 from .ranks_job import result
 
@@ -85,8 +85,8 @@ def found(folder):
 @pytest.mark.parametrize(("architecture", "form"), KINDS)
 def test_two_processes_train_what_one_does(folder, found, architecture, form, monkeypatch):
     """On disk, the one process goes through two streams of blocks, as the two do."""
-    real = _stored_counts.StoredCounts.cells
-    monkeypatch.setattr(_stored_counts.StoredCounts, "cells", lambda *args: replace(real(*args), streams=2))
+    real = stored_counts.StoredCounts.cells
+    monkeypatch.setattr(stored_counts.StoredCounts, "cells", lambda *args: replace(real(*args), streams=2))
     alone = job(architecture, form)
     with opened(folder / alone["path"]) as file:
         adata = file.adata.to_memory() if alone["in_memory"] else file.adata

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modulae as mo
-from modulae._sanity import check_numbers, choose_cells
-from modulae._sanity_verdict import groups_passed, judge
-from modulae.core.controls import Control
-from modulae.core.sanity import Agreement, compare
+from modulae.core.sanity.compare import Agreement, compare
+from modulae.core.sanity.controls import Control
+from modulae.core.sanity.verdict import groups_passed, judge
+from modulae.tl._sanity.controls import check_numbers, choose_cells
 
 FAST = {"max_epochs": 2, "n_seeds": 1, "n_draws": 5, "device": "cpu"}
 LEVELS = ["units", "sets", "set strength", "groups", "group strength"]
@@ -93,7 +93,7 @@ def test_with_its_own_start_a_unit_is_compared_with_itself(trained, sets, monkey
         asked.append(same_units)
         return compare(own, other, same_units=same_units, signed=signed)
 
-    monkeypatch.setattr("modulae._sanity.compare", spy)
+    monkeypatch.setattr("modulae.tl._sanity.controls.compare", spy)
     check(trained, sets)
     kinds = list(trained.uns["ae_sanity"]["kinds"])
     assert [kind == "untrained, same start" for kind in kinds[:-1]] == asked
@@ -191,7 +191,7 @@ def test_too_few_sets_are_refused(trained, sets):
 
 def test_ctrl_c_ends_it(trained, sets, monkeypatch):
     """Training alone keeps its best weights on Ctrl-C; half-trained controls would be none."""
-    import modulae.tl._sanity as module
+    import modulae.tl._sanity.sanity as module
 
     class Bar:
         def __enter__(self):

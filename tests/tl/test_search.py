@@ -16,9 +16,9 @@ import pytest
 from scipy import stats
 
 import modulae as mo
-from modulae import _search_runs as runs
-from modulae._search_data import Data
-from modulae._search_settings import HELD, defaults, list_settings
+from modulae.tl._search import runs
+from modulae.tl._search.data import Data
+from modulae.tl._search.settings import HELD, defaults, list_settings
 
 FAST = {"n_latent": [4, 3], "orthogonality": [0.0, 0.05], "n_hidden": [6], "max_epochs": [2]}
 GIVEN = {"seeds": [0, 1], "device": "cpu", "progress": False}
@@ -88,7 +88,7 @@ def test_a_setting_is_the_mean_of_its_runs(cells):
 
 
 def test_cells_held_out_depend_on_the_seed_alone(cells, monkeypatch):
-    from modulae.core import train
+    from modulae.core.training import train
 
     held = {}
     real = train.split_cells
@@ -362,7 +362,7 @@ def test_a_write_that_fails_leaves_nothing(cells, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_the_search_and_keeps_what_is_finished(cells, trained_settings, tmp_path, monkeypatch):
-    from modulae.core import train
+    from modulae.core.training import train
 
     real, started = train.start_engine, []
 

@@ -11,10 +11,10 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae import _search_data, _stored_counts
-from modulae import _search_runs as runs
-from modulae._side_by_side import alone, side_by_side
-from modulae.core.stored import StoredCells
+from modulae._counts import stored_counts
+from modulae._utils.parallel import alone, side_by_side
+from modulae.core.data.stored_cells import StoredCells
+from modulae.tl._search import data, runs
 
 SPACE = {"n_latent": [4, 3], "n_hidden": [6], "max_epochs": [2]}
 GIVEN = {"seeds": [0, 1], "device": "cpu", "progress": False}
@@ -95,8 +95,8 @@ FORMS = ["backed", "backed dense", "dask", "lazy zarr", "lazy h5ad"]
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_search_of_cells_on_disk_reads_a_few_at_a_time(cells, on_disk, form, monkeypatch):
-    monkeypatch.setattr(_stored_counts, "PORTION", 128)
-    monkeypatch.setattr(_stored_counts, "ROWS_TOGETHER", 64)
+    monkeypatch.setattr(stored_counts, "PORTION", 128)
+    monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 64)
     held, real = [], StoredCells.load
 
     def noted(self):
@@ -155,7 +155,7 @@ def test_a_folder_knows_cells_on_disk_and_how_many_were_in_memory(cells, on_disk
     assert len(done) == 4
     mo.tl.search(adata, SPACE, **{**given, "memory_limit": 100_000})
     assert len(done) == 8
-    monkeypatch.setattr(_search_data.Data, "fingerprint", lambda _: "other cells")
+    monkeypatch.setattr(data.Data, "fingerprint", lambda _: "other cells")
     mo.tl.search(adata, SPACE, **given)
     assert len(done) == 12
 

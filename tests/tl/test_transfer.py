@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._anndata import read_model
-from modulae._shared_reading import read_both
+from modulae._adata.anndata import read_model
+from modulae._model_io.common_genes import read_both
 
 SETTINGS = {"n_cells": 800, "n_genes": 120, "n_programmes": 4, "genes_per_programme": 15, "n_groups": 3}
 OPTIONS = {"n_latent": 6, "device": "cpu", "progress": False}
@@ -295,7 +295,7 @@ def test_a_joint_embedding_gives_each_side_its_own_points(source, new, monkeypat
     few = new[:150].copy()
     mo.tl.transfer(few, source)
     rows = np.arange(source.n_obs + 150, dtype=np.float32)
-    monkeypatch.setattr("modulae.tl._joint_embedding.umap_layout", lambda *_: np.column_stack([rows, rows]))
+    monkeypatch.setattr("modulae.tl._new_cells.joint_embedding.umap_layout", lambda *_: np.column_stack([rows, rows]))
     mo.tl.joint_embedding(few, source)
     np.testing.assert_array_equal(few.uns["X_ae_joint"]["reference"][:, 0], rows[: source.n_obs])
     np.testing.assert_array_equal(few.obsm["X_ae_joint"][:, 0], rows[source.n_obs :])

@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import spearmanr
 
 import modulae as mo
-from modulae._anndata import read_counts
-from modulae._cell_states import cell_states
-from modulae._marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
-from modulae._unit_table import flags_of_units, genes_of_units, sets_of_units, use_of_units
-from modulae.core.batches import Cells
+from modulae._adata.anndata import read_counts
+from modulae._genes.marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
+from modulae.core.data.cells import Cells
+from modulae.tl._unit_summary.table import flags_of_units, genes_of_units, sets_of_units, use_of_units
+from modulae.tl._unit_summary.technical_covariates import cell_states
 
 FLAGS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
 

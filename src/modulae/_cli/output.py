@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modulae._fields import DEFAULT_KEY
-from modulae.model_file import save_model
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._model_io.model_file import save_model
 
 from .messages import CommandError
 

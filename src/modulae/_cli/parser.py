@@ -6,8 +6,8 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
-from modulae._fields import DEFAULT_KEY
-from modulae._found_sets import MIN_GENES, MIN_SHARE
+from modulae._adata.found_sets import MIN_GENES, MIN_SHARE
+from modulae._adata.stored.fields import DEFAULT_KEY
 
 EXAMPLES = """examples:
   python -m modulae demo

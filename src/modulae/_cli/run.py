@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._files import check_folder, check_writable
+from modulae._utils.files import check_folder, check_writable
 from modulae.presets import KINALIS_2019
 
 from .files import opened
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from modulae.core.ranks import Ranks
+    from modulae.core.processes.ranks import Ranks
 
 
 def run(options: argparse.Namespace) -> None:

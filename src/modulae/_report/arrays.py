@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.group_pairs import pairs
-from modulae.core.thin import frame, thin, to_bytes
+from modulae.core.data.downsample import frame, thin, to_bytes
+from modulae.core.statistics.group_pairs import pairs
 
 from .numbers import plain
 from .units import readable

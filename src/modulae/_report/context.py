@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.pl._labels import shortened
+from modulae.pl._draw.labels import shortened
 
 from .arrays import arrays_of, pack
 from .maps import MISSING, activity_colours, map_document
@@ -143,6 +143,6 @@ def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _apart(centres: Any, widths: Any) -> Any:  # noqa: ANN401
-    from modulae.pl._points import spread_labels
+    from modulae.pl._draw.points import spread_labels
 
     return spread_labels(centres, widths, LABEL_HEIGHT)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._anndata import model_entry
-from modulae._fields import Fields
-from modulae._groups import membership
-from modulae._labels import read_labels
-from modulae._layers import matrix_of
-from modulae._layout import placed, read_layout
-from modulae._read_results import enrichment_entry, units_entry
-from modulae._unit_table import sets_of_units
-from modulae.core.group_pairs import GroupActivity
-from modulae.core.impact import aggregate_sets
-from modulae.pl._palette import category_colours
+from modulae._adata.anndata import model_entry
+from modulae._adata.columns.groups import membership
+from modulae._adata.columns.labels import read_labels
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.layouts import placed, read_layout
+from modulae._adata.stored.results import enrichment_entry, units_entry
+from modulae._counts.layers import matrix_of
+from modulae.core.scores.impact import aggregate_sets
+from modulae.core.statistics.group_pairs import GroupActivity
+from modulae.pl._draw.palette import category_colours
+from modulae.tl._unit_summary.table import sets_of_units
 
 from .missing import Workplace, enrich, lay_out, layouts, read_saliency, sets_of, summarise
 

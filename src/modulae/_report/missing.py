@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae import tl
-from modulae._anndata import read_model
-from modulae._features import COLUMNS
-from modulae._fields import Fields
-from modulae._found_sets import find_sets, tested_sizes
-from modulae._layers import matrix_of
-from modulae._layout import umap_layout
-from modulae._read_results import enrichment_entry, saliency_entry
+from modulae._adata.anndata import read_model
+from modulae._adata.features import COLUMNS
+from modulae._adata.found_sets import find_sets, tested_sizes
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.results import enrichment_entry, saliency_entry
+from modulae._counts.layers import matrix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

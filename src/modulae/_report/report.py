@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modulae._counts_layer import counts_layer
-from modulae._fields import DEFAULT_KEY
-from modulae._files import check_writable, write_whole
-from modulae._found_sets import MIN_GENES, MIN_SHARE, tested_sizes
-from modulae._public import public
+from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, tested_sizes
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._utils.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ def report(
     FileNotFoundError, PermissionError
         No folder to write to, or none that may be written to.
     """
-    from modulae.gene_sets import read_gene_sets
+    from modulae._genes.gene_sets import read_gene_sets
 
     from .context import context_of
     from .material import check, gather

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._unit_table import CLEAR, FLAGS, SIGNIFICANT
-from modulae.core.group_pairs import pairs
-from modulae.pl._labels import COLLECTIONS
+from modulae.core.statistics.group_pairs import pairs
+from modulae.pl._draw.labels import COLLECTIONS
+from modulae.tl._unit_summary.table import CLEAR, FLAGS, SIGNIFICANT
 
 from .numbers import percent, plain, signed
 

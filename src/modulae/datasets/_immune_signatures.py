@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from modulae.gene_sets import read_gene_sets
+from modulae._genes.gene_sets import read_gene_sets
 
 
 def immune_signatures() -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from modulae._docs import shared
+from modulae._utils.docs import shared
 from modulae.core.checks import check_seed
 
 from ._planted import LEAST_HARD, Planted, in_types, of_groups

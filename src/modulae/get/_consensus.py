@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._anndata import model_entry, model_names
-from modulae._fields import DEFAULT_CONSENSUS
-from modulae._public import public
-from modulae._read_results import unit_names
+from modulae._adata.anndata import model_entry, model_names
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_CONSENSUS
+from modulae._adata.stored.results import unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import enrichment_entry, share_found, unit_names, unit_position
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import enrichment_entry, share_found, unit_names, unit_position
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._anndata import model_entry
-from modulae._fields import DEFAULT_KEY
-from modulae._public import public
+from modulae._adata.anndata import model_entry
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import impact_entry, is_comparison, share_found, unit_names
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import impact_entry, is_comparison, share_found, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

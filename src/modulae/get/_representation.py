@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._fields import DEFAULT_KEY
-from modulae._public import public
-from modulae._read_results import unit_names
-from modulae._representation import model_units
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.representation import model_units
+from modulae._adata.stored.results import unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import group_position, saliency_entry, unit_names
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import group_position, saliency_entry, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData

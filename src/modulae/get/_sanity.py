@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import sanity_entry, unit_names
-from modulae._sanity_verdict import EXPRESSION, SAME_UNIT, SEEDS, better
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import sanity_entry, unit_names
+from modulae.core.sanity.verdict import EXPRESSION, SAME_UNIT, SEEDS, better
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._fields import Fields
-from modulae._labels import read_labels
-from modulae._public import public
-from modulae._representation import check_field
+from modulae._adata.columns.labels import read_labels
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.representation import check_field
 from modulae.core.checks import check_seed, check_whole
 
 if TYPE_CHECKING:

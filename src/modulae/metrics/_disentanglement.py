@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae.core import disentanglement as core
+from modulae._adata.stored.fields import Fields
+from modulae.core.scores import disentanglement as core
 
 from ._cells import read_labels, read_units
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from modulae._fields import Fields
-from modulae._gene_names import gene_names
-from modulae._public import check_adata
-from modulae.gene_sets import listed, read_gene_sets
+from modulae._adata.gene_names import gene_names
+from modulae._adata.public import check_adata
+from modulae._adata.stored.fields import Fields
+from modulae._genes.gene_sets import listed, read_gene_sets
 
 if TYPE_CHECKING:
     import os

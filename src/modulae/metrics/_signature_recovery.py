@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._public import public
-from modulae._read_results import impact_entry, is_comparison
+from modulae._adata.public import public
+from modulae._adata.stored.results import impact_entry, is_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._fields import Fields
-from modulae.core.agreement import match_units
+from modulae._adata.stored.fields import Fields
+from modulae.core.scores.correlation import match_units
 
 from ._cells import read_units, same_cells
 

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
-    from ._confusion import confusion
     from ._consensus import consensus
     from ._embeddings import embeddings
     from ._enrichment import enrichment
     from ._history import history
     from ._impact import impact
     from ._impact_groups import impact_groups
-    from ._joint_embedding import joint_embedding
+    from ._new_cells.confusion import confusion
+    from ._new_cells.joint_embedding import joint_embedding
+    from ._new_cells.transfer import transfer
     from ._pathway_activity import pathway_activity
     from ._sanity import sanity
     from ._search import search
     from ._top_genes import top_genes
-    from ._transfer import transfer
     from ._unit_summary import unit_summary
     from ._units import units
 
@@ -40,4 +40,12 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = on_first_use(__name__, __all__)
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        __all__,
+        {
+            "confusion": "_new_cells.confusion",
+            "joint_embedding": "_new_cells.joint_embedding",
+            "transfer": "_new_cells.transfer",
+        },
+    )

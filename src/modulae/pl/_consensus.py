@@ -8,12 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._anndata import model_entry
-from modulae._fields import DEFAULT_CONSENSUS
-from modulae._public import public
-
-from ._literal import literal
-from ._style import enlarged, wide_margins
+from modulae._adata.anndata import model_entry
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_CONSENSUS
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.style import enlarged, wide_margins
 
 if TYPE_CHECKING:
     from anndata import AnnData

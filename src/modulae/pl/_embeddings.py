@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import matplotlib.pyplot as plt
 
-from modulae._fields import DEFAULT_KEY, Fields
-from modulae._layout import read_layout, warn_of_unplaced
-from modulae._public import public
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.layouts import read_layout, warn_of_unplaced
 from modulae.core.checks import check_whole
-
-from ._literal import literal
-from ._points import Categories, Numbers, add_legend, draw_points, legend_width, name_groups, of_cells, read_colours
-from ._style import enlarged, panel_side, rasterised
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.points import (
+    Categories,
+    Numbers,
+    add_legend,
+    draw_points,
+    legend_width,
+    name_groups,
+    of_cells,
+    read_colours,
+)
+from modulae.pl._draw.style import enlarged, panel_side, rasterised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,15 +9,33 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import enrichment_entry, unit_names
-
-from ._grid import mark_negative
-from ._heatmap import DIVERGING, TALLEST, Scale, colour_bar, measured, name_sets, name_units, new_axes, title
-from ._literal import literal
-from ._selection import Shown, check_number, flagged_units, leaf_order, names_given, set_position, unflagged, unit_name
-from ._style import enlarged, font
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import enrichment_entry, unit_names
+from modulae.pl._draw.grid import mark_negative
+from modulae.pl._draw.heatmap import (
+    DIVERGING,
+    TALLEST,
+    Scale,
+    colour_bar,
+    measured,
+    name_sets,
+    name_units,
+    new_axes,
+    title,
+)
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.selection import (
+    Shown,
+    check_number,
+    flagged_units,
+    leaf_order,
+    names_given,
+    set_position,
+    unflagged,
+    unit_name,
+)
+from modulae.pl._draw.style import enlarged, font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

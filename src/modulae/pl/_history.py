@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from modulae import get
-from modulae._fields import DEFAULT_KEY
-from modulae._public import public
-
-from ._literal import literal
-from ._style import figure_size
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.style import figure_size
 
 if TYPE_CHECKING:
     import pandas as pd

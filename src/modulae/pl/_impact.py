@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import group_position, impact_entry
-
-from ._heatmap import (
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import group_position, impact_entry
+from modulae.pl._draw.heatmap import (
     PALE,
     Scale,
     colour_bar,
@@ -22,10 +21,10 @@ from ._heatmap import (
     new_axes,
     title,
 )
-from ._labels import shorten
-from ._literal import literal
-from ._overlay import draw_differences
-from ._selection import Wanted, choose, flagged_units
+from modulae.pl._draw.labels import shorten
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.overlay import draw_differences
+from modulae.pl._draw.selection import Wanted, choose, flagged_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,15 +9,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import group_position, impact_entry, is_comparison
-
-from ._heatmap import SMALLEST, Scale, colour_bar, draw_cells, make_scale, name_sets, name_units, text_width
-from ._labels import set_labels, shortened
-from ._literal import literal
-from ._selection import Shown, Wanted, choose, flagged_units
-from ._style import enlarged
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import group_position, impact_entry, is_comparison
+from modulae.pl._draw.heatmap import (
+    SMALLEST,
+    Scale,
+    colour_bar,
+    draw_cells,
+    make_scale,
+    name_sets,
+    name_units,
+    text_width,
+)
+from modulae.pl._draw.labels import set_labels, shortened
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.selection import Shown, Wanted, choose, flagged_units
+from modulae.pl._draw.style import enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._layout import read_layout
-from modulae._public import public
-from modulae._read_results import activity_entry
-
-from ._labels import set_labels
-from ._literal import literal
-from ._panels import draw_panels, find_basis
-from ._points import Categories, Numbers, numbers, read_colours
-from ._selection import check_number, names_given
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.layouts import read_layout
+from modulae._adata.stored.results import activity_entry
+from modulae.pl._draw.labels import set_labels
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.panels import draw_panels, find_basis
+from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
+from modulae.pl._draw.selection import check_number, names_given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

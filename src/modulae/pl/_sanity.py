@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._sanity_verdict import EXPRESSION, LAST_LAYER, SEEDS
-
-from ._literal import literal
-from ._style import enlarged
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae.core.sanity.verdict import EXPRESSION, LAST_LAYER, SEEDS
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.style import enlarged
 
 if TYPE_CHECKING:
     import pandas as pd

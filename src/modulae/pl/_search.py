@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from modulae._docs import shared
-
-from ._literal import literal
-from ._style import figure_size
+from modulae._utils.docs import shared
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.style import figure_size
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,15 +8,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import saliency_entry
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import saliency_entry
 from modulae.core.checks import check_whole
-
-from ._heatmap import measured, title
-from ._literal import literal
-from ._selection import unit_name
-from ._style import enlarged
+from modulae.pl._draw.heatmap import measured, title
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.selection import unit_name
+from modulae.pl._draw.style import enlarged
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -8,16 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._fields import Fields
-from modulae._public import public
-from modulae._read_results import units_entry
-
-from ._grid import draw_grid, ink, negative_cells
-from ._heatmap import DIVERGING, text_width
-from ._labels import set_labels
-from ._literal import literal
-from ._selection import flagged_units, unflagged
-from ._style import enlarged, font
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import units_entry
+from modulae.pl._draw.grid import draw_grid, ink, negative_cells
+from modulae.pl._draw.heatmap import DIVERGING, text_width
+from modulae.pl._draw.labels import set_labels
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.selection import flagged_units, unflagged
+from modulae.pl._draw.style import enlarged, font
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modulae import get
-from modulae._fields import DEFAULT_KEY
-from modulae._layout import read_layout
-from modulae._public import public
-
-from ._literal import literal
-from ._panels import draw_panels, find_basis
-from ._points import Categories, Numbers, numbers, read_colours
-from ._selection import check_number, flagged_units, names_given, unflagged, unit_name
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.layouts import read_layout
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.panels import draw_panels, find_basis
+from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
+from modulae.pl._draw.selection import check_number, flagged_units, names_given, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

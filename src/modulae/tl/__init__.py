@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING
 from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
-    from ._autoencoder import autoencoder
-    from ._classify import classify
-    from ._consensus import consensus
+    from ._autoencoder.autoencoder import autoencoder
+    from ._consensus.consensus import consensus
     from ._denoise import denoise
     from ._embeddings import embeddings
     from ._enrich_units import enrich_units
-    from ._joint_embedding import joint_embedding
-    from ._novelty import novelty
-    from ._pathway_activity import pathway_activity
-    from ._pathway_impact import pathway_impact
+    from ._new_cells.classify import classify
+    from ._new_cells.joint_embedding import joint_embedding
+    from ._new_cells.novelty import novelty
+    from ._new_cells.transfer import transfer
+    from ._pathway_activity.pathway_activity import pathway_activity
+    from ._pathway_impact.pathway_impact import pathway_impact
     from ._saliency import saliency
-    from ._sanity import sanity
-    from ._search import search
+    from ._sanity.sanity import sanity
+    from ._search.search import search
     from ._signatures import signatures
-    from ._transfer import transfer
-    from ._unit_summary import unit_summary
+    from ._unit_summary.unit_summary import unit_summary
 
 __all__ = [
     "autoencoder",
@@ -42,4 +42,20 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = on_first_use(__name__, __all__)
+    __getattr__, __dir__ = on_first_use(
+        __name__,
+        __all__,
+        {
+            "autoencoder": "_autoencoder.autoencoder",
+            "classify": "_new_cells.classify",
+            "consensus": "_consensus.consensus",
+            "joint_embedding": "_new_cells.joint_embedding",
+            "novelty": "_new_cells.novelty",
+            "pathway_activity": "_pathway_activity.pathway_activity",
+            "pathway_impact": "_pathway_impact.pathway_impact",
+            "sanity": "_sanity.sanity",
+            "search": "_search.search",
+            "transfer": "_new_cells.transfer",
+            "unit_summary": "_unit_summary.unit_summary",
+        },
+    )

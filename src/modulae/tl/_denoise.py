@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._anndata import changeable, model_entry, place_by_name, read_cells, read_model
-from modulae._batches import in_batch
-from modulae._counts_layer import counts_layer
-from modulae._fields import DEFAULT_KEY, Fields
-from modulae._foreign_model import read_source, read_with
-from modulae._public import public
-from modulae._store_model import result_name
-from modulae._users_line import users_line
-from modulae.core.batches import Cells
-from modulae.gene_sets import listed
+from modulae._adata.anndata import changeable, model_entry, place_by_name, read_cells, read_model
+from modulae._adata.columns.batches import in_batch
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.write_model import result_name
+from modulae._genes.gene_sets import listed
+from modulae._model_io.foreign_model import read_source, read_with
+from modulae._utils.stacklevel import users_line
+from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
     import os
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from modulae._foreign_model import Reading
-    from modulae.core.fitted import Fitted
-    from modulae.core.restrict import Missing
-    from modulae.core.stored import Source
-    from modulae.model_file import TrainedModel
+    from modulae._model_io.foreign_model import Reading
+    from modulae._model_io.model_file import TrainedModel
+    from modulae.core.data.stored_cells import Source
+    from modulae.core.inference.missing_genes import Missing
+    from modulae.core.model.fitted import Fitted
 
 IN_MEMORY = 4 * 10**9
 """Bytes of rates that are held in memory for counts that are on disk."""
@@ -201,9 +201,9 @@ def _rates(
     device: str,
 ) -> Any:  # noqa: ANN401
     """Cells × genes, NaN for genes outside the model; an array in memory, or what refers to one on disk."""
-    from modulae.core.encode import denoise as decode_cells
-    from modulae.core.encode import denoised_blocks, gene_factors
-    from modulae.core.encode import rescale as scale_genes
+    from modulae.core.inference.encode import denoise as decode_cells
+    from modulae.core.inference.encode import denoised_blocks, gene_factors
+    from modulae.core.inference.encode import rescale as scale_genes
 
     n_bytes = 4 * adata.n_obs * adata.n_vars
     if store is None and not isinstance(cells, Cells) and n_bytes > IN_MEMORY:

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._anndata import changeable, read_cells, read_model
-from modulae._counts_layer import counts_layer
-from modulae._fields import DEFAULT_KEY, Fields
-from modulae._layout import umap_layout
-from modulae._public import public
-from modulae._representation import model_units
-from modulae._written import ROWS, refuse_result_over_others, rows_stamp
+from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.ownership import ROWS, refuse_result_over_others, rows_stamp
+from modulae._adata.stored.representation import model_units
 from modulae.core.checks import check_seed, check_whole
-from modulae.core.principal import principal_components
-from modulae.core.stored import StoredCells
+from modulae.core.data.principal_components import principal_components
+from modulae.core.data.stored_cells import StoredCells
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from modulae.core.stored import Source
+    from modulae.core.data.stored_cells import Source
 
 
 @public

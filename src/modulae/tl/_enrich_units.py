@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._anndata import changeable, check_genes, read_cells, read_model
-from modulae._counts_layer import counts_layer
-from modulae._fields import DEFAULT_KEY, Fields
-from modulae._found_sets import MIN_GENES, MIN_SHARE, match_sets, tested_sizes
-from modulae._progress import progress_bar
-from modulae._public import public
-from modulae._read_results import saliency_entry
-from modulae._store_model import result_name
+from modulae._adata.anndata import changeable, check_genes, read_cells, read_model
+from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, match_sets, tested_sizes
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.results import saliency_entry
+from modulae._adata.stored.write_model import result_name
+from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_seed, check_whole
-from modulae.core.matched import MatchedSets, variance_inflation
-from modulae.core.nulls import expression_bins
-from modulae.core.prerank import prerank
-from modulae.core.saliency import mean_saliency
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
+from modulae.core.statistics.permutation import expression_bins
+from modulae.core.statistics.prerank import prerank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.fitted import Fitted
-    from modulae.core.stored import Source
+    from modulae.core.data.stored_cells import Source
+    from modulae.core.model.fitted import Fitted
 
 METHODS = ("gradient", "guided")
 """Saliencies for which the p-values were found to hold; those times the input follow expression."""

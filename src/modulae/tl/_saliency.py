@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._anndata import changeable, place_by_name, read_cells, read_model
-from modulae._counts_layer import counts_layer
-from modulae._fields import DEFAULT_KEY, Fields
-from modulae._groups import membership
-from modulae._public import public
-from modulae._store_model import result_name
-from modulae.core.saliency import check_method, mean_saliency
+from modulae._adata.anndata import changeable, place_by_name, read_cells, read_model
+from modulae._adata.columns.groups import membership
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.write_model import result_name
+from modulae.core.inference.saliency import check_method, mean_saliency
 
 if TYPE_CHECKING:
     from anndata import AnnData

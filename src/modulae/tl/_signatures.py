@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from scipy import sparse
 
-from modulae._gene_names import gene_names
-from modulae._groups import REST, contrasts, membership
-from modulae._layers import matrix_of
-from modulae._public import public
-from modulae._users_line import users_line
-from modulae.core.csr import as_csr
-from modulae.gene_sets import listed
+from modulae._adata.columns.groups import REST, contrasts, membership
+from modulae._adata.gene_names import gene_names
+from modulae._adata.public import public
+from modulae._counts.layers import matrix_of
+from modulae._genes.gene_sets import listed
+from modulae._utils.stacklevel import users_line
+from modulae.core.data.csr import as_csr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae._groups import Contrast
+    from modulae._adata.columns.groups import Contrast
 
 Method = Literal["log_fold_change", "t-test_overestim_var", "t-test"]
 Direction = Literal["up", "down"]

@@ -48,7 +48,7 @@ report.difference = (at, group, reference) => {
   return { difference, mean: a.mean, reference: b.mean };
 };
 
-// Sets: what was worked out for every pair; see `pairs` in core/group_pairs.py for their order. `null` stands for all others.
+// Sets: what was worked out for every pair; see `pairs` in core/statistics/group_pairs.py for their order. `null` stands for all others.
 report.setDifferences = (at, group, reference) => {
   const sets = report.arrays[`pair_sets${at}`];
   if (!sets) return null;

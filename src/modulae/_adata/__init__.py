@@ -1,0 +1,1 @@
+"""The only way into an AnnData and out of it."""

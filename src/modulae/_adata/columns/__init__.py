@@ -1,0 +1,1 @@
+"""Columns of obs and var: labels, groups, batches, masks, numbers."""

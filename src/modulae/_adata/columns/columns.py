@@ -1,0 +1,90 @@
+"""Columns of `obs` and `var`: found by name, each once, and masks read as True and False."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._genes.gene_sets import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+AS_BOOL = {"true": True, "false": False}
+
+
+def obs_column(adata: AnnData, name: str, *, of: str = "adata") -> pd.Series[Any]:
+    """A column of `obs`, also where `obs` itself is on disk; `of` is what the user calls the object.
+
+    Raises
+    ------
+    ValueError
+        Two columns have this name.
+    """
+    return _one(adata.obs[name], name, f"{of}.obs")
+
+
+def var_column(adata: AnnData, name: str, *, of: str = "adata") -> pd.Series[Any]:
+    """A column of `var`, as :func:`obs_column`."""
+    return _one(adata.var[name], name, f"{of}.var")
+
+
+def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
+    """A column of `var` as True and False, however these are stored: as booleans, as 0 and 1, or as text.
+
+    Raises
+    ------
+    ValueError
+        Missing values, or others than two that mean True and False.
+    """
+    column = var_column(adata, name)
+    values = column.astype(object)
+    absent = values.isna().to_numpy(dtype=bool)
+    found = {value: _as_bool(value) for value in values[~absent].unique()}
+    said = f"adata.var[{name!r}]"
+    others = [value for value, meant in found.items() if meant is None]
+    if others:
+        msg = (
+            f"{said} holds {column.dtype} such as {listed(map(repr, others), 3)}, not True and False. Name a boolean "
+            f"column, or make one, for example `adata.var['mask'] = {said} == {_plain(others[0])!r}`."
+        )
+        raise ValueError(msg)
+    if absent.any():
+        yes = [_plain(value) for value, meant in found.items() if meant] or [True]
+        msg = (
+            f"{said} is missing for {absent.sum()} genes. To leave these out: "
+            f"`{said} = {said}.astype(object).isin({yes!r})`."
+        )
+        raise ValueError(msg)
+    return np.array([found[value] for value in values], dtype=bool)
+
+
+def _as_bool(value: object) -> bool | None:
+    """What a value of a mask means; `None` if neither."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return AS_BOOL.get(value.strip().lower())
+    if isinstance(value, bool | np.bool_ | int | float | np.number) and value in {0, 1}:
+        return bool(value)
+    return None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """A value as it is typed."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _one(found: Any, name: str, said: str) -> pd.Series[Any]:  # noqa: ANN401
+    import pandas as pd
+
+    if getattr(found, "ndim", 1) == 2:
+        msg = (
+            f"{said} has {found.shape[1]} columns called {name!r}. Keep one of them, for example the first: "
+            f"`{said} = {said}.loc[:, ~{said}.columns.duplicated()]`."
+        )
+        raise ValueError(msg)
+    return found if isinstance(found, pd.Series) else found.to_series()

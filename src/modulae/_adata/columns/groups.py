@@ -1,0 +1,105 @@
+"""Which groups of cells are compared with which others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .labels import read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Groups and what each is compared with."""
+
+    groups: list[str]
+    references: list[str]  # as long as groups
+    members: NDArray[np.bool_]  # groups × cells
+    reference_members: NDArray[np.bool_]  # groups × cells
+    reference: str  # as asked for
+
+
+def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
+    """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
+
+    Cells without a label are in no group; categories without cells are left out.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As :func:`modulae._adata.columns.labels.read_labels`.
+    """
+    labels = read_labels(adata, groupby, "groupby", what="groups")
+    return labels.names, labels.members
+
+
+def plan_groups(
+    adata: AnnData, groupby: str | None, *, groups: Sequence[str] | None, reference: str
+) -> Contrast | None:
+    """Plan the comparisons that were asked for; `None` where no groups are compared.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As :func:`membership` and :func:`contrasts`; or groups are chosen of no column.
+    """
+    if groupby is None:
+        if groups is not None or str(reference) != REST:
+            msg = "groups= and reference= choose among the groups of a column. Name it: groupby=."
+            raise ValueError(msg)
+        return None
+    return contrasts(*membership(adata, groupby), groups=groups, reference=reference)
+
+
+def contrasts(
+    names: list[str], members: NDArray[np.bool_], *, groups: Sequence[str] | None, reference: str
+) -> Contrast:
+    """Plan the comparisons of `groups` (all if `None`) with the rest of the labelled cells or one other group.
+
+    Raises
+    ------
+    KeyError
+        A group that does not exist.
+    ValueError
+        Nothing to compare with.
+    """
+    if isinstance(groups, str):
+        msg = f"groups is the text {groups!r}; give a list of names: groups=[{groups!r}]."
+        raise TypeError(msg)
+    reference = str(reference)
+    given = names if groups is None else list(dict.fromkeys(str(group) for group in groups))  # each is tested once
+    if not given and names:
+        msg = f"groups is empty, so there is nothing to compare. Choose from {names}, or leave it out."
+        raise ValueError(msg)
+    wanted = [name for name in given if name != reference] if groups is None else given
+    unknown = [group for group in (*wanted, *([] if reference == REST else [reference])) if group not in names]
+    if unknown:
+        msg = f"there is no group {unknown[0]!r}. Choose from {names}" + (
+            ", or reference='rest'." if groups is None else "."
+        )
+        raise KeyError(msg)
+    if reference == REST and REST in names:
+        msg = "a group is itself called 'rest', so reference='rest' has two meanings. Rename that category first."
+        raise ValueError(msg)
+    if reference in wanted:
+        msg = f"group {reference!r} cannot be compared with itself. Leave it out of groups=."
+        raise ValueError(msg)
+    if len(names) < 2 or not wanted:
+        msg = (
+            f"there is nothing to compare: the groups with cells are {names}. Choose a column with two groups or more."
+        )
+        raise ValueError(msg)
+    rows = np.array([members[names.index(group)] for group in wanted])
+    labelled = members.any(axis=0)
+    against = labelled & ~rows if reference == REST else np.repeat(members[[names.index(reference)]], len(rows), axis=0)
+    return Contrast(wanted, [reference] * len(wanted), rows, against, reference)

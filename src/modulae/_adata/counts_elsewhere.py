@@ -1,0 +1,155 @@
+"""Values that are no raw counts: what they are, and where the counts lie instead."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._counts.blocks import NAME_THE_LAYER, as_rows, counts_of
+from modulae._counts.layers import layer_names
+from modulae._utils.stacklevel import users_line
+from modulae.core.data.count_summary import is_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+ROWS = 64
+"""Cells that tell what a matrix holds."""
+
+SAME = 1e-3
+"""Relative difference that rounding leaves between two ratios which are one."""
+
+UNDO: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "normalised counts": lambda x: x,
+    "logarithms of normalised counts": np.expm1,
+    "logarithms (to base 2) of normalised counts": lambda x: np.exp2(x) - 1,
+    "logarithms (to base 10) of normalised counts": lambda x: 10.0**x - 1,
+}
+"""What is made of counts, with what takes the logarithm back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whole numbers, and how to have them read."""
+
+    name: str
+    step: str
+    rows: NDArray[np.float64]  # the first cells × genes
+    genes: pd.Index
+
+
+def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> None:
+    """Refuse values that were made of counts which are in `adata` too; warn of others, which may be corrected counts.
+
+    Parameters
+    ----------
+    adata, layer
+        Whose values are not all whole numbers.
+    warn
+        Whether to warn: of several processes one does.
+
+    Raises
+    ------
+    ValueError
+        The values are counts of another layer, or of `.raw`, normalised by cell, with or without a logarithm.
+    """
+    matrix, where = counts_of(adata, layer)
+    values, places = _first_rows(matrix), _places(adata, layer)
+    for place in places:
+        made = _made_of(values, adata.var_names, place)
+        if made:
+            msg = f"{where} holds {made}, and the model needs the counts, which are in {place.name}. {place.step}"
+            raise ValueError(msg)
+    if warn:
+        warnings.warn(
+            f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss "
+            f"expects. Counts that were corrected (SoupX, DecontX) can be used so. Otherwise: {_steps(places)}",
+            UserWarning,
+            stacklevel=users_line(),
+        )
+
+
+@contextmanager
+def pointing_at_counts(adata: AnnData, layer: str | None) -> Iterator[None]:
+    """Let the error about values that no count can have say where there are counts."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        places = _places(adata, layer) if text.endswith(NAME_THE_LAYER) else []
+        if not places:
+            raise
+        msg = text.removesuffix(NAME_THE_LAYER) + _steps(places)
+        raise ValueError(msg) from error
+
+
+def _steps(places: list[Place]) -> str:
+    if not places:
+        return (
+            "no other layer has whole numbers, nor has adata.raw. Read the raw counts from the file they came in, put "
+            "them into a layer, and name it: layer=."
+        )
+    return " ".join(f"Whole numbers are in {place.name}. {place.step}" for place in places)
+
+
+def _places(adata: AnnData, layer: str | None) -> list[Place]:
+    """Where else whole numbers are."""
+    matrices = {name: adata.layers[name] for name in layer_names(adata) if name != layer}
+    found = [
+        Place(f"adata.layers[{name!r}]", f"Name it: layer={name!r}.", rows, adata.var_names)
+        for name, values in matrices.items()
+        if (rows := _counts_in(values)) is not None
+    ]
+    if layer is not None and adata.X is not None and (rows := _counts_in(adata.X)) is not None:
+        found.append(Place("adata.X", "Leave out layer=.", rows, adata.var_names))
+    raw = adata.raw
+    if raw is not None and (rows := _counts_in(raw.X)) is not None:
+        every = adata.var_names.isin(raw.var_names).all() and raw.var_names.is_unique
+        step = (
+            'Copy them to a layer, `adata.layers["counts"] = adata.raw[:, adata.var_names].X`, and name it: '
+            "layer='counts'."
+            if every
+            else "Go on with them: `adata = adata.raw.to_adata()`."
+        )
+        found.append(Place("adata.raw", step, rows, raw.var_names))
+    return found
+
+
+def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
+    """The first cells, if they hold whole numbers of 0 and above, and not only 0."""
+    if getattr(matrix, "dtype", np.dtype(object)).kind not in "biuf" or not hasattr(matrix, "shape"):
+        return None
+    rows = _first_rows(matrix)
+    counts = np.isfinite(rows).all() and (rows >= 0).all() and rows.any() and is_whole(rows)
+    return rows if counts else None
+
+
+def _first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    rows = as_rows(matrix, 0, min(ROWS, int(matrix.shape[0])))
+    return np.asarray(rows.toarray(), dtype=np.float64)
+
+
+def _made_of(values: NDArray[np.float64], names: pd.Index, place: Place) -> str:
+    """What the values are, if every cell's are its counts times a number of its own; empty if they are not."""
+    at = place.genes.get_indexer(names) if place.genes.is_unique else np.arange(0)
+    if len(at) != values.shape[1] or len(place.rows) != len(values) or not (at >= 0).any():
+        return ""
+    values, counts = values[:, at >= 0], place.rows[:, at[at >= 0]]
+    if not np.array_equal(values != 0, counts != 0):
+        return ""
+    for what, undo in UNDO.items():
+        ratio = np.divide(undo(values), counts, out=np.full_like(counts, np.nan), where=counts > 0)
+        known = np.isfinite(ratio).any(axis=1)
+        low, high = np.nanmin(ratio[known], axis=1), np.nanmax(ratio[known], axis=1)
+        telling = counts[known].max(axis=1) > np.where(counts[known] > 0, counts[known], np.inf).min(axis=1)
+        if telling.any() and (high - low <= SAME * high).all() and np.abs(high - 1).max() > SAME:
+            return what
+    return ""

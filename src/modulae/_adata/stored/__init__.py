@@ -1,0 +1,1 @@
+"""What modulae writes into an AnnData, and finds there again."""

@@ -1,0 +1,74 @@
+"""Layouts of cells: made, the same for all embeddings, and read, without the cells that have no place in them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._utils.stacklevel import users_line
+
+from .ownership import check_rows
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
+    """Cells × 2 of `obsm`; which cells have a place says :func:`placed`.
+
+    Raises
+    ------
+    ValueError
+        Less than two columns, no numbers, no cell with a place, or a layout that was made of other cells.
+    """
+    said = f"adata.obsm[{name!r}]"
+    field = adata.obsm[name]
+    if np.ndim(field) < 2 or field.shape[1] < 2:
+        msg = f"{said} has one column, and a map needs two. Choose another: basis=."
+        raise ValueError(msg)
+    try:
+        points = np.array(field)[:, :2]
+        points = points if points.dtype.kind == "f" else points.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"{said} holds no numbers, and a map needs two a cell. Choose another: basis=."
+        raise ValueError(msg) from error
+    there = placed(points)
+    if not there.any():
+        msg = f"no cell has a place in {said}: all are missing or infinite. Choose another: basis=."
+        raise ValueError(msg)
+    entry = adata.uns.get(name)
+    if isinstance(entry, dict):
+        check_rows(np.asarray(field)[there], entry, name, step="Run `modulae.tl.embeddings(adata)` on all cells.")
+    return points
+
+
+def placed(points: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which cells have a place."""
+    return np.asarray(np.isfinite(points).all(axis=1))
+
+
+def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[np.bool_]:
+    """Which cells can be drawn; how many can't is said in a warning."""
+    shown = placed(points)
+    if not shown.all():
+        warnings.warn(
+            f"{(~shown).sum()} of {len(shown)} cells have no place in {where} (missing or infinite) and are not drawn. "
+            "To see them, make the layout of all cells anew.",
+            UserWarning,
+            stacklevel=users_line(),
+        )
+    return shown
+
+
+def umap_layout(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401
+    """Cells × 2, `float32`, by scanpy's `neighbors` and `umap`."""
+    import scanpy as sc
+    from anndata import AnnData
+
+    layout = AnnData(values)
+    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed)
+    sc.tl.umap(layout, random_state=seed)
+    return layout.obsm["X_umap"].astype("float32")  # type: ignore[no-any-return]

@@ -1,0 +1,140 @@
+"""Where a trained model and what it reads are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._adata.anndata import place_by_name
+
+from .fields import Fields
+from .ownership import (
+    ROWS,
+    WHOLE,
+    is_model,
+    refuse_model_over_others,
+    refuse_result_over_others,
+    rows_stamp,
+    stamp_model,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from modulae.core.model.fitted import Fitted
+
+
+def model_name(given: str) -> str:
+    """The name of a model; refused where a file would lose it.
+
+    Raises
+    ------
+    ValueError
+        No text, an empty one, or one with a slash: in a file what follows would be inside of what stands before.
+    """
+    if not isinstance(given, str) or not given or "/" in given:
+        msg = f"key_added is {given!r}; give a name without a slash, which files take for a folder."
+        raise ValueError(msg)
+    return given
+
+
+def new_model_name(adata: AnnData, given: str) -> str:
+    """The name of a model that is going to be written.
+
+    Raises
+    ------
+    ValueError
+        As :func:`model_name`; or something else has that name.
+    """
+    refuse_model_over_others(adata, model_name(given))
+    return given
+
+
+def result_name(adata: AnnData, given: str | None, usual: str) -> str:
+    """The name of a result, `usual` if none is given.
+
+    Raises
+    ------
+    ValueError
+        As :func:`model_name`; or a model, or something that is no result, has that name.
+    """
+    if given is None and "/" in usual:
+        msg = f"the result would be called {usual!r}, and files take a slash for a folder. Name it: key_added=."
+        raise ValueError(msg)
+    name = model_name(usual if given is None else given)
+    if is_model(adata.uns.get(name)):
+        msg = f"key_added={name!r} is the name of a trained model, which would be lost. Choose another name."
+        raise ValueError(msg)
+    refuse_result_over_others(adata, name)
+    return name
+
+
+def store_model(
+    adata: AnnData,
+    fitted: Fitted,
+    representation: NDArray[np.float32],
+    *,
+    key: str,
+    layer: str | None,
+    snapshots: Mapping[int, NDArray[np.float32]] | None = None,
+    also: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model under `key`, with its representation and loadings; what an older one of this name left is dropped.
+
+    Parameters
+    ----------
+    adata
+        Where to write.
+    fitted
+        The model.
+    representation
+        Cells × units.
+    key
+        Name of the model.
+    layer
+        Where the counts lie that it has read; `None` for `.X`.
+    snapshots
+        The representation after so many epochs.
+    also
+        More to keep beside the model.
+    """
+    fields = Fields(key)
+    forget_results(adata, key)
+    adata.obsm[fields.representation] = representation
+    for epoch, units in (snapshots or {}).items():
+        adata.obsm[fields.snapshot(epoch)] = units
+    adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
+    loadings = fitted.network.gene_loadings
+    if loadings is not None:
+        adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
+        adata.uns[fields.loadings] = {"of_model": key}
+    entry = {
+        "params": fitted.config.as_dict(),
+        "history": fitted.history.as_dict(),
+        "model": fitted.as_dict(),
+        **({} if layer is None else {"layer": layer}),
+        **(also or {}),
+    }
+    stamps = {ROWS: rows_stamp(representation), WHOLE: stamp_model(entry)}
+    adata.uns[fields.model] = {**entry, **stamps}
+
+
+def forget_results(adata: AnnData, key: str) -> None:
+    """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
+    stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
+    for name in stale:
+        del adata.uns[name]
+        for store in (adata.varm, adata.obsm, adata.layers):
+            for field in (name, Fields.percentile(name)):
+                if field in store:
+                    del store[field]
+        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
+            if column in adata.obs:
+                del adata.obs[column]
+    if is_model(adata.uns.get(key)):
+        for epoch in adata.uns[key]["params"].get("snapshot_epochs", ()):
+            adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)

@@ -1,0 +1,246 @@
+"""Counts on disk: backed h5ad, dask arrays, zarr; looked through once, then read where they are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy import sparse
+
+from modulae.core.data.cells import Cells
+from modulae.core.data.count_summary import is_whole
+from modulae.core.data.stored_cells import StoredCells
+
+from .blocks import ROWS_PER_BLOCK, as_rows, check_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS_TOGETHER = 256
+"""Rows of a random block, where the file does not say better."""
+
+MOST_TOGETHER = 2048
+"""Rows of a random block at most: longer ones would leave too few of them to be random."""
+
+MANY_BLOCKS, FEW_BLOCKS = 32, 8
+"""Random blocks of a portion at least, where rows lie by themselves, and where whole chunks have to be read."""
+
+PORTION = 8192
+"""Cells in memory at once where nothing is learnt from them, so that their order does not matter."""
+
+BYTES_A_COUNT = 40
+"""Memory that a count takes in training: as it is read, as the encoder reads it, and as the engine wants it."""
+
+BYTES_AS_READ = 8
+"""Memory that a count takes as it is read."""
+
+IN_MEMORY = 500 * 10**6
+"""Bytes up to which counts on disk are read into memory where nothing is learnt from them."""
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass(frozen=True, slots=True)
+class CountReader:
+    """Reads rows of a matrix on disk, and of them the model's genes."""
+
+    matrix: Any
+    columns: NDArray[np.intp] | None
+    where: str
+
+    @property
+    def n_genes(self) -> int:
+        """Genes of the model."""
+        return int(self.matrix.shape[1]) if self.columns is None else len(self.columns)
+
+    def rows_together(self, room: int) -> int:
+        """Rows of a random block: a chunk of the file where there are chunks, else fewer.
+
+        Cells that lie together are alike, and a step should see all kinds: so a portion has many blocks, unless to read
+        them would be to read every chunk of the file many times.
+        """
+        chunks = getattr(self.matrix, "chunks", None)
+        if not chunks:
+            return min(ROWS_TOGETHER, room // MANY_BLOCKS)
+        rows = int(chunks[0][0]) if isinstance(chunks[0], tuple) else int(chunks[0])
+        return min(max(rows, ROWS_TOGETHER), MOST_TOGETHER, room // FEW_BLOCKS)
+
+    def read(self, start: int, stop: int) -> sparse.csr_matrix:
+        """Consecutive rows; a file that has changed since it was checked is noticed."""
+        return self.checked(as_rows(self.matrix, start, stop))
+
+    def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """What :meth:`read` makes of rows of all genes."""
+        return self.of_genes(check_values(block, self.where))
+
+    @property
+    def array(self) -> Any | None:  # noqa: ANN401
+        """The matrix as a dask array, where it is one, or is read as one."""
+        return self.matrix if hasattr(self.matrix, "to_delayed") else getattr(self.matrix, "array", None)
+
+    def elsewhere(self) -> Self:
+        """What :meth:`checked` needs, without the matrix."""
+        return replace(self, matrix=None)
+
+    def of_genes(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """The model's genes of some rows of all genes."""
+        return clean(block if self.columns is None else block[:, self.columns])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What only the whole matrix can tell."""
+
+    totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
+    names: NDArray[np.str_]  # of all genes of the layer
+    gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
+    counted: NDArray[np.float64]  # all genes of the layer: 1 where the total count of a cell counts it
+
+    def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+        """Names and total counts of the layer's other genes: not of what the total of a cell does not count."""
+        other = ~np.isin(self.names, genes) & (self.counted > 0)
+        return self.names[other], self.gene_totals[other]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts(Seen):
+    """Checked raw counts of some genes in memory."""
+
+    matrix: sparse.csr_matrix  # cells × genes, float32
+
+    def cells(self, size_factors: NDArray[np.float32] | None) -> Cells:
+        """The cells as a model reads them."""
+        return Cells(self.matrix, size_factors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCounts(Seen):
+    """Checked raw counts of some genes that stay on disk."""
+
+    reader: CountReader
+    n_counts: int  # that are not 0, of the model's genes
+    limit: int | None  # bytes
+
+    def cells(self, size_factors: NDArray[np.float32] | None) -> StoredCells:
+        """The cells as a model reads them."""
+        columns = slice(None) if self.reader.columns is None else self.reader.columns
+        known = [self.gene_totals[columns]]
+        return StoredCells(self.reader, np.arange(len(self.totals)), size_factors, self.room, _totals=known)
+
+    def some(self, rows: NDArray[np.intp]) -> Counts:
+        """Some of the cells, in memory."""
+        matrix = self.cells(None).take(rows).load().counts
+        return Counts(matrix=matrix, **(_fields(self) | {"totals": self.totals[rows]}))
+
+    @property
+    def room(self) -> int:
+        """Cells in memory at once; with a limit, so many that those read ahead fit into it too."""
+        if self.limit is None:
+            return PORTION
+        # held-out cells may take a quarter; half is for a portion, and the rest for the next, which is read ahead
+        per_cell = BYTES_A_COUNT * max(self.n_counts / len(self.totals), 1.0) + 32
+        return max(int(self.limit / 2 / per_cell), ROWS_TOGETHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass over all cells finds."""
+
+    reader: CountReader
+    seen: Seen
+    blocks: list[sparse.csr_matrix] | None  # `None`: too many to be kept
+    n_counts: int
+    whole: bool  # whether all values are whole numbers
+
+    def counts(self) -> Counts:
+        """All that was read, in memory."""
+        blocks = self.blocks or []
+        matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
+        return Counts(matrix=sparse.csr_matrix(matrix), **_fields(self.seen))
+
+    def stored(self, limit: int | None) -> StoredCounts:
+        """What is to be read again."""
+        return StoredCounts(reader=self.reader, n_counts=self.n_counts, limit=limit, **_fields(self.seen))
+
+
+def scan(
+    reader: CountReader,
+    names: NDArray[np.str_],
+    counted: NDArray[np.float64],
+    in_memory: int | None,
+    rows: NDArray[np.intp] | None = None,
+) -> Scan:
+    """Look at every count once, and keep the model's genes while they are few.
+
+    Parameters
+    ----------
+    reader
+        Where they are.
+    names
+        Of all genes of the matrix.
+    counted
+        Genes of the matrix: 1 where the total count of a cell counts it.
+    in_memory
+        Bytes that may be kept; `None`: all.
+    rows
+        Consecutive cells to look at; all if `None`.
+    """
+    first, end = (0, int(reader.matrix.shape[0])) if rows is None else (int(rows[0]), int(rows[-1]) + 1)
+    blocks: list[sparse.csr_matrix] | None = []
+    totals: list[NDArray[np.float64]] = []
+    gene_totals, n_counts, whole = np.zeros(len(names)), 0, True
+    for start in range(first, end, ROWS_PER_BLOCK):
+        block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
+        whole = whole and is_whole(block.data)
+        totals.append(np.asarray(block @ counted).ravel())
+        gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
+        kept = reader.of_genes(block)
+        n_counts += kept.nnz
+        if in_memory is not None and n_counts * BYTES_AS_READ > in_memory:
+            blocks = None
+        if blocks is not None:
+            blocks.append(kept)
+    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=gene_totals, counted=counted)
+    return Scan(reader, seen, blocks, n_counts, whole)
+
+
+def _fields(seen: Seen) -> dict[str, Any]:
+    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals", "counted")}
+
+
+def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:
+    """`float32` without duplicates and stored zeros: a 0 of an empty cell would be divided by its size factor, 0."""
+    block = sparse.csr_matrix(block.astype(np.float32))
+    block.sum_duplicates()
+    block.eliminate_zeros()
+    return block
+
+
+def is_stored(matrix: Any) -> bool:  # noqa: ANN401
+    """Whether a matrix lies somewhere else than in memory."""
+    return not (sparse.issparse(matrix) or isinstance(matrix, np.ndarray))
+
+
+def read_bytes(limit: str | int) -> int:
+    """Bytes of a memory limit such as `"4GB"`.
+
+    Raises
+    ------
+    ValueError
+        No number of bytes.
+    """
+    number: float = 0
+    if isinstance(limit, int) and not isinstance(limit, bool):
+        number = limit
+    elif isinstance(limit, str):
+        text = limit.strip().upper()
+        unit = next((unit for unit in sorted(UNITS, key=len, reverse=True) if text.endswith(unit)), "")
+        try:
+            number = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
+        except ValueError:
+            number = 0
+    if not 0 < number < float("inf"):
+        msg = f"memory_limit is {limit!r}; give a number of bytes, or a text such as '4GB' or '500MB'."
+        raise ValueError(msg)
+    return int(number)

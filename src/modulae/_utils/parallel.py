@@ -1,0 +1,62 @@
+"""Many trainings at a time: in processes, in threads, or on a cluster, as joblib is told."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from modulae.core.plain_torch import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def side_by_side(calls: Iterable[Any], *, n_jobs: int | None, in_order: bool) -> Iterator[Any]:
+    """Results of joblib's delayed calls as they come; where the backend can't do that, all of them at the end.
+
+    :func:`joblib.parallel_config` says who carries them out: no backend is named here.
+    """
+    from joblib import Parallel
+
+    how: dict[str, Any] = {"n_jobs": n_jobs, "prefer": "processes", "batch_size": 1}
+    try:
+        parallel = Parallel(return_as="generator" if in_order else "generator_unordered", **how)
+    except ValueError:  # of `multiprocessing`, for one
+        parallel = Parallel(**how)
+    yield from parallel(calls)
+
+
+@contextmanager
+def alone(n_threads: int) -> Iterator[None]:
+    """While a training, or several of as many threads each, are running in this process.
+
+    So many threads for everything; none of dask's, which would come on top of them; and no warnings of trainings, as
+    the results say what they would.
+    """
+    import torch
+
+    with _of_process(n_threads):
+        torch.set_num_threads(n_threads)  # partly a matter of each thread
+        yield
+
+
+@contextmanager
+def _process_settings(n_threads: int) -> Iterator[None]:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    with ExitStack() as before:
+        before.callback(torch.set_num_threads, torch.get_num_threads())
+        before.enter_context(threadpool_limits(limits=n_threads))
+        before.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", UserWarning)
+        if "dask" in sys.modules:
+            import dask
+
+            before.enter_context(dask.config.set(scheduler="synchronous"))
+        yield
+
+
+_of_process = Shared(_process_settings)

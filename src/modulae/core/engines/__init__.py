@@ -1,1 +1,0 @@
-"""What moves the weights: compiled loops on a CPU, torch anywhere."""

@@ -1,0 +1,214 @@
+"""What a model remembers of the cells it was trained on, so that it can judge and read cells it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from modulae.core.data.map_reduce import map_cells, sum_cells
+from modulae.core.processes.ranks import ALONE
+
+from .deviance import expected_deviance, poisson_deviance
+from .encode import expected_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from modulae.core.data.stored_cells import Source
+    from modulae.core.model.network import Network
+    from modulae.core.processes.ranks import Ranks
+
+BLOCK = 512
+"""Cells at a time."""
+
+MANY = 65_536
+"""Cells at a time where nothing but their units is in memory."""
+
+QUANTILES = np.linspace(0, 1, 201)
+"""Of the novelty of the held-out cells; enough for a percentile in steps of half a percent."""
+
+PER_GENE = ("rates", "input_mean", "readout", "input_residual", "dispersion")
+"""Fields that have an entry for each gene."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """Means and second moments over the training cells; small, and no cell can be read off it."""
+
+    n_cells: int
+    rates: NDArray[np.float32]  # genes: mean count in a cell of size factor 1
+    input_mean: NDArray[np.float32]  # genes: of what the encoder reads
+    readout: NDArray[np.float32]  # genes × units: least-squares slope of the input on the units
+    input_residual: NDArray[np.float32]  # genes: variance of the input that the units leave over
+    unit_covariance: NDArray[np.float64]  # units × units
+    slopes: NDArray[np.float64]  # units × paths: mean slope products, from which the mean saliency follows
+    dispersion: NDArray[np.float32]  # genes: deviance of the held-out cells over what Poisson counts would have
+    novelty: NDArray[np.float64]  # quantiles of the novelty of the held-out cells
+    other_genes: NDArray[np.str_]  # genes of the layer that are not in the model, but count towards size factors
+    other_rates: NDArray[np.float32]  # their mean count in a cell of size factor 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain arrays that survive a file."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "other_genes": self.other_genes.astype(object)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote."""
+        plain = {"n_cells", "other_genes"}
+        arrays = {field.name: np.asarray(values[field.name]) for field in fields(cls) if field.name not in plain}
+        others = np.array([str(gene) for gene in values["other_genes"]], dtype=str)
+        return cls(n_cells=int(values["n_cells"]), other_genes=others, **arrays)
+
+    def of_genes(self, kept: NDArray[np.bool_], others: NDArray[np.bool_]) -> Self:
+        """The same, of some of the genes and some of the others."""
+        return replace(
+            self,
+            **{name: getattr(self, name)[kept] for name in PER_GENE},
+            other_genes=self.other_genes[others],
+            other_rates=self.other_rates[others],
+        )
+
+
+def summarise(
+    network: Network,
+    cells: Source,
+    units: NDArray[np.float32],
+    test: NDArray[np.bool_],
+    others: tuple[NDArray[np.str_], NDArray[np.float64]],
+    *,
+    ranks: Ranks = ALONE,
+) -> TrainingSummary:
+    """Look once more at the training cells.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    cells
+        All its cells.
+    units
+        Their representation.
+    test
+        Which of them were held out.
+    others
+        Names and total counts of genes that are not in the model, but count towards size factors.
+    ranks
+        Processes that look at a share of the cells each; all end with the same.
+    """
+    average = units.mean(axis=0, dtype=np.float64)
+    mine = ranks.share(np.arange(len(cells)))
+    part, own = (cells, units) if ranks.size == 1 else (cells.take(mine), units[mine])
+    sums = sum_cells(part, Moments(network, average), own.T)
+    total, square, crossed, slopes, counted = (ranks.total(one) for one in sums)
+    n = len(cells)
+    covariance = ranks.total(_moments(own, average)) / n
+    readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
+    mean = total / n
+    variance = np.maximum(square / n - mean**2, 0)
+    explained = np.einsum("gu,uv,gv->g", readout, covariance, readout)
+    exposure = n if cells.size_factors is None else float(cells.size_factors.sum(dtype=np.float64))
+    exposure = max(exposure, float(np.finfo(float).tiny))
+    dispersion, novelty = _held_out(network, cells.take(ranks.share(np.flatnonzero(test))), ranks)
+    return TrainingSummary(
+        n_cells=n,
+        rates=(counted / exposure).astype(np.float32),
+        input_mean=mean.astype(np.float32),
+        readout=readout.astype(np.float32),
+        input_residual=np.maximum(variance - explained, 0).astype(np.float32),
+        unit_covariance=covariance,
+        slopes=slopes / n,
+        dispersion=dispersion.astype(np.float32),
+        novelty=novelty,
+        other_genes=others[0],
+        other_rates=(others[1] / exposure).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over cells, as a job on a portion of them."""
+
+    network: Network
+    average: NDArray[np.float64]  # units: over all cells
+
+    def __call__(self, cells: Source, units: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+        """Inputs and their squares (genes), times what units differ from their average (units × genes); slopes; counts.
+
+        `units` is units × cells.
+        """
+        n_genes, n_units = self.network.n_genes, self.network.n_units
+        total, square, counted = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
+        crossed, slopes = np.zeros((n_units, n_genes)), np.zeros((n_units, self.network.n_paths))
+        for rows, block in cells.blocks(BLOCK):
+            inputs = block.inputs()
+            total += inputs.sum(axis=0, dtype=np.float64)
+            square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
+            crossed += (units[:, rows] - self.average[:, None]).astype(np.float32) @ inputs
+            slopes += np.asarray(self.network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
+            counted += np.asarray(block.counts.sum(axis=0)).ravel()
+        return total, square, crossed, slopes, counted
+
+
+def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Units × units: summed products of what differs from the average, many cells at a time."""
+    total = np.zeros((units.shape[1],) * 2)
+    for start in range(0, len(units), MANY):
+        centred = units[start : start + MANY] - average
+        total += centred.T @ centred
+    return total
+
+
+def _held_out(network: Network, cells: Source, ranks: Ranks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
+    seen, expected = (ranks.total(one) for one in sum_cells(cells, partial(_deviances, network)))
+    dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
+    return dispersion, np.quantile(ranks.joined(novelty(network, cells, dispersion)), QUANTILES)
+
+
+def _deviances(network: Network, cells: Source) -> tuple[NDArray[np.float64], ...]:
+    """Genes: summed deviance, and what is expected of it."""
+    seen, expected = np.zeros(network.n_genes), np.zeros(network.n_genes)
+    for _, block in cells.blocks(BLOCK):
+        rates = expected_counts(network, block)
+        seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
+        expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
+    return seen, expected
+
+
+def novelty(
+    network: Network, cells: Source, dispersion: NDArray[np.floating], *, batch_size: int = BLOCK
+) -> NDArray[np.float64]:
+    """Deviance of each cell over that expected of held-out training cells of its rates; 1: just as expected.
+
+    A cell without counts, of which nothing can be said, has 1.
+
+    Parameters
+    ----------
+    network
+        The trained network.
+    cells
+        Cells to judge.
+    dispersion
+        Genes; see :class:`TrainingSummary`.
+    batch_size
+        Cells at a time.
+    """
+    job = partial(_novelty, network, dispersion.astype(np.float32), batch_size)
+    return np.concatenate([found for _, found in map_cells(cells, job)])
+
+
+def _novelty(network: Network, weights: NDArray[np.float32], batch_size: int, cells: Source) -> NDArray[np.float64]:
+    """:func:`novelty` of a portion of the cells."""
+    ratio = np.ones(len(cells))
+    for rows, block in cells.blocks(batch_size):
+        rates = expected_counts(network, block)
+        expected = expected_deviance(rates) @ weights
+        seen = poisson_deviance(block.dense(), rates).sum(axis=1)
+        np.divide(seen, expected, out=ratio[rows], where=expected > 0, casting="unsafe")
+    return ratio

@@ -1,0 +1,1 @@
+"""Networks, their settings and losses, and where they start."""

@@ -1,0 +1,186 @@
+"""Every setting of a training run, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from modulae.core.checks import check_seed, is_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LossScale = Literal["mean", "counts"]
+OutputBias = Literal["halfway", "gene_means", "constant"]
+Architecture = Literal["orthogonal", "parts"]
+Schedule = Literal["constant", "cosine"]
+EngineName = Literal["auto", "numba", "torch"]
+
+CHOICES = {
+    "loss_scale": LossScale,
+    "output_bias": OutputBias,
+    "architecture": Architecture,
+    "schedule": Schedule,
+    "engine": EngineName,
+}
+
+EPOCHS: dict[Architecture, dict[Schedule, int]] = {
+    "orthogonal": {"cosine": 80, "constant": 200},
+    "parts": {"cosine": 15, "constant": 15},
+}
+"""Passes over the cells when nothing is asked for: a constant step size ends by `patience` long before."""
+
+PARTS: dict[str, Any] = {"n_latent": 32, "batch_size": 128, "learning_rate": 1e-3, "patience": 5}
+"""Where the parts-based autoencoder has other defaults than :class:`Config`."""
+
+NOT_FOR_PARTS = (
+    "n_hidden",
+    "orthogonality",
+    "orthogonality_gradient",
+    "momentum",
+    "activation_beta",
+    "loss_scale",
+    "output_bias",
+)
+"""Settings that the parts-based autoencoder does not have."""
+
+KNOWN_GENES = "known_genes"
+"""Source of size factors of a model that reads other data than it was trained on: the total over the shared genes."""
+
+SMALL_BIAS = 0.01
+"""The "small constant" of the biases (Kinalis et al. 2019, Methods, which do not give its value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings of a training run; :func:`modulae.tl.autoencoder` describes each."""
+
+    n_latent: int = 64
+    n_hidden: int = 128
+    orthogonality: float = 0.05
+    orthogonality_gradient: bool = True
+    size_factors: str | None = "total"
+    batch_key: str | None = None
+    batch_size: int = 16
+    learning_rate: float = 0.2
+    momentum: float = 0.9
+    schedule: Schedule = "cosine"
+    max_epochs: int = EPOCHS["orthogonal"]["cosine"]
+    patience: int = 20
+    test_fraction: float = 0.1
+    test_every: int = 1
+    activation_beta: float | Literal["width"] = 1.0
+    loss_scale: LossScale = "mean"
+    output_bias: OutputBias = "halfway"
+    architecture: Architecture = "orthogonal"
+    snapshot_epochs: tuple[int, ...] = ()
+    seed: int = 0
+    engine: EngineName = "auto"
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
+            _require_whole_number(name, getattr(self, name), least=1)
+        for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
+            _require_number(name, getattr(self, name))
+        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0, such as 0.1.")
+        _require(self.orthogonality >= 0, f"orthogonality is {self.orthogonality}; give 0 (no penalty) or more.")
+        _require(0 <= self.momentum < 1, f"momentum is {self.momentum}; give a number from 0 up to, not including, 1.")
+        _require(
+            0 < self.test_fraction < 1,
+            f"test_fraction is {self.test_fraction}; give the share of cells to hold out, such as 0.1.",
+        )
+        if self.activation_beta != "width":
+            _require_number("activation_beta", self.activation_beta)
+            _require(
+                self.activation_beta > 0,
+                f"activation_beta is {self.activation_beta}; give a number above 0, or 'width'.",
+            )
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
+        for epoch in self.snapshot_epochs:
+            _require_whole_number("every entry of snapshot_epochs", epoch, least=0)
+        if self.architecture == "parts":
+            _require(
+                self.size_factors is not None,
+                "architecture='parts' adds up what units make of a cell of the usual depth, so it needs size factors. "
+                "Leave out size_factors=None, or take architecture='orthogonal'.",
+            )
+            _require(
+                self.engine != "numba",
+                "engine='numba' trains architecture='orthogonal' only. Take engine='auto' or engine='torch'.",
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that survive a file; only those that the architecture has."""
+        absent = NOT_FOR_PARTS if self.architecture == "parts" else ()
+        absent = absent if self.batch_key is not None else (*absent, "batch_key")
+        values = {name: value for name, value in asdict(self).items() if name not in absent}
+        return {**values, "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Read what :meth:`as_dict` wrote, also after a file turned its numbers into NumPy's."""
+        names = {field.name for field in fields(cls)}
+        plain = {name: _plain(value) for name, value in values.items() if name in names}
+        plain["snapshot_epochs"] = tuple(int(epoch) for epoch in values.get("snapshot_epochs", ()))
+        return cls(**plain)
+
+
+def config_for(
+    architecture: Architecture,
+    *,
+    schedule: Schedule,
+    size_factors: str | None,
+    **given: Any,  # noqa: ANN401
+) -> Config:
+    """Settings, where `None` among those given stands for the default of the architecture.
+
+    Raises
+    ------
+    ValueError
+        A setting that the architecture does not have.
+    """
+    chosen = {name: _plain(value) for name, value in given.items() if value is not None or name == "seed"}
+    if "snapshot_epochs" in chosen:
+        chosen["snapshot_epochs"] = _epochs(chosen["snapshot_epochs"])
+    if architecture == "parts":
+        foreign = [name for name in NOT_FOR_PARTS if name in chosen]
+        _require(
+            not foreign,
+            f"architecture='parts' has no {', '.join(foreign)}. Leave these out, or take architecture='orthogonal'.",
+        )
+        chosen = {**PARTS, **chosen}
+    if "max_epochs" not in chosen:
+        chosen["max_epochs"] = EPOCHS.get(architecture, {}).get(schedule, 1)  # where one is unknown, Config says so
+    return Config(architecture=architecture, schedule=schedule, size_factors=size_factors, **chosen)
+
+
+def _epochs(given: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        msg = f"snapshot_epochs is {given!r}; give a list of epochs, such as [0, 10]."
+        raise TypeError(msg)
+    return tuple(_plain(epoch) for epoch in given)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+
+
+def _require(ok: bool, message: str) -> None:  # noqa: FBT001
+    if not ok:
+        raise ValueError(message)
+
+
+def _require_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124
+        msg = f"{name} is {value!r}; give a number."
+        raise TypeError(msg)
+
+
+def _require_whole_number(name: str, value: object, *, least: int) -> None:
+    if not is_whole(value):
+        msg = f"{name} is {value!r}; give a whole number of at least {least}."
+        raise TypeError(msg)
+    _require(value >= least, f"{name} is {value}; give a whole number of at least {least}.")

@@ -1,0 +1,1 @@
+"""Several processes that train one model; nothing else in the core knows how they talk."""

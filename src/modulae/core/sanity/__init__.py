@@ -1,0 +1,1 @@
+"""An explanation held against controls that know nothing."""

@@ -1,0 +1,1 @@
+"""Sums over gene sets, and correlations."""

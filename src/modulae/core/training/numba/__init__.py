@@ -1,0 +1,1 @@
+"""Steps in compiled loops, on a CPU."""

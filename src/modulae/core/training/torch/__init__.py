@@ -1,0 +1,1 @@
+"""Steps with PyTorch, on any device."""

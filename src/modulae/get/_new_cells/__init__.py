@@ -1,0 +1,1 @@
+"""What a trained model said of new cells, as tables."""

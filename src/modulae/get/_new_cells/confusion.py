@@ -1,0 +1,78 @@
+"""Labels that were carried over, against those that were known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from modulae._adata.columns.labels import read_labels
+from modulae._adata.columns.reference_labels import UNKNOWN
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@public
+def confusion(
+    adata: AnnData,
+    *,
+    truth: str,
+    key: str = DEFAULT_KEY,
+    label: str | None = None,
+    normalise: Literal["truth"] | None = None,
+) -> pd.DataFrame:
+    """How many cells of each known label got which one from :func:`modulae.tl.classify`.
+
+    Cells without a known label are left out; so are categories without cells, but no label of the reference.
+
+    Parameters
+    ----------
+    adata
+        Labelled cells.
+    truth
+        Column of `adata.obs` with the known labels.
+    {key}
+    label
+        Column of `adata.obs` with the labels to judge; `f"{{key}}_label"` if `None`.
+    normalise
+        `"truth"`: shares of the cells of each known label. `None`: numbers of cells.
+
+    Returns
+    -------
+    known labels (index, named `truth`) × labels (columns, named `label`), `int64` or `float64`. Columns are in the
+    order of their categories, `"unknown"` last. Rows that share a name with a column come first, in the order of the
+    columns; then the others in the order of theirs.
+
+    Raises
+    ------
+    KeyError
+        No such column.
+    ValueError
+        A column of numbers, no cell with a known label, or no such normalisation.
+    """
+    if normalise not in ("truth", None):
+        msg = f"normalise is {normalise!r}; choose 'truth' or None."
+        raise ValueError(msg)
+    label = Fields(key).label if label is None else label
+    if label not in adata.obs:
+        made = "Run `modulae.tl.classify(adata, reference, labels=...)` first, or name a column"
+        msg = f"adata.obs has no {label!r}. {made}: label= one of {list(adata.obs)}."
+        raise KeyError(msg)
+    given = read_labels(adata, label, "label", most_numbers=None, unused=True).as_categories()
+    known = read_labels(adata, truth, "truth", most_numbers=None).as_categories()
+    if not len(known.categories):
+        msg = f"no cell has a label in adata.obs[{truth!r}]. Name another column."
+        raise ValueError(msg)
+    columns = [name for name in given.categories if name != UNKNOWN]
+    columns += [UNKNOWN] * (UNKNOWN in given.categories)
+    rows = [name for name in columns if name in known.categories]
+    rows += [name for name in known.categories if name not in columns]
+    counts = pd.crosstab(np.asarray(known), np.asarray(given)).reindex(index=rows, columns=columns, fill_value=0)
+    counts = counts.astype(np.int64).rename_axis(index=truth, columns=label)
+    if normalise is None:
+        return counts
+    return counts.div(pd.Series(known).value_counts().loc[rows].to_numpy(), axis=0)

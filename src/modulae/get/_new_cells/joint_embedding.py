@@ -1,0 +1,71 @@
+"""Reference and new cells in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._adata.columns.labels import read_labels
+from modulae._adata.public import public
+from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.results import joint_entry
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@public
+def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | None = None) -> pd.DataFrame:
+    """Where :func:`modulae.tl.joint_embedding` put each cell.
+
+    Parameters
+    ----------
+    adata
+        The new cells.
+    key
+        Name of the result in `adata.obsm` and `adata.uns`.
+    label
+        Column of `adata.obs` with the labels of the new cells; if `None` those of :func:`modulae.tl.classify`, where
+        there are some.
+
+    Returns
+    -------
+    One row a cell (index `cell`), those of the reference first: `x`, `y` (`float32`); `of` (`category`): `"reference"`
+    or `"new"`; `label` (`category`; the labels of the reference first): missing where there is none.
+
+    Raises
+    ------
+    KeyError
+        No such result or column.
+    """
+    entry = joint_entry(adata, key)
+    cells = [str(name) for name in entry["cells"]]
+    points = np.concatenate([np.asarray(entry["reference"]), np.asarray(adata.obsm[key])])
+    names = [str(name) for name in entry.get("names", [])]
+    known = pd.Categorical.from_codes(np.asarray(entry.get("codes", np.full(len(cells), -1))).tolist(), pd.Index(names))
+    given = _given(adata, str(entry["of_model"]), label)
+    every = [*names, *(name for name in given.categories if name not in names)]
+    return pd.DataFrame(
+        {
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "of": pd.Categorical(
+                ["reference"] * len(cells) + ["new"] * adata.n_obs, categories=pd.Index(["reference", "new"])
+            ),
+            "label": pd.Categorical([*known, *given], categories=pd.Index(every, dtype=object)),
+        },
+        index=pd.Index([*cells, *adata.obs_names.astype(str)], name="cell"),
+    )
+
+
+def _given(adata: AnnData, of_model: str, label: str | None) -> pd.Categorical:
+    """Labels of the new cells."""
+    name = Fields(of_model).label if label is None else label
+    if name in adata.obs:
+        return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()
+    if label is not None:
+        msg = f"label={label!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
+        raise KeyError(msg)
+    return pd.Categorical([None] * adata.n_obs)

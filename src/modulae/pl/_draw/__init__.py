@@ -1,0 +1,1 @@
+"""What pictures are made of: grids, heat maps, points, colours, labels, style."""

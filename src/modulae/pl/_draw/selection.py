@@ -1,0 +1,157 @@
+"""Which gene sets and units a heat map shows, and in which order."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
+
+from modulae import get
+from modulae._adata.stored.results import unit_position
+from modulae.core.checks import check_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+OPTIMAL_UP_TO = 400
+"""Rows whose leaves are put in the best order; for more it takes too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the caller asked to see."""
+
+    sets: Sequence[str] | None
+    units: Sequence[int | str] | None
+    n_sets: int | None
+    min_impact: float
+    min_unit_impact: float
+    cluster: bool
+    flagged: frozenset[str] = frozenset()
+    """Units that are left out unless named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Rows and columns of the picture, in their order, and how many there were to choose from."""
+
+    sets: list[str]
+    units: list[str]
+    of_sets: int
+    of_units: int
+
+
+def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
+    """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
+    check_number(wanted.n_sets, "n_sets")
+    strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
+    every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
+    free = unflagged(every_unit, wanted.flagged) if wanted.units is None else np.arange(len(every_unit))
+    if wanted.sets is None:
+        tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties]))[:, :, free].max(axis=(0, 2))
+        rows = _strongest(strength[:, :, free].max(axis=(0, 2)), tie, wanted)
+    else:
+        rows = np.array([set_position(name, every_set) for name in map(str, names_given(wanted.sets, "sets"))])
+    if wanted.units is None:
+        columns = free[_live(strength[:, rows][:, :, free].max(axis=(0, 1)), wanted.min_unit_impact)]
+    else:
+        columns = np.array(
+            [every_unit.index(unit_name(unit, every_unit)) for unit in names_given(wanted.units, "units")]
+        )
+    drawn = np.stack([table.to_numpy(dtype=np.float64) for table in tables])[:, rows][:, :, columns]
+    if wanted.cluster and wanted.sets is None:
+        rows = rows[leaf_order(np.concatenate(list(drawn), axis=1))]
+    if wanted.cluster and wanted.units is None:
+        columns = columns[leaf_order(np.concatenate(list(drawn), axis=0).T)]
+    return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
+
+
+def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
+    """Units of a foreign model that the genes at hand are too few for; none of a model that was trained here."""
+    if "transfer" not in adata.uns.get(key, {}):
+        return frozenset()
+    trusted = get.transfer(adata, key=key)["trusted"]
+    return frozenset(trusted.index[~trusted])
+
+
+def unflagged(units: Sequence[str], flagged: frozenset[str]) -> NDArray[np.intp]:
+    """Where the units stand that may be drawn without being named."""
+    found = np.array([at for at, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
+    if len(found) == 0:
+        msg = (
+            f"all {len(units)} units are flagged: adata has too few of the model's genes to read them. See "
+            "`modulae.get.transfer(adata)`; name units to draw them nevertheless."
+        )
+        raise ValueError(msg)
+    return found
+
+
+def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Order of the rows that puts similar ones side by side (average linkage of Euclidean distances)."""
+    if len(values) < 3:
+        return np.arange(len(values))
+    tree = linkage(values, method="average", optimal_ordering=len(values) <= OPTIMAL_UP_TO)
+    return np.asarray(leaves_list(tree), dtype=np.intp)
+
+
+def unit_name(unit: int | str, units: Sequence[str]) -> str:
+    """Name of a unit given by number or name."""
+    return units[unit_position(unit, len(units))]
+
+
+def set_position(name: str, sets: Sequence[str]) -> int:
+    """Where a gene set stands, or which names are like it."""
+    if name not in sets:
+        like = difflib.get_close_matches(name, sets, cutoff=0.4) or list(sets[:5])
+        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; `modulae.get` has all."
+        raise KeyError(msg)
+    return list(sets).index(name)
+
+
+def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
+    """Refuse what is no list of names, or an empty one."""
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        what = "the text " if isinstance(given, str) else ""
+        msg = f"{parameter} is {what}{given!r}; give a list: {parameter}=[{given!r}]."
+        raise TypeError(msg)
+    if len(given) == 0:
+        msg = f"{parameter} is empty, so there is nothing to draw. Name some, or leave it out."
+        raise ValueError(msg)
+    return given
+
+
+def check_number(value: int | None, parameter: str) -> None:
+    """Refuse a number of things that is none: -1 would leave out the last; `None` is all of them."""
+    if value is not None:
+        check_whole(parameter, value, least=1)
+
+
+def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
+    """Find the strongest sets, in the order of the table."""
+    order = np.lexsort((-tie, -largest))
+    order = order[largest[order] >= wanted.min_impact][: wanted.n_sets]
+    if len(order) == 0:
+        msg = (
+            f"no gene set reaches min_impact={wanted.min_impact:g} (the largest value is {largest.max():.2g}). "
+            "Lower min_impact."
+        )
+        raise ValueError(msg)
+    return np.sort(order)
+
+
+def _live(largest: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
+    live = np.flatnonzero(largest >= threshold)
+    if len(live) == 0:
+        msg = (
+            f"no unit reaches min_unit_impact={threshold:g} on these sets (the largest value is {largest.max():.2g}). "
+            "Lower min_unit_impact."
+        )
+        raise ValueError(msg)
+    return live

@@ -1,0 +1,65 @@
+"""What a training reads: which genes, which cells are held out, and their size factors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._adata.anndata import library_sizes, size_factors
+from modulae._adata.columns.batches import read_batches, warn_of_small
+from modulae._adata.columns.columns import read_mask
+from modulae._adata.gene_names import gene_names
+from modulae.core.data.cells import Cells
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from modulae._counts.stored_counts import Counts, StoredCounts
+    from modulae.core.data.stored_cells import Source
+    from modulae.core.model.config import Config
+
+
+def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
+    """The genes to train on: those that `mask_var` marks, or all."""
+    names = gene_names(adata)
+    if mask_var is None:
+        return names
+    if mask_var not in adata.var:
+        msg = (
+            f"mask_var={mask_var!r} is no column of adata.var ({list(adata.var)}). "
+            "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
+        )
+        raise KeyError(msg)
+    mask = read_mask(adata, mask_var)
+    if not mask.any():
+        msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
+        raise ValueError(msg)
+    return np.asarray(names[mask])
+
+
+def training_cells(
+    adata: AnnData, counts: Counts | StoredCounts, config: Config
+) -> tuple[Source, NDArray[np.bool_], float]:
+    """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
+    from modulae.core.training.train import loss_unit, split_cells
+
+    test = split_cells(adata.n_obs, config)
+    sizes = library_sizes(adata, counts.totals, config.size_factors)
+    counted = sizes[~test & (counts.totals > 0)]
+    if not counted.size:
+        msg = (
+            "no training cell has any counts. Remove empty cells, or name the layer that holds the raw counts: layer=."
+        )
+        raise ValueError(msg)
+    unit = float(np.median(counted))
+    cells = counts.cells(size_factors(adata, counts.totals, config.size_factors, unit))
+    if config.batch_key is not None:
+        names, codes = read_batches(adata, config.batch_key)
+        warn_of_small(names, codes)
+        cells = replace(cells, batch=codes)
+    if isinstance(cells, Cells):  # of others the training looks at once itself
+        loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+    return cells, test, unit

@@ -1,0 +1,84 @@
+"""A training that somebody watches: its progress, and what to say at its end."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import count
+from typing import TYPE_CHECKING
+
+from modulae._utils.progress import progress_bar
+from modulae._utils.stacklevel import users_line
+from modulae.core.processes.ranks import ALONE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from modulae.core.data.stored_cells import Source
+    from modulae.core.model.config import Config
+    from modulae.core.processes.ranks import Ranks
+    from modulae.core.training.state import Keeper
+    from modulae.core.training.train import Training
+
+
+def run_training(
+    cells: Source,
+    test: NDArray[np.bool_],
+    config: Config,
+    *,
+    device: str,
+    progress: bool | None,
+    loadings: NDArray[np.float64] | None = None,
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
+) -> Training:
+    """Train, and warn of a training that was interrupted or that learnt nothing; of several ranks the first does so."""
+    from modulae.core.training.train import train
+
+    total = config.max_epochs * int((~test).sum())
+    with progress_bar(total, "training", "cell", progress=progress if ranks.first else False, scaled=True) as bar:
+        calls = count()
+
+        def learnt(n_cells: int) -> None:
+            if next(calls) == 0:
+                bar.initial = n_cells  # of an earlier part: they took no time now
+            bar.update(n_cells)
+
+        def finished(epoch: int, loss: float) -> None:
+            bar.set_postfix_str(f"epoch {epoch}/{config.max_epochs}, held-out loss {loss:.5f}")
+
+        run = train(
+            cells,
+            test,
+            config,
+            device=device,
+            loadings=loadings,
+            keeper=keeper,
+            on_epoch=finished,
+            on_cells=learnt,
+            ranks=ranks,
+        )
+    if not ranks.first:
+        return run
+    if run.history.stopped == "interrupted":
+        warnings.warn(
+            f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept."
+            + ("" if keeper is None else " Call this again with the same checkpoint= to go on."),
+            UserWarning,
+            stacklevel=users_line(),
+        )
+    elif run.history.best_epoch == 0:
+        warnings.warn(
+            "the held-out loss never fell below that of the untrained model, which is what is kept. "
+            f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
+            UserWarning,
+            stacklevel=users_line(),
+        )
+    elif run.history.gain <= 0:
+        warnings.warn(
+            "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
+            "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
+            UserWarning,
+            stacklevel=users_line(),
+        )
+    return run

@@ -1,0 +1,1 @@
+"""Units that come back in many runs."""

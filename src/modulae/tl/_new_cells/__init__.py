@@ -1,0 +1,1 @@
+"""A trained model on cells it has never seen."""

@@ -1,0 +1,81 @@
+"""How unlike the cells a model was trained on a cell is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.columns.batches import in_batch
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.write_model import result_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@public
+def novelty(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    layer: str | None = None,
+    batch_size: int = 512,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Judge each cell by how badly the model explains its counts.
+
+    The Poisson deviance of a cell's counts from their decoded rates, over the deviance expected of a held-out training
+    cell with these rates::
+
+        novelty = Σ d(x, y) / Σ φ·E[d(X, y)]     d(x, y) = 2·(x·log(x / y) − x + y)     X ~ Poisson(y)
+
+    with the sums over the model's genes that `adata` has, and φ of a gene the same ratio over all held-out training
+    cells. A deep cell has a larger deviance than a thin one, and also a larger expectation: the ratio is about 1 for
+    cells like those of the training, whatever their depth and their genes. Another protocol raises it for all cells, so
+    across data sets compare cells with each other rather than with 1. A model with batches (`batch_key` of
+    :func:`modulae.tl.autoencoder`) decodes each cell as of its own, and cells it was brought to as of the average.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    {model_layer}
+    {batch_size_inference}
+    key_added
+        Name of the column; `f"{key}_novelty"` if `None`.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following fields:
+
+    `adata.obs[f'{key}_novelty']` : `float32`
+        The ratio; 1 for a cell without counts.
+    `adata.obs[f'{key}_novelty_percentile']` : `float32`
+        Percentage of the held-out training cells with a lower ratio, 0 to 100.
+
+    Raises
+    ------
+    KeyError
+        No such model, layer or column of batches, or the model's genes are missing (read the cells with
+        :func:`modulae.tl.transfer`).
+    """
+    from modulae.core.inference.training_summary import QUANTILES
+    from modulae.core.inference.training_summary import novelty as judge
+
+    name = result_name(adata, key_added, Fields(key).novelty)
+    fitted = read_model(adata, key)
+    layer = counts_layer(adata, key, layer)
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
+    ratio = judge(fitted.network, cells, fitted.training.dispersion, batch_size=batch_size)
+    percentile = np.interp(ratio, fitted.training.novelty, QUANTILES * 100, left=0, right=100)
+    adata = changeable(adata, copy=copy)
+    adata.obs[name] = ratio.astype(np.float32)
+    adata.obs[Fields.percentile(name)] = percentile.astype(np.float32)
+    adata.uns[name] = {"of_model": key}
+    return adata if copy else None

@@ -1,0 +1,1 @@
+"""Scores of gene sets in every cell."""

@@ -1,0 +1,1 @@
+"""Which gene sets move which units, and the tests between groups."""

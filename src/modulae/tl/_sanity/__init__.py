@@ -1,0 +1,1 @@
+"""An explanation beside its controls."""

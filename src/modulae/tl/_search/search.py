@@ -1,0 +1,195 @@
+"""Try settings and seeds, and say what each is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from modulae._adata.public import public
+from modulae._utils.parallel import alone, side_by_side
+from modulae._utils.progress import progress_bar
+from modulae.core.checks import check_seed, check_whole
+from modulae.core.model.config import Config
+from modulae.core.processes.ranks import require_alone
+from modulae.tl._autoencoder.data import model_genes
+
+from .data import gather
+from .runs import load, plan, run
+from .scores import find_labels, score_runs, sum_up
+from .settings import check_seeds, defaults, list_settings, used
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from anndata import AnnData
+
+    from .data import Data
+    from .runs import Run, Task
+
+
+@public
+def search(
+    adata: AnnData,
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    n_iter: int | None = None,
+    labels: str | None = None,
+    layer: str | None = None,
+    mask_var: str | None = None,
+    test_fraction: float = 0.1,
+    folder: str | os.PathLike[str] | None = None,
+    by_run: bool = False,
+    n_jobs: int | None = None,
+    n_threads: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool | None = None,
+    memory_limit: str | int = "4GB",
+) -> pd.DataFrame:
+    """Train with many settings, each from several seeds, and put what comes of it in a table; `adata` stays as it is.
+
+    No single column says which setting is best. A lower held-out loss is a better description of the counts; a higher
+    stability means that units come back whatever the seed, which is what a name for a unit presupposes; LMS and MSGS
+    say how far each label has a unit of its own. Look for settings that are good in all.
+
+    All settings hold out the same cells where the seed is the same, so their losses can be compared; what is tried is
+    never compared by the loss of training cells. The held-out cells also say when a training stops, which favours every
+    setting a little and alike.
+
+    Trainings go through :class:`joblib.Parallel`, so that :func:`joblib.parallel_config` chooses where they run: other
+    processes (the default), threads, or a cluster (see :doc:`/scale`). The table is the same to the last bit for every
+    number of jobs and every backend on machines of one kind, as each run has `n_threads` threads wherever it runs.
+
+    Parameters
+    ----------
+    {adata}
+    settings
+        Names of arguments of :func:`modulae.tl.autoencoder`, each with a list of values; all combinations are tried. A
+        list of such dicts: the combinations of each. With `n_iter` also distributions of :mod:`scipy.stats`.
+    seeds
+        Seeds of each setting. The stability needs two or more.
+    n_iter
+        Try so many combinations, drawn at random (:class:`sklearn.model_selection.ParameterSampler`); all
+        (:class:`sklearn.model_selection.ParameterGrid`) if `None`.
+    labels
+        `obs` column with one category a cell, or `obsm` field with cells × programmes, to score the units against.
+    {layer}
+    mask_var
+        Boolean column of `adata.var` that names the genes to train on, the same for all runs; all genes if `None`.
+    test_fraction
+        Share of the cells that is held out, the same for all runs.
+    folder
+        Where to keep every finished run, made if it is not there. A search that is started again with the same folder
+        reads back the runs whose settings, seed, counts and version of modulae are the same, and trains the others.
+    by_run
+        One row a run; one a setting if `False`.
+    n_jobs
+        Runs at a time; −1 for one a processor. `None`: what :func:`joblib.parallel_config` says, or 1.
+    n_threads
+        Threads of each run. Small batches gain nothing by more than one.
+    seed
+        Seed of the random draw of settings; those of the trainings are `seeds`.
+    {device}
+    {progress}
+    memory_limit
+        Memory for counts that are on disk, such as `'500MB'`. If what a training makes of all genes takes more, they
+        stay there, and every run reads them for itself within this limit; so many runs at a time take as many times as
+        much. Otherwise they are read once, and the result is that of counts in memory.
+
+    Returns
+    -------
+    One row a setting (index `setting`, in the order of the grid): means over its seeds, NaN where a run failed. The
+    arguments that were searched (the default where a dict of a list leaves one out), then
+
+    `n_runs` : `int64`
+        Seeds; with `by_run` instead `seed`.
+    `loss`, `loss_sd` : `float64`
+        Mean Poisson loss of the held-out cells, over cells and genes, in counts whatever the `loss_scale`; its standard
+        deviation over the seeds, which hold out different cells (not with `by_run`).
+    `gain` : `float64`
+        How much lower that is than the loss of the gene means of the training cells, times the size factors.
+    `epochs`, `seconds` : `float64`
+        Until the training stopped. The best weights are often earlier.
+    `stability`, `back` : `float64`
+        Mean absolute correlation of each unit with its match in another seed, and the share of units above 0.9, over
+        all pairs of seeds; see :func:`modulae.metrics.unit_stability`. NaN with one seed.
+    `LMS`, `MSAS`, `MSGS` : `float64`, with `labels`
+        Scores over SMI; see :func:`modulae.metrics.disentanglement`. NaN with fewer than two units.
+    `nmi` : `float64`, with `labels` in `obs`
+        Normalised mutual information of the labels and k-means, a mean of five; see
+        :func:`modulae.metrics.clustering_nmi`.
+    `error` : `object`
+        What went wrong where the loss stopped being finite, else empty. Any other error ends the search, with a note
+        that names the settings and the seed of the run.
+
+    Raises
+    ------
+    KeyError
+        An argument that cannot be searched (the message lists those that can), or an unknown layer, column or label.
+    TypeError
+        Values that are no list.
+    ValueError
+        A value, a seed or counts that the training can't use.
+    KeyboardInterrupt
+        Ctrl-C ends the search; with a `folder` the finished runs are kept.
+    """
+    require_alone("tl.search")
+    check_seed(seed)
+    tried = list_settings(settings, n_iter, seed)
+    all_seeds = check_seeds(seeds)
+    check_whole("n_threads", n_threads, least=1)
+    Config(test_fraction=test_fraction)
+    model_genes(adata, mask_var)
+    truth = find_labels(adata, labels)
+    data = gather(
+        adata,
+        tried,
+        layer=layer,
+        mask_var=mask_var,
+        test_fraction=test_fraction,
+        device=device,
+        memory_limit=memory_limit,
+    )
+    where = None if folder is None else Path(folder)
+    if where is not None:
+        where.mkdir(parents=True, exist_ok=True)
+    tasks = plan(data, tried, all_seeds, folder=where, n_threads=n_threads)
+
+    base = defaults()
+    names = [name for name in base if any(name in setting for setting in tried)]
+    shown = [{name: used(setting)[name] for name in names} for setting in tried]
+
+    finished: dict[int, list[Run]] = {}
+    tables: dict[int, pd.DataFrame] = {}
+    with alone(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
+        for done in _results(tasks, data, n_jobs):
+            bar.update()
+            runs = finished.setdefault(done.setting, [])
+            runs.append(done)
+            if len(runs) == len(all_seeds):  # score it and let go of its representations
+                ordered = sorted(finished.pop(done.setting), key=lambda one: all_seeds.index(one.seed))
+                tables[done.setting] = score_runs(shown[done.setting], ordered, truth)
+    rows = [(number, row) for number, one in sorted(tables.items()) for row in one.to_dict("records")]
+    index = pd.Index([number for number, _ in rows], name="setting")
+    table = pd.DataFrame.from_records([row for _, row in rows], index=index)
+    return table if by_run else sum_up(table, names)
+
+
+def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[Run]:
+    """Finished runs as they come: first those of an earlier search."""
+    from joblib import delayed
+
+    absent = []
+    for task in tasks:
+        kept = load(task)
+        if kept is None:
+            absent.append(task)
+        else:
+            yield kept
+    rest = replace(data, matrix=None)
+    yield from side_by_side((delayed(run)(task, rest, data.matrix) for task in absent), n_jobs=n_jobs, in_order=False)

@@ -1,0 +1,214 @@
+"""One row a unit: what it is worth, what it reads, where it is active, and what it may only reflect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.columns.batches import in_batch
+from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.found_sets import MIN_GENES, MIN_SHARE
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.results import enrichment_entry
+from modulae._adata.stored.write_model import result_name
+from modulae._utils.progress import progress_bar
+from modulae.core.checks import check_seed, check_whole
+from modulae.core.inference.encode import encode
+from modulae.core.inference.saliency import check_method, mean_saliency
+from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
+from modulae.tl._enrich_units import enrich_units
+
+from .stability import check_stability, stability_of_units
+from .table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
+from .technical_covariates import states_of_some
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from anndata import AnnData
+
+
+@public
+def unit_summary(
+    adata: AnnData,
+    gene_sets: Mapping[str, Sequence[str]] | pd.DataFrame | str | Path | None = None,
+    *,
+    key: str = DEFAULT_KEY,
+    groupby: str | None = None,
+    stability: pd.DataFrame | None = None,
+    stability_keys: Sequence[str] | None = None,
+    enrichment: str | None = None,
+    min_genes: int = MIN_GENES,
+    min_share: float = MIN_SHARE,
+    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
+    n_genes: int = 10,
+    n_cells: int | None = EFFECT_CELLS,
+    redundant_above: float = 0.9,
+    flag_above: float = 0.5,
+    seed: int = 0,
+    layer: str | None = None,
+    batch_size: int = 128,
+    device: str = "auto",
+    progress: bool | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Sum up every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
+
+    **Effect.** Cells are decoded again with one unit held at its mean over all cells and all others as they are; the
+    effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects do
+    not add up to what the model gains. It takes the work of decoding the cells as many times as there are units, so
+    `n_cells` random ones stand for all.
+
+    **Dead** is a unit whose effect, of either sign, is at most a thousandth of the largest, or whose standard deviation
+    is at most a thousandth of its mean activity. An effect below 0, a unit that makes things worse, is not dead.
+
+    **Redundant** is a unit that correlates (Pearson's abs(r) over the cells) above `redundant_above` with a unit of
+    larger effect; the strongest of those is named. Leaving out all redundant units keeps one of each kind.
+
+    **Direction.** `"up"` if more activity goes with more counts of the `n_genes` genes of largest absolute saliency
+    (Spearman's correlation of the activity with their mean, as the encoder reads them, above 0.1), `"down"` if with
+    fewer (below −0.1). Empty where neither holds: what the unit responds to is then not what it goes with.
+
+    **Flags** are Spearman's correlations over the cells with what may vary for reasons other than biology: the total
+    count; the share of it in mitochondrial (MT-, mt-) and in ribosomal genes (RPL, RPS, without the kinases RPS6K); the
+    cell cycle (the stronger of the scores of S and G2/M phase, Tirosh et al. 2016 [1]_); stress of dissociation (core
+    genes of van den Brink et al. 2017 [2]_). Scores are those of :func:`scanpy.tl.score_genes` on log-normalised counts
+    of all genes in `adata`. NaN where fewer than 5 genes of a list are there, and for scores where `adata` has fewer
+    than 250 genes. A flag is no verdict: cycling cells are biology, and cell types differ in RNA content.
+
+    Parameters
+    ----------
+    {adata}
+    gene_sets
+        Gene sets to test with :func:`modulae.tl.enrich_units` and its defaults, in any form that
+        :func:`modulae.read_gene_sets` reads. None are tested if `None`; the result of an earlier test is used.
+    {key}
+    groupby
+        `obs` column; the group in which each unit is most active is named. None if `None`.
+    stability
+        A table from :func:`modulae.metrics.unit_stability`, of this model's units against one or more other runs.
+    stability_keys
+        Instead: names of other models in `adata` (same settings, other seeds). Units are matched over the cells.
+    enrichment
+        Name of the result of :func:`modulae.tl.enrich_units` in `adata.uns`, which is read, or with `gene_sets`
+        written; `f"{key}_enrichment"` if `None`, and then it need not be there.
+    {min_genes}
+    {min_share}
+    method
+        Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
+    n_genes
+        Genes at either end.
+    n_cells
+        Cells on which the effects are measured, drawn at random where there are more; all if `None`. The default puts
+        the units in the same order but for a few of nearly the same effect; a unit of very few cells may want all.
+    redundant_above
+        Absolute correlation from which on a unit is redundant.
+    flag_above
+        Absolute correlation from which on a flag is listed in `flags`.
+    seed
+        Seed of the cells that effects are measured on, and of the genes that scores are held against.
+    {model_layer}
+    {batch_size_inference}
+    {device}
+    {progress}
+    key_added
+        Name of the result; `f"{key}_units"` if `None`.
+    {copy}
+
+    Returns
+    -------
+    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with
+    :func:`modulae.get.unit_summary`, which describes the columns, and with `gene_sets` what
+    :func:`modulae.tl.enrich_units` sets:
+
+    `adata.uns[f'{key}_units']` : `dict`
+        `"table"`: one array a column, units in their order; texts as `object`, numbers as `float64`, `"dead"` as
+        `bool`. And how it was made: `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`,
+        `flag_above`, `n_cells` (on which effects were measured), `seed`.
+
+    Raises
+    ------
+    KeyError
+        No such model, layer, `obs` column, run or enrichment, or the model's genes are missing.
+    ValueError
+        A stability table of other units, an enrichment of another model, no gene set of the right size, or a number
+        that makes no sense.
+
+    References
+    ----------
+    .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
+    .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
+    """
+    name = result_name(adata, key_added, Fields(key).units)
+    check_method(method)
+    check_seed(seed)
+    _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
+    fitted = read_model(adata, key)
+    n_units = fitted.network.n_units
+    plan = plan_groups(adata, groupby, groups=None, reference=REST)
+    check_stability(adata, n_units, stability, stability_keys, key=key)
+    if gene_sets is None:
+        _check_enrichment(adata, enrichment, key)
+    layer = counts_layer(adata, key, layer)
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key)
+    adata = changeable(adata, copy=copy)
+    tested = Fields(key).enrichment if enrichment is None else enrichment
+    if gene_sets is not None:
+        given: dict[str, Any] = {"layer": layer, "seed": seed, "progress": progress, "key_added": tested}
+        given |= {"min_genes": min_genes, "min_share": min_share}
+        enrich_units(adata, gene_sets, key=key, batch_size=batch_size, device=device, **given)
+    tests = adata.uns.get(tested)
+
+    units = encode(fitted.network, cells, device=device)
+    saliency = mean_saliency(fitted.network, cells, method=method, batch_size=batch_size, device=device)[0]
+    measured = len(cells) if n_cells is None else min(n_cells, len(cells))
+    how: dict[str, Any] = {"n_cells": n_cells, "seed": seed, "batch_size": batch_size, "device": device}
+    with progress_bar(measured, "effect of units", "cell", progress=progress) as bar:
+        effect = unit_effects(fitted.network, cells, units, on_cells=bar.update, **how)
+    seen, states = states_of_some(adata, layer=layer, seed=seed)
+    columns = {
+        **use_of_units(units, effect, redundant_above=redundant_above),
+        **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
+        **sets_of_units(tests, n_units),
+        **groups_of_units(units, plan),
+        "stability": stability_of_units(adata, units, stability, stability_keys),
+        **flags_of_units(units[seen], states, flag_above=flag_above),
+    }
+    adata.uns[name] = {
+        "of_model": key,
+        "table": columns,
+        "groupby": groupby,
+        "enrichment": None if tests is None else tested,
+        "method": method,
+        "n_genes": n_genes,
+        "redundant_above": redundant_above,
+        "flag_above": flag_above,
+        "n_cells": measured,
+        "seed": seed,
+    }
+    return adata if copy else None
+
+
+def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
+    """Refuse a result that is not there, or of another model; without a name there need be none."""
+    if name is None and Fields(key).enrichment not in adata.uns:
+        return
+    entry = enrichment_entry(adata, Fields(key).enrichment if name is None else name)
+    if entry["of_model"] != key:
+        msg = f"that enrichment is of the model {entry['of_model']!r}, not of {key!r}. Name that model in key=."
+        raise ValueError(msg)
+
+
+def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
+    check_whole("n_genes", n_genes, least=1)
+    if n_cells is not None:
+        check_whole("n_cells", n_cells, least=1)
+    for name, value in thresholds.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."
+            raise ValueError(msg)
