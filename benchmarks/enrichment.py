@@ -13,9 +13,11 @@ import pandas as pd
 from scipy import sparse, stats
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
+from modulae.core.scores.expression_bins import expression_bins, shuffled_within
 from modulae.core.scores.set_values import set_indicator
-from modulae.core.statistics.permutation import expression_bins, matched_sets, shuffled_within
+from modulae.core.statistics.permutation import matched_sets
 
 from . import table
 

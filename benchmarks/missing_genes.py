@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae.core.inference.encode import encode
 from modulae.core.inference.missing_genes import restrict
 

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae.core.inference.encode import denoise, encode
 from modulae.core.model.starts import sparsity
 

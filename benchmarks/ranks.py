@@ -64,7 +64,8 @@ def one(path: str, n_cells: int) -> None:
     """In each process: cells a second of every kind; the first writes them down."""
     import torch
 
-    from modulae.core.processes.ranks import current_ranks, end_group, start_group
+    from modulae.core.processes.group import end_group, start_group
+    from modulae.core.processes.ranks import current_ranks
 
     torch.set_num_threads(1)
     if "WORLD_SIZE" in os.environ:

@@ -43,7 +43,8 @@ def opened(path: Path) -> AnnData:
 def one(path: str) -> None:
     """Every step on one atlas; prints the processor's seconds of each, and the peak of the process's memory in MB."""
     import modulae as mo
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.core.inference.encode import encode
 
     warnings.simplefilter("ignore")
@@ -137,7 +138,7 @@ def rates(folder: Path, n_cells: int, rounds: int) -> list[dict[str, object]]:
 
 def _epoch(adata: AnnData, limit: str) -> float:
     """Seconds of the processor in an epoch: reading, steps, and the loss of the held-out cells."""
-    from modulae._adata.anndata import open_counts
+    from modulae._adata.counts import open_counts
     from modulae._counts.stored_counts import read_bytes
     from modulae.core.model.config import config_for
     from modulae.core.training.train import train

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
 
-from modulae._adata.anndata import open_counts, read_counts
 from modulae._adata.columns.groups import membership
+from modulae._adata.counts import open_counts, read_counts
 from modulae._counts.blocks import ROWS_PER_BLOCK
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 5))  # one cell and one gene included

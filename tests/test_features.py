@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata.anndata import read_counts, read_model
+from modulae._adata.counts import read_counts
 from modulae._adata.features import feature_kinds, gene_features
+from modulae._adata.stored.models import read_model
 
 RNA, ADT = "Gene Expression", "Antibody Capture"
 SMALL = {"n_latent": 4, "n_hidden": 8, "max_epochs": 3, "device": "cpu", "progress": False}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save, save_file
 
 import modulae as mo
-from modulae._adata.anndata import read_model
+from modulae._adata.stored.models import read_model
 from modulae._model_io import model_file
 
 SETTINGS = {"n_latent": 4, "max_epochs": 3, "device": "cpu", "progress": False}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata.anndata import read_counts
+from modulae._adata.counts import read_counts
 
 SMALL = {"n_latent": 4, "n_hidden": 8, "max_epochs": 2, "device": "cpu", "progress": False}
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse, stats
 
 from modulae.core.data.cells import Cells
+from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
-from modulae.core.statistics.permutation import expression_bins
 
 
 def rate(z, level=0.05):

@@ -8,8 +8,9 @@ from modulae.core.data.cells import Cells
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import initial_network
+from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.scores.set_values import set_indicator, set_values
-from modulae.core.statistics.permutation import Labels, compare_cells, expression_bins, matched_sets
+from modulae.core.statistics.permutation import Labels, compare_cells, matched_sets
 
 
 def blocks(values, size=37):

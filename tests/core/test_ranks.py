@@ -15,7 +15,9 @@ from modulae.core.data.readers import InMemory
 from modulae.core.data.stored_cells import StoredCells
 from modulae.core.model.config import Config
 from modulae.core.processes import ranks as ranks_module
-from modulae.core.processes.ranks import ALONE, Ranks, current_ranks, require_alone, settle
+from modulae.core.processes.group import require_alone
+from modulae.core.processes.ranks import ALONE, Ranks, current_ranks
+from modulae.core.training.distributed import settle
 
 ROOM = 96
 

@@ -10,9 +10,11 @@ from scipy import sparse
 from modulae.core.data.cells import Cells
 from modulae.core.inference.encode import encode
 from modulae.core.inference.missing_genes import restrict
-from modulae.core.inference.training_summary import TrainingSummary, novelty, summarise
+from modulae.core.inference.novelty import novelty
+from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Config, config_for
 from modulae.core.model.fitted import Fitted
+from modulae.core.model.training_summary import TrainingSummary
 from modulae.core.training.train import split_cells, train
 
 N_CELLS, N_GENES = 300, 40

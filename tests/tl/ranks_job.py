@@ -17,7 +17,7 @@ import numpy as np
 import modulae as mo
 from modulae.__main__ import main
 from modulae._cli.files import opened
-from modulae.core.processes.ranks import end_group, start_group
+from modulae.core.processes.group import end_group, start_group
 from modulae.core.training.torch import torch_engine
 
 

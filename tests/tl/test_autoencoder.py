@@ -31,7 +31,8 @@ def test_writes_the_fields_it_promises(trained):
 
 
 def test_representation_is_that_of_the_best_weights(trained):
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
 
     fitted = read_model(trained, "ae")
     cells = read_cells(trained, fitted, layer=None)
@@ -294,7 +295,8 @@ def test_progress_is_shown_only_where_asked_for(untrained, capsys):
 @pytest.mark.parametrize("mean_counts", [100, 1000, 20_000])
 def test_defaults_learn_from_thin_and_from_deep_data(mean_counts):
     """From 100 to 20 000 counts a cell, the defaults predict held-out cells better than the gene means do."""
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.core.training.train import mean_rates
 
     adata = mo.datasets.simulated(n_cells=1000, n_genes=300, mean_counts=mean_counts, seed=0)

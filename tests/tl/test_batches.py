@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata import anndata
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae._counts import stored_counts
 from modulae._model_io.checkpoint import FILE
 
@@ -207,7 +207,7 @@ def test_a_model_file_with_batches_is_refused_by_older_versions_and_one_without_
 @pytest.fixture
 def portions(monkeypatch):
     """Counts on disk are learnt from 48 cells at a time."""
-    monkeypatch.setattr(anndata, "IN_MEMORY", 0)
+    monkeypatch.setattr(counts_of_adata, "IN_MEMORY", 0)
     monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 48)
 
 

@@ -36,7 +36,8 @@ def test_writes_a_model_like_any_other(agreed, cells):
 
 
 def test_units_are_those_of_the_network_in_the_order_of_their_effect(agreed):
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.core.inference.unit_importance import unit_effects
 
     fitted = read_model(agreed, "ae_consensus")

@@ -10,7 +10,8 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae._counts import stored_counts
 from modulae.core.data import dask_blocks
 from modulae.core.data.cells import Cells

@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae.core.inference.encode import rescale
 
 SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}

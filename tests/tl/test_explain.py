@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 from modulae.core.inference.saliency import mean_saliency
 
 

@@ -57,7 +57,8 @@ def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets, diff
 
 def cell_values(adata, gene_sets, difference):
     """What is compared, per cell: sets × units, summed over units."""
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.core.scores.set_values import set_indicator, set_values
 
     fitted = read_model(adata, "ae")

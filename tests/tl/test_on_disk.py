@@ -8,8 +8,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
-from modulae._adata import anndata
-from modulae._adata.anndata import open_counts
+from modulae._adata.counts import open_counts
 from modulae._counts import stored_counts
 from modulae._counts.stored_counts import StoredCounts, read_bytes
 from modulae._model_io import checkpoint
@@ -33,7 +32,7 @@ def source():
 @pytest.fixture
 def nothing_in_memory(monkeypatch):
     """Even small files stay on disk, and are read in small portions; hands back how many cells were in memory."""
-    monkeypatch.setattr(anndata, "IN_MEMORY", 0)
+    monkeypatch.setattr(counts_of_adata, "IN_MEMORY", 0)
     monkeypatch.setattr(stored_counts, "PORTION", 128)
     monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 64)
     held, real = [], core_stored.StoredCells.load

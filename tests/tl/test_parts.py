@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._adata.anndata import read_cells, read_model
+from modulae._adata.counts import read_cells
+from modulae._adata.stored.models import read_model
 
 SETTINGS = {"architecture": "parts", "n_latent": 6, "max_epochs": 3, "batch_size": 32, "device": "cpu"}
 

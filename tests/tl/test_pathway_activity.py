@@ -81,7 +81,8 @@ def test_without_neighbours_and_model_it_is_the_cells_own_counts(learnt, program
 
 
 def test_rates_are_the_posterior_mean_by_hand(learnt):
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.core.inference.neighbours import shared_neighbours
     from modulae.tl._pathway_activity.cell_rates import cell_rates
 
@@ -98,7 +99,8 @@ def test_rates_are_the_posterior_mean_by_hand(learnt):
 
 def test_rates_of_a_model_without_size_factors_are_at_one_depth(learnt):
     """It decodes at the cell's own depth, which is divided out before cells are put together."""
-    from modulae._adata.anndata import read_cells, read_model
+    from modulae._adata.counts import read_cells
+    from modulae._adata.stored.models import read_model
     from modulae.tl._pathway_activity.cell_rates import cell_rates
 
     mo.tl.autoencoder(learnt, n_latent=8, n_hidden=16, max_epochs=5, size_factors=None, key_added="raw", device="cpu")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._adata.anndata import read_model
+from modulae._adata.stored.models import read_model
 from modulae._model_io.common_genes import read_both
 
 SETTINGS = {"n_cells": 800, "n_genes": 120, "n_programmes": 4, "genes_per_programme": 15, "n_groups": 3}

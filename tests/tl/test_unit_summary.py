@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 import modulae as mo
-from modulae._adata.anndata import read_counts
+from modulae._adata.counts import read_counts
 from modulae._genes.marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
 from modulae.core.data.cells import Cells
 from modulae.tl._unit_summary.table import flags_of_units, genes_of_units, sets_of_units, use_of_units

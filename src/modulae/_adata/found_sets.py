@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._genes.explain_names import explain_mismatch
-from modulae._genes.gene_sets import found_sets, genes_in_data, listed, read_gene_sets
+from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 from modulae.core.checks import check_whole
 
 from .features import of_their_kind

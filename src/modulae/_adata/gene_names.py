@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._genes.gene_sets import listed
+from modulae._genes.explain_names import explain_spelling
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from modulae.core.model.fitted import Fitted
 
 
 def gene_names(adata: AnnData) -> NDArray[np.str_]:
@@ -57,3 +62,31 @@ def _refuse_no_text(names: pd.Index[str]) -> None:
         f"genes are matched by name. Name the genes: {step}."
     )
     raise ValueError(msg)
+
+
+def check_genes(adata: AnnData, fitted: Fitted) -> None:
+    """Refuse cells that lack genes of the model."""
+    names = gene_names(adata)
+    absent = np.setdiff1d(fitted.genes, names)
+    if len(absent):
+        reason = explain_spelling(fitted.genes.tolist(), names.tolist(), ours="the model's genes")
+        msg = f"{len(absent)} of the model's {len(fitted.genes)} genes are not in adata ({listed(absent)}). " + (
+            reason or "Use the AnnData with all the genes the model was trained on, or train again on these."
+        )
+        raise KeyError(msg)
+
+
+def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Genes × … of the model → all genes of `adata` × …; NaN for a gene outside the model (0 would claim no effect)."""
+    field = np.full((adata.n_vars, *values.shape[1:]), np.nan, dtype=np.float32)
+    field[adata.var_names.get_indexer(genes)] = values
+    return field
+
+
+def columns_of_genes(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) -> NDArray[np.intp]:
+    columns = adata.var_names.get_indexer(genes)
+    if (columns < 0).any():
+        absent = [gene for gene, column in zip(genes, columns, strict=True) if column < 0]
+        msg = f"{len(absent)} genes are not in adata ({listed(absent)}). Choose genes from adata.var_names."
+        raise KeyError(msg)
+    return np.asarray(columns)

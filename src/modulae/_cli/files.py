@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from modulae._genes.gene_sets import listed
 from modulae._utils.files import UNFINISHED
+from modulae._utils.text import listed
 
 from .stored_matrices import bytes_of, copy, element_of, is_alike, lazy
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from modulae.core.processes.ranks import ALONE, Ranks, current_ranks, end_group, start_group
+from modulae.core.processes.group import end_group, start_group
+from modulae.core.processes.ranks import ALONE, Ranks, current_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

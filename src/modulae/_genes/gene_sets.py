@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 
 from .explain_names import explain_mismatch
 from .gene_lists import Reading
@@ -155,12 +156,6 @@ def found_sets(
         msg = f"no gene of the {len(gene_sets)} gene sets is in {where}. {reason}"
         raise ValueError(msg)
     return list(found), list(found.values())
-
-
-def listed(names: Iterable[object], n: int = 5) -> str:
-    """Write the first `n` names as text, and how many more there are."""
-    every = [str(name) for name in names]
-    return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
 
 
 def _all_genes(gene_sets: Mapping[str, Sequence[str]]) -> list[str]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.columns.labels import whole_as_text
+from modulae._utils.text import listed, whole_as_text
 
 from .explain_names import ENSEMBL_ID, VERSION, explain_mismatch, explain_spelling
-from .gene_sets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,6 +12,7 @@ import numpy as np
 
 from modulae._utils.files import clear_unfinished, is_full, write_whole
 from modulae.core.data.cells import Cells
+from modulae.core.data.fingerprint import fingerprint
 from modulae.core.model.fitted import read_network
 from modulae.core.training.engine import engine_name
 from modulae.core.training.state import State
@@ -19,7 +20,7 @@ from modulae.core.training.state import State
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.model.network import Network
     from modulae.core.processes.ranks import Ranks
@@ -164,7 +165,7 @@ def describe_run(
         "settings": config.as_dict(),
         "engine": engine_name(config, device),
         "genes": hashlib.sha256("\n".join(genes).encode()).hexdigest(),
-        "counts": cells.fingerprint(),
+        "counts": fingerprint(cells),
         "held-out cells": hashlib.sha256(np.packbits(test).tobytes()).hexdigest(),
         "cells at a time": cells.at_a_time,
         "number of processes that read": 1 if isinstance(cells, Cells) else n_readers,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.anndata import model_entry, read_cells
+from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
+from modulae._adata.stored.models import model_entry
 from modulae.core.inference.encode import encode
 from modulae.core.inference.missing_genes import restrict
 

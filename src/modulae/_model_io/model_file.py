@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import read_model
 from modulae._adata.columns.columns import var_column
 from modulae._adata.columns.labels import written
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
-from modulae._genes.gene_sets import listed
+from modulae._adata.stored.models import read_model
 from modulae._utils.files import check_writable, write_whole
+from modulae._utils.text import listed
 from modulae.core.model.fitted import Fitted
 
 if TYPE_CHECKING:

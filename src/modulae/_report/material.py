@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._adata.anndata import model_entry
 from modulae._adata.columns.groups import membership
 from modulae._adata.columns.labels import read_labels
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import placed, read_layout
+from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.results import enrichment_entry, units_entry
 from modulae._counts.layers import matrix_of
 from modulae.core.scores.impact import aggregate_sets

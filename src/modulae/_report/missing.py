@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae import tl
-from modulae._adata.anndata import read_model
 from modulae._adata.features import COLUMNS
 from modulae._adata.found_sets import find_sets, tested_sizes
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import enrichment_entry, saliency_entry
 from modulae._counts.layers import matrix_of
 

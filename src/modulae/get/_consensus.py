@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._adata.anndata import model_entry, model_names
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_CONSENSUS
+from modulae._adata.stored.models import model_entry, model_names
 from modulae._adata.stored.results import unit_names
 
 if TYPE_CHECKING:

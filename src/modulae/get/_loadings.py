@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._adata.anndata import model_names
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.models import model_names
 from modulae._adata.stored.results import unit_names
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import sanity_entry, unit_names
-from modulae.core.sanity.verdict import EXPRESSION, SAME_UNIT, SEEDS, better
+from modulae.core.sanity.controls import EXPRESSION, SEEDS
+from modulae.core.sanity.verdict import SAME_UNIT, better
 
 if TYPE_CHECKING:
     from collections.abc import Callable

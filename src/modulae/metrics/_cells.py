@@ -11,7 +11,7 @@ from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.labels import labels_of
 from modulae._adata.public import refuse_containers
 from modulae._adata.stored.representation import check_field
-from modulae._genes.gene_sets import listed
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData

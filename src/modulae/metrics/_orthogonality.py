@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._adata.anndata import read_model
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.models import read_model
 
 if TYPE_CHECKING:
     from anndata import AnnData

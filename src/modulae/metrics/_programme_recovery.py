@@ -11,7 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from modulae._adata.gene_names import gene_names
 from modulae._adata.public import check_adata
 from modulae._adata.stored.fields import Fields
-from modulae._genes.gene_sets import listed, read_gene_sets
+from modulae._genes.gene_sets import read_gene_sets
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
     import os

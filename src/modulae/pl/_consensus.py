@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modulae import get
-from modulae._adata.anndata import model_entry
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_CONSENSUS
+from modulae._adata.stored.models import model_entry
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged, wide_margins
 

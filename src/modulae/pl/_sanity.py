@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter
 from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
-from modulae.core.sanity.verdict import EXPRESSION, LAST_LAYER, SEEDS
+from modulae.core.sanity.controls import EXPRESSION, LAST_LAYER, SEEDS
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from modulae._adata.anndata import changeable
+from modulae._adata.changeable import changeable
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
-from modulae._genes.gene_sets import listed
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd

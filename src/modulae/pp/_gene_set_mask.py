@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.anndata import changeable
+from modulae._adata.changeable import changeable
 from modulae._adata.counts_elsewhere import pointing_at_counts, say_no_counts
 from modulae._adata.features import gene_features
 from modulae._adata.gene_names import gene_names
@@ -16,8 +16,9 @@ from modulae._adata.stored.fields import DEFAULT_MASK
 from modulae._adata.stored.write_model import model_name
 from modulae._counts.blocks import checked_blocks
 from modulae._genes.explain_names import explain_mismatch
-from modulae._genes.gene_sets import found_sets, genes_in_data, listed, read_gene_sets
+from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 from modulae.core.data.count_summary import is_whole
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
 
 
 def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
-    """Largest count of each gene over all cells, with the same checks as :func:`modulae._adata.anndata.read_counts`."""
+    """Largest count of each gene over all cells, with the same checks as :func:`modulae._adata.counts.read_counts`."""
     gene_names(adata)
     largest, whole = np.zeros(adata.n_vars), True
     with pointing_at_counts(adata, layer):

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, model_entry, place_by_name, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
+from modulae._adata.counts import read_cells
+from modulae._adata.gene_names import place_by_name
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.write_model import result_name
-from modulae._genes.gene_sets import listed
 from modulae._model_io.foreign_model import read_source, read_with
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from modulae._model_io.foreign_model import Reading
     from modulae._model_io.model_file import TrainedModel
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.inference.missing_genes import Missing
     from modulae.core.model.fitted import Fitted
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
+from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.ownership import ROWS, refuse_result_over_others, rows_stamp
 from modulae._adata.stored.representation import model_units
 from modulae.core.checks import check_seed, check_whole
@@ -20,7 +22,7 @@ from modulae.core.data.stored_cells import StoredCells
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
 
 
 @public

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae import get
-from modulae._adata.anndata import changeable, check_genes, read_cells, read_model
+from modulae._adata.changeable import changeable
+from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, match_sets, tested_sizes
+from modulae._adata.gene_names import check_genes
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import saliency_entry
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.inference.saliency import mean_saliency
+from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
-from modulae.core.statistics.permutation import expression_bins
 from modulae.core.statistics.prerank import prerank
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.fitted import Fitted
 
 METHODS = ("gradient", "guided")

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, place_by_name, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.groups import membership
+from modulae._adata.counts import read_cells
+from modulae._adata.gene_names import place_by_name
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
 from modulae.core.inference.saliency import check_method, mean_saliency
 

@@ -12,8 +12,8 @@ from modulae._adata.columns.groups import REST, contrasts, membership
 from modulae._adata.gene_names import gene_names
 from modulae._adata.public import public
 from modulae._counts.layers import matrix_of
-from modulae._genes.gene_sets import listed
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 from modulae.core.data.csr import as_csr
 
 if TYPE_CHECKING:

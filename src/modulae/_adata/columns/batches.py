@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import model_entry
-from modulae._genes.gene_sets import listed
+from modulae._adata.stored.models import model_entry
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 
 from .labels import read_labels
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.fitted import Fitted
 
 OWN, AVERAGE = "own", "average"
@@ -129,7 +128,7 @@ def in_batch(
     if not len(names) or batch == AVERAGE or (batch == OWN and foreign):
         return cells
     if batch != OWN:
-        return replace(cells, batch=np.full(len(cells), names.tolist().index(batch)))
+        return cells.with_batch(np.full(len(cells), names.tolist().index(batch)))
     if column not in adata.obs:
         msg = (
             f"the model was trained with batch_key={column!r}, which is no column of adata.obs. Put it back; "
@@ -143,4 +142,4 @@ def in_batch(
         there = listed(names, 20)
         msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({there}). Put {column!r} back."
         raise ValueError(msg)
-    return replace(cells, batch=codes)
+    return cells.with_batch(codes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._genes.gene_sets import listed
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,14 +5,13 @@ A label is its text. What cannot be told apart as text is refused, or one donor 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._genes.gene_sets import listed
+from modulae._utils.text import listed, whole_as_text
 
 from .columns import obs_column
 
@@ -27,8 +26,6 @@ MOST_NUMBERS = 50
 FEW = 10
 """Numbers that may be labels even where hardly two cells share one."""
 
-WHOLE = re.compile(r"(-?\d+)\.0+")
-"""A whole number that was a float before it became text."""
 
 TEXT = "map(str, na_action='ignore')"
 LINES = {
@@ -137,12 +134,6 @@ def written(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
-
-
-def whole_as_text(text: str) -> str:
-    """An identifier that is a number, without the `.0` of a float."""
-    found = WHOLE.fullmatch(text)
-    return found.group(1) if found else text
 
 
 def _is_number(value: object) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._genes.gene_sets import listed
+from modulae._utils.text import listed
 
 from .fields import Fields
 from .lazy_results import loaded

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import place_by_name
+from modulae._adata.gene_names import place_by_name
 
 from .fields import Fields
 from .ownership import (

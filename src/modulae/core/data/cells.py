@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae.core.processes.ranks import Ranks
-
-    from .stored_cells import Source
-
-HASHED_AT_ONCE = 4096
-"""Cells of which the fingerprint takes first all lengths, then all genes, then all counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +33,10 @@ class Cells:
     def take(self, rows: NDArray[np.intp]) -> Self:
         """These cells, in this order."""
         return type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))
+
+    def with_batch(self, batch: NDArray[np.int64]) -> Self:
+        """The same cells, of these batches."""
+        return replace(self, batch=batch)
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
         """Consecutive blocks of at most `size` cells, with where they stand."""
@@ -84,10 +82,6 @@ class Cells:
     def totals(self) -> NDArray[np.float64]:
         """Cells: summed counts."""
         return np.asarray(self.counts.sum(axis=1, dtype=np.float64)).ravel()
-
-    def fingerprint(self) -> str:
-        """Hash of counts and size factors."""
-        return fingerprint(self)
 
     def shuffled(
         self, rng: np.random.Generator, *, after: int = 0, ranks: Ranks = ALONE
@@ -171,17 +165,6 @@ class Cells:
 def of_rows(values: NDArray[Any] | None, rows: NDArray[np.intp] | slice) -> NDArray[Any] | None:
     """What some cells have of something that none may have."""
     return None if values is None else values[rows]
-
-
-def fingerprint(cells: Source) -> str:
-    """Hash of counts and size factors, the same wherever the counts lie."""
-    found = hashlib.sha256(f"{len(cells)} {cells.n_genes}".encode())
-    for _, block in cells.blocks(HASHED_AT_ONCE):
-        counts = block.counts
-        for array in (np.diff(counts.indptr).astype(np.int64), counts.indices.astype(np.int64), counts.data):
-            found.update(array.tobytes())
-    found.update(b"" if cells.size_factors is None else cells.size_factors.tobytes())
-    return found.hexdigest()
 
 
 def as_backend(array: NDArray[Any], device: str) -> Any:  # noqa: ANN401

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .readers import Reader
-    from .stored_cells import Source
+    from .source import Source
 
 T = TypeVar("T")
 

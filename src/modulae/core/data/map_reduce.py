@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .stored_cells import Source
+    from .source import Source
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .cells import Cells
-    from .stored_cells import Source
+    from .source import Source
 
 MORE = 10
 """Directions beyond those asked for, which make these better."""

@@ -13,7 +13,7 @@ import numpy as np
 from modulae.core.checks import check_block
 from modulae.core.processes.ranks import ALONE
 
-from .cells import Cells, fingerprint, of_rows
+from .cells import Cells, of_rows
 from .readers import InMemory
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class StoredCells:
         """These cells, in this order; nothing is read."""
         factors, batch = of_rows(self.size_factors, rows), of_rows(self.batch, rows)
         return replace(self, rows=self.rows[rows], size_factors=factors, batch=batch, _totals=[])
+
+    def with_batch(self, batch: NDArray[np.int64]) -> Self:
+        """The same cells, of these batches; nothing is read."""
+        return replace(self, batch=batch)
 
     def load(self) -> Cells:
         """The counts, read into memory."""
@@ -159,10 +163,6 @@ class StoredCells:
         """Cells: summed counts."""
         return np.concatenate([part.totals() for part in self.portions()])
 
-    def fingerprint(self) -> str:
-        """Hash of counts and size factors."""
-        return fingerprint(self)
-
     def _read(self, rows: NDArray[np.intp]) -> sparse.csr_matrix:
         first, last = int(rows[0]), int(rows[-1])
         block = self.reader.read(first, last + 1)
@@ -181,10 +181,6 @@ class StoredCells:
             order[turn :: len(mine)] = start + np.random.default_rng((seed[0], seed[1] + at)).permutation(n)
             start += n
         return self.take(places).load(), order
-
-
-Source = Cells | StoredCells
-"""Cells, wherever their counts lie."""
 
 
 def _runs(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from modulae.core.data.cells import Cells
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.network import Network
 
 

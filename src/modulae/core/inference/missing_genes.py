@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from modulae.core.model.fitted import Fitted
     from modulae.core.model.network import Network
-
-    from .training_summary import TrainingSummary
+    from modulae.core.model.training_summary import TrainingSummary
 
 Missing = Literal["model", "mean", "zero"]
 

@@ -11,14 +11,14 @@ import numpy as np
 from modulae.core.array_backend import cells_at_once, concatenate, pick_device, to_numpy
 from modulae.core.data.cells import as_backend
 from modulae.core.data.map_reduce import sum_cells
-from modulae.core.model.orthogonal import PATH_STEPS, Method
+from modulae.core.model.network import PATH_STEPS, Method
 from modulae.core.plain_torch import plain_torch
 from modulae.core.threads import in_turn, products_side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.network import Network
 
 

@@ -2,77 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae.core.data.map_reduce import map_cells, sum_cells
+from modulae.core.data.map_reduce import sum_cells
+from modulae.core.model.training_summary import TrainingSummary
 from modulae.core.processes.ranks import ALONE
 
 from .deviance import expected_deviance, poisson_deviance
 from .encode import expected_counts
+from .novelty import BLOCK, novelty
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.network import Network
     from modulae.core.processes.ranks import Ranks
 
-BLOCK = 512
-"""Cells at a time."""
 
 MANY = 65_536
 """Cells at a time where nothing but their units is in memory."""
 
 QUANTILES = np.linspace(0, 1, 201)
 """Of the novelty of the held-out cells; enough for a percentile in steps of half a percent."""
-
-PER_GENE = ("rates", "input_mean", "readout", "input_residual", "dispersion")
-"""Fields that have an entry for each gene."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSummary:
-    """Means and second moments over the training cells; small, and no cell can be read off it."""
-
-    n_cells: int
-    rates: NDArray[np.float32]  # genes: mean count in a cell of size factor 1
-    input_mean: NDArray[np.float32]  # genes: of what the encoder reads
-    readout: NDArray[np.float32]  # genes × units: least-squares slope of the input on the units
-    input_residual: NDArray[np.float32]  # genes: variance of the input that the units leave over
-    unit_covariance: NDArray[np.float64]  # units × units
-    slopes: NDArray[np.float64]  # units × paths: mean slope products, from which the mean saliency follows
-    dispersion: NDArray[np.float32]  # genes: deviance of the held-out cells over what Poisson counts would have
-    novelty: NDArray[np.float64]  # quantiles of the novelty of the held-out cells
-    other_genes: NDArray[np.str_]  # genes of the layer that are not in the model, but count towards size factors
-    other_rates: NDArray[np.float32]  # their mean count in a cell of size factor 1
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain arrays that survive a file."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {**values, "other_genes": self.other_genes.astype(object)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what :meth:`as_dict` wrote."""
-        plain = {"n_cells", "other_genes"}
-        arrays = {field.name: np.asarray(values[field.name]) for field in fields(cls) if field.name not in plain}
-        others = np.array([str(gene) for gene in values["other_genes"]], dtype=str)
-        return cls(n_cells=int(values["n_cells"]), other_genes=others, **arrays)
-
-    def of_genes(self, kept: NDArray[np.bool_], others: NDArray[np.bool_]) -> Self:
-        """The same, of some of the genes and some of the others."""
-        return replace(
-            self,
-            **{name: getattr(self, name)[kept] for name in PER_GENE},
-            other_genes=self.other_genes[others],
-            other_rates=self.other_rates[others],
-        )
 
 
 def summarise(
@@ -179,36 +135,3 @@ def _deviances(network: Network, cells: Source) -> tuple[NDArray[np.float64], ..
         seen += poisson_deviance(block.dense(), rates).sum(axis=0, dtype=np.float64)
         expected += expected_deviance(rates).sum(axis=0, dtype=np.float64)
     return seen, expected
-
-
-def novelty(
-    network: Network, cells: Source, dispersion: NDArray[np.floating], *, batch_size: int = BLOCK
-) -> NDArray[np.float64]:
-    """Deviance of each cell over that expected of held-out training cells of its rates; 1: just as expected.
-
-    A cell without counts, of which nothing can be said, has 1.
-
-    Parameters
-    ----------
-    network
-        The trained network.
-    cells
-        Cells to judge.
-    dispersion
-        Genes; see :class:`TrainingSummary`.
-    batch_size
-        Cells at a time.
-    """
-    job = partial(_novelty, network, dispersion.astype(np.float32), batch_size)
-    return np.concatenate([found for _, found in map_cells(cells, job)])
-
-
-def _novelty(network: Network, weights: NDArray[np.float32], batch_size: int, cells: Source) -> NDArray[np.float64]:
-    """:func:`novelty` of a portion of the cells."""
-    ratio = np.ones(len(cells))
-    for rows, block in cells.blocks(batch_size):
-        rates = expected_counts(network, block)
-        expected = expected_deviance(rates) @ weights
-        seen = poisson_deviance(block.dense(), rates).sum(axis=1)
-        np.divide(seen, expected, out=ratio[rows], where=expected > 0, casting="unsafe")
-    return ratio

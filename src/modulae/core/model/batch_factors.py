@@ -17,7 +17,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
 
 STRENGTH = 5.0
 """Of the prior on a factor, gamma with mean 1 and variance 1 / STRENGTH: a gene hardly expected in a batch keeps about

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from modulae.core.inference.training_summary import TrainingSummary
-
 from .config import Config
 from .orthogonal import OrthogonalNetwork
 from .parts import PartsNetwork
+from .training_summary import TrainingSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
-
-    from .orthogonal import Method
 
 
 FACTORS = "batch_factors"
@@ -169,3 +167,10 @@ class Network(ABC):
 
     def _with(self, arrays: dict[str, Any]) -> Self:
         return replace(self, **arrays)  # type: ignore[type-var]
+
+
+Method = Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"]
+
+
+PATH_STEPS = 32
+"""Points of the Gauss–Legendre rule along the path of integrated gradients."""

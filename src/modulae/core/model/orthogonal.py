@@ -7,14 +7,14 @@ Weights have the shape outputs × inputs, as in PyTorch.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from modulae.core.array_backend import inverse_softplus, softplus, softplus_slope
 
 from .config import SMALL_BIAS
-from .network import Network, xavier
+from .network import PATH_STEPS, Method, Network, xavier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-Method = Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"]
-
-PATH_STEPS = 32
-"""Points of the Gauss–Legendre rule along the path of integrated gradients."""
 
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4")
 

@@ -14,15 +14,14 @@ import numpy as np
 
 from modulae.core.array_backend import clamp_min, expm1, softplus, softplus_slope, to_numpy
 
-from .network import Network, xavier
-from .orthogonal import PATH_STEPS
+from .network import PATH_STEPS, Network, xavier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from .orthogonal import Method
+    from .network import Method
 
 BETA = 10.0
 """β of the encoder's SoftPlus: nearly a ReLU, but a silent unit still has a slope to come back by."""

@@ -14,7 +14,7 @@ from .parts import LOWEST, PartsNetwork
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
 
     from .config import Config
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from modulae.core.array_backend import pick_device
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
 
     from numpy.typing import NDArray
 
-    from modulae.core.model.config import Config
 
 T = TypeVar("T")
 
@@ -135,71 +130,3 @@ def current_ranks() -> Ranks:
     if dist is None or not dist.is_available() or not dist.is_initialized():
         return ALONE
     return Ranks(dist.get_rank(), dist.get_world_size())
-
-
-def start_group(backend: str, timeout: timedelta | None = None) -> None:
-    """Join the processes that `torchrun` started, so that :func:`end_group` can end the group's threads too.
-
-    The functions of `torch.distributed.nn` take as a default the group that is there when they are defined, which
-    keeps it. First imported by `DistributedDataParallel`, they would keep this one: its threads would outlive it, and
-    one that drops its last tensor while Python ends aborts the process.
-    """
-    import torch.distributed as dist
-    import torch.distributed.nn  # noqa: F401 - see above
-
-    dist.init_process_group(backend, timeout=timeout)
-
-
-def end_group() -> None:
-    """Leave the group, with all that was trained in it gone.
-
-    A `DistributedDataParallel` that outlives the group is what ends it, and waits for the group's threads without
-    letting go of Python's lock, which a thread may need to drop its last tensor: both wait for ever.
-    """
-    import torch.distributed as dist
-
-    gc.collect()  # one in a cycle of references
-    dist.destroy_process_group()
-
-
-def require_alone(what: str) -> None:
-    """Refuse a process group where every process would do the same work, or the group would train a model at a time."""
-    n = current_ranks().size
-    if n > 1:
-        msg = f"{what} works in one process, and torch.distributed has {n}. Call it without torchrun."
-        raise ValueError(msg)
-
-
-def settle(config: Config, device: str, ranks: Ranks) -> tuple[Config, str]:
-    """Settings, and the device of this process, for a training by these ranks.
-
-    Raises
-    ------
-    ValueError
-        Settings that several processes can't train with.
-    """
-    picked = pick_device(device)
-    if ranks.size == 1:
-        return config, picked
-    if config.engine == "numba":
-        msg = f"engine='numba' trains in one process, and these are {ranks.size}. Use engine='torch', or start one."
-        raise ValueError(msg)
-    if config.batch_key is not None:
-        msg = f"batch_key is for a training in one process, and these are {ranks.size}. Leave it out, or start one."
-        raise ValueError(msg)
-    if config.batch_size % ranks.size:
-        multiple = -(-config.batch_size // ranks.size) * ranks.size
-        msg = (
-            f"batch_size is {config.batch_size}, the cells of a step in all processes together, and does not divide by "
-            f"{ranks.size} processes. Give a multiple of {ranks.size}, such as batch_size={multiple}, or start another "
-            "number of processes."
-        )
-        raise ValueError(msg)
-    if picked == "mps":
-        if device != "auto":
-            msg = "device 'mps' trains in one process. Use device='cpu', or start one process."
-            raise ValueError(msg)
-        picked = "cpu"
-    if picked == "cuda":  # one each; which, torchrun says
-        picked = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', ranks.rank)}")
-    return replace(config, engine="torch"), picked

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae.core.data.cells import Cells
-    from modulae.core.model.network import Network
-    from modulae.core.model.orthogonal import Method
+    from modulae.core.model.network import Method, Network
     from modulae.core.scores.impact import Aggregate, Difference
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from modulae.core.model.network import Network
     from modulae.core.training.train import Training
 
+    from .controls import Control
+
+
 Kind = Literal[
     "other seeds",
     "shuffled counts",
@@ -121,3 +124,6 @@ def draw_controls(
         redrawn = fitted.network.redrawn(np.random.default_rng([seed, 2, number]))
         yield Control(f"last layer redrawn, draw {number}", "last layer redrawn", redrawn)
     yield Control("expression alone", "expression alone", None)
+
+
+SEEDS, LAST_LAYER, EXPRESSION = "other seeds", "last layer redrawn", "expression alone"

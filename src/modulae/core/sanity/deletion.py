@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae.core.statistics.permutation import expression_bins, shuffled_within
+from modulae.core.scores.expression_bins import expression_bins, shuffled_within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae.core.statistics.permutation import shuffled_within
+from .expression_bins import shuffled_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ def score_sets(
         Positions of the genes of each set; none may be empty.
     bins
         Genes; those with the same number stand in for each other, see
-        :func:`modulae.core.statistics.permutation.expression_bins`.
+        :func:`modulae.core.scores.expression_bins.expression_bins`.
     n_random
         Random sets for each set.
     rng

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae.core.data.cells import Cells
-    from modulae.core.data.stored_cells import Source
-    from modulae.core.model.network import Network
-    from modulae.core.model.orthogonal import Method
+    from modulae.core.data.source import Source
+    from modulae.core.model.network import Method, Network
 
 
 def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.float32]:

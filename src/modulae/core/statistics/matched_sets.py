@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from modulae.core.data.map_reduce import sum_cells, sum_values
+from modulae.core.data.map_reduce import sum_values
+from modulae.core.scores.expression_bins import shuffled_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-
-    from modulae.core.data.stored_cells import Source
 
 
 DRAWS_AT_ONCE = 100
@@ -177,37 +176,6 @@ def matched_sets(
         null[start : start + n] = (stand_ins @ exact).reshape(n, *observed.shape)
     centre = null.mean(axis=0)
     return two_sided(observed, null, centre=centre), centre
-
-
-def shuffled_within(bins: NDArray[np.intp], n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """N × genes: for every gene one of its bin; each row takes every gene once."""
-    places = np.argsort(bins, kind="stable")
-    order = np.empty((n, len(bins)), dtype=np.intp)
-    order[:, places] = np.argsort(bins + rng.random((n, len(bins))), axis=1)
-    return order
-
-
-def expression_of(cells: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean count of each gene, and the share of the cells that have it."""
-    totals, detected = sum_cells(cells, _expression)
-    return totals / len(cells), detected / len(cells)
-
-
-def _expression(cells: Source) -> tuple[NDArray[Any], ...]:
-    return cells.gene_totals(), cells.detected()
-
-
-def expression_bins(
-    mean: NDArray[np.floating], detection: NDArray[np.floating], *, genes_per_bin: int = 25
-) -> NDArray[np.intp]:
-    """Genes: a number for each bin of like mean count and, within it, like share of cells in which it is seen."""
-    n_bins = max(1, len(mean) // (2 * genes_per_bin))
-    bins = np.argsort(np.argsort(mean, kind="stable"), kind="stable") * n_bins // len(mean) * 2
-    for at in range(0, 2 * n_bins, 2):
-        genes = np.flatnonzero(bins == at)
-        ranks = np.argsort(np.argsort(detection[genes], kind="stable"), kind="stable")
-        bins[genes] += ranks * 2 // max(len(genes), 1)
-    return bins
 
 
 def two_sided(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.model.fitted import History
     from modulae.core.model.network import Network

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from modulae._adata.anndata import model_entry
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.models import model_entry
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from modulae._adata.anndata import changeable, open_counts
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import batch_names
+from modulae._adata.counts import open_counts
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._counts.stored_counts import read_bytes
 from modulae._model_io.checkpoint import check_every, open_checkpoint
-from modulae.core.inference.encode_ranks import encode_together
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.model.fitted import Fitted
-from modulae.core.processes.ranks import current_ranks, settle
+from modulae.core.processes.ranks import current_ranks
+from modulae.core.training.distributed import encode_together, settle
 
 from .data import model_genes, training_cells
 from .run import run_training

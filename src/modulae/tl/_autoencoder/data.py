@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.anndata import library_sizes, size_factors
 from modulae._adata.columns.batches import read_batches, warn_of_small
 from modulae._adata.columns.columns import read_mask
+from modulae._adata.columns.size_factors import library_sizes, size_factors
 from modulae._adata.gene_names import gene_names
 from modulae.core.data.cells import Cells
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._counts.stored_counts import Counts, StoredCounts
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.config import Config
 
 
@@ -59,7 +58,7 @@ def training_cells(
     if config.batch_key is not None:
         names, codes = read_batches(adata, config.batch_key)
         warn_of_small(names, codes)
-        cells = replace(cells, batch=codes)
+        cells = cells.with_batch(codes)
     if isinstance(cells, Cells):  # of others the training looks at once itself
         loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
     return cells, test, unit

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, open_counts
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import batch_names
+from modulae._adata.counts import open_counts
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_CONSENSUS
 from modulae._adata.stored.write_model import new_model_name, store_model
@@ -27,7 +28,7 @@ from .runs import run_all
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.parts import PartsNetwork
     from modulae.core.training.consensus import Agreed, Run
 

@@ -10,7 +10,7 @@ from modulae._utils.progress import progress_bar
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.training.consensus import Run
 

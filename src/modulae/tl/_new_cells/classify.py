@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 import pandas as pd
 
-from modulae._adata.anndata import changeable
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
+from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ def novelty(
         No such model, layer or column of batches, or the model's genes are missing (read the cells with
         :func:`modulae.tl.transfer`).
     """
+    from modulae.core.inference.novelty import novelty as judge
     from modulae.core.inference.training_summary import QUANTILES
-    from modulae.core.inference.training_summary import novelty as judge
 
     name = result_name(adata, key_added, Fields(key).novelty)
     fitted = read_model(adata, key)

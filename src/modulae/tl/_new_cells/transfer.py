@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells
+from modulae._adata.changeable import changeable
+from modulae._adata.counts import read_cells
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.write_model import new_model_name, store_model
-from modulae._genes.gene_sets import listed
 from modulae._model_io.foreign_model import read_source, read_with, transfer_entry
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 
 if TYPE_CHECKING:
     import os

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
+from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.ownership import ROWS, rows_stamp
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.stacklevel import users_line
 from modulae.core.checks import check_seed, check_whole
+from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.set_scores import score_sets
-from modulae.core.statistics.permutation import expression_bins, expression_of
 
 from .cell_rates import Whose, cell_rates
 

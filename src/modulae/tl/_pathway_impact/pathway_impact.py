@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.groups import Contrast, plan_groups
+from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
 from modulae.core.inference.saliency import check_method, mean_saliency
 from modulae.core.scores.impact import (

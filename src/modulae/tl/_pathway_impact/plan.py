@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from modulae._adata.columns.labels import read_labels
-from modulae._genes.gene_sets import listed
 from modulae._utils.stacklevel import users_line
+from modulae._utils.text import listed
 from modulae.core.checks import check_seed, is_whole
 from modulae.core.statistics.donors import count_donors
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from modulae.core.inference.encode import encode
 from modulae.core.scores.activity import activity_differences, activity_values, by_set, pool
+from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.scores.set_values import SetValues, set_indicator
 from modulae.core.statistics.donors import compare_donors
-from modulae.core.statistics.permutation import compare_cells, expression_bins, expression_of, matched_sets
+from modulae.core.statistics.permutation import compare_cells, matched_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._adata.columns.groups import Contrast
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
     from modulae.core.model.fitted import Fitted
-    from modulae.core.model.orthogonal import Method
+    from modulae.core.model.network import Method
     from modulae.core.scores.impact import Difference
 
     from .plan import Null, Test

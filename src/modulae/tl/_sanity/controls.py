@@ -9,8 +9,9 @@ import numpy as np
 
 from modulae.core.checks import check_whole
 from modulae.core.sanity.compare import compare, compare_with_expression, explain
-from modulae.core.sanity.deletion import Deletion, delete_genes
-from modulae.core.sanity.verdict import FEWEST_SETS, SEEDS
+from modulae.core.sanity.deletion import delete_genes
+from modulae.core.sanity.results import Found
+from modulae.core.sanity.verdict import FEWEST_SETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from modulae._adata.columns.groups import Contrast
     from modulae.core.data.cells import Cells
     from modulae.core.model.fitted import Fitted
-    from modulae.core.sanity.compare import Agreement, Question
-    from modulae.core.sanity.controls import Control
+    from modulae.core.sanity.compare import Question
     from modulae.core.sanity.verdict import Levels
 
 CELLS_OF_A_GROUP = 50
@@ -36,27 +36,6 @@ class Settings:
     max_epochs: int
     n_draws: int
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The controls, how far each agrees, and what deleting genes does."""
-
-    controls: list[Control]
-    agreements: list[Agreement]
-    deletion: Deletion
-
-    def values(self, what: str) -> NDArray[np.float64]:
-        """One field of all agreements, … × controls."""
-        return np.stack([getattr(agreement, what) for agreement in self.agreements], axis=-1)
-
-    def by_seeds(self, what: str) -> NDArray[np.float64]:
-        """The same for the other seeds only."""
-        return self.values(what)[..., [control.kind == SEEDS for control in self.controls]]
-
-    def deletion_passed(self) -> bool:
-        """Whether more than half of the units fall further than in every random draw."""
-        return bool((self.deletion.beaten() == 1).mean() > 0.5)
 
 
 def check_numbers(**numbers: int | None) -> None:

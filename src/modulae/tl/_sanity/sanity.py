@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
 from modulae._adata.columns.groups import plan_groups
+from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import users_line
@@ -21,10 +23,11 @@ from modulae.core.array_backend import pick_device
 from modulae.core.checks import check_seed
 from modulae.core.inference.saliency import check_method
 from modulae.core.sanity.compare import Question
-from modulae.core.sanity.verdict import in_words, judge
+from modulae.core.sanity.verdict import judge
 from modulae.core.scores.impact import Difference, check_aggregate, check_difference
 
 from .controls import Settings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
+from .words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from modulae.core.sanity.results import Found
     from modulae.core.sanity.verdict import Levels
-
-    from .controls import Found
 
 
 @public

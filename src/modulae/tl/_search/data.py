@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from modulae._adata.anndata import library_sizes, open_counts
 from modulae._adata.columns.batches import read_batches
 from modulae._adata.columns.columns import obs_column, read_mask
+from modulae._adata.columns.size_factors import library_sizes
+from modulae._adata.counts import open_counts
 from modulae._adata.features import COLUMNS, of_their_kind
 from modulae._adata.gene_names import gene_names
 from modulae._counts.blocks import counts_of
 from modulae._counts.layers import matrix_of
 from modulae._counts.stored_counts import PORTION, CountReader, Counts, read_bytes
 from modulae.core.array_backend import pick_device
+from modulae.core.data.fingerprint import fingerprint
 from modulae.core.data.stored_cells import StoredCells
 from modulae.tl._autoencoder.data import model_genes
 
@@ -59,7 +61,7 @@ class Data:
         with self.opened() as adata:
             matrix, where = counts_of(adata, None)
             cells = StoredCells(CountReader(matrix, None, where), np.arange(adata.n_obs), None, PORTION)
-            found = cells.fingerprint()
+            found = fingerprint(cells)
         return digest(found.encode(), str(read_bytes(self.memory_limit)).encode(), mask, names)
 
     @contextmanager

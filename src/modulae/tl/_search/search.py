@@ -13,7 +13,7 @@ from modulae._utils.parallel import alone, side_by_side
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_seed, check_whole
 from modulae.core.model.config import Config
-from modulae.core.processes.ranks import require_alone
+from modulae.core.processes.group import require_alone
 from modulae.tl._autoencoder.data import model_genes
 
 from .data import gather

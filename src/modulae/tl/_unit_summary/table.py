@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._adata.columns.groups import Contrast
-    from modulae.core.data.stored_cells import Source
+    from modulae.core.data.source import Source
 
 DEAD = 1e-3
 """A unit is dead if its effect, of either sign, is at most this share of the largest, or its standard deviation of its

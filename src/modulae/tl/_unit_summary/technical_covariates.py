@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._adata.anndata import open_counts
+from modulae._adata.counts import open_counts
 from modulae._adata.features import gene_features
 from modulae._adata.gene_names import gene_names
 from modulae._counts.stored_counts import Counts

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from modulae._adata.anndata import changeable, read_cells, read_model
+from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
 from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import enrichment_entry
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar

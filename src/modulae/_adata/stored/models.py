@@ -1,0 +1,38 @@
+"""Trained models in uns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .lazy_results import loaded
+from .ownership import check_whole, is_model
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from modulae.core.model.fitted import Fitted
+
+
+def read_model(adata: AnnData, key: str) -> Fitted:
+    """The model that `tl.autoencoder` stored under `key`."""
+    from modulae.core.model.fitted import Fitted
+
+    entry = model_entry(adata, key)
+    return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
+
+
+def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -> dict[str, Any]:
+    """The `uns` entry of a trained model: `params`, `history`, `model`; `made_by` is what to run first."""
+    entry = adata.uns.get(key, {})
+    if not is_model(entry):
+        there = model_names(adata)
+        hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
+        msg = f"there is no model {key!r} in adata.uns. {hint}"
+        raise KeyError(msg)
+    check_whole(entry, key)
+    return dict(loaded(entry))
+
+
+def model_names(adata: AnnData, part: str = "model") -> list[str]:
+    """Names of the trained models that have this part."""
+    return [str(name) for name, value in adata.uns.items() if is_model(value) and part in value]

@@ -1,0 +1,25 @@
+"""Words for messages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def listed(names: Iterable[object], n: int = 5) -> str:
+    """Write the first `n` names as text, and how many more there are."""
+    every = [str(name) for name in names]
+    return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
+
+
+def whole_as_text(text: str) -> str:
+    """An identifier that is a number, without the `.0` of a float."""
+    found = WHOLE.fullmatch(text)
+    return found.group(1) if found else text
+
+
+WHOLE = re.compile(r"(-?\d+)\.0+")
+"""A whole number that was a float before it became text."""
