@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
+from modulae._adata import counts as counts_of_adata
 from modulae._adata.counts import read_cells
 from modulae._adata.stored.models import read_model
 from modulae._counts import stored_counts

@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
+from modulae._adata import counts as counts_of_adata
 from modulae._adata.counts import open_counts
 from modulae._counts import stored_counts
 from modulae._counts.stored_counts import StoredCounts, read_bytes
