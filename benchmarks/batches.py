@@ -102,12 +102,12 @@ def _train(adata: AnnData, architecture: Any, way: str, seed: int, *, key: str, 
 
 @contextmanager
 def _read_as_others(how: bool) -> Iterator[None]:  # noqa: FBT001
-    before = batch_factors.AS_OTHERS
-    batch_factors.AS_OTHERS = how
+    before = batch_factors.PERMUTE_BATCHES
+    batch_factors.PERMUTE_BATCHES = how
     try:
         yield
     finally:
-        batch_factors.AS_OTHERS = before
+        batch_factors.PERMUTE_BATCHES = before
 
 
 def _kang() -> tuple[AnnData, dict[str, list[str]]]:

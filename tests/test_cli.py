@@ -34,7 +34,7 @@ def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("it had been trained already")
 
-    monkeypatch.setattr("modulae.core.training.train._Course.epoch", never)
+    monkeypatch.setattr("modulae.core.training.train.Trainer.epoch", never)
     assert main(words) == 0
     assert (ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"] == first).all()
 
@@ -255,7 +255,7 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
     ("words", "message"),
     [
         (["--layer", "counts"], "there is no layer 'counts'. Take None for `.X`."),
-        (["--batch-key", "donor"], "error: --batch-key 'donor' is no column of adata.obs. Choose one of ['group'"),
+        (["--batch-key", "donor"], "error: --batch-key 'donor' is not a column of adata.obs. Choose one of ['group'"),
         (["--seed", "-1"], "seed is -1; give a whole number from 0 to 4294967295, such as 0."),
         (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
     ],

@@ -98,9 +98,9 @@ def test_numpy_and_torch_agree(path, trained):
     np.testing.assert_allclose(network.encode(inputs), units.numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(network.decode(units.numpy()), moved.decode(units).numpy(), rtol=1e-5, atol=1e-6)
     ones = np.ones((1, 20), dtype=np.float32)
-    ours = network.gradient_of_products(network.slope_products(inputs, ones), "gradient")
-    theirs = moved.gradient_of_products(
-        moved.slope_products(torch.from_numpy(inputs), torch.from_numpy(ones)), "gradient"
+    ours = network.gradient_of_slopes(network.accumulate_slopes(inputs, ones), "gradient")
+    theirs = moved.gradient_of_slopes(
+        moved.accumulate_slopes(torch.from_numpy(inputs), torch.from_numpy(ones)), "gradient"
     )
     np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-5)
 

@@ -25,8 +25,8 @@ def on_first_use(
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg, name=name, obj=sys.modules[package])
         module = import_module(f"{package}.{where[name]}")
-        found = module if where[name] == name else getattr(module, name)
-        setattr(sys.modules[package], name, found)  # the next time it is simply there
-        return found
+        result = module if where[name] == name else getattr(module, name)
+        setattr(sys.modules[package], name, result)  # the next time it is simply there
+        return result
 
     return find, lambda: sorted(names)

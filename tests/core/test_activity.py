@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae.core.scores.activity import Standard, activity_difference, activity_values, by_set
+from modulae.core.scores.activity import ZScores, activity_difference, activity_values, per_set_statistics
 
 
 def test_known_difference():
@@ -17,7 +17,7 @@ def test_known_difference():
 def test_scale_and_shift_of_a_unit_change_nothing(seed, scale, shift):
     rng = np.random.default_rng(seed)
     units = rng.gamma(1.0, size=(40, 3))
-    np.testing.assert_allclose(Standard.of(units * scale + shift)[:], Standard.of(units)[:], atol=1e-6)
+    np.testing.assert_allclose(ZScores.of(units * scale + shift)[:], ZScores.of(units)[:], atol=1e-6)
 
 
 def test_cells_outside_both_sides_do_not_count():
@@ -35,8 +35,8 @@ def test_values_in_blocks_are_the_projections():
     rng = np.random.default_rng(0)
     units, sets = rng.gamma(1.0, size=(5000, 3)), rng.normal(size=(4, 3))
     values = np.concatenate([block for _, block in activity_values(units, sets)])
-    np.testing.assert_allclose(values[:, :3], Standard.of(units)[:])
-    np.testing.assert_allclose(values[:, 3:], Standard.of(units)[:] @ sets.T)
+    np.testing.assert_allclose(values[:, :3], ZScores.of(units)[:])
+    np.testing.assert_allclose(values[:, 3:], ZScores.of(units)[:] @ sets.T)
 
 
 def test_a_set_that_lowers_a_unit_turns_effects_and_ends_round():
@@ -47,7 +47,7 @@ def test_a_set_that_lowers_a_unit_turns_effects_and_ends_round():
         "effect_lowest": np.array([0.5, 1.0, -6.0]),
         "effect_highest": np.array([1.5, 3.0, -4.0]),
     }
-    found = by_set(statistics, np.array([[1.0, -3.0]]))
+    found = per_set_statistics(statistics, np.array([[1.0, -3.0]]))
     np.testing.assert_allclose(found["effect"], [[1, -6, -5]])
     np.testing.assert_allclose(found["se"], [[0.1, 0.6, 0.3]])
     np.testing.assert_allclose(found["p_cells"], [[0.01, 0.02, 0.03]])
@@ -66,6 +66,6 @@ def test_many_cells_are_standardised_a_part_at_a_time_to_the_same(monkeypatch):
     spread = np.where(np.arange(4) == 2, np.inf, exact.std(axis=0))
     whole = (exact - exact.mean(axis=0)) / spread
     monkeypatch.setattr(activity, "MANY", 64)
-    np.testing.assert_allclose(Standard.of(units)[:], whole, atol=1e-12)
+    np.testing.assert_allclose(ZScores.of(units)[:], whole, atol=1e-12)
     expected = whole[group].mean(axis=0) - whole[~group].mean(axis=0)
     np.testing.assert_allclose(activity_difference(units, group, ~group), expected, atol=1e-12)

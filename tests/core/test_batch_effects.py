@@ -86,10 +86,10 @@ def test_a_cell_is_read_as_of_the_batch_of_the_cell_before_it(cells):
         expected = cells.dense() * ratio
         expected = expected if given.size_factors is None else np.log1p(expected / cells.scale())
         found = given.sparse_inputs().copy()
-        found.data = given.read_as_others(order, factors)
+        found.data = given.permute_batches(order, factors)
         np.testing.assert_allclose(found.toarray(), expected, rtol=1e-5)
         resident = ResidentCells(given, "cpu", torch.float32)
-        resident.read_as_others(torch.from_numpy(order), torch.from_numpy(factors))
+        resident.permute_batches(torch.from_numpy(order), torch.from_numpy(factors))
         rows = np.arange(N_CELLS)
         inputs, counts, *_ = resident.batch(rows, torch.from_numpy(rows))
         np.testing.assert_allclose(inputs, expected, rtol=1e-5)
@@ -161,7 +161,7 @@ def test_steps_and_factors_are_those_of_float64_autograd(cells, engine, dtype, t
     effects, losses = BatchEffects.of(cells, 3), []
     for order, rate in zip(orders, rates, strict=True):
         losses.append(running.epoch(order, rate))
-        running.settle(effects.factors)
+        running.update_batch_factors(effects.factors)
     expected, expected_losses = autograd(start, cells, config, orders, rates)
     found = running.network()
     for name in (*WEIGHTS, "batch_factors"):
@@ -179,7 +179,7 @@ def test_parts_take_the_steps_of_adam_beside_the_factors(cells, monkeypatch):
     factors = BatchEffects.of(cells, 3).start()
     start = initial_parts(config, cells, None, factors)
     engine = PartsEngine(start, cells, config, 1.0, "cpu")
-    monkeypatch.setattr(batch_factors, "AS_OTHERS", False)
+    monkeypatch.setattr(batch_factors, "PERMUTE_BATCHES", False)
     engine.epoch(np.arange(N_CELLS), 1e-3)
     step = engine.network().encoder - start.encoder
     model = start.to_torch("cpu", dtype=torch.float64, trained=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modulae.core.scores.correlation import correlation
-from modulae.core.training.consensus import Run, agree, cosine, returns
+from modulae.core.training.consensus import ConsensusRun, agree, cosine, run_correlation
 
 N_CELLS, N_GENES = 300, 60
 
@@ -22,7 +22,7 @@ def noisy(truth, units, seed, noise=0.05):
     """A run that found these units, in this order."""
     rng = np.random.default_rng(seed)
     loadings, activity = truth
-    return Run(
+    return ConsensusRun(
         np.abs(loadings[units] + noise * rng.normal(size=(len(units), N_GENES))).astype(np.float32),
         np.abs(activity[:, units] + noise * rng.normal(size=(N_CELLS, len(units)))).astype(np.float32),
     )
@@ -52,7 +52,9 @@ def test_like_loadings_in_other_cells_are_another_unit(truth):
     loadings, activity = truth
     rng = np.random.default_rng(1)
     here = noisy(truth, [0, 1], 0)
-    there = Run(loadings[[0, 1]].astype(np.float32), activity[rng.permutation(N_CELLS)][:, [0, 1]].astype(np.float32))
+    there = ConsensusRun(
+        loadings[[0, 1]].astype(np.float32), activity[rng.permutation(N_CELLS)][:, [0, 1]].astype(np.float32)
+    )
     assert len(agree([here, there], min_similarity=0.75, min_share=1.0).share) == 0
 
 
@@ -65,7 +67,7 @@ def test_a_run_counts_once_however_many_units_it_has_in_a_group(truth):
 
 
 def test_dead_units_are_like_none():
-    dead = Run(np.zeros((2, N_GENES), np.float32), np.ones((N_CELLS, 2), np.float32))
+    dead = ConsensusRun(np.zeros((2, N_GENES), np.float32), np.ones((N_CELLS, 2), np.float32))
     agreed = agree([dead, dead, dead], min_similarity=0.5, min_share=1.0)
     assert len(agreed.share) == 0
     assert agreed.loadings.shape == (0, N_GENES)
@@ -73,7 +75,7 @@ def test_dead_units_are_like_none():
 
 def test_returns_are_correlations_with_the_match(truth):
     runs = [noisy(truth, [2, 0], 0), noisy(truth, [0, 1, 2, 3], 1)]
-    found = returns(truth[1], runs)
+    found = run_correlation(truth[1], runs)
     assert found.shape == (4, 2)
     assert (found[[0, 2], 0] > 0.95).all()
     assert (found[[1, 3], 0] < 0.2).all()  # two units are left without a match of their own
@@ -89,7 +91,7 @@ def test_correlation_of_columns():
 def test_loadings_are_the_median_of_the_members(truth):
     """One run whose loadings are twice as long changes nothing but its place."""
     runs = [noisy(truth, [0, 1, 2, 3], at) for at in range(5)]
-    runs[2] = Run(runs[2].loadings * 10, runs[2].activity)
+    runs[2] = ConsensusRun(runs[2].loadings * 10, runs[2].activity)
     agreed = agree(runs, min_similarity=0.75, min_share=1.0)
     for loadings, members in zip(agreed.loadings, agreed.members, strict=True):
         found = np.array([run.loadings[member] for run, member in zip(runs, members, strict=True)])

@@ -9,7 +9,7 @@ from modulae.core.inference.encode import encode
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Config
 from modulae.core.model.fitted import Fitted
-from modulae.core.sanity.compare import Question, compare, compare_with_expression, explain
+from modulae.core.sanity.compare import ExplanationSpec, compare, compare_with_expression, explain
 from modulae.core.sanity.controls import draw_controls, gene_shuffled, untrained_network
 from modulae.core.scores.correlation import column_correlation, correlation, match_units, rank_correlation
 from modulae.core.training.train import split_cells, train
@@ -42,7 +42,7 @@ def question(n_groups=1, **settings):
     sets = [np.arange(start, start + 5) for start in range(0, N_GENES, 5)]
     members = np.arange(N_CELLS)[None, :] % 2 == np.arange(n_groups)[:, None]
     defaults = {"method": "gradient", "signed": True, "aggregate": "mean", "batch_size": 64, "device": "cpu"}
-    return Question(sets, members, ~members, **(defaults | settings))
+    return ExplanationSpec(sets, members, ~members, **(defaults | settings))
 
 
 def test_shuffling_keeps_every_genes_counts(cells):
@@ -211,7 +211,7 @@ def test_units_of_a_redrawn_last_layer_agree_with_none():
         *(np.zeros(1, np.float32),) * 4,
     )
     some = Cells(sparse.csr_matrix(rng.poisson(1, size=(60, n_genes)).astype(np.float32)), None)
-    asked = Question(
+    asked = ExplanationSpec(
         [np.arange(9)], np.zeros((0, 60), bool), np.zeros((0, 60), bool), "gradient", True, "mean", 64, "cpu"
     )
     own, other = (explain(n, some, asked) for n in (network, network.redrawn(rng)))

@@ -8,7 +8,7 @@ from modulae.core.data.cells import Cells
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import OrthogonalNetwork, initial_network
-from modulae.core.sanity.deletion import LARGEST_SHARE, delete_genes, deletion_steps
+from modulae.core.sanity.deletion import MAX_SHARE, delete_genes, deletion_steps
 
 N_CELLS, N_GENES, UNITS = 300, 200, 3
 
@@ -38,7 +38,7 @@ def deletion(network, cells, saliency, n_draws=10):
 def test_steps_go_from_one_gene_to_a_quarter():
     steps = deletion_steps(N_GENES)
     assert steps[:2].tolist() == [0, 1]
-    assert steps[-1] == LARGEST_SHARE * N_GENES
+    assert steps[-1] == MAX_SHARE * N_GENES
     assert (np.diff(steps) > 0).all()
     assert deletion_steps(2).tolist() == [0, 1]
 

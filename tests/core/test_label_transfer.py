@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from modulae.core.inference.label_transfer import Groups, carry_labels
+from modulae.core.inference.label_transfer import Groups, transfer_labels
 
 MEANS = np.array([[4.0, 1, 1, 2, 2, 1], [1, 4, 1, 2, 1, 2], [1, 1, 4, 1, 2, 2]])
 
@@ -19,7 +19,7 @@ def draw(seed, n_each, *, shift=0.0, means=MEANS, noise=0.4):
 
 def carry(reference, codes, cells, **settings):
     settings = {"n_labels": 3, "method": "discriminant", "align": True, "unknown_rate": 0.05, "seed": 0} | settings
-    return carry_labels(reference, codes, cells, **settings)
+    return transfer_labels(reference, codes, cells, **settings)
 
 
 @pytest.mark.parametrize("method", ["discriminant", "knn", "logistic"])

@@ -105,7 +105,7 @@ def test_saliency_is_what_autograd_says(network, cells, method, signed):
 def test_a_clamped_unit_has_no_slope_at_all():
     for bias, silent in ((-2.4, False), (-2.6, True)):
         network = PartsNetwork(np.ones((1, 1)), np.array([bias]), np.ones((1, 1)))
-        assert (network.slope_products(np.zeros((1, 1)), np.ones((1, 1))) == 0) == silent
+        assert (network.accumulate_slopes(np.zeros((1, 1)), np.ones((1, 1))) == 0) == silent
 
 
 def test_set_values_are_means_over_the_genes_of_a_set(network, cells):

@@ -17,7 +17,7 @@ from modulae.core.model.config import Config
 from modulae.core.processes import ranks as ranks_module
 from modulae.core.processes.group import require_alone
 from modulae.core.processes.ranks import ALONE, Ranks, current_ranks
-from modulae.core.training.distributed import settle
+from modulae.core.training.distributed import update_batch_factors
 
 ROOM = 96
 
@@ -196,25 +196,25 @@ def test_what_is_for_one_process_refuses_a_group(monkeypatch):
 
 def test_settings_of_several_processes(monkeypatch):
     two = Ranks(1, 2)
-    config, device = settle(Config(batch_size=16), "cpu", two)
+    config, device = update_batch_factors(Config(batch_size=16), "cpu", two)
     assert (config.engine, device) == ("torch", "cpu")
-    assert settle(Config(batch_size=15), "cpu", ALONE) == (Config(batch_size=15), "cpu")
+    assert update_batch_factors(Config(batch_size=15), "cpu", ALONE) == (Config(batch_size=15), "cpu")
     with pytest.raises(ValueError, match=r"batch_size is 1, .*by 2 processes. Give a multiple of 2.* batch_size=2"):
-        settle(Config(batch_size=1), "cpu", two)
+        update_batch_factors(Config(batch_size=1), "cpu", two)
     with pytest.raises(ValueError, match="engine='numba' trains in one process"):
-        settle(Config(engine="numba"), "cpu", two)
+        update_batch_factors(Config(engine="numba"), "cpu", two)
     with pytest.raises(ValueError, match=r"batch_key is for a training in one process, and these are 2\. Leave it out"):
-        settle(Config(batch_key="sample"), "cpu", two)
+        update_batch_factors(Config(batch_key="sample"), "cpu", two)
     monkeypatch.setattr(ranks_module, "pick_device", lambda device: "mps" if device == "auto" else device)
-    assert settle(Config(), "auto", two)[1] == "cpu"
+    assert update_batch_factors(Config(), "auto", two)[1] == "cpu"
     with pytest.raises(ValueError, match="Use device='cpu'"):
-        settle(Config(), "mps", two)
+        update_batch_factors(Config(), "mps", two)
 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     """No GPU is asked for here: only which one would be."""
     monkeypatch.setattr(ranks_module, "pick_device", lambda device: "cuda" if device == "auto" else device)
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert settle(Config(), "auto", Ranks(11, 16))[1] == "cuda:3"
-    assert settle(Config(), "cuda:0", Ranks(0, 2))[1] == "cuda:0"
-    assert settle(Config(), "auto", ALONE)[1] == "cuda"
+    assert update_batch_factors(Config(), "auto", Ranks(11, 16))[1] == "cuda:3"
+    assert update_batch_factors(Config(), "cuda:0", Ranks(0, 2))[1] == "cuda:0"
+    assert update_batch_factors(Config(), "auto", ALONE)[1] == "cuda"

@@ -164,7 +164,7 @@ def test_the_steps_are_those_taken_one_by_one(cells, architecture, size, dtype, 
     rates = [rate * (16 if architecture == "parts" else 1) for rate in RATES]
     losses = [[engine.epoch(o, rate) for o, rate in zip(orders(), rates, strict=True)] for engine in (one, other)]
     assert_same(one.network(), other.network(), tolerance)
-    assert np.abs(before.to_units - other.network().to_units).max() > 1e-3  # far more than the tolerance
+    assert np.abs(before.latent_weight - other.network().latent_weight).max() > 1e-3  # far more than the tolerance
     np.testing.assert_allclose(losses[0], losses[1], rtol=10 * tolerance)
     if size == 1:
         assert (one._replay._play is not None) == records  # without a warning

@@ -53,7 +53,7 @@ def kept():
 
 
 def filled(fitted, inputs, kept, missing):
-    """The inputs with what is assumed of absent genes spelt out; the factor model through its dense covariance."""
+    """The inputs with what is assumed of absent genes densified; the factor model through its dense covariance."""
     summary, full = fitted.training, np.zeros((len(inputs), N_GENES))
     full[:, kept] = inputs[:, kept]
     if missing == "mean":
@@ -99,8 +99,8 @@ def test_decoded_genes_are_those_at_hand(fitted, cells, kept):
 
 
 def test_coverage_is_the_share_of_the_saliency(fitted, cells, kept):
-    slopes = fitted.network.slope_products(cells.inputs(), np.ones((1, N_CELLS), dtype=np.float32) / N_CELLS)
-    saliency = np.abs(fitted.network.gradient_of_products(slopes, "gradient")[0])
+    slopes = fitted.network.accumulate_slopes(cells.inputs(), np.ones((1, N_CELLS), dtype=np.float32) / N_CELLS)
+    saliency = np.abs(fitted.network.gradient_of_slopes(slopes, "gradient")[0])
     expected = saliency[:, kept].sum(axis=1) / saliency.sum(axis=1)
     np.testing.assert_allclose(restrict(fitted, kept).coverage, expected, rtol=1e-4)
 

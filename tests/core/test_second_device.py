@@ -131,4 +131,4 @@ def test_training_steps(network, cells, replay, monkeypatch):
     for name in network.weights:
         assert getattr(engine._network, name).grad.device.type == "meta"
     if cells.batch is not None:
-        engine._learn.read_as_others(rows, engine._network.batch_factors)
+        engine._learn.permute_batches(rows, engine._network.batch_factors)

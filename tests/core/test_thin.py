@@ -4,13 +4,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae.core.data.downsample import ABOVE, BELOW, STEPS, frame, thin, to_bytes
+from modulae.core.data.downsample import ABOVE, BELOW, STEPS, downsample_by_density, map_extent, to_bytes
 
 
 def test_rare_cells_stay_where_dense_ones_are_left_out():
     rng = np.random.default_rng(0)
     dense, rare = rng.normal(0, 0.3, (5000, 2)), rng.normal(8, 0.5, (30, 2))
-    kept = thin(np.vstack([dense, rare]), 1000, np.random.default_rng(1))
+    kept = downsample_by_density(np.vstack([dense, rare]), 1000, np.random.default_rng(1))
     assert len(kept) == 1000
     assert (kept >= 5000).sum() == 30
     assert (np.diff(kept) > 0).all()
@@ -19,16 +19,16 @@ def test_rare_cells_stay_where_dense_ones_are_left_out():
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
 def test_never_more_than_asked_for_and_no_cell_twice(n, most, seed):
     points = np.random.default_rng(seed).integers(0, 3, (n, 2)).astype(np.float32)  # many at one place
-    kept = thin(points, most, np.random.default_rng(seed))
+    kept = downsample_by_density(points, most, np.random.default_rng(seed))
     assert len(kept) == min(n, most)
     assert len(set(kept)) == len(kept)
-    assert (kept == thin(points, most, np.random.default_rng(seed))).all()
+    assert (kept == downsample_by_density(points, most, np.random.default_rng(seed))).all()
 
 
 def test_no_square_keeps_more_than_it_must():
     """Three squares of 10, 4 and 1 cells, and room for 9: 4, 4 and 1."""
     points = np.repeat([[0.0, 0.0], [5.0, 0.0], [5.0, 5.0]], [10, 4, 1], axis=0)
-    kept = thin(points, 9, np.random.default_rng(0))
+    kept = downsample_by_density(points, 9, np.random.default_rng(0))
     assert np.bincount(np.repeat([0, 1, 2], [10, 4, 1])[kept]).tolist() == [4, 4, 1]
 
 
@@ -47,6 +47,6 @@ def test_bytes_give_the_activity_back_to_half_a_step():
 
 def test_frame_keeps_the_shape():
     points = np.array([[0.0, 0.0], [4.0, 1.0], [2.0, 2.0]])
-    framed = frame(points).astype(float) / 65535
+    framed = map_extent(points).astype(float) / 65535
     np.testing.assert_allclose(framed, [[0, 0.25], [1, 0.5], [0.5, 0.75]], atol=1e-4)
-    assert frame(np.zeros((3, 2))).tolist() == [[32768, 32768]] * 3
+    assert map_extent(np.zeros((3, 2))).tolist() == [[32768, 32768]] * 3

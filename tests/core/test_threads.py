@@ -6,7 +6,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from modulae.core.threads import ONE_THREAD_BELOW, products_side_by_side, threads_for
+from modulae.core.threads import ONE_THREAD_BELOW, parallel_products, threads_for
 
 
 def test_small_steps_take_one_thread_and_the_setting_comes_back():
@@ -32,10 +32,10 @@ def blas_threads():
 def run_in(place, tasks):
     """Here, or in a thread that is not the main one."""
     if place == "here":
-        products_side_by_side(tasks)
+        parallel_products(tasks)
         return
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(products_side_by_side, tasks).result()
+        pool.submit(parallel_products, tasks).result()
 
 
 @pytest.mark.parametrize(("place", "n_threads"), [("here", 2), ("here", 1), ("elsewhere", 2)])
@@ -66,7 +66,7 @@ def test_what_a_task_or_its_making_raises_comes_out_and_the_setting_comes_back()
 
     with threadpool_limits(2, user_api="blas"):
         with pytest.raises(ZeroDivisionError):
-            products_side_by_side([fails] * 5)
+            parallel_products([fails] * 5)
         with pytest.raises(KeyboardInterrupt):
-            products_side_by_side(stops())
+            parallel_products(stops())
         assert blas_threads() == {2}

@@ -33,7 +33,7 @@ def test_a_unit_of_the_first_sums_is_that_of_the_encoder(network):
     inputs = np.abs(normal(9, GENES))
     sums, units = inputs @ network.input_weights.T, network.encode(inputs)
     for unit in range(UNITS):
-        np.testing.assert_allclose(network.unit_of_sums(sums, unit), units[:, unit], rtol=1e-12)
+        np.testing.assert_allclose(network.unit_from_preactivation(sums, unit), units[:, unit], rtol=1e-12)
 
 
 @EACH

@@ -140,7 +140,7 @@ def test_stored_p_values_come_with_their_effects(results, tmp_path):
 
 
 def test_of_too_many_sets_those_with_evidence_are_compared(results, tmp_path, monkeypatch):
-    monkeypatch.setattr("modulae._report.arrays.MOST_PAIR_VALUES", 7)  # three comparisons of two groups: two sets
+    monkeypatch.setattr("modulae._report.arrays.MAX_PAIR_VALUES", 7)  # three comparisons of two groups: two sets
     page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
     kept = [page.arrays["sets"][at] for at in page.arrays["pair_sets0"]]
     evidence = mo.get.enrichment(results).groupby("set")["p"].min().nsmallest(2)

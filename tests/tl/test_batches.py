@@ -105,7 +105,7 @@ def test_rates_are_of_the_own_batch_of_a_named_one_or_of_the_average(trained_on_
         mo.tl.denoise(adata, batch="east")
     del adata.obs["sample"]
     for decode in (mo.tl.denoise, mo.tl.novelty):
-        with pytest.raises(KeyError, match=r"batch_key='sample', which is no column of adata.obs\. Put it back"):
+        with pytest.raises(KeyError, match=r"batch_key='sample', which is not a column of adata.obs\. Put it back"):
             decode(adata)
     mo.tl.denoise(adata, batch="average")
 
@@ -306,7 +306,7 @@ def test_what_are_no_batches_is_refused_before_any_work(merged, function, how, m
 
 
 def test_an_unknown_column_lists_what_there_is(merged):
-    with pytest.raises(KeyError, match=r"batch_key='donor' is no column .*Choose one of \['group', .*'sample'"):
+    with pytest.raises(KeyError, match=r"batch_key='donor' is not a column .*Choose one of \['group', .*'sample'"):
         mo.tl.autoencoder(merged, batch_key="donor")
 
 
@@ -344,7 +344,7 @@ def test_a_search_tries_batches_and_knows_their_cells(merged, tmp_path):
     merged.obs["sample"] = np.roll(merged.obs["sample"].astype(str), 1)
     mo.tl.search(merged, settings, seeds=[0], folder=tmp_path, device="cpu")
     assert len(list(tmp_path.glob("*.safetensors"))) == 3
-    with pytest.raises(KeyError, match="batch_key='donor' is no column"):
+    with pytest.raises(KeyError, match="batch_key='donor' is not a column"):
         mo.tl.search(merged, {"batch_key": ["donor"]}, seeds=[0])
 
 

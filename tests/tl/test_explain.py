@@ -153,7 +153,7 @@ def test_embeddings_cover_input_representation_and_snapshots(trained):
 MISTAKES = {
     "no model": (lambda a: mo.tl.saliency(a, key="x"), KeyError, r"no model 'x'.*Trained models here: \['ae'\]"),
     "method": (lambda a: mo.tl.saliency(a, method="lime"), ValueError, "method is 'lime'; choose one of"),
-    "groupby": (lambda a: mo.tl.saliency(a, groupby="nope"), KeyError, "'nope' is no column of adata.obs. Choose"),
+    "groupby": (lambda a: mo.tl.saliency(a, groupby="nope"), KeyError, "'nope' is not a column of adata.obs. Choose"),
     "numbers": (lambda a: mo.tl.saliency(a, groupby="number"), ValueError, "holds numbers, not groups.*pd.cut"),
     "no gene": (
         lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}),
@@ -250,7 +250,7 @@ def test_metrics_against_their_definitions(trained):
     assert mo.metrics.clustering_nmi(trained, labels="truth", use_rep="apart").max() == 1
     trained.obs["noise"] = np.random.default_rng(1).permutation(trained.obs["truth"])
     assert mo.metrics.clustering_nmi(trained, labels="noise", use_rep="apart").mean() < 0.2
-    with pytest.raises(KeyError, match="labels='x' is no column"):
+    with pytest.raises(KeyError, match="labels='x' is not a column"):
         mo.metrics.clustering_nmi(trained, labels="x")
     with pytest.raises(KeyError, match="no 'X_x'"):
         mo.metrics.clustering_nmi(trained, labels="truth", use_rep="X_x")

@@ -194,8 +194,12 @@ def test_statistics_survive_a_file(groups, gene_sets, tmp_path):
 MISTAKES = {
     "null": ({"null": "genes"}, ValueError, r"null is 'genes'; choose one of \['matched\+cells'"),
     "permutations": ({"n_permutations": 0}, ValueError, "n_permutations is 0; give a whole number"),
-    "strata": ({"stratify_by": "nothing"}, KeyError, "stratify_by='nothing' is no column of adata.obs. Choose one of"),
-    "donor": ({"donor_key": "nothing"}, KeyError, "donor_key='nothing' is no column"),
+    "strata": (
+        {"stratify_by": "nothing"},
+        KeyError,
+        "stratify_by='nothing' is not a column of adata.obs. Choose one of",
+    ),
+    "donor": ({"donor_key": "nothing"}, KeyError, "donor_key='nothing' is not a column"),
     "both": ({"donor_key": "donor", "stratify_by": "batch"}, ValueError, "Give one of them"),
     "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "group 'early': there are fewer than two"),
     "untested donors": ({"donor_key": "donor", "groupby": None}, ValueError, "donor_key= says how .* groupby="),

@@ -12,7 +12,7 @@ from scipy import sparse
 
 import modulae as mo
 from modulae._counts import stored_counts
-from modulae._utils.parallel import alone, side_by_side
+from modulae._utils.parallel import limit_threads, run_parallel
 from modulae.core.data.stored_cells import StoredCells
 from modulae.tl._search import data, runs
 
@@ -188,14 +188,14 @@ def test_what_belongs_to_the_process_is_put_back_by_the_last_to_leave():
         inside, leave = threading.Event(), threading.Event()
 
         def first():
-            with alone(1):
+            with limit_threads(1):
                 inside.set()
                 leave.wait()
 
         other = threading.Thread(target=first)
         other.start()
         inside.wait()
-        with alone(1):
+        with limit_threads(1):
             leave.set()
             other.join()
             seen = [torch.get_num_threads(), list(warnings.filters) == filters]
@@ -212,20 +212,20 @@ def test_a_run_has_as_many_threads_as_it_is_given_wherever_it_is(backend, reques
         import torch
         from threadpoolctl import threadpool_info
 
-        with alone(2):
+        with limit_threads(2):
             pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
             return torch.get_num_threads(), pools
 
     if backend == "dask":
         request.getfixturevalue("cluster")
     with joblib.parallel_config(backend=backend, n_jobs=2):
-        found = list(side_by_side((joblib.delayed(run)() for _ in range(3)), n_jobs=None, in_order=False))
+        found = list(run_parallel((joblib.delayed(run)() for _ in range(3)), n_jobs=None, in_order=False))
     assert found == [(2, {2})] * 3
 
 
 def test_threads_of_dask_do_not_come_on_top():
     dask = pytest.importorskip("dask", reason="needs modulae[scale]: dask")
-    with alone(1):
+    with limit_threads(1):
         assert dask.config.get("scheduler") == "synchronous"
     assert dask.config.get("scheduler", None) != "synchronous"
 
@@ -234,4 +234,4 @@ def test_threads_of_dask_do_not_come_on_top():
 def test_results_come_in_order_where_that_is_asked_for(backend):
     with joblib.parallel_config(backend=backend, n_jobs=2):
         calls = (joblib.delayed(pow)(at, 2) for at in range(9))
-        assert list(side_by_side(calls, n_jobs=None, in_order=True)) == [at**2 for at in range(9)]
+        assert list(run_parallel(calls, n_jobs=None, in_order=True)) == [at**2 for at in range(9)]

@@ -49,10 +49,10 @@ def read_counts(
         No cells, no genes, gene names that are not unique, features of several kinds among `genes`; NaN, infinite or
         negative values.
     """
-    found = _look_through(adata, genes, layer, total_over, in_memory=None)
-    if not found.whole:
+    result = _look_through(adata, genes, layer, total_over, in_memory=None)
+    if not result.all_integers:
         say_no_counts(adata, layer)
-    return found.counts()
+    return result.counts()
 
 
 def open_counts(
@@ -82,10 +82,10 @@ def open_counts(
         Processes that look at a share of the cells each, where these are on disk.
     """
     most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
-    found = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread, ranks=ranks)
-    if not found.whole:
+    result = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread, ranks=ranks)
+    if not result.all_integers:
         say_no_counts(adata, layer, warn=ranks.first)
-    return found.counts() if found.blocks is not None else found.stored(limit)
+    return result.counts() if result.blocks is not None else result.stored(limit)
 
 
 def _look_through(

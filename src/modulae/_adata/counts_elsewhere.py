@@ -11,8 +11,8 @@ import numpy as np
 
 from modulae._counts.blocks import NAME_THE_LAYER, as_rows, counts_of
 from modulae._counts.layers import layer_names
-from modulae._utils.stacklevel import users_line
-from modulae.core.data.count_summary import is_whole
+from modulae._utils.stacklevel import user_stacklevel
+from modulae.core.data.count_summary import are_integers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
             f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss "
             f"expects. Counts that were corrected (SoupX, DecontX) can be used so. Otherwise: {_steps(places)}",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
 
 
@@ -103,13 +103,13 @@ def _steps(places: list[Place]) -> str:
 def _places(adata: AnnData, layer: str | None) -> list[Place]:
     """Where else whole numbers are."""
     matrices = {name: adata.layers[name] for name in layer_names(adata) if name != layer}
-    found = [
+    result = [
         Place(f"adata.layers[{name!r}]", f"Name it: layer={name!r}.", rows, adata.var_names)
         for name, values in matrices.items()
         if (rows := _counts_in(values)) is not None
     ]
     if layer is not None and adata.X is not None and (rows := _counts_in(adata.X)) is not None:
-        found.append(Place("adata.X", "Leave out layer=.", rows, adata.var_names))
+        result.append(Place("adata.X", "Leave out layer=.", rows, adata.var_names))
     raw = adata.raw
     if raw is not None and (rows := _counts_in(raw.X)) is not None:
         every = adata.var_names.isin(raw.var_names).all() and raw.var_names.is_unique
@@ -119,8 +119,8 @@ def _places(adata: AnnData, layer: str | None) -> list[Place]:
             if every
             else "Go on with them: `adata = adata.raw.to_adata()`."
         )
-        found.append(Place("adata.raw", step, rows, raw.var_names))
-    return found
+        result.append(Place("adata.raw", step, rows, raw.var_names))
+    return result
 
 
 def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
@@ -128,7 +128,7 @@ def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
     if getattr(matrix, "dtype", np.dtype(object)).kind not in "biuf" or not hasattr(matrix, "shape"):
         return None
     rows = _first_rows(matrix)
-    counts = np.isfinite(rows).all() and (rows >= 0).all() and rows.any() and is_whole(rows)
+    counts = np.isfinite(rows).all() and (rows >= 0).all() and rows.any() and are_integers(rows)
     return rows if counts else None
 
 
@@ -139,10 +139,10 @@ def _first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
 
 def _made_of(values: NDArray[np.float64], names: pd.Index, place: Place) -> str:
     """What the values are, if every cell's are its counts times a number of its own; empty if they are not."""
-    at = place.genes.get_indexer(names) if place.genes.is_unique else np.arange(0)
-    if len(at) != values.shape[1] or len(place.rows) != len(values) or not (at >= 0).any():
+    index = place.genes.get_indexer(names) if place.genes.is_unique else np.arange(0)
+    if len(index) != values.shape[1] or len(place.rows) != len(values) or not (index >= 0).any():
         return ""
-    values, counts = values[:, at >= 0], place.rows[:, at[at >= 0]]
+    values, counts = values[:, index >= 0], place.rows[:, index[index >= 0]]
     if not np.array_equal(values != 0, counts != 0):
         return ""
     for what, undo in UNDO.items():

@@ -50,10 +50,10 @@ def feature_kinds(adata: AnnData) -> tuple[str, NDArray[np.str_]] | None:
 
 def gene_features(adata: AnnData) -> NDArray[np.bool_]:
     """Which features are genes: all of them, where nothing says otherwise."""
-    found = feature_kinds(adata)
-    if found is None:
+    result = feature_kinds(adata)
+    if result is None:
         return np.ones(adata.n_vars, dtype=bool)
-    return np.asarray(found[1] == _genes_among(pd.Series(found[1])))
+    return np.asarray(result[1] == _genes_among(pd.Series(result[1])))
 
 
 def of_their_kind(adata: AnnData, columns: NDArray[np.intp] | None) -> NDArray[np.bool_]:
@@ -64,10 +64,10 @@ def of_their_kind(adata: AnnData, columns: NDArray[np.intp] | None) -> NDArray[n
     ValueError
         Several kinds are asked for.
     """
-    found = feature_kinds(adata)
-    if found is None:
+    result = feature_kinds(adata)
+    if result is None:
         return np.ones(adata.n_vars, dtype=bool)
-    column, kinds = found
+    column, kinds = result
     asked = np.unique(kinds if columns is None else kinds[columns])
     if len(asked) > 1:
         genes = _genes_among(pd.Series(kinds))

@@ -10,9 +10,9 @@ import numpy as np
 
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 
 from .features import of_their_kind
 from .gene_names import gene_names
@@ -44,9 +44,9 @@ class Bounds:
 
     def check(self) -> None:
         """Refuse numbers that make no sense."""
-        check_whole("min_genes", self.min_genes, least=self.fewest)
+        check_integer("min_genes", self.min_genes, minimum=self.fewest)
         if self.max_genes is not None:
-            check_whole("max_genes", self.max_genes, least=self.min_genes)
+            check_integer("max_genes", self.max_genes, minimum=self.min_genes)
         share: object = self.min_share
         if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
             msg = (
@@ -77,7 +77,7 @@ class FoundSets:
     def warn(self) -> None:
         """Say which sets are left out, and what is written in another way than in the data."""
         if self.warning:
-            warnings.warn(self.warning, UserWarning, stacklevel=users_line())
+            warnings.warn(self.warning, UserWarning, stacklevel=user_stacklevel())
 
     def stored(self) -> dict[str, Any]:
         """What every result says of its sets."""
@@ -103,9 +103,9 @@ def match_sets(
     bounds: Bounds,
 ) -> FoundSets:
     """:func:`find_sets`, and warn the user."""
-    found = find_sets(adata, read_gene_sets(gene_sets), genes, bounds)
-    found.warn()
-    return found
+    result = find_sets(adata, read_gene_sets(gene_sets), genes, bounds)
+    result.warn()
+    return result
 
 
 def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[np.str_], bounds: Bounds) -> FoundSets:
@@ -123,9 +123,9 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
     columns = adata.var_names.get_indexer(genes) if adata.var_names.is_unique else np.arange(0)
     names = gene_names(adata)[of_their_kind(adata, columns[columns >= 0])].tolist()
     found_sets(sets, names)  # refuses sets of which the data have no gene
-    in_data = {name: len(at) for name, at in genes_in_data(sets, names).items()}
+    in_data = {name: len(index) for name, index in genes_in_data(sets, names).items()}
     places = genes_in_data(sets, [str(gene) for gene in genes])
-    in_model = {name: len(at) for name, at in places.items()}
+    in_model = {name: len(index) for name, index in places.items()}
     share = {name: n / len(sets[name]) for name, n in in_data.items()}
     most = bounds.most(len(genes))
 

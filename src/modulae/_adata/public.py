@@ -6,7 +6,7 @@ import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from modulae._utils.docs import shared
+from modulae._utils.docs import fill_docs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
             check_changeable(given[objects[0]])
         return function(*args, **kwargs)
 
-    return shared(checked)
+    return fill_docs(checked)
 
 
 def check_adata(value: object, name: str) -> None:

@@ -59,17 +59,17 @@ def check_output(file: CellFile, options: argparse.Namespace) -> None:
 
 
 def _refuse_slashes(adata: AnnData, options: argparse.Namespace) -> None:
-    found = next((name for part in IN_TABLES for name in _slashes(getattr(adata, part), f"adata.{part}")), None)
+    result = next((name for part in IN_TABLES for name in _slashes(getattr(adata, part), f"adata.{part}")), None)
     raw = adata.raw
-    if found is None and raw is not None:
-        found = next(_slashes(raw.var, "adata.raw.var"), None)
-    if found is None:
+    if result is None and raw is not None:
+        result = next(_slashes(raw.var, "adata.raw.var"), None)
+    if result is None:
         return
-    where, _, name = found.rpartition("[")
+    where, _, name = result.rpartition("[")
     renamed = name[1:-2].replace("/", "_")
     mend = f"{where}[{renamed!r}] = {where}.pop({name[:-1]})"
     msg = (
-        f"{found} can't be written to {options.output}: a zarr folder takes the slash in its name for a folder. "
+        f"{result} can't be written to {options.output}: a zarr folder takes the slash in its name for a folder. "
         f"Write an .h5ad file (--output {options.output.with_suffix('.h5ad')}), or rename it in Python, "
         f"`{mend}`, and write the cells again."
     )
@@ -88,8 +88,8 @@ def _slashes(values: Mapping[Any, Any], where: str) -> Iterator[str]:
 
 def _without(error: Exception) -> str:
     """The step after a part that anndata can't write."""
-    found = next((found for note in getattr(error, "__notes__", []) if (found := WHERE.search(note))), None)
-    parts = [] if found is None else f"{found['group']}/{found['key']}".replace("//", "/").strip("/").split("/")
+    result = next((result for note in getattr(error, "__notes__", []) if (result := WHERE.search(note))), None)
+    parts = [] if result is None else f"{result['group']}/{result['key']}".replace("//", "/").strip("/").split("/")
     if len(parts) < 2:
         return "Give a file in another place, or of the other format, .h5ad or .zarr: --output."
     return f"Leave it out in Python, `del adata.{parts[0]}[{parts[1]!r}]`, and write the cells again."
@@ -143,7 +143,7 @@ def _save(adata: AnnData, options: argparse.Namespace) -> tuple[Path | None, str
 
 def _free(path: Path) -> Path:
     """A name that no other model has."""
-    names = (path.with_name(f"{path.name}{'' if at == 1 else f'-{at}'}.safetensors") for at in count(1))
+    names = (path.with_name(f"{path.name}{'' if index == 1 else f'-{index}'}.safetensors") for index in count(1))
     return next(name for name in names if not name.exists())
 
 

@@ -180,11 +180,11 @@ def _training(options: argparse.Namespace) -> dict[str, Any]:
 
 def _folder(path: Path) -> Path:
     """Refuse a wrong path before the work; the folder is made when there is something to put into it."""
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    if not there.is_dir():
-        msg = f"{there} is a file. Give a folder: --output."
+    available = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not available.is_dir():
+        msg = f"{available} is a file. Give a folder: --output."
         raise FileExistsError(msg)
-    check_folder(there, "Give another folder: --output")
+    check_folder(available, "Give another folder: --output")
     return path
 
 

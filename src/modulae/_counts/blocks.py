@@ -28,10 +28,10 @@ NAME_THE_LAYER = "Name the layer that holds the raw counts: layer=."
 def _matrix(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     matrix = matrix_of(adata, layer)
     if matrix is None:
-        there = layer_names(adata)
+        available = layer_names(adata)
         advice = "Put raw counts into it"
-        if there:
-            advice = f"Name the layer that holds the raw counts: layer= one of {there}"
+        if available:
+            advice = f"Name the layer that holds the raw counts: layer= one of {available}"
         elif adata.raw is not None:
             advice = "Take the values of `.raw`: `adata = adata.raw.to_adata()`"
         msg = f"adata has no `.X`. {advice}."

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.data.count_summary import Looker, together
+from modulae.core.data.count_summary import CountSummarizer, combine_summaries
 from modulae.core.data.dask_blocks import is_spread
 from modulae.core.data.map_reduce import map_cells, reduce_cells
 from modulae.core.data.stored_cells import StoredCells
 
 from . import stored_counts as stored
-from .stored_counts import BYTES_AS_READ, CountReader, Scan, Seen
+from .stored_counts import BYTES_AS_READ, CountReader, LayerTotals, Scan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,12 +41,12 @@ def scan_spread(
 ) -> Scan:
     """:func:`.stored_counts.scan` where the blocks are: they come here only if those of all cells fit."""
     every = Unchanged(reader.matrix, None, reader.where)
-    look = reduce_cells(_cells(every), Looker(counted, reader.columns), combine=together)
+    look = reduce_cells(_cells(every), CountSummarizer(counted, reader.columns), combine=combine_summaries)
     blocks = None
     if in_memory is None or look.n_counts * BYTES_AS_READ <= in_memory:
         blocks = [block for _, block in map_cells(_cells(reader), _counts)]
-    seen = Seen(totals=look.totals, names=names, gene_totals=look.gene_totals, counted=counted)
-    return Scan(reader, seen, blocks, look.n_counts, look.whole)
+    seen = LayerTotals(totals=look.totals, names=names, gene_totals=look.gene_totals, counted=counted)
+    return Scan(reader, seen, blocks, look.n_counts, look.all_integers)
 
 
 def _cells(reader: CountReader) -> StoredCells:

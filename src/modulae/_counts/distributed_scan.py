@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .stored_counts import BYTES_AS_READ, Scan, Seen, scan
+from .stored_counts import BYTES_AS_READ, LayerTotals, Scan, scan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,11 +28,13 @@ def scan_together(
 
     def look() -> tuple[NDArray[np.float64], NDArray[np.float64], int, bool]:
         share = ranks.share(np.arange(int(reader.matrix.shape[0])))
-        found = scan(reader, names, counted, 0, share)
-        return found.seen.totals, found.seen.gene_totals, found.n_counts, found.whole
+        result = scan(reader, names, counted, 0, share)
+        return result.seen.totals, result.seen.gene_totals, result.n_counts, result.all_integers
 
-    totals, gene_totals, n_counts, whole = zip(*ranks.each(look), strict=True)
+    totals, gene_totals, n_counts, all_integers = zip(*ranks.each(look), strict=True)
     if in_memory is None or sum(n_counts) * BYTES_AS_READ <= in_memory:
         return scan(reader, names, counted, in_memory)
-    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=np.sum(gene_totals, axis=0), counted=counted)
-    return Scan(reader, seen, None, sum(n_counts), all(whole))
+    seen = LayerTotals(
+        totals=np.concatenate(totals), names=names, gene_totals=np.sum(gene_totals, axis=0), counted=counted
+    )
+    return Scan(reader, seen, None, sum(n_counts), all(all_integers))

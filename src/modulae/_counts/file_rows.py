@@ -62,10 +62,10 @@ class Unpacked:
         if part.stop <= part.start:
             return np.empty(0, dtype=self._array.dtype)
         chunks = range(part.start // self._size, -(-part.stop // self._size))
-        starts = [at * self._size for at in chunks]
+        starts = [index * self._size for index in chunks]
         pieces = [
-            self._chunk(at)[max(part.start - start, 0) : part.stop - start]
-            for at, start in zip(chunks, starts, strict=True)
+            self._chunk(index)[max(part.start - start, 0) : part.stop - start]
+            for index, start in zip(chunks, starts, strict=True)
         ]
         return np.concatenate(pieces)
 
@@ -74,12 +74,12 @@ class Unpacked:
             if at in self._kept:
                 self._kept.move_to_end(at)
                 return self._kept[at]
-        found = np.asarray(self._array[at * self._size : (at + 1) * self._size])
+        result = np.asarray(self._array[at * self._size : (at + 1) * self._size])
         with self._lock:
-            self._kept[at] = found
+            self._kept[at] = result
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return found
+        return result
 
 
 class DenseFileRows:
@@ -99,8 +99,8 @@ class DenseFileRows:
 def _reopened(path: str, name: str) -> FileRows | DenseFileRows:
     from anndata.io import sparse_dataset
 
-    found: Any = h5py.File(path, "r")[name]
-    return DenseFileRows(found) if isinstance(found, h5py.Dataset) else FileRows(sparse_dataset(found))
+    result: Any = h5py.File(path, "r")[name]
+    return DenseFileRows(result) if isinstance(result, h5py.Dataset) else FileRows(sparse_dataset(result))
 
 
 class LazyRows(FileRows):
@@ -114,7 +114,7 @@ class LazyRows(FileRows):
         super().__init__(matrix)
         import dask.array as da
 
-        sizes = [min(ROWS_OF_A_BLOCK, self.shape[0] - at) for at in range(0, self.shape[0], ROWS_OF_A_BLOCK)]
+        sizes = [min(ROWS_OF_A_BLOCK, self.shape[0] - index) for index in range(0, self.shape[0], ROWS_OF_A_BLOCK)]
         self.array = da.map_blocks(  # type: ignore[no-untyped-call]
             partial(_block, Blocks(matrix, self)),
             dtype=plain_type(matrix.dtype),

@@ -23,8 +23,8 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
     """
     if layer is None:
         return adata.X
-    there = layer_names(adata)
-    if layer not in there:
-        msg = f"there is no layer {layer!r}. {f'Choose one of {there}, or' if there else 'Take'} None for `.X`."
+    available = layer_names(adata)
+    if layer not in available:
+        msg = f"there is no layer {layer!r}. {f'Choose one of {available}, or' if available else 'Take'} None for `.X`."
         raise KeyError(msg)
     return adata.layers[layer]

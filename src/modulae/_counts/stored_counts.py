@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from modulae.core.data.cells import Cells
-from modulae.core.data.count_summary import is_whole
+from modulae.core.data.count_summary import are_integers
 from modulae.core.data.stored_cells import StoredCells
 
 from .blocks import ROWS_PER_BLOCK, as_rows, check_values
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 ROWS_TOGETHER = 256
 """Rows of a random block, where the file does not say better."""
 
-MOST_TOGETHER = 2048
+MAX_ROWS_TOGETHER = 2048
 """Rows of a random block at most: longer ones would leave too few of them to be random."""
 
-MANY_BLOCKS, FEW_BLOCKS = 32, 8
+MAX_BLOCKS, FEW_BLOCKS = 32, 8
 """Random blocks of a portion at least, where rows lie by themselves, and where whole chunks have to be read."""
 
 PORTION = 8192
@@ -62,9 +62,9 @@ class CountReader:
         """
         chunks = getattr(self.matrix, "chunks", None)
         if not chunks:
-            return min(ROWS_TOGETHER, room // MANY_BLOCKS)
+            return min(ROWS_TOGETHER, room // MAX_BLOCKS)
         rows = int(chunks[0][0]) if isinstance(chunks[0], tuple) else int(chunks[0])
-        return min(max(rows, ROWS_TOGETHER), MOST_TOGETHER, room // FEW_BLOCKS)
+        return min(max(rows, ROWS_TOGETHER), MAX_ROWS_TOGETHER, room // FEW_BLOCKS)
 
     def read(self, start: int, stop: int) -> sparse.csr_matrix:
         """Consecutive rows; a file that has changed since it was checked is noticed."""
@@ -89,7 +89,7 @@ class CountReader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class LayerTotals:
     """What only the whole matrix can tell."""
 
     totals: NDArray[np.float64]  # cells: total count over all genes of the layer, or over those asked for
@@ -104,7 +104,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts(Seen):
+class Counts(LayerTotals):
     """Checked raw counts of some genes in memory."""
 
     matrix: sparse.csr_matrix  # cells × genes, float32
@@ -115,7 +115,7 @@ class Counts(Seen):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCounts(Seen):
+class StoredCounts(LayerTotals):
     """Checked raw counts of some genes that stay on disk."""
 
     reader: CountReader
@@ -148,10 +148,10 @@ class Scan:
     """What one pass over all cells finds."""
 
     reader: CountReader
-    seen: Seen
+    seen: LayerTotals
     blocks: list[sparse.csr_matrix] | None  # `None`: too many to be kept
     n_counts: int
-    whole: bool  # whether all values are whole numbers
+    all_integers: bool  # whether all values are whole numbers
 
     def counts(self) -> Counts:
         """All that was read, in memory."""
@@ -189,10 +189,10 @@ def scan(
     first, end = (0, int(reader.matrix.shape[0])) if rows is None else (int(rows[0]), int(rows[-1]) + 1)
     blocks: list[sparse.csr_matrix] | None = []
     totals: list[NDArray[np.float64]] = []
-    gene_totals, n_counts, whole = np.zeros(len(names)), 0, True
+    gene_totals, n_counts, all_integers = np.zeros(len(names)), 0, True
     for start in range(first, end, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
-        whole = whole and is_whole(block.data)
+        all_integers = all_integers and are_integers(block.data)
         totals.append(np.asarray(block @ counted).ravel())
         gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         kept = reader.of_genes(block)
@@ -201,11 +201,11 @@ def scan(
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    seen = Seen(totals=np.concatenate(totals), names=names, gene_totals=gene_totals, counted=counted)
-    return Scan(reader, seen, blocks, n_counts, whole)
+    seen = LayerTotals(totals=np.concatenate(totals), names=names, gene_totals=gene_totals, counted=counted)
+    return Scan(reader, seen, blocks, n_counts, all_integers)
 
 
-def _fields(seen: Seen) -> dict[str, Any]:
+def _fields(seen: LayerTotals) -> dict[str, Any]:
     return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals", "counted")}
 
 

@@ -25,12 +25,12 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
     Known are Ensembl or Entrez ids against symbols, versions at the end of Ensembl ids, the name of the genome before
     that of the gene, R's dots for hyphens, and the capitals that tell human (`CD3D`) from mouse symbols (`Cd3d`).
     """
-    wanted, there = list(dict.fromkeys(gene for genes in gene_sets.values() for gene in genes)), list(names)
-    if not wanted or not there:
+    wanted, available = list(dict.fromkeys(gene for genes in gene_sets.values() for gene in genes)), list(names)
+    if not wanted or not available:
         return ""
-    if spelling := explain_spelling(wanted, there, ours="the gene sets"):
+    if spelling := explain_spelling(wanted, available, ours="the gene sets"):
         return spelling
-    kinds = _kind_of_most(wanted), _kind_of_most(there)
+    kinds = _kind_of_most(wanted), _kind_of_most(available)
     if kinds[0] != kinds[1]:
         step = (
             "Put the symbols into adata.var_names (they are often a column of adata.var), then run "
@@ -40,17 +40,17 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
         )
         ours, theirs = (
             f"{kind} (such as {next(name for name in names if _kind_of(name) == kind)})"
-            for kind, names in zip(kinds, (wanted, there), strict=True)
+            for kind, names in zip(kinds, (wanted, available), strict=True)
         )
         return f"The gene sets name {ours}, the data {theirs}. {step}"
 
-    if _explains(_without_version, wanted, there):
+    if _explains(_without_version, wanted, available):
         return (
             "The Ensembl ids match only without their versions (the number after the dot). Remove them: "
             '`adata.var_names = adata.var_names.str.replace(r"\\.\\d+$", "", regex=True)`.'
         )
-    if _explains(str.casefold, wanted, there):
-        folded = {name.casefold(): name for name in there}
+    if _explains(str.casefold, wanted, available):
+        folded = {name.casefold(): name for name in available}
         ours = next(gene for gene in wanted if folded.get(gene.casefold(), gene) != gene)
         return (
             f"The genes match only when case is ignored (sets: {ours}, data: {folded[ours.casefold()]}), as between "
@@ -91,16 +91,17 @@ def explain_spelling(wanted: Sequence[str], there: Sequence[str], *, ours: str) 
 def _about_genomes(wanted: Sequence[str], there: Sequence[str], ours: str) -> str:
     """The genome stands before the names of one side."""
     bare = {_without_genome(name) for name in wanted}
-    matching = [found for name in there if (found := GENOME.match(name)) and name[found.end() :] in bare]
+    matching = [result for name in there if (result := GENOME.match(name)) and name[result.end() :] in bare]
     if not matching:
-        found = next(found for name in wanted if (found := GENOME.match(name)))
+        result = next(result for name in wanted if (result := GENOME.match(name)))
         return (
-            f"The genes match only without the name of the genome, which {ours} have before the gene ({found.string}). "
-            f'Put it before the genes of the data too: `adata.var_names = "{found[0]}" + adata.var_names`.'
+            f"The genes match only without the name of the genome, which {ours} have before the gene "
+            f"({result.string}). "
+            f'Put it before the genes of the data too: `adata.var_names = "{result[0]}" + adata.var_names`.'
         )
-    genome = Counter(found[1] for found in matching).most_common(1)[0][0]
-    example = next(found.string for found in matching if found[1] == genome)
-    others = sorted({found[1] for name in there if (found := GENOME.match(name))} - {genome})
+    genome = Counter(result[1] for result in matching).most_common(1)[0][0]
+    example = next(result.string for result in matching if result[1] == genome)
+    others = sorted({result[1] for name in there if (result := GENOME.match(name))} - {genome})
     keep = (
         f"Keep the genes of one genome (there are also those of {', '.join(others)}), "
         f'`adata = adata[:, adata.var_names.str.startswith("{genome}_")].copy()`, and remove'
@@ -128,8 +129,8 @@ def _without_version(name: str) -> str:
 
 
 def _without_genome(name: str) -> str:
-    found = GENOME.match(name)
-    return name[found.end() :] if found else name
+    result = GENOME.match(name)
+    return name[result.end() :] if result else name
 
 
 def _explains(change: Callable[[str], str], wanted: Sequence[str], there: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 
 from .signs import Signs, Weighted, as_numbers, bare_gene, weighted_genes, weights_of
 
@@ -78,10 +78,10 @@ class Reading:
     def _texts(self, name: str, every: list[object]) -> tuple[list[str], list[int]]:
         """Genes without spaces around them, and which they are: missing values are none."""
         genes, known = [], []
-        for at, gene in enumerate(every):
+        for index, gene in enumerate(every):
             if isinstance(gene, str):
                 genes.append(str(gene).strip())
-                known.append(at)
+                known.append(index)
             elif _is_missing(gene):
                 self.missing[name] = self.missing.get(name, 0) + 1
             else:
@@ -92,7 +92,7 @@ class Reading:
         return genes, known
 
     def _say(self, text: str) -> None:
-        warnings.warn(text, UserWarning, stacklevel=users_line())
+        warnings.warn(text, UserWarning, stacklevel=user_stacklevel())
 
 
 def _check_joined(name: str, genes: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
 from .explain_names import explain_mismatch
@@ -102,7 +102,7 @@ def read_gene_sets(
             f"{len(empty)} gene sets have no genes and are left out: {listed(empty)}. Give them genes or remove them. "
             "(In a GMT file the second field is a description; the genes begin with the third.)",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     return gene_sets
 
@@ -147,15 +147,15 @@ def found_sets(
         No gene of any set is there.
     """
     names = [str(name) for name in names]
-    found = {name: positions for name, positions in genes_in_data(gene_sets, names).items() if len(positions)}
-    if not found:
+    result = {name: positions for name, positions in genes_in_data(gene_sets, names).items() if len(positions)}
+    if not result:
         reason = explain_mismatch(gene_sets, names) or (
             f"The sets name genes such as {listed(_all_genes(gene_sets), 3)}, {where} such as {listed(names, 3)}: "
             "give gene sets with the same kind of names."
         )
         msg = f"no gene of the {len(gene_sets)} gene sets is in {where}. {reason}"
         raise ValueError(msg)
-    return list(found), list(found.values())
+    return list(result), list(result.values())
 
 
 def _all_genes(gene_sets: Mapping[str, Sequence[str]]) -> list[str]:

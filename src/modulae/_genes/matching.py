@@ -148,16 +148,16 @@ def _match(
 ) -> None:
     """Fill in what is still open, with genes of the data that are still free."""
     taken = set(columns[columns >= 0].tolist())
-    free = [(form(name), at) for at, name in enumerate(theirs) if at not in taken and name]
+    free = [(form(name), index) for index, name in enumerate(theirs) if index not in taken and name]
     often = Counter(name for name, _ in free)
     twice = Counter(map(form, ours))
-    there = dict(free)
+    available = dict(free)
     for gene in np.flatnonzero(columns < 0):
         name = form(ours[int(gene)])
         if often[name] > 1 and twice[name] == 1:
             ambiguous[name] = None
         elif often[name] == 1 and twice[name] == 1:
-            columns[gene] = there[name]
+            columns[gene] = available[name]
 
 
 def _kind(names: Sequence[str]) -> str:

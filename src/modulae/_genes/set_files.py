@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 
 from .explain_names import ENSEMBL_ID
 from .signs import bare_gene
@@ -132,7 +132,7 @@ def _lacks_descriptions(lines: list[Line], path: Path) -> bool:
             f"{path} has no descriptions: the second field of its lines is a gene ({', '.join(open_ones[:3])}), and is "
             f"read as one. Other programs lose it: put a description, such as na, before it: {GMT_LINE}.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
         return True
     shapes = {re.sub(r"\d+", "0", text) for text in open_ones}
@@ -143,7 +143,7 @@ def _lacks_descriptions(lines: list[Line], path: Path) -> bool:
             f"the second field of the lines of {path} looks like a gene ({', '.join(open_ones[:3])}), but is read as a "
             f"description. If it is a gene, put a description, such as na, before it: {GMT_LINE}.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     return False
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +76,7 @@ class Signs:
         if self.n_zero:
             parts.append(f"{self.n_zero} genes of weight 0 are left out of their sets.")
         if parts:
-            warnings.warn(" ".join(parts), UserWarning, stacklevel=users_line())
+            warnings.warn(" ".join(parts), UserWarning, stacklevel=user_stacklevel())
 
 
 def weights_of(genes: object) -> tuple[list[Any], list[Any]] | None:
@@ -91,14 +91,14 @@ def weights_of(genes: object) -> tuple[list[Any], list[Any]] | None:
 
 def bare_gene(text: str) -> str:
     """A gene without the weight that stands behind a comma."""
-    found = WEIGHTED.fullmatch(text)
-    return found[1].strip() if found else text
+    result = WEIGHTED.fullmatch(text)
+    return result[1].strip() if result else text
 
 
 def weighted_genes(genes: list[str]) -> NDArray[np.float64] | None:
     """The weights that stand behind a comma; `None` where there are none."""
-    found = [WEIGHTED.fullmatch(gene) for gene in genes]
-    return np.array([float(match[2]) if match else 1.0 for match in found]) if any(found) else None
+    result = [WEIGHTED.fullmatch(gene) for gene in genes]
+    return np.array([float(match[2]) if match else 1.0 for match in result]) if any(result) else None
 
 
 def as_numbers(what: str, weights: Iterable[Any], step: str) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from modulae.core.data.cells import Cells
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.model.fitted import read_network
 from modulae.core.training.engine import engine_name
-from modulae.core.training.state import State
+from modulae.core.training.state import TrainingState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ NUMBERS = ("rows", "gene_means_loss", "epoch", "portions", "best_epoch", "stoppe
 
 
 class Checkpoint:
-    """Keeps a training in a folder; a :class:`modulae.core.training.state.Keeper`.
+    """Keeps a training in a folder; a :class:`modulae.core.training.state.CheckpointStore`.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         clear_unfinished(folder)
 
-    def read(self) -> State | None:
+    def read(self) -> TrainingState | None:
         """The state that was kept last; `None` if there is none.
 
         Raises
@@ -78,13 +78,13 @@ class Checkpoint:
         self._refuse_others(about)
         return _to_state(arrays, about["state"])
 
-    def due(self, state: State) -> bool:
+    def due(self, state: TrainingState) -> bool:
         """Whether enough epochs or seconds have passed."""
         if isinstance(self._every, float):
             return time.monotonic() - self._written >= self._every
         return not state.portions and state.epoch % self._every == 0
 
-    def keep(self, state: State) -> None:
+    def keep(self, state: TrainingState) -> None:
         """Write the file anew.
 
         Raises
@@ -111,16 +111,16 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def _refuse_others(self, about: dict[str, Any]) -> None:
-        found = about.get("run", {})
-        if about.get("format") == FORMAT and found == self._run:
+        result = about.get("run", {})
+        if about.get("format") == FORMAT and result == self._run:
             return
-        there, here = found.get("settings", {}), self._run["settings"]
+        available, here = result.get("settings", {}), self._run["settings"]
         differ = [
-            f"{name} ({there.get(name)!r} there, {here.get(name)!r} here)"
-            for name in {**there, **here}
-            if there.get(name) != here.get(name)
+            f"{name} ({available.get(name)!r} there, {here.get(name)!r} here)"
+            for name in {**available, **here}
+            if available.get(name) != here.get(name)
         ]
-        differ += [name for name in self._run if name != "settings" and found.get(name) != self._run[name]]
+        differ += [name for name in self._run if name != "settings" and result.get(name) != self._run[name]]
         msg = (
             f"{self._file} is the checkpoint of another training: it differs in {', '.join(differ) or 'its format'}. "
             "Give another folder as checkpoint=, go back to the same settings and cells, or delete the file."
@@ -145,15 +145,15 @@ def open_checkpoint(
     """
     if folder is None:
         return None
-    found: list[Checkpoint] = []
+    result: list[Checkpoint] = []
 
     def open_it() -> None:
         if ranks.first:
             run = describe_run(cells, test, genes, config, device=device, n_readers=ranks.size)
-            found.append(Checkpoint(Path(folder), run, every))
+            result.append(Checkpoint(Path(folder), run, every))
 
     ranks.each(open_it)
-    return found[0] if found else None
+    return result[0] if result else None
 
 
 def describe_run(
@@ -195,7 +195,7 @@ def check_every(every: int | str) -> float:
     return seconds
 
 
-def _from_state(state: State) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _from_state(state: TrainingState) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     networks = {"kept": state.kept, **{f"snapshot {epoch}": one for epoch, one in state.snapshots.items()}}
     arrays = {f"engine/{name}": array for name, array in state.engine.items()}
     for what, network in networks.items():
@@ -204,7 +204,7 @@ def _from_state(state: State) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}, numbers
 
 
-def _to_state(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> State:
+def _to_state(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> TrainingState:
     parts: dict[str, dict[str, Any]] = {}
     for name, array in arrays.items():
         what, _, name_there = name.partition("/")
@@ -214,7 +214,7 @@ def _to_state(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> State
         return read_network({"architecture": numbers["architecture"], **parts[what]})
 
     epochs = sorted(int(what.split()[1]) for what in parts if what.startswith("snapshot"))
-    return State(
+    return TrainingState(
         generator=numbers["generator"],
         rows=[tuple(row) for row in numbers["rows"]],
         kept=network("kept"),

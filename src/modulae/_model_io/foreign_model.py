@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ForeignModel:
     """A model, and what its genes were called where it was trained."""
 
     fitted: Fitted
@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ForeignReading:
     """A model as it reads new data, and how well it can."""
 
     fitted: Fitted  # for the genes at hand, under the names that the new data have for them
@@ -49,7 +49,7 @@ class Reading:
     why_few: str  # empty where no reason is known
 
 
-def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> Source:
+def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> ForeignModel:
     """The model that a file, an AnnData or the model itself holds."""
     from anndata import AnnData
 
@@ -61,12 +61,12 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
         transferred = model_entry(model, key).get("transfer")
         if transferred is not None:
             original = np.array([str(gene) for gene in transferred["model_genes"]])
-            return Source(fitted, ids, original, str(transferred["model"]))
-        return Source(fitted, ids, fitted.known_genes, fingerprint(fitted))
+            return ForeignModel(fitted, ids, original, str(transferred["model"]))
+        return ForeignModel(fitted, ids, fitted.known_genes, fingerprint(fitted))
     if isinstance(model, TrainedModel):
-        return Source(model.fitted, model.gene_ids, model.fitted.known_genes, fingerprint(model.fitted))
+        return ForeignModel(model.fitted, model.gene_ids, model.fitted.known_genes, fingerprint(model.fitted))
     if isinstance(model, Fitted):
-        return Source(model, None, model.known_genes, fingerprint(model))
+        return ForeignModel(model, None, model.known_genes, fingerprint(model))
     msg = (
         f"model is {type(model).__name__}; give the path of a file, what `modulae.load_model` returns, or the AnnData "
         "that the model was trained on."
@@ -75,14 +75,14 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
 
 
 def read_with(
-    source: Source,
+    source: ForeignModel,
     adata: AnnData,
     *,
     gene_ids: str | None = None,
     orthologues: Mapping[str, str] | pd.DataFrame | None = None,
     upper_case: bool = False,
     missing: Missing = "model",
-) -> Reading:
+) -> ForeignReading:
     """Fit a model to the genes that `adata` has.
 
     Raises
@@ -104,7 +104,7 @@ def read_with(
         msg = f"adata has none of the model's {n_genes} genes. {explain_no_match(ours[0], theirs[0])}"
         raise KeyError(msg)
     restricted = restrict(source.fitted, kept, others, missing=missing)
-    return Reading(
+    return ForeignReading(
         _renamed(restricted.fitted, names[match.columns[match.found]]),
         source.original_genes[match.found],
         restricted.coverage,
@@ -126,7 +126,9 @@ def _renamed(fitted: Fitted, names: NDArray[np.str_]) -> Fitted:
     )
 
 
-def transfer_entry(reading: Reading, source: Source, *, missing: Missing, min_reliability: float) -> dict[str, Any]:
+def transfer_entry(
+    reading: ForeignReading, source: ForeignModel, *, missing: Missing, min_reliability: float
+) -> dict[str, Any]:
     """What is stored of a reading beside the model."""
     return {
         "model_genes": np.asarray(reading.genes, dtype=object),

@@ -150,7 +150,7 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
             return None
         column = "gene_ids"
     if column not in adata.var:
-        msg = f"gene_ids={column!r} is no column of adata.var. Choose one of {list(adata.var)}, or leave it out."
+        msg = f"gene_ids={column!r} is not a column of adata.var. Choose one of {list(adata.var)}, or leave it out."
         raise KeyError(msg)
     values = var_column(adata, column).astype(object)
     named = values.where(values.notna(), "").reindex(genes, fill_value="")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.data.downsample import frame, thin, to_bytes
+from modulae.core.data.downsample import downsample_by_density, map_extent, to_bytes
 from modulae.core.statistics.group_pairs import pairs
 
 from .numbers import plain
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 READERS = 8
 """Units that are kept for each gene and set: those that read it most."""
 
-MOST_PAIR_VALUES = 200_000
+MAX_PAIR_VALUES = 200_000
 """Sets × pairs of groups on a page; beyond, the sets with the least evidence in any unit are left out."""
 
 COMPRESSION = 6
@@ -31,17 +31,17 @@ COMPRESSION = 6
 
 def pack(arrays: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     """Where each array lies, and all bytes: gzip, then base64. What is no array is kept as JSON."""
-    places, blocks, at = [], [], 0
+    places, blocks, index = [], [], 0
     for name, values in arrays.items():
         if isinstance(values, np.ndarray):
             little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
             kind, block = values.dtype.str[1:], little.tobytes()
         else:
             kind, block = "json", json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
-        places.append({"name": name, "kind": kind, "start": at, "bytes": len(block)})
+        places.append({"name": name, "kind": kind, "start": index, "bytes": len(block)})
         padding = -len(block) % 8  # a typed array has to start where its numbers may
         blocks += [block, bytes(padding)]
-        at += len(block) + padding
+        index += len(block) + padding
     packed = gzip.compress(b"".join(blocks), COMPRESSION, mtime=0)
     return places, base64.b64encode(packed).decode("ascii")
 
@@ -49,23 +49,23 @@ def pack(arrays: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
 def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int) -> dict[str, Any]:
     """Everything a click needs. Cells are those that are drawn; means of groups are over all cells."""
     placed = material.placed
-    shown = placed[thin(material.layout[placed], max_cells, np.random.default_rng(seed))]
+    shown = placed[downsample_by_density(material.layout[placed], max_cells, np.random.default_rng(seed))]
     codes, scale = to_bytes(material.activity[:, live])
-    found: dict[str, Any] = {
-        "layout": frame(material.layout[shown]),
+    result: dict[str, Any] = {
+        "layout": map_extent(material.layout[shown]),
         "activity": np.ascontiguousarray(codes[shown].T),  # units × cells
         "scale": scale.T.astype(np.float64),  # units × (lowest, highest)
-        "cells": [material.cells[at] for at in shown],
+        "cells": [material.cells[index] for index in shown],
         "genes": [str(gene) for gene in material.saliency.index],
         **_readers_of_genes(material, live),
         "sets": material.sets,
         "set_labels": [readable(name) for name in material.sets],
         **_readers_of_sets(material, live),
     }
-    for at, column in enumerate(material.columns):
-        found[f"codes{at}"] = column.codes[shown].astype(np.int16)
-        found |= {f"{name}{at}": values for name, values in _groups(column, live, material).items()}
-    return found
+    for index, column in enumerate(material.columns):
+        result[f"codes{index}"] = column.codes[shown].astype(np.int16)
+        result |= {f"{name}{index}": values for name, values in _groups(column, live, material).items()}
+    return result
 
 
 def _readers_of_genes(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
@@ -102,25 +102,25 @@ def _readers_of_sets(material: Material, live: list[int]) -> dict[str, NDArray[A
 def _groups(column: Column, live: list[int], material: Material) -> dict[str, Any]:
     """What any two groups are compared with: moments of the activity, and the sets between every two."""
     activity = column.activity
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "n": activity.n_cells,
         "mean": activity.mean[:, live],
         "variance": activity.variance[:, live],
     }
     if column.set_saliency is None:
-        return found
+        return result
     every = pairs(len(column.groups))
     kept = _sets_to_compare(material, len(every))
     saliency = column.set_saliency[:, kept]
-    found["pair_sets"] = kept.astype(np.uint32)
-    found["pair_effects"] = np.stack([activity.set_difference(*sides, saliency) for sides in every]).astype(np.float32)
+    result["pair_sets"] = kept.astype(np.uint32)
+    result["pair_effects"] = np.stack([activity.set_difference(*sides, saliency) for sides in every]).astype(np.float32)
     if column.tested is not None:
-        found["tested"] = _tested(column, material, kept)
-    return found
+        result["tested"] = _tested(column, material, kept)
+    return result
 
 
 def _sets_to_compare(material: Material, n_pairs: int) -> NDArray[np.intp]:
-    room = max(1, MOST_PAIR_VALUES // n_pairs)
+    room = max(1, MAX_PAIR_VALUES // n_pairs)
     if len(material.sets) <= room or material.enrichment is None:
         return np.arange(len(material.sets))
     evidence = material.enrichment.groupby("set")["p"].min().reindex(material.sets).to_numpy()
@@ -130,9 +130,9 @@ def _sets_to_compare(material: Material, n_pairs: int) -> NDArray[np.intp]:
 def _tested(column: Column, material: Material, kept: NDArray[np.intp]) -> list[dict[str, Any]]:
     """Stored p-values, one entry a comparison: effect, p and q for the sets on the page; null where not tested."""
     table = column.tested
-    found = []
+    result = []
     for (group, reference), rows in table.groupby(["group", "reference"], sort=False):  # type: ignore[union-attr]
-        by_set = rows.set_index("set").reindex([material.sets[at] for at in kept])
+        by_set = rows.set_index("set").reindex([material.sets[index] for index in kept])
         columns = {name: [plain(value) for value in by_set[name]] for name in ("effect", "p", "q")}
-        found.append({"group": str(group), "reference": str(reference), **columns})
-    return found
+        result.append({"group": str(group), "reference": str(reference), **columns})
+    return result

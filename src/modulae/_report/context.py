@@ -60,7 +60,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "missing": MISSING,
         "parts": material.parts,
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
-        "columns": [_column_facts(column, material, at) for at, column in enumerate(material.columns)],
+        "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
         "impact_key": [f"{material.key}_impact_{column.name}" for column in material.columns],
     }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-MOST_GROUPS = 100
+MAX_GROUPS = 100
 """Groups of a column that can still be picked from a list and told apart."""
 
 
@@ -83,8 +83,8 @@ def check(
     get.representation(adata, key=key)
     matrix_of(adata, layer)
     if basis is not None and (basis not in adata.obsm or np.shape(adata.obsm[basis])[1:] < (2,)):
-        there = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
-        msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {there}, or None for a UMAP."
+        available = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
+        msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {available}, or None for a UMAP."
         raise KeyError(msg)
     for layout in layouts(adata, key, basis)[:1]:
         read_layout(adata, layout)
@@ -94,9 +94,9 @@ def check(
         names = [] if stored is None or str(stored) not in adata.obs else [str(stored)]
     for name in names:
         n_groups = len(membership(adata, name)[0])
-        if not 1 <= n_groups <= MOST_GROUPS:
+        if not 1 <= n_groups <= MAX_GROUPS:
             msg = (
-                f"adata.obs[{name!r}] has {n_groups} groups with cells; the page shows 1 to {MOST_GROUPS}. "
+                f"adata.obs[{name!r}] has {n_groups} groups with cells; the page shows 1 to {MAX_GROUPS}. "
                 "Choose another column: groupby=."
             )
             raise ValueError(msg)

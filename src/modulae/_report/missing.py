@@ -80,8 +80,10 @@ def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> No
     tested = find_sets(work.adata, gene_sets, read_model(work.adata, work.key).genes, tested_sizes(**sizes))
     stored = work.adata.uns.get(work.fields.enrichment)
     if stored is not None and stored.get("of_model") == work.key and stored.get("group") is None:
-        there = sets_of(work)
-        if list(there) == list(tested.sets) and all(np.array_equal(there[name], tested.sets[name]) for name in there):
+        available = sets_of(work)
+        if list(available) == list(tested.sets) and all(
+            np.array_equal(available[name], tested.sets[name]) for name in available
+        ):
             tested.warn()
             return
     # random sets are for `nes` and `p_prerank`, which the page does not show
@@ -93,14 +95,14 @@ def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> No
 def sets_of(work: Workplace) -> dict[str, NDArray[np.intp]]:
     """Sets of the stored enrichment, in its order: positions of their genes in the model."""
     entry = enrichment_entry(work.adata, work.fields.enrichment)
-    position = {gene: at for at, gene in enumerate(read_model(work.adata, work.key).genes)}
+    position = {gene: index for index, gene in enumerate(read_model(work.adata, work.key).genes)}
     genes = np.array([position[str(gene)] for gene in entry["genes"]], dtype=np.intp)
     parts = np.split(genes, np.cumsum(np.asarray(entry["n_genes"]))[:-1])
     return {str(name): np.sort(part) for name, part in zip(entry["sets"], parts, strict=True)}
 
 
 def summarise(work: Workplace, groupby: str | None) -> None:
-    """One row a unit, unless it is there."""
+    """One row per unit, unless it is there."""
     if work.fields.units in work.adata.uns:
         return
     tl.unit_summary(work.adata, groupby=groupby, seed=work.seed, progress=work.progress, **work.reading())

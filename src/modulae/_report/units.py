@@ -99,10 +99,10 @@ def _genes(material: Material, unit: str) -> list[dict[str, Any]]:
 def _sets_by_unit(material: Material) -> dict[str, list[dict[str, Any]]]:
     if material.enrichment is None:
         return {}
-    found = {}
+    result = {}
     for unit, rows in material.enrichment.groupby("unit", sort=False):
-        found[str(unit)] = [_describe_set(row) for row in rows.head(IN_TABLE).to_dict("records")]
-    return found
+        result[str(unit)] = [_describe_set(row) for row in rows.head(IN_TABLE).to_dict("records")]
+    return result
 
 
 def _describe_set(row: dict[Hashable, Any]) -> dict[str, Any]:
@@ -133,8 +133,10 @@ def _most_active(above: tuple[list[str], NDArray[np.float64]] | None, unit: int)
     if above is None:
         return []
     groups, values = above[0], above[1][:, unit]
-    order = [at for at in np.argsort(-values, kind="stable")[:ON_CARD] if values[at] > 0]
-    return [{"group": groups[at], "difference": plain(values[at]), "text": signed(values[at])} for at in order]
+    order = [index for index in np.argsort(-values, kind="stable")[:ON_CARD] if values[index] > 0]
+    return [
+        {"group": groups[index], "difference": plain(values[index]), "text": signed(values[index])} for index in order
+    ]
 
 
 def _flags(row: pd.Series, above: float) -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ FRAGMENTS = {
 }
 
 
-def shared(function: F) -> F:
+def fill_docs(function: F) -> F:
     """Replace each docstring line that is only ``{name}``; other braces stay as they are."""
 
     def fill(line: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def side_by_side(calls: Iterable[Any], *, n_jobs: int | None, in_order: bool) -> Iterator[Any]:
+def run_parallel(calls: Iterable[Any], *, n_jobs: int | None, in_order: bool) -> Iterator[Any]:
     """Results of joblib's delayed calls as they come; where the backend can't do that, all of them at the end.
 
     :func:`joblib.parallel_config` says who carries them out: no backend is named here.
@@ -29,7 +29,7 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int | None, in_order: bool) ->
 
 
 @contextmanager
-def alone(n_threads: int) -> Iterator[None]:
+def limit_threads(n_threads: int) -> Iterator[None]:
     """While a training, or several of as many threads each, are running in this process.
 
     So many threads for everything; none of dask's, which would come on top of them; and no warnings of trainings, as

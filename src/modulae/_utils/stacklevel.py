@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 
-def users_line() -> int:
+def user_stacklevel() -> int:
     """How far up the stack, seen from the caller, the first line outside this package is."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:

@@ -17,8 +17,8 @@ def listed(names: Iterable[object], n: int = 5) -> str:
 
 def whole_as_text(text: str) -> str:
     """An identifier that is a number, without the `.0` of a float."""
-    found = WHOLE.fullmatch(text)
-    return found.group(1) if found else text
+    result = WHOLE.fullmatch(text)
+    return result.group(1) if result else text
 
 
 WHOLE = re.compile(r"(-?\d+)\.0+")

@@ -22,7 +22,7 @@ SOFTPLUS_THRESHOLD = 20.0
 SHARE_OF_FREE = 32
 """Of a GPU's free memory a block of cells × genes gets one part in so many: a result needs several such arrays."""
 
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 """Beyond it, a block keeps a GPU no busier."""
 
 
@@ -57,9 +57,9 @@ def expm1(x: Any) -> Any:  # noqa: ANN401
     return x.expm1() if is_torch(x) else np.expm1(x)
 
 
-def clamp_min(x: Any, least: float) -> Any:  # noqa: ANN401
+def clamp_min(x: Any, minimum: float) -> Any:  # noqa: ANN401
     """The values, none below `least`."""
-    return x.clamp_min(least) if is_torch(x) else np.maximum(x, x.dtype.type(least))
+    return x.clamp_min(minimum) if is_torch(x) else np.maximum(x, x.dtype.type(minimum))
 
 
 def concatenate(parts: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -82,18 +82,18 @@ def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
     return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
 
 
-def cells_at_once(device: str, width: int, least: int) -> int:
+def cells_at_once(device: str, width: int, minimum: int) -> int:
     """How many cells to compute with at once, so that a GPU is kept busy: what a part of its free memory holds.
 
     Elsewhere, and where there is no more room, `least`. `width` is the most numbers that an array has of each cell.
     """
     if not device.startswith("cuda"):
-        return least
+        return minimum
     import torch
 
     with torch.cuda.device(device):  # which takes "cuda" for the current one in every version
         free, _ = torch.cuda.mem_get_info()
-    return max(least, min(free // SHARE_OF_FREE, MOST_BYTES) // (4 * width))
+    return max(minimum, min(free // SHARE_OF_FREE, MAX_BYTES) // (4 * width))
 
 
 def _may_have_gpu() -> bool:

@@ -19,7 +19,7 @@ ONE_THREAD_BELOW = 10_000_000
 On a busy machine, threads that wait for each other make such small steps ten times slower.
 """
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 """Tasks at a time: each holds what it multiplies."""
 
 
@@ -36,8 +36,8 @@ def threads_for(multiplications: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def products_side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run tasks in as many threads as NumPy's products use, up to :data:`MOST_THREADS`, each product in one of them.
+def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
+    """Run tasks in as many threads as NumPy's products use, up to :data:`MAX_THREADS`, each product in one of them.
 
     Between small products there is work that NumPy does in one thread; so the others have theirs to do meanwhile.
     Tasks are made in the thread that calls, no more than needed. Where this is not the main thread, others may be at
@@ -45,7 +45,7 @@ def products_side_by_side(tasks: Iterable[Callable[[], None]]) -> None:
     the process.
     """
     used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-    n_threads = min(max(used, default=1), MOST_THREADS)
+    n_threads = min(max(used, default=1), MAX_THREADS)
     if n_threads == 1 or threading.current_thread() is not threading.main_thread():
         in_turn(tasks)
         return

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 TARGET_SUM = 1e4
 """What scanpy's copy scaled every cell's total to."""
 
-MOST_ROUNDING = 0.1
+MAX_ROUNDING = 0.1
 """Largest distance to a whole number to be put down to rounding; 0.08 is what is seen."""
 
 
@@ -60,7 +60,7 @@ def pbmc68k() -> AnnData:
     unrounded = np.expm1(matrix.data) * per_value / TARGET_SUM
     matrix.data = np.rint(unrounded)
     off = np.abs(unrounded - matrix.data).max()
-    if off > MOST_ROUNDING:
+    if off > MAX_ROUNDING:
         msg = (
             f"scanpy's pbmc68k_reduced gives no whole counts (off by up to {off:.2f}), so this version of scanpy has "
             "another copy. Use `modulae.datasets.simulated()`, and please report the version."

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHARED_PART = 4
 """Without a difficulty, one programme in this many runs in cells of every group, as the cell cycle does."""
 
-LEAST_HARD = 6
+MIN_HARD = 6
 """Programmes for one AND of two, one pair that runs together, and one on its own."""
 
 TOGETHER = 0.8

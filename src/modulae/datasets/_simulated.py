@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from modulae._utils.docs import shared
+from modulae._utils.docs import fill_docs
 from modulae.core.checks import check_seed
 
-from ._planted import LEAST_HARD, Planted, in_types, of_groups
+from ._planted import MIN_HARD, Planted, in_types, of_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,7 +36,7 @@ SERIOUS: dict[str, Any] = {
 }
 
 
-@shared
+@fill_docs
 def simulated(
     *,
     difficulty: Difficulty | None = None,
@@ -217,9 +217,9 @@ def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
             f"a programme of {most} genes needs twice as many to choose from, and n_genes is {n_genes}. Raise n_genes."
         )
         raise ValueError(msg)
-    if difficulty == "hard" and n_programmes < LEAST_HARD:
+    if difficulty == "hard" and n_programmes < MIN_HARD:
         msg = (
-            f"n_programmes is {n_programmes}; the hard data need {LEAST_HARD}, three for an AND and two for a pair. "
+            f"n_programmes is {n_programmes}; the hard data need {MIN_HARD}, three for an AND and two for a pair. "
             "Raise n_programmes."
         )
         raise ValueError(msg)

@@ -29,7 +29,7 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
 
     Returns
     -------
-    One row a unit ("0", "1", …), in the order of their effect:
+    One row per unit ("0", "1", …), in the order of their effect:
 
     `effect` : `float64`
         How much the Poisson loss rises without the unit, in counts per cell and gene.
@@ -47,19 +47,19 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     KeyError
         No such model, or one that is no consensus.
     """
-    there = model_names(adata, "consensus")
-    if key not in there:
-        hint = f"Choose one of {there}: key=." if there else "Run `modulae.tl.consensus(adata)` first."
-        found = f"the model {key!r} is no consensus" if key in model_names(adata) else f"there is no consensus {key!r}"
-        msg = f"{found}. {hint}"
+    available = model_names(adata, "consensus")
+    if key not in available:
+        hint = f"Choose one of {available}: key=." if available else "Run `modulae.tl.consensus(adata)` first."
+        result = f"the model {key!r} is no consensus" if key in model_names(adata) else f"there is no consensus {key!r}"
+        msg = f"{result}. {hint}"
         raise KeyError(msg)
     entry = model_entry(adata, key)
-    found = entry["consensus"]
-    r = np.asarray(found["returns"])
+    result = entry["consensus"]
+    r = np.asarray(result["returns"])
     return pd.DataFrame(
         {
-            "effect": np.asarray(found["effect"]),
-            "share": np.asarray(found["share"]),
+            "effect": np.asarray(result["effect"]),
+            "share": np.asarray(result["share"]),
             "stability": r.mean(axis=1),
             "lowest": r.min(axis=1),
             "back": (r > threshold).mean(axis=1),

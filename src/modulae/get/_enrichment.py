@@ -44,7 +44,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
 
     Returns
     -------
-    One row a unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
+    One row per unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
     `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), `es`, `nes`, `effect` (mean
     saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`, `p_correlated`, `q_correlated`,
     `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with semicolons between them). `z`
@@ -68,7 +68,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
             "n_genes": np.tile(np.asarray(entry["n_genes"]), len(chosen)),
             "share_found": np.tile(share_found(entry), len(chosen)),
             **{name: np.asarray(entry[name], dtype=np.float64)[:, chosen].T.ravel() for name in STATISTICS},
-            "leading_edge": [genes for at in chosen for genes in _leading_edges(entry, at)],
+            "leading_edge": [genes for index in chosen for genes in _leading_edges(entry, index)],
         }
     )
     by_unit = np.repeat(np.arange(len(chosen)), n_sets)

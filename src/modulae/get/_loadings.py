@@ -43,10 +43,10 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
         No such field.
     """
     if key not in adata.varm:
-        there = [name for name in (Fields(model).loadings for model in model_names(adata)) if name in adata.varm]
+        available = [name for name in (Fields(model).loadings for model in model_names(adata)) if name in adata.varm]
         hint = (
-            f"There are {there}."
-            if there
+            f"There are {available}."
+            if available
             else "Run `modulae.tl.autoencoder(adata, architecture='parts')` first: the other architecture has none, "
             "its genes are named by `modulae.tl.saliency(adata)`."
         )

@@ -47,7 +47,7 @@ def pathway_activity(
     entry = activity_entry(adata, key)
     sets = [str(name) for name in np.asarray(entry["sets"])]
     if table == "sets":
-        found = {"n_genes": np.asarray(entry["n_genes"]), "share_found": share_found(entry)}
-        return pd.DataFrame(found, index=pd.Index(sets, name="set"))
+        result = {"n_genes": np.asarray(entry["n_genes"]), "share_found": share_found(entry)}
+        return pd.DataFrame(result, index=pd.Index(sets, name="set"))
     values = adata.obsm[Fields.percentile(key) if percentile else key]
     return pd.DataFrame(np.asarray(values), index=adata.obs_names, columns=pd.Index(sets, name="set"))

@@ -43,8 +43,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
     with groups `groups`, `group_strength`), for units also the quartiles (`units_25`, `units_75`), and
     `units_active_alike`, the share of units that are active in the same cells (abs(r) > 0.9).
 
-    `"units"`: one row a unit: `seeds` and `control` as above, `passed`, `activity` (mean abs(r) over the cells with its
-    partners of other seeds), `deletion_score` (how much further its activity falls without its own top genes than
+    `"units"`: one row per unit: `seeds` and `control` as above, `passed`, `activity` (mean abs(r) over the cells with
+    its partners of other seeds), `deletion_score` (how much further its activity falls without its own top genes than
     without others, a mean over the curve) and `deletion_beaten` (share of the random draws).
 
     `"agreement"`: units × kinds of controls, mean agreement over genes.
@@ -52,7 +52,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
     `"groups"`: one row a group and control: `group`, `reference`, `control`, `kind`, `effect` (summed over units) and
     `strength`, both rank correlations over sets.
 
-    `"deletion"`: one row a unit and step: `unit`, `n_deleted`, `share` of the model's genes, `top` and `random`
+    `"deletion"`: one row per unit and step: `unit`, `n_deleted`, `share` of the model's genes, `top` and `random`
     (activity relative to before).
 
     Raises
@@ -86,18 +86,18 @@ def _verdict(entry: dict[str, Any]) -> pd.DataFrame:
 
 def _controls(entry: dict[str, Any]) -> pd.DataFrame:
     units = np.asarray(entry["unit_agreement"])
-    found = pd.DataFrame({"kind": _texts(entry["kinds"])}, index=pd.Index(_texts(entry["controls"]), name="control"))
+    result = pd.DataFrame({"kind": _texts(entry["kinds"])}, index=pd.Index(_texts(entry["controls"]), name="control"))
     for level, values in zip(_texts(entry["levels"]), np.asarray(entry["agreement"]), strict=True):
         if level == "units":
-            found["units_25"], found["units"], found["units_75"] = (
+            result["units_25"], result["units"], result["units_75"] = (
                 np.quantile(units, 0.25, axis=0),
                 values,
                 np.quantile(units, 0.75, axis=0),
             )
         else:
-            found[level.replace(" ", "_")] = values
-    found["units_active_alike"] = (np.abs(entry["unit_activity"]) > SAME_UNIT).mean(axis=0)
-    return found
+            result[level.replace(" ", "_")] = values
+    result["units_active_alike"] = (np.abs(entry["unit_activity"]) > SAME_UNIT).mean(axis=0)
+    return result
 
 
 def _agreement(entry: dict[str, Any]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""One row a unit."""
+"""One row per unit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = (
 
 @public
 def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
-    """What :func:`modulae.tl.unit_summary` found, one row a unit, the one of largest effect first.
+    """What :func:`modulae.tl.unit_summary` found, one row per unit, the one of largest effect first.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
 
     Returns
     -------
-    One row a unit (index `unit`: "0", "1", …). Several names in one text have semicolons between them; a text is empty,
-    a number NaN, where there is nothing to say. How each number is made stands in :func:`modulae.tl.unit_summary`.
+    One row per unit (index `unit`: "0", "1", …). Several names in one text have semicolons between them; a text is
+    empty, a number NaN, where there is nothing to say. :func:`modulae.tl.unit_summary` says how each number is made.
 
     `effect`, `effect_share` : `float64`
         How much the loss rises without the unit, in counts, on the cells it was measured on; its share of the effects

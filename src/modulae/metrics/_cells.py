@@ -30,8 +30,8 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     refuse_containers(data, what)
     if isinstance(data, AnnData):
         if use_rep not in data.obsm:
-            there = list(data.obsm)
-            msg = f"adata.obsm has no {use_rep!r}. Choose one of {there}, or run `modulae.tl.autoencoder(adata)`."
+            available = list(data.obsm)
+            msg = f"adata.obsm has no {use_rep!r}. Choose one of {available}, or run `modulae.tl.autoencoder(adata)`."
             raise KeyError(msg)
         check_field(data, use_rep)
         units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)
@@ -48,15 +48,15 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
 
 def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return labelled cells × labels, on or off, in the order of `units`, and which of the cells have a label."""
-    found = _by_name(data, labels) if isinstance(labels, str) else labels
-    if isinstance(found, pd.DataFrame) or np.ndim(found) > 1:
-        activity = same_cells(_table(found, "labels"), units.index, what="labels")
+    result = _by_name(data, labels) if isinstance(labels, str) else labels
+    if isinstance(result, pd.DataFrame) or np.ndim(result) > 1:
+        activity = same_cells(_table(result, "labels"), units.index, what="labels")
         if not _numeric(activity) or activity.isna().any(axis=None):
             msg = "labels holds values that are missing or no numbers. Give cells × labels of booleans or activities."
             raise ValueError(msg)
         known, on = np.ones(len(units), dtype=np.bool_), activity > 0
     else:
-        column = same_cells(pd.Series(found), units.index, what="labels")
+        column = same_cells(pd.Series(result), units.index, what="labels")
         named = labels_of(column, f"adata.obs[{labels!r}]" if isinstance(labels, str) else "labels")
         known = named.codes >= 0
         on = pd.DataFrame(named.members[:, known].T, index=units.index[known], columns=pd.Index(named.names))
@@ -71,11 +71,11 @@ def same_cells(table: Table, cells: pd.Index[Any], *, what: str) -> Table:
         raise ValueError(msg)
     if isinstance(table.index, pd.RangeIndex) or isinstance(cells, pd.RangeIndex):
         return table
-    at = table.index.get_indexer(cells) if table.index.is_unique else np.array([-1])
-    if (at < 0).any():
+    index = table.index.get_indexer(cells) if table.index.is_unique else np.array([-1])
+    if (index < 0).any():
         msg = f"{what} names other cells than the representation, or a cell twice. Give the same cells, each once."
         raise ValueError(msg)
-    return table.iloc[at]
+    return table.iloc[index]
 
 
 def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:

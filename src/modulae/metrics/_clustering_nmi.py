@@ -10,7 +10,7 @@ from modulae._adata.columns.labels import read_labels
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.representation import check_field
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,7 +57,7 @@ def clustering_nmi(
     from sklearn.metrics import normalized_mutual_info_score
 
     check_seed(seed)
-    check_whole("n_runs", n_runs, least=1)
+    check_integer("n_runs", n_runs, minimum=1)
     check_field(adata, use_rep)
     named = read_labels(adata, labels, "labels", most_numbers=None)
     if use_rep not in adata.obsm:

@@ -64,7 +64,7 @@ def signature_recovery(
         if group not in groups:
             continue
         order = np.argsort(-scores[groups.index(group)], kind="stable")
-        ranks = {sets[at]: rank for rank, at in enumerate(order, start=1)}
+        ranks = {sets[index]: rank for rank, index in enumerate(order, start=1)}
         rows[group] = {"rank": min(ranks[name] for name in wanted), "n_sets": len(sets), "top": sets[order[0]]}
     if not rows:
         msg = f"none of the expected groups is in {key!r}, which has {groups}. Name those as the `obs` column does."

@@ -43,7 +43,7 @@ def unit_stability(
 
     Returns
     -------
-    One row a unit of `first`, named by `unit`; for several runs one a run and unit, by `run` and `unit`:
+    One row per unit of `first`, named by `unit`; for several runs one a run and unit, by `run` and `unit`:
 
     `partner` : `object`
         The unit of the other run, missing if there were not enough.

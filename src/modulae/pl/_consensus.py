@@ -38,7 +38,7 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
 
     Returns
     -------
-    The axes, one row a unit, the most important on top: a dot at the mean correlation with the unit's match in the
+    The axes, one row per unit, the most important on top: a dot at the mean correlation with the unit's match in the
     runs, a line from the lowest to the highest, and the share of the runs that found it. The axes of the effects, bars
     on the right, are `ax.child_axes[0]`.
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout, warn_of_unplaced
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.points import (
     Categories,
@@ -83,7 +83,7 @@ def embeddings(
     if legend is not None and legend not in get_args(Legend):
         msg = f"legend is {legend!r}; choose one of {[*get_args(Legend), None]}."
         raise ValueError(msg)
-    check_whole("ncols", ncols, least=1)
+    check_integer("ncols", ncols, minimum=1)
     bases = _bases(adata, key, epochs)
     colours = None if color is None else read_colours(adata, color, layer=layer)
     columns = min(ncols, len(bases))
@@ -129,11 +129,11 @@ def _bases(adata: AnnData, key: str, epochs: Sequence[int]) -> dict[str, str]:
         msg = f"adata.obsm has no {absent[0]!r}. Run `{run}` first."
         raise KeyError(msg)
     start = fields.umap("epoch")
-    there = sorted(int(name.removeprefix(start)) for name in adata.obsm if name.removeprefix(start).isdigit())
+    available = sorted(int(name.removeprefix(start)) for name in adata.obsm if name.removeprefix(start).isdigit())
     for epoch in epochs:
-        if int(epoch) not in there:
+        if int(epoch) not in available:
             msg = (
-                f"there is no embedding after {epoch} epochs; there are those after {there}. Train with "
+                f"there is no embedding after {epoch} epochs; there are those after {available}. Train with "
                 f"`modulae.tl.autoencoder(adata, snapshot_epochs=({epoch},))` and run `modulae.tl.embeddings` again."
             )
             raise KeyError(msg)

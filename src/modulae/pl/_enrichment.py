@@ -73,7 +73,7 @@ def enrichment(
     cmap: str | Colormap = DIVERGING,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which gene sets each unit reads more than other genes, a dot for each.
+    """Draw which gene sets each unit responds to more than to other genes, a dot for each.
 
     The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. The colour says how far out the set lies,
     and on which side: red where its genes raise the unit, blue where they lower it. Ringed dots below 0 also carry a

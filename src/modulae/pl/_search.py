@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from modulae._utils.docs import shared
+from modulae._utils.docs import fill_docs
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import figure_size
 
@@ -19,7 +19,7 @@ STABILITY, LOSS = "#0072b2", "#d55e00"  # blue and vermillion of Okabe & Ito
 NEEDED = {"stability", "loss"}
 
 
-@shared
+@fill_docs
 @literal
 def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:
     """Draw how stable the units are and how well unseen cells are described, over one setting.

@@ -11,7 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import saliency_entry
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 from modulae.pl._draw.heatmap import measured, title
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.selection import unit_name
@@ -65,7 +65,7 @@ def top_genes(
     """
     table = get.saliency(adata, key=key, group=group)
     name = unit_name(unit, list(table.columns))
-    check_whole("n", n, least=1)
+    check_integer("n", n, minimum=1)
     scores = table[name].dropna()
     scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
     entry = saliency_entry(adata, key)

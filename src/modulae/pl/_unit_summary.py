@@ -43,7 +43,7 @@ GENES_IN_NAME = 4
 @public
 @literal
 def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
-    """Draw one row a unit: its name, its effect, how well it comes back, what it may only reflect, its group.
+    """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
     A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before
     what it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares,
@@ -163,10 +163,10 @@ def _write_flags(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], written
 
 def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
     """What each unit is called beside its number."""
-    found = [bool(set_) and q <= 0.05 for set_, q in zip(shown["set"], shown["set_q"], strict=True)]
-    sets = iter(set_labels([name for name, yes in zip(shown["set"], found, strict=True) if yes], width=34)[1])
+    result = [bool(set_) and q <= 0.05 for set_, q in zip(shown["set"], shown["set_q"], strict=True)]
+    sets = iter(set_labels([name for name, yes in zip(shown["set"], result, strict=True) if yes], width=34)[1])
     names = []
-    for (unit, row), by_set in zip(shown.iterrows(), found, strict=True):
+    for (unit, row), by_set in zip(shown.iterrows(), result, strict=True):
         low = (row["set_direction"] if by_set else row["direction"]) == "down"
         if by_set:
             words = next(sets)

@@ -13,7 +13,7 @@ from modulae._adata.changeable import changeable
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def gate_cells(
     )  # gates × cells
     n_gates = inside.sum(axis=0)
     if (n_gates > 1).any():
-        warnings.warn(_describe_overlap(list(gates), inside), UserWarning, stacklevel=users_line())
+        warnings.warn(_describe_overlap(list(gates), inside), UserWarning, stacklevel=user_stacklevel())
 
     labels = np.array([*gates, None], dtype=object)[np.where(n_gates == 1, inside.argmax(axis=0), -1)]
     adata = changeable(adata, copy=copy)

@@ -17,9 +17,9 @@ from modulae._adata.stored.write_model import model_name
 from modulae._counts.blocks import checked_blocks
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
-from modulae.core.data.count_summary import is_whole
+from modulae.core.data.count_summary import are_integers
 
 if TYPE_CHECKING:
     import os
@@ -102,7 +102,7 @@ def gene_set_mask(
 
     poor = _describe_poor_sets(sets, names, mask)
     if poor:
-        warnings.warn(poor, UserWarning, stacklevel=users_line())
+        warnings.warn(poor, UserWarning, stacklevel=user_stacklevel())
     adata = changeable(adata, copy=copy)
     adata.var[key_added] = mask
     return adata if copy else None
@@ -129,11 +129,11 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
 def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
     """Largest count of each gene over all cells, with the same checks as :func:`modulae._adata.counts.read_counts`."""
     gene_names(adata)
-    largest, whole = np.zeros(adata.n_vars), True
+    largest, all_integers = np.zeros(adata.n_vars), True
     with pointing_at_counts(adata, layer):
         for block in checked_blocks(adata, layer):
-            whole = whole and is_whole(block.data)
+            all_integers = all_integers and are_integers(block.data)
             largest = np.maximum(largest, np.asarray(block.max(axis=0).toarray(), dtype=np.float64).ravel())
-    if not whole:
+    if not all_integers:
         say_no_counts(adata, layer)
     return largest

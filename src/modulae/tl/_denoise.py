@@ -18,7 +18,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.foreign_model import read_source, read_with
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.data.cells import Cells
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from modulae._model_io.foreign_model import Reading
+    from modulae._model_io.foreign_model import ForeignReading
     from modulae._model_io.model_file import TrainedModel
     from modulae.core.data.source import Source
     from modulae.core.inference.missing_genes import Missing
@@ -41,7 +41,7 @@ IN_MEMORY = 4 * 10**9
 STRENGTH = 1.0
 """Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
 
-LEAST_RELIABILITY = 0.7
+MIN_RELIABILITY = 0.7
 """Below, :func:`modulae.tl.transfer` flags a unit."""
 
 
@@ -174,22 +174,22 @@ def _no_options(options: dict[str, Any]) -> None:
         raise ValueError(msg)
 
 
-def _warn(reading: Reading) -> None:
+def _warn(reading: ForeignReading) -> None:
     if reading.ambiguous:
         warnings.warn(
             f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
             f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
-    doubtful = np.flatnonzero(reading.reliability < LEAST_RELIABILITY)
+    doubtful = np.flatnonzero(reading.reliability < MIN_RELIABILITY)
     if len(doubtful):
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
             f"{len(reading.reliability)} units, and for the rates that hang on them. `modulae.tl.transfer` and "
             f"`modulae.get.transfer` say which. {reading.why_few}".rstrip(),
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
 
 
@@ -217,10 +217,10 @@ def _rates(
         raise ValueError(msg)
     how: dict[str, Any] = {"batch_size": batch_size, "device": device}
     if store is None and isinstance(cells, Cells):
-        found = decode_cells(fitted.network, cells, **how)
+        result = decode_cells(fitted.network, cells, **how)
         if rescaled:
-            scale_genes(found, cells.counts, STRENGTH)
-        return place_by_name(adata, fitted.genes, found.T).T
+            scale_genes(result, cells.counts, STRENGTH)
+        return place_by_name(adata, fitted.genes, result.T).T
     factors = np.ones(len(fitted.genes), dtype=np.float32)
     if rescaled:
         sums = (block.sum(axis=0, dtype=np.float64) for _, block in denoised_blocks(fitted.network, cells, **how))

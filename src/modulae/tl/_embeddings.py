@@ -15,7 +15,7 @@ from modulae._adata.stored.layouts import umap_layout
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.ownership import ROWS, refuse_result_over_others, rows_stamp
 from modulae._adata.stored.representation import model_units
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.data.principal_components import principal_components
 from modulae.core.data.stored_cells import StoredCells
 
@@ -73,9 +73,9 @@ def embeddings(
         Too few cells for a graph, or a number that makes no sense.
     """
     check_seed(seed)
-    check_whole("n_neighbors", n_neighbors, least=2)
+    check_integer("n_neighbors", n_neighbors, minimum=2)
     if n_pcs is not None:
-        check_whole("n_pcs", n_pcs, least=1)
+        check_integer("n_pcs", n_pcs, minimum=1)
     fitted = read_model(adata, key)
     fields = Fields(key)
     if adata.n_obs <= n_neighbors:
@@ -86,16 +86,16 @@ def embeddings(
         refuse_result_over_others(adata, name)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
-    found = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
-    found[fields.umap()] = umap_layout(units, n_neighbors, seed)
+    result = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
+    result[fields.umap()] = umap_layout(units, n_neighbors, seed)
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            found[fields.umap(f"epoch{epoch}")] = umap_layout(
+            result[fields.umap(f"epoch{epoch}")] = umap_layout(
                 np.asarray(adata.obsm[fields.snapshot(epoch)]), n_neighbors, seed
             )
 
     adata = changeable(adata, copy=copy)
-    for name, points in found.items():
+    for name, points in result.items():
         adata.obsm[name] = points
         about = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
         adata.uns[name] = {**about, ROWS: rows_stamp(points)}

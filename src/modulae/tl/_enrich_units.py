@@ -1,4 +1,4 @@
-"""Sets × units: which gene sets each unit reads more than other genes."""
+"""Sets × units: which gene sets each unit responds to more than to other genes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import saliency_entry
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
@@ -135,7 +135,7 @@ def enrich_units(
        Acids Research 40:e133.
     """
     name = result_name(adata, key_added, Fields(key).enrichment)
-    check_whole("n_permutations", n_permutations, least=1)
+    check_integer("n_permutations", n_permutations, minimum=1)
     check_seed(seed)
     fitted = read_model(adata, key)
     check_genes(adata, fitted)

@@ -12,7 +12,7 @@ from modulae._adata.columns.groups import REST, contrasts, membership
 from modulae._adata.gene_names import gene_names
 from modulae._adata.public import public
 from modulae._counts.layers import matrix_of
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.data.csr import as_csr
 
@@ -102,27 +102,27 @@ def signatures(
     values = _log_expression(reference, layer)
     sign = 1 if direction == "up" else -1
 
-    found, empty = {}, []
+    result, empty = {}, []
     for name, members, others in zip(plan.groups, plan.members, plan.reference_members, strict=True):
         change = sign * (_mean(values, members) - _mean(values, others))
         score = change if method == "log_fold_change" else sign * _t_statistic(values, members, others, method)
         order = np.argsort(-score, kind="stable")  # equal scores stay in the order of the genes
         order = order[(change[order] > 0) & (change[order] >= min_log_fold_change)][:n_genes]
         if len(order):
-            found[name] = [str(gene) for gene in genes[order]]
+            result[name] = [str(gene) for gene in genes[order]]
         else:
             empty.append(name)
     advice = f"Lower min_log_fold_change (it is {min_log_fold_change:g}), or look at the values."
-    if not found:
+    if not result:
         msg = f"no gene is {direction} in any population of {groupby!r}. {advice}"
         raise ValueError(msg)
     if empty:
         warnings.warn(
             f"{len(empty)} populations have no gene that is {direction}, and no set: {listed(empty)}. {advice}",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
-    return found
+    return result
 
 
 def _check_settings(n_genes: int, method: Method, direction: Direction, min_log_fold_change: float) -> None:
@@ -186,7 +186,7 @@ def _log_expression(reference: AnnData, layer: str | None) -> Any:  # noqa: ANN4
             f"{NO_LOGARITHM}), so that the highest genes lead every set. Take logarithms first: "
             "`sc.pp.normalize_total(reference)`, `sc.pp.log1p(reference)`.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     return values
 

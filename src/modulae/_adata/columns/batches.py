@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._adata.stored.models import model_entry
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
 from .labels import read_labels
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OWN, AVERAGE = "own", "average"
 """What a decoded cell can be asked to be of, besides a batch by its name."""
 
-LEAST_CELLS = 20
+MIN_CELLS = 20
 """In a batch; with fewer its factors are mostly those of the prior."""
 
 
@@ -70,13 +70,13 @@ def _check(names: NDArray[np.str_], sizes: NDArray[np.intp], batch_key: str) -> 
 
 def warn_of_small(names: NDArray[np.str_], codes: NDArray[np.int64]) -> None:
     """Say which batches have too few cells to be corrected."""
-    small = names[np.bincount(codes) < LEAST_CELLS]
+    small = names[np.bincount(codes) < MIN_CELLS]
     if len(small):
         warnings.warn(
-            f"{len(small)} batches have fewer than {LEAST_CELLS} cells ({listed(small)}), too few to tell what is "
+            f"{len(small)} batches have fewer than {MIN_CELLS} cells ({listed(small)}), too few to tell what is "
             "theirs. They are hardly corrected; leave them out, or merge them with others of the same kind.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
 
 
@@ -121,8 +121,8 @@ def in_batch(
     """
     names, column = fitted.batches, fitted.config.batch_key
     if batch not in {OWN, AVERAGE, *names}:
-        there = f"{OWN!r}, {AVERAGE!r}" + (f" or one of {listed(names, 20)}" if len(names) else "")
-        msg = f"batch is {batch!r}; {'it has to be' if len(names) else 'the model has no batches: choose'} {there}."
+        available = f"{OWN!r}, {AVERAGE!r}" + (f" or one of {listed(names, 20)}" if len(names) else "")
+        msg = f"batch is {batch!r}; {'it has to be' if len(names) else 'the model has no batches: choose'} {available}."
         raise ValueError(msg)
     foreign = key is None or "transfer" in model_entry(adata, key)
     if not len(names) or batch == AVERAGE or (batch == OWN and foreign):
@@ -131,15 +131,15 @@ def in_batch(
         return cells.with_batch(np.full(len(cells), names.tolist().index(batch)))
     if column not in adata.obs:
         msg = (
-            f"the model was trained with batch_key={column!r}, which is no column of adata.obs. Put it back; "
+            f"the model was trained with batch_key={column!r}, which is not a column of adata.obs. Put it back; "
             f"`modulae.tl.denoise(adata, batch={AVERAGE!r})` needs none."
         )
         raise KeyError(msg)
-    number: dict[Any, int] = {str(name): at for at, name in enumerate(names)}
-    found = read_labels(adata, str(column), "batch_key", what="batches", most_numbers=None)
-    codes = np.array([*(number.get(name, -1) for name in found.names), -1], dtype=np.int64)[found.codes]
+    number: dict[Any, int] = {str(name): index for index, name in enumerate(names)}
+    result = read_labels(adata, str(column), "batch_key", what="batches", most_numbers=None)
+    codes = np.array([*(number.get(name, -1) for name in result.names), -1], dtype=np.int64)[result.codes]
     if known and (codes < 0).any():
-        there = listed(names, 20)
-        msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({there}). Put {column!r} back."
+        available = listed(names, 20)
+        msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({available}). Put {column!r} back."
         raise ValueError(msg)
     return cells.with_batch(codes)

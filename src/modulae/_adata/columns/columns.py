@@ -43,9 +43,9 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
     column = var_column(adata, name)
     values = column.astype(object)
     absent = values.isna().to_numpy(dtype=bool)
-    found = {value: _as_bool(value) for value in values[~absent].unique()}
+    result = {value: _as_bool(value) for value in values[~absent].unique()}
     said = f"adata.var[{name!r}]"
-    others = [value for value, meant in found.items() if meant is None]
+    others = [value for value, meant in result.items() if meant is None]
     if others:
         msg = (
             f"{said} holds {column.dtype} such as {listed(map(repr, others), 3)}, not True and False. Name a boolean "
@@ -53,13 +53,13 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
         )
         raise ValueError(msg)
     if absent.any():
-        yes = [_plain(value) for value, meant in found.items() if meant] or [True]
+        yes = [_plain(value) for value, meant in result.items() if meant] or [True]
         msg = (
             f"{said} is missing for {absent.sum()} genes. To leave these out: "
             f"`{said} = {said}.astype(object).isin({yes!r})`."
         )
         raise ValueError(msg)
-    return np.array([found[value] for value in values], dtype=bool)
+    return np.array([result[value] for value in values], dtype=bool)
 
 
 def _as_bool(value: object) -> bool | None:

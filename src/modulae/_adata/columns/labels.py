@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-MOST_NUMBERS = 50
+MAX_NUMBERS = 50
 """Values of a column of whole numbers that stands for groups; with more it counts something."""
 
 FEW = 10
@@ -71,7 +71,7 @@ def read_labels(
     *,
     what: str = "labels",
     of: str = "adata",
-    most_numbers: int | None = MOST_NUMBERS,
+    most_numbers: int | None = MAX_NUMBERS,
     unused: bool = False,
 ) -> Labels:
     """The labels in an `obs` column, in the order of its categories.
@@ -101,7 +101,7 @@ def read_labels(
         Two columns of this name; numbers that were measured or counted; labels that are written alike.
     """
     if name not in adata.obs:
-        msg = f"{argument}={name!r} is no column of {of}.obs. Choose one of {list(adata.obs)}."
+        msg = f"{argument}={name!r} is not a column of {of}.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
     column = obs_column(adata, name, of=of)
     return labels_of(column, f"{of}.obs[{name!r}]", what=what, most_numbers=most_numbers, unused=unused)

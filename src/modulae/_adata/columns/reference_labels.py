@@ -17,15 +17,15 @@ UNKNOWN = "unknown"
 
 def reference_labels(reference: AnnData, labels: str) -> tuple[list[str], NDArray[np.intp]]:
     """Names of the labels, and the label of each cell, −1 where it has none."""
-    found = read_labels(reference, labels, "labels", of="reference")
-    names = found.names
+    result = read_labels(reference, labels, "labels", of="reference")
+    names = result.names
     if len(names) < 2:
         msg = f"reference.obs[{labels!r}] has {len(names)} label; two or more are needed. Name another column."
         raise ValueError(msg)
     if UNKNOWN in names:
         msg = f"reference.obs[{labels!r}] has a label {UNKNOWN!r}. Rename it, or make it missing to leave it out."
         raise ValueError(msg)
-    return names, found.codes
+    return names, result.codes
 
 
 def reference_colours(reference: AnnData, labels: str, names: list[str]) -> list[str] | None:

@@ -18,7 +18,7 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
     if source is None or source == "total":
         return totals
     if source not in adata.obs:
-        msg = f"size_factors={source!r} is no column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
+        msg = f"size_factors={source!r} is not a column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
         raise KeyError(msg)
     try:
         values = obs_column(adata, source).to_numpy(dtype=np.float64)

@@ -106,7 +106,7 @@ class Fields:
 
     @property
     def enrichment(self) -> str:
-        """`uns`: which gene sets each unit reads more than other genes."""
+        """`uns`: which gene sets each unit responds to more than to other genes."""
         return f"{self.key}_enrichment"
 
     def umap(self, what: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 
 from .ownership import check_rows
 
@@ -35,13 +35,13 @@ def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
     except (TypeError, ValueError) as error:
         msg = f"{said} holds no numbers, and a map needs two a cell. Choose another: basis=."
         raise ValueError(msg) from error
-    there = placed(points)
-    if not there.any():
+    available = placed(points)
+    if not available.any():
         msg = f"no cell has a place in {said}: all are missing or infinite. Choose another: basis=."
         raise ValueError(msg)
     entry = adata.uns.get(name)
     if isinstance(entry, dict):
-        check_rows(np.asarray(field)[there], entry, name, step="Run `modulae.tl.embeddings(adata)` on all cells.")
+        check_rows(np.asarray(field)[available], entry, name, step="Run `modulae.tl.embeddings(adata)` on all cells.")
     return points
 
 
@@ -58,7 +58,7 @@ def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[n
             f"{(~shown).sum()} of {len(shown)} cells have no place in {where} (missing or infinite) and are not drawn. "
             "To see them, make the layout of all cells anew.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     return shown
 

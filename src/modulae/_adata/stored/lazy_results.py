@@ -13,7 +13,7 @@ def loaded(value: Any) -> Any:  # noqa: ANN401
         return {name: loaded(part) for name, part in value.items()}
     if not hasattr(value, "compute"):
         return value
-    found = np.asarray(value.compute(scheduler="synchronous"))
-    if found.dtype.kind == "T":  # NumPy's text of any length
-        found = found.astype(object)
-    return found.item() if found.ndim == 0 else found
+    result = np.asarray(value.compute(scheduler="synchronous"))
+    if result.dtype.kind == "T":  # NumPy's text of any length
+        result = result.astype(object)
+    return result.item() if result.ndim == 0 else result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .lazy_results import loaded
-from .ownership import check_whole, is_model
+from .ownership import check_integer, is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,11 +25,11 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
     """The `uns` entry of a trained model: `params`, `history`, `model`; `made_by` is what to run first."""
     entry = adata.uns.get(key, {})
     if not is_model(entry):
-        there = model_names(adata)
-        hint = f"Trained models here: {there}." if there else f"Run `modulae.tl.{made_by}` first."
+        available = model_names(adata)
+        hint = f"Trained models here: {available}." if available else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    check_whole(entry, key)
+    check_integer(entry, key)
     return dict(loaded(entry))
 
 

@@ -91,13 +91,13 @@ def _refuse(adata: AnnData, name: str, there: Iterable[tuple[str, str]]) -> None
 def stamp_rows(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
     """A number for each row of numbers, cells × anything."""
     matrix = np.asarray(values)
-    found = np.empty(len(matrix), dtype=np.uint32)
+    result = np.empty(len(matrix), dtype=np.uint32)
     weights = _mixed(np.arange(1, matrix.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
     for start in range(0, len(matrix), AT_ONCE):
         exact = np.ascontiguousarray(matrix[start : start + AT_ONCE], dtype="<f4") + np.float32(0)  # one zero, not two
         words = _mixed(exact.view("<u4").astype(np.uint64))
-        found[start : start + AT_ONCE] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
-    return found
+        result[start : start + AT_ONCE] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
+    return result
 
 
 def rows_stamp(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
@@ -118,7 +118,7 @@ def stamp_model(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def check_whole(entry: Mapping[str, Any], key: str) -> None:
+def check_integer(entry: Mapping[str, Any], key: str) -> None:
     """Refuse a model that lost or gained parts when objects with two models were joined.
 
     `uns_merge="same"`, `"unique"` and `"only"` leave parts out; `"first"` adds what only the others have.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .fields import Fields
-from .ownership import check_rows, check_whole, is_model
+from .ownership import check_integer, check_rows, is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,15 +22,15 @@ def model_units(adata: AnnData, key: str) -> Any:  # noqa: ANN401
         The representation of another model, as where objects have been joined.
     """
     field, entry = Fields(key).representation, adata.uns.get(key)
-    there = [str(name) for name, value in adata.uns.items() if is_model(value)]
+    available = [str(name) for name, value in adata.uns.items() if is_model(value)]
     if field not in adata.obsm:
-        hint = f"Trained models here: {there}." if there else "Run `modulae.tl.autoencoder(adata)` first."
-        if key in there:
+        hint = f"Trained models here: {available}." if available else "Run `modulae.tl.autoencoder(adata)` first."
+        if key in available:
             hint = f"It was removed since: run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
         msg = f"adata.obsm has no {field!r}. {hint}"
         raise KeyError(msg)
     if not is_model(entry):
-        hint = f"Trained models here: {there}. " if there else ""
+        hint = f"Trained models here: {available}. " if available else ""
         msg = (
             f"there is adata.obsm[{field!r}], but no model {key!r} in adata.uns to say what its units are. {hint}"
             "Joining objects drops `uns`: keep it with `ad.concat(objects, uns_merge='same')` where all have the same "
@@ -53,7 +53,7 @@ def check_field(adata: AnnData, field: str) -> None:
     entry = adata.uns.get(key)
     if not is_model(entry) or Fields(key).representation != field:
         return
-    check_whole(entry, key)
+    check_integer(entry, key)
     given = f"model_key={key!r}, key_added={key!r}"
     given += f", layer={str(entry['layer'])!r}" if "layer" in entry else ""
     step = f"Read all cells with one model: `modulae.tl.transfer(adata, adata, {given})`."

@@ -44,8 +44,8 @@ class _Kind:
     def find(self, adata: AnnData, key: str) -> dict[str, Any]:
         """The entry, or what there is instead."""
         if key not in getattr(adata, self.store) or not self.fits(adata.uns.get(key)):
-            there = [name for name in getattr(adata, self.store) if self.fits(adata.uns.get(name))]
-            hint = f"There are {there}." if there else f"Run `modulae.tl.{self.made_by}` first."
+            available = [name for name in getattr(adata, self.store) if self.fits(adata.uns.get(name))]
+            hint = f"There are {available}." if available else f"Run `modulae.tl.{self.made_by}` first."
             msg = f"there is no {self.words} {key!r} in adata.{self.store}. {hint}"
             raise KeyError(msg)
         entry = dict(loaded(adata.uns[key]))

@@ -119,7 +119,7 @@ class Cells:
         return torch.zeros(sent.shape, dtype=values.dtype, device=device).index_put_((cells, genes), values)
 
     def sparse_inputs(self) -> sparse.csr_matrix:
-        """:meth:`inputs` without the zeros spelt out."""
+        """:meth:`inputs` without the zeros densified."""
         if self.size_factors is None:
             return self.counts
         inputs = self.counts.copy()
@@ -135,7 +135,7 @@ class Cells:
         counts.data = counts.data / factors[batch, counts.indices]
         return type(self)(counts, self.size_factors)
 
-    def read_as_others(self, order: NDArray[np.intp], factors: NDArray[np.floating]) -> NDArray[np.float32]:
+    def permute_batches(self, order: NDArray[np.intp], factors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Data of :meth:`sparse_inputs`, each cell as if it were of the batch of the cell before it in this order.
 
         Its counts are multiplied by the factor of that batch over that of its own, batches × genes. As the order is

@@ -44,10 +44,10 @@ def is_spread(cells: Source) -> TypeGuard[StoredCells]:
 def mapped(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> Iterator[tuple[slice, T]]:
     """See :func:`modulae.core.data.map_reduce.map_cells`."""
     places, tasks, n_threads = _tasks(cells, job, along)
-    found = list(_compute(tasks, n_threads))
-    for at, rows in enumerate(places):
-        yield rows, found[at]
-        found[at] = None  # what the caller has made use of takes no more memory
+    result = list(_compute(tasks, n_threads))
+    for index, rows in enumerate(places):
+        yield rows, result[index]
+        result[index] = None  # what the caller has made use of takes no more memory
 
 
 def reduced(cells: StoredCells, job: Callable[..., T], along: Sequence[Any], combine: Callable[[list[T]], T]) -> T:
@@ -58,8 +58,8 @@ def reduced(cells: StoredCells, job: Callable[..., T], along: Sequence[Any], com
     together = delayed(combine, pure=False)
     while len(tasks) > 1:
         tasks = [together(tasks[start : start + FAN_IN]) for start in range(0, len(tasks), FAN_IN)]
-    found: T = _compute(tasks, n_threads)[0]
-    return found
+    result: T = _compute(tasks, n_threads)[0]
+    return result
 
 
 def _tasks(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> tuple[list[slice], list[Any], int]:
@@ -101,15 +101,15 @@ def _parts(ends: NDArray[np.intp], rows: NDArray[np.intp], most: int) -> Iterato
     """Neighbouring blocks with some of the rows, up to `most` rows: first, last + 1, and which cells are theirs."""
     used, starts = np.unique(np.searchsorted(ends, rows, side="right"), return_index=True)
     stops = [*starts[1:].tolist(), len(rows)]
-    at = 0
-    while at < len(used):
-        first, begin, stop = int(used[at]), int(starts[at]), stops[at]
+    index = 0
+    while index < len(used):
+        first, begin, stop = int(used[index]), int(starts[index]), stops[index]
         before = int(ends[first - 1]) if first else 0
         last = first + 1
-        at += 1
-        while at < len(used) and used[at] == last and ends[last] - before <= most:
-            last, stop = last + 1, stops[at]
-            at += 1
+        index += 1
+        while index < len(used) and used[index] == last and ends[last] - before <= most:
+            last, stop = last + 1, stops[index]
+            index += 1
         yield first, last, slice(begin, stop)
 
 
@@ -139,5 +139,5 @@ def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:
     # what is known of every cell is part of the graph, and may make it large: a warning would help nobody
     quiet = {"distributed.admin.large-graph-warning-threshold": "1PB"} if "distributed" in sys.modules else {}
     with alone, dask.config.set(quiet):
-        found: tuple[Any, ...] = compute(*tasks, num_workers=n_threads)  # type: ignore[no-untyped-call]
-    return found
+        result: tuple[Any, ...] = compute(*tasks, num_workers=n_threads)  # type: ignore[no-untyped-call]
+    return result

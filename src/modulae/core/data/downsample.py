@@ -17,7 +17,7 @@ STEPS = 253
 BELOW, ABOVE = 254, 255
 
 
-def thin(points: NDArray[np.floating], n_cells: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def downsample_by_density(points: NDArray[np.floating], n_cells: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Positions of at most `n_cells` points, ascending: no square of a grid keeps more than it must.
 
     The limit is the same for all squares, so what is lost is where points hide each other anyway, and the few
@@ -38,7 +38,7 @@ def thin(points: NDArray[np.floating], n_cells: int, rng: np.random.Generator) -
     return np.sort(by_square[chosen])
 
 
-def frame(points: NDArray[np.floating]) -> NDArray[np.uint16]:
+def map_extent(points: NDArray[np.floating]) -> NDArray[np.uint16]:
     """Points in a square of 0 to 65535, both directions on one scale, in the middle."""
     exact = points.astype(np.float64)
     reach = float(np.ptp(exact, axis=0).max()) or 1.0

@@ -16,10 +16,10 @@ CELLS_PER_BLOCK = 4096
 
 def fingerprint(cells: Source) -> str:
     """Hash of counts and size factors, the same wherever the counts lie."""
-    found = hashlib.sha256(f"{len(cells)} {cells.n_genes}".encode())
+    result = hashlib.sha256(f"{len(cells)} {cells.n_genes}".encode())
     for _, block in cells.blocks(CELLS_PER_BLOCK):
         counts = block.counts
         for array in (np.diff(counts.indptr).astype(np.int64), counts.indices.astype(np.int64), counts.data):
-            found.update(array.tobytes())
-    found.update(b"" if cells.size_factors is None else cells.size_factors.tobytes())
-    return found.hexdigest()
+            result.update(array.tobytes())
+    result.update(b"" if cells.size_factors is None else cells.size_factors.tobytes())
+    return result.hexdigest()

@@ -53,10 +53,10 @@ def reduce_cells(
     """:func:`map_cells`, of which only what `combine` makes of neighbouring results is kept."""
     if is_spread(cells):
         return reduced(cells, job, along, combine)
-    found: list[T] = []
+    result: list[T] = []
     for _, one in map_cells(cells, job, *along):
-        found = [combine([*found, one])] if found else [one]
-    return found[0]
+        result = [combine([*result, one])] if result else [one]
+    return result[0]
 
 
 def sum_cells(cells: Source, job: Callable[..., Sums], *along: Any) -> Sums:  # noqa: ANN401

@@ -34,10 +34,10 @@ GAP = 64
 ROWS_AT_ONCE = 4096
 """Rows that are read at once at most."""
 
-MOST_SOME = 50_000
+MAX_SAMPLE = 50_000
 """Cells that stand for all where a method needs them in memory at once."""
 
-MOST_HELD = 2
+MAX_HELD = 2
 """Held-out cells that are kept in memory, for each cell there is room for: they take a fifth of its memory or less."""
 
 
@@ -133,13 +133,13 @@ class StoredCells:
         yield from ahead(islice(jobs, after, None))
 
     def some(self, seed: int) -> Cells:
-        """Cells of random blocks, as many as there is room for, at most :data:`MOST_SOME`."""
+        """Cells of random blocks, as many as there is room for, at most :data:`MAX_SAMPLE`."""
         portion, order = next(replace(self, streams=1).shuffled(np.random.default_rng(seed)))
-        return portion.take(np.sort(order[:MOST_SOME]))
+        return portion.take(np.sort(order[:MAX_SAMPLE]))
 
     def held(self) -> Self:
         """The same with the counts in memory, where they are few beside those that are learnt from at once."""
-        if len(self) > MOST_HELD * self.room:
+        if len(self) > MAX_HELD * self.room:
             return self
         cells = self.load()
         return replace(self, reader=InMemory(cells.counts), rows=np.arange(len(cells)), _totals=[])
@@ -172,13 +172,13 @@ class StoredCells:
         self, edges: NDArray[np.intp], blocks: NDArray[np.intp], seed: tuple[int, int], streams: int, mine: range
     ) -> tuple[Cells, NDArray[np.intp]]:
         """Cells of some of the streams of these blocks, and their order."""
-        laid = np.concatenate([np.arange(edges[at], edges[at + 1]) for at in blocks])
+        laid = np.concatenate([np.arange(edges[index], edges[index + 1]) for index in blocks])
         dealt = [np.sort(part) for part in np.array_split(laid, streams)]
-        places = np.concatenate([dealt[at] for at in mine])
+        places = np.concatenate([dealt[index] for index in mine])
         order, start = np.empty(len(places), dtype=np.intp), 0
-        for turn, at in enumerate(mine):
-            n = len(dealt[at])
-            order[turn :: len(mine)] = start + np.random.default_rng((seed[0], seed[1] + at)).permutation(n)
+        for turn, index in enumerate(mine):
+            n = len(dealt[index])
+            order[turn :: len(mine)] = start + np.random.default_rng((seed[0], seed[1] + index)).permutation(n)
             start += n
         return self.take(places).load(), order
 

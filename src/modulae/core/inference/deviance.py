@@ -36,15 +36,15 @@ def expected_deviance(rates: NDArray[Any]) -> NDArray[Any]:
     """
     points, values = _grid()
     low = rates < LOW
-    at = np.interp(np.log(np.maximum(rates, LOW)), points, values)
-    return np.asarray(np.where(low, -2 * special.xlogy(rates, rates), at), dtype=rates.dtype)
+    index = np.interp(np.log(np.maximum(rates, LOW)), points, values)
+    return np.asarray(np.where(low, -2 * special.xlogy(rates, rates), index), dtype=rates.dtype)
 
 
 @cache
 def _grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rates = np.geomspace(LOW, HIGH, POINTS)
     values = np.empty(POINTS)
-    for at, rate in enumerate(rates):
+    for index, rate in enumerate(rates):
         counts = np.arange(np.ceil(rate + 12 * np.sqrt(rate) + 20))
-        values[at] = stats.poisson.pmf(counts, rate) @ poisson_deviance(counts, np.full(len(counts), rate))
+        values[index] = stats.poisson.pmf(counts, rate) @ poisson_deviance(counts, np.full(len(counts), rate))
     return np.log(rates), values

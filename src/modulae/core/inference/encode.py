@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def encode(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
     """The representation, cells × units."""
     units = np.empty((len(cells), network.n_units), dtype=np.float32)
-    for rows, found in map_cells(cells, Encoder(network, batch_size, device)):
-        units[rows] = found
+    for rows, result in map_cells(cells, Encoder(network, batch_size, device)):
+        units[rows] = result
     return units
 
 

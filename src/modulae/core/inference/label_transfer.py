@@ -44,9 +44,9 @@ class Groups:
         covariance = covariance + np.diag(np.where(dead, 1.0, RIDGE * spread))
         whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
         whitening[dead] = 0  # a unit that never varies within labels here has no say
-        there = np.isfinite(means).all(axis=1)
+        available = np.isfinite(means).all(axis=1)
         placed = np.full_like(means, np.inf)
-        placed[there] = means[there] @ whitening
+        placed[available] = means[available] @ whitening
         return cls(whitening, placed)
 
     def placed(self, units: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -55,12 +55,12 @@ class Groups:
 
     def distances(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Squared Mahalanobis distance of each cell to each label."""
-        there = np.isfinite(self.means).all(axis=1)
-        found = np.full((len(places), len(self.means)), np.inf)
-        means = self.means[there]
+        available = np.isfinite(self.means).all(axis=1)
+        result = np.full((len(places), len(self.means)), np.inf)
+        means = self.means[available]
         squared = (places**2).sum(axis=1)[:, None] - 2 * places @ means.T + (means**2).sum(axis=1)
-        found[:, there] = np.maximum(squared, 0)
-        return found
+        result[:, available] = np.maximum(squared, 0)
+        return result
 
     def shift(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far all cells of a data set lie from where the reference has them, one number a direction.
@@ -73,10 +73,10 @@ class Groups:
         """
         moved: NDArray[np.float64] = np.zeros(places.shape[1])
         shares = np.full(len(self.means), 1 / len(self.means))
-        there = np.isfinite(self.means).all(axis=1)
+        available = np.isfinite(self.means).all(axis=1)
         for _ in range(ROUNDS):
             belongs = posterior(self.distances(places - moved), shares)
-            now = np.asarray(np.median(places - belongs[:, there] @ self.means[there], axis=0))
+            now = np.asarray(np.median(places - belongs[:, available] @ self.means[available], axis=0))
             shares = (belongs.sum(axis=0) + 1) / (len(places) + len(shares))
             done = float(np.abs(now - moved).max(initial=0)) < 1e-4
             moved = now
@@ -109,7 +109,7 @@ class Labelled:
     distance: NDArray[np.float64]  # Mahalanobis distance to the nearest label over the largest accepted; > 1: unknown
 
 
-def carry_labels(
+def transfer_labels(
     reference: NDArray[np.floating],
     codes: NDArray[np.integer],
     cells: NDArray[np.floating],
@@ -162,8 +162,8 @@ def _held_out(
     """Of each reference cell, labelled by the others: highest probability, whether right, distance to the nearest."""
     fold = _folds(codes, seed)
     top, right, far = np.zeros(len(codes)), np.zeros(len(codes), dtype=bool), np.zeros(len(codes))
-    for at in np.unique(fold):
-        out, used = fold == at, fold != at
+    for index in np.unique(fold):
+        out, used = fold == index, fold != index
         groups = Groups.of(reference[used], codes[used], n_labels)
         places = groups.placed(reference[out])
         belongs = _probabilities(groups, (reference[used], codes[used]), places, method)
@@ -201,9 +201,9 @@ def _probabilities(
         else LogisticRegression(C=PENALTY, max_iter=1000)
     )
     model.fit(reference, codes)
-    found = np.zeros((len(places), len(groups.means)))
-    found[:, model.classes_] = model.predict_proba(places)
-    return found
+    result = np.zeros((len(places), len(groups.means)))
+    result[:, model.classes_] = model.predict_proba(places)
+    return result
 
 
 def _calibrated(

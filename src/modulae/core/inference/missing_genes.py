@@ -104,7 +104,7 @@ def _posterior(summary: TrainingSummary, kept: NDArray[np.bool_]) -> _Posterior:
 
 def _saliency(network: Network, summary: TrainingSummary) -> NDArray[np.float64]:
     """Mean gradient of each unit over the training cells, units × genes."""
-    gradient: Any = network.gradient_of_products(summary.slopes[None].astype(np.float32), "gradient")
+    gradient: Any = network.gradient_of_slopes(summary.slopes[None].astype(np.float32), "gradient")
     return np.asarray(to_numpy(gradient)[0], dtype=np.float64)
 
 

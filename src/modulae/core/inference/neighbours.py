@@ -39,9 +39,9 @@ def shared_neighbours(points: NDArray[np.floating], n_neighbors: int, *, seed: i
     from scipy import sparse
 
     n_cells, k = len(points), min(n_neighbors, len(points))
-    found = nearest(points, k, seed=seed)
+    result = nearest(points, k, seed=seed)
     starts = np.arange(0, n_cells * k + 1, k)
-    near = sparse.csr_matrix((np.ones(n_cells * k, dtype=np.float32), found.ravel(), starts), shape=(n_cells,) * 2)
+    near = sparse.csr_matrix((np.ones(n_cells * k, dtype=np.float32), result.ravel(), starts), shape=(n_cells,) * 2)
     others = near.T.tocsc()
     blocks = []
     for start in range(0, n_cells, ROWS_AT_ONCE):
@@ -58,20 +58,20 @@ def nearest(points: NDArray[np.floating], k: int, *, seed: int = 0) -> NDArray[n
     if len(exact) <= EXACT_UP_TO:
         from sklearn.neighbors import NearestNeighbors
 
-        found = NearestNeighbors(n_neighbors=k).fit(exact).kneighbors(exact, return_distance=False)
+        result = NearestNeighbors(n_neighbors=k).fit(exact).kneighbors(exact, return_distance=False)
     else:
         from pynndescent import NNDescent
 
         index = NNDescent(exact, n_neighbors=k, random_state=seed)
-        found = np.asarray(index.neighbor_graph[0])
-    return _self_first(found)
+        result = np.asarray(index.neighbor_graph[0])
+    return _self_first(result)
 
 
 def _self_first(found: NDArray[np.intp]) -> NDArray[np.intp]:
     """Put each cell in front of its neighbours; among equal cells a search may list it later, or not at all."""
     own = np.arange(len(found))
-    at = np.where((found == own[:, None]).any(axis=1), (found == own[:, None]).argmax(axis=1), found.shape[1] - 1)
+    index = np.where((found == own[:, None]).any(axis=1), (found == own[:, None]).argmax(axis=1), found.shape[1] - 1)
     rest = found.copy()
-    rest[own, at] = found[:, 0]
+    rest[own, index] = found[:, 0]
     rest[:, 0] = own
     return rest

@@ -13,7 +13,7 @@ from modulae.core.data.cells import as_backend
 from modulae.core.data.map_reduce import sum_cells
 from modulae.core.model.network import PATH_STEPS, Method
 from modulae.core.plain_torch import plain_torch
-from modulae.core.threads import in_turn, products_side_by_side
+from modulae.core.threads import in_turn, parallel_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 BLOCKS_OF_INPUTS = 8
-"""Blocks of cells whose inputs are spelt out together."""
+"""Blocks of cells whose inputs are densified together."""
 
 BLOCKS_OF_SLOPES = 64
 """Blocks of cells whose slopes are worked out together, so that what a unit needs of the weights is laid out once."""
@@ -76,7 +76,7 @@ def mean_saliency(
     job = SaliencySums(network, method, signed, batch_size, device)
     (total,) = sum_cells(cells, job, membership)
     if job.of_products:
-        total = np.moveaxis(network.to_numpy().gradient_of_products(total, method), 0, 1)
+        total = np.moveaxis(network.to_numpy().gradient_of_slopes(total, method), 0, 1)
     shape = (network.n_units, len(membership), network.n_genes)
     n_cells = membership.sum(axis=1, dtype=np.float64)[None, :, None]
     mean = np.divide(
@@ -103,7 +103,7 @@ class SaliencySums:
     def _width(self, n_groups: int) -> int:
         """Of each cell: its inputs; a weighted slope of every unit for every group; or the slopes along a path."""
         network = self.network
-        slopes = n_groups * network.n_units if self.of_products else network.n_units + network.n_paths
+        slopes = n_groups * network.n_units if self.of_products else network.n_units + network.n_hidden_paths
         return max(network.n_genes, slopes * (PATH_STEPS if self.method == "integrated_gradients" else 1))
 
     @plain_torch()
@@ -115,12 +115,14 @@ class SaliencySums:
         of_slopes = size if size > self.batch_size else size * BLOCKS_OF_SLOPES
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units
-        shape = (n_groups, n_units, network.n_paths) if self.of_products else (n_units, n_groups, network.n_genes)
+        shape = (
+            (n_groups, n_units, network.n_hidden_paths) if self.of_products else (n_units, n_groups, network.n_genes)
+        )
         total = np.zeros(shape, dtype=np.float64)
         if self.of_products:
             for rows, block in cells.blocks(spelt_out):
                 weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
-                total += to_numpy(network.slope_products(block.inputs_on(device), weights))
+                total += to_numpy(network.accumulate_slopes(block.inputs_on(device), weights))
             return (total,)
         times_inputs = self.method in {"input_x_gradient", "integrated_gradients"}
         for rows, block in cells.blocks(spelt_out if times_inputs else of_slopes):
@@ -134,7 +136,7 @@ class SaliencySums:
                 for unit, (scale, along, basis) in gradients
             )
             if device == "cpu":
-                products_side_by_side(tasks)
+                parallel_products(tasks)
             else:
                 in_turn(tasks)
         return (total,)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
 
-MANY = 65_536
+CELLS_PER_CHUNK = 65_536
 """Cells at a time where nothing but their units is in memory."""
 
 QUANTILES = np.linspace(0, 1, 201)
@@ -100,13 +100,13 @@ class Moments:
         """
         n_genes, n_units = self.network.n_genes, self.network.n_units
         total, square, counted = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
-        crossed, slopes = np.zeros((n_units, n_genes)), np.zeros((n_units, self.network.n_paths))
+        crossed, slopes = np.zeros((n_units, n_genes)), np.zeros((n_units, self.network.n_hidden_paths))
         for rows, block in cells.blocks(BLOCK):
             inputs = block.inputs()
             total += inputs.sum(axis=0, dtype=np.float64)
             square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
             crossed += (units[:, rows] - self.average[:, None]).astype(np.float32) @ inputs
-            slopes += np.asarray(self.network.slope_products(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
+            slopes += np.asarray(self.network.accumulate_slopes(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
             counted += np.asarray(block.counts.sum(axis=0)).ravel()
         return total, square, crossed, slopes, counted
 
@@ -114,8 +114,8 @@ class Moments:
 def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArray[np.float64]:
     """Units × units: summed products of what differs from the average, many cells at a time."""
     total = np.zeros((units.shape[1],) * 2)
-    for start in range(0, len(units), MANY):
-        centred = units[start : start + MANY] - average
+    for start in range(0, len(units), CELLS_PER_CHUNK):
+        centred = units[start : start + CELLS_PER_CHUNK] - average
         total += centred.T @ centred
     return total
 

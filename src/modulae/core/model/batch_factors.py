@@ -24,8 +24,8 @@ STRENGTH = 5.0
 1, and one that a batch never counts gets a low factor, never 0. The factors are many, so that without it they learn the
 noise of rare genes."""
 
-AS_OTHERS = True
-"""Whether the encoder learns from cells as if they were of a batch at random (:meth:`Cells.read_as_others`)."""
+PERMUTE_BATCHES = True
+"""Whether the encoder learns from cells as if they were of a batch at random (:meth:`Cells.permute_batches`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ class BatchEffects:
         expected
             Batches × genes: Σy over the cells of each batch, before the factors.
         """
-        found = (self.seen + STRENGTH) / (expected + STRENGTH)
-        with_them = (expected * found).sum(axis=0)
-        found *= np.divide(expected.sum(axis=0), with_them, out=np.ones_like(with_them), where=with_them > 0)
-        return np.vstack([found, self.shares @ found]).astype(np.float32)
+        result = (self.seen + STRENGTH) / (expected + STRENGTH)
+        with_them = (expected * result).sum(axis=0)
+        result *= np.divide(expected.sum(axis=0), with_them, out=np.ones_like(with_them), where=with_them > 0)
+        return np.vstack([result, self.shares @ result]).astype(np.float32)
 
     def start(self) -> NDArray[np.float32]:
         """The factors where all cells have the same rates: then no unit is needed to tell the batches apart."""

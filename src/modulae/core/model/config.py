@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from modulae.core.checks import check_seed, is_whole
+from modulae.core.checks import check_seed, is_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ class Config:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
-            _require_whole_number(name, getattr(self, name), least=1)
+            _require_whole_number(name, getattr(self, name), minimum=1)
         for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
             _require_number(name, getattr(self, name))
         _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0, such as 0.1.")
@@ -100,7 +100,7 @@ class Config:
             value = getattr(self, name)
             _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
         for epoch in self.snapshot_epochs:
-            _require_whole_number("every entry of snapshot_epochs", epoch, least=0)
+            _require_whole_number("every entry of snapshot_epochs", epoch, minimum=0)
         if self.architecture == "parts":
             _require(
                 self.size_factors is not None,
@@ -179,8 +179,8 @@ def _require_number(name: str, value: object) -> None:
         raise TypeError(msg)
 
 
-def _require_whole_number(name: str, value: object, *, least: int) -> None:
-    if not is_whole(value):
-        msg = f"{name} is {value!r}; give a whole number of at least {least}."
+def _require_whole_number(name: str, value: object, *, minimum: int) -> None:
+    if not is_integer(value):
+        msg = f"{name} is {value!r}; give a whole number of at least {minimum}."
         raise TypeError(msg)
-    _require(value >= least, f"{name} is {value}; give a whole number of at least {least}.")
+    _require(value >= minimum, f"{name} is {value}; give a whole number of at least {minimum}.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 EPSILON = 1e-8
 """The "very small constant" inside the logarithm."""
 
-SMALLEST_NORM = 1e-12
+MIN_NORM = 1e-12
 """Below it the penalty's gradient, which has no limit at 0, is scaled down to 0."""
 
 
@@ -53,7 +53,7 @@ def orthogonality_penalty(weight: torch.Tensor) -> torch.Tensor:
     import torch
 
     gap = torch.eye(len(weight), dtype=weight.dtype, device=weight.device) - weight @ weight.T
-    return gap.square().sum().clamp_min(SMALLEST_NORM**2).sqrt()
+    return gap.square().sum().clamp_min(MIN_NORM**2).sqrt()
 
 
 def orthogonality_gap(weight: NDArray[Any]) -> float:

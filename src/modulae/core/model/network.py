@@ -56,12 +56,12 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def n_paths(self) -> int:
-        """Ways from a unit back to the genes; the last axis of :meth:`slope_products`."""
+    def n_hidden_paths(self) -> int:
+        """Ways from a unit back to the genes; the last axis of :meth:`accumulate_slopes`."""
 
     @property
     @abstractmethod
-    def to_units(self) -> NDArray[Any]:
+    def latent_weight(self) -> NDArray[Any]:
         """The weight that gives the units: its rows are what orthogonality is about; see :attr:`orthogonality_gap`."""
 
     @property
@@ -79,7 +79,7 @@ class Network(ABC):
         """The first layer, sums × genes: what it multiplies the inputs with."""
 
     @abstractmethod
-    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
         """The activity of one unit, cells, from `inputs @ input_weights.T`, cells × sums."""
 
     @abstractmethod
@@ -118,17 +118,17 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def slope_products(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
         """What summed gradients need of the cells, groups × units × paths; `weights` is groups × cells."""
 
     @abstractmethod
-    def gradient_of_products(self, products: Any, method: Method) -> Any:  # noqa: ANN401
-        """Summed gradients, groups × units × genes, from summed :meth:`slope_products`."""
+    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+        """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
 
     @property
     def orthogonality_gap(self) -> float:
-        """‖I − W Wᵀ‖_F of :attr:`to_units`: 0 where its rows are orthonormal."""
-        return orthogonality_gap(to_numpy(self.to_units).astype(np.float64))
+        """‖I − W Wᵀ‖_F of :attr:`latent_weight`: 0 where its rows are orthonormal."""
+        return orthogonality_gap(to_numpy(self.latent_weight).astype(np.float64))
 
     def to_torch(self, device: str, *, dtype: Any = None, trained: bool = False) -> Self:  # noqa: ANN401
         """The same network with tensors on `device`."""
@@ -162,8 +162,8 @@ class Network(ABC):
         if absent:
             msg = f"the stored model lacks {absent}. Train again with `modulae.tl.autoencoder(adata)`."
             raise ValueError(msg)
-        there = [name for name in (*cls.weights, FACTORS) if name in arrays]
-        return {name: np.asarray(arrays[name]) for name in there}
+        available = [name for name in (*cls.weights, FACTORS) if name in arrays]
+        return {name: np.asarray(arrays[name]) for name in available}
 
     def _with(self, arrays: dict[str, Any]) -> Self:
         return replace(self, **arrays)  # type: ignore[type-var]

@@ -56,12 +56,12 @@ class OrthogonalNetwork(Network):
         return int(self.w1.shape[1])
 
     @property
-    def n_paths(self) -> int:
+    def n_hidden_paths(self) -> int:
         """Hidden neurons: the ways from a unit back to the genes."""
         return int(self.w1.shape[0])
 
     @property
-    def to_units(self) -> NDArray[Any]:
+    def latent_weight(self) -> NDArray[Any]:
         """The weight that is kept orthogonal, units × hidden."""
         return self.w2  # type: ignore[no-any-return]
 
@@ -75,7 +75,7 @@ class OrthogonalNetwork(Network):
         """W₁, hidden × genes."""
         return self.w1
 
-    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
         """The activity of one unit, cells, from `inputs @ w1.T`, cells × hidden."""
         hidden = softplus(sums + self.b1, self.betas[0])
         return softplus(hidden @ self.w2[unit] + self.b2[unit], self.betas[1])
@@ -123,16 +123,16 @@ class OrthogonalNetwork(Network):
             else:
                 yield s2[:, unit], s1[:, used], basis
 
-    def slope_products(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
         """Σ over cells of weight · s₂[k] · s₁[j], groups × units × hidden; `weights` is groups × cells.
 
-        Summed gradients without absolute values need nothing else of the cells: see :meth:`gradient_of_products`.
+        Summed gradients without absolute values need nothing else of the cells: see :meth:`gradient_of_slopes`.
         """
         s1, s2 = self._slopes(inputs @ self.w1.T)
         return (weights[:, None, :] * s2.T[None]) @ s1
 
-    def gradient_of_products(self, products: Any, method: Method) -> Any:  # noqa: ANN401
-        """Summed gradients, groups × units × genes, from summed :meth:`slope_products`."""
+    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+        """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
         w2 = self.w2 * (self.w2 > 0) if method == "guided" else self.w2
         return (products * w2) @ self.w1
 

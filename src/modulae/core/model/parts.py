@@ -56,12 +56,12 @@ class PartsNetwork(Network):
         return int(self.encoder.shape[1])
 
     @property
-    def n_paths(self) -> int:
+    def n_hidden_paths(self) -> int:
         """There is one way from a unit back to the genes."""
         return 1
 
     @property
-    def to_units(self) -> NDArray[Any]:
+    def latent_weight(self) -> NDArray[Any]:
         """The encoder, its rows scaled to length 1: units × genes."""
         rows = to_numpy(self.encoder).astype(np.float64)
         length = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -81,7 +81,7 @@ class PartsNetwork(Network):
         """A, units × genes."""
         return self.encoder
 
-    def unit_of_sums(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
         """The activity of one unit, cells, from `inputs @ encoder.T`, cells × units."""
         return softplus(clamp_min(sums[:, unit] + self.bias[unit], LOWEST), BETA) + SILENT
 
@@ -117,12 +117,12 @@ class PartsNetwork(Network):
         for unit in range(self.n_units):
             yield slopes[:, unit], once, self.encoder[unit][None, :]
 
-    def slope_products(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
         """Σ over cells of weight · slope[k], groups × units × 1; `weights` is groups × cells."""
         return (weights @ self._slopes(inputs @ self.encoder.T))[:, :, None]
 
-    def gradient_of_products(self, products: Any, method: Method) -> Any:  # noqa: ANN401, ARG002
-        """Summed gradients, groups × units × genes, from summed :meth:`slope_products`."""
+    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401, ARG002
+        """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
         return products * self.encoder
 
     def _slopes(self, at_units: Any) -> Any:  # noqa: ANN401

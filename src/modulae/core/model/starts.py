@@ -59,12 +59,12 @@ def initial_parts(
             f"are at most {most} parts. Give n_latent={most} or less."
         )
         raise ValueError(msg)
-    told = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
-    activity, loadings = factorise(told, config.n_latent, config.seed, given)
-    if factors is not None and batch_factors.AS_OTHERS:
+    batch_corrected = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
+    activity, loadings = factorise(batch_corrected, config.n_latent, config.seed, given)
+    if factors is not None and batch_factors.PERMUTE_BATCHES:
         as_others = inputs.copy()
         order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
-        as_others.data = cells.read_as_others(order, factors)
+        as_others.data = cells.permute_batches(order, factors)
         encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
     else:
         encoder = ridge(inputs, activity)
@@ -86,7 +86,7 @@ def factorise(
     start = {"init": "nndsvda"} if given is None else {"H": given.astype(inputs.dtype), "update_H": False}
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
-        found = non_negative_factorization(
+        result = non_negative_factorization(
             inputs,
             n_components=n_parts,
             max_iter=STEPS,
@@ -96,7 +96,7 @@ def factorise(
             l1_ratio=1.0,
             **start,
         )
-    activity, loadings = (part.astype(np.float64) for part in found[:2])
+    activity, loadings = (part.astype(np.float64) for part in result[:2])
     used = activity.any(axis=0) & loadings.any(axis=1)
     size = np.where(used, np.sqrt((activity**2).mean(axis=0)), 1)
     return activity * used / size, loadings * used[:, None] * size[:, None]

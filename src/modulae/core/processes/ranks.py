@@ -45,10 +45,10 @@ class Ranks:
             return [value]
         import torch.distributed as dist
 
-        found: list[Any] = [None] * self.size
+        result: list[Any] = [None] * self.size
         with self.watched():
-            dist.all_gather_object(found, value)
-        return found
+            dist.all_gather_object(result, value)
+        return result
 
     def each(self, do: Callable[[], T]) -> list[T]:
         """What `do` gives on every rank; an error on any of them is raised on all."""
@@ -59,13 +59,13 @@ class Ranks:
             done = do(), None
         except Exception as error:  # noqa: BLE001 - raised below, on every rank
             done = None, error
-        found = self.gather(done)
+        result = self.gather(done)
         if done[1] is not None:
             raise done[1]  # its own, with where it was
-        wrong = [failure for _, failure in found if failure is not None]
+        wrong = [failure for _, failure in result if failure is not None]
         if wrong:
             raise wrong[0]
-        return [cast("T", value) for value, _ in found]
+        return [cast("T", value) for value, _ in result]
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives on the first rank, or the error that it raises there; the others don't call it."""
@@ -86,9 +86,9 @@ class Ranks:
         sizes = self.gather(len(mine))
         starts = np.cumsum([0, *sizes[:-1]])
         whole = np.empty((sum(sizes), *mine.shape[1:]), dtype=mine.dtype)
-        for at in range(0, max(sizes), ROWS_AT_ONCE):  # in pieces, so that what is on its way stays small
-            for start, piece in zip(starts, self.gather(mine[at : at + ROWS_AT_ONCE]), strict=True):
-                whole[start + at : start + at + len(piece)] = piece
+        for index in range(0, max(sizes), ROWS_AT_ONCE):  # in pieces, so that what is on its way stays small
+            for start, piece in zip(starts, self.gather(mine[index : index + ROWS_AT_ONCE]), strict=True):
+                whole[start + index : start + index + len(piece)] = piece
         return whole
 
     @contextmanager
@@ -107,8 +107,8 @@ class Ranks:
 
     def check_same(self, what: str, value: object) -> None:
         """Refuse ranks that were given different things: each would wait for what another never does."""
-        found = self.gather(value)
-        differ = [str(rank) for rank, other in enumerate(found) if other != found[0]]
+        result = self.gather(value)
+        differ = [str(rank) for rank, other in enumerate(result) if other != result[0]]
         if differ:
             msg = (
                 f"the processes were given different {what} (rank {', '.join(differ)} than rank 0). Call this with the "

@@ -9,7 +9,7 @@ import numpy as np
 
 from modulae.core.inference.encode import encode
 from modulae.core.inference.saliency import mean_saliency
-from modulae.core.scores.activity import activity_differences, pool
+from modulae.core.scores.activity import activity_differences, pooled_mean
 from modulae.core.scores.correlation import column_correlation, match_units, rank_correlation
 from modulae.core.scores.impact import aggregate_sets
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ExplanationSpec:
     """What is explained, and how."""
 
     sets: Sequence[NDArray[np.intp]]  # positions of the genes of each set
@@ -66,29 +66,29 @@ class Agreement:
     strength: NDArray[np.float64]  # 1 + groups, over sets
 
 
-def explain(network: Network, cells: Cells, question: Question) -> Explanation:
+def explain(network: Network, cells: Cells, spec: ExplanationSpec) -> Explanation:
     """Read a network's explanation from the cells."""
-    n = len(question.members)
+    n = len(spec.members)
     everyone = np.ones((1, len(cells)), dtype=bool)
     saliency = mean_saliency(
         network,
         cells,
-        method=question.method,
-        signed=question.signed,
-        membership=np.concatenate([everyone, question.members, question.reference_members]),
-        batch_size=question.batch_size,
-        device=question.device,
+        method=spec.method,
+        signed=spec.signed,
+        membership=np.concatenate([everyone, spec.members, spec.reference_members]),
+        batch_size=spec.batch_size,
+        device=spec.device,
     )
-    activity = encode(network, cells, device=question.device)
-    values = aggregate_sets(saliency, question.sets, aggregate=question.aggregate)
+    activity = encode(network, cells, device=spec.device)
+    values = aggregate_sets(saliency, spec.sets, aggregate=spec.aggregate)
     if n == 0:
         return Explanation(activity, saliency[0], values)
-    if question.difference == "saliency":
+    if spec.difference == "saliency":
         compared = values[1 : 1 + n] - values[1 + n :]
     else:
-        sides = question.members, question.reference_members
+        sides = spec.members, spec.reference_members
         pooled = aggregate_sets(
-            pool(saliency[1 : 1 + n], saliency[1 + n :], *sides), question.sets, aggregate=question.aggregate
+            pooled_mean(saliency[1 : 1 + n], saliency[1 + n :], *sides), spec.sets, aggregate=spec.aggregate
         )
         compared = pooled * activity_differences(activity, *sides)[:, None, :]
     return Explanation(activity, saliency[0], np.concatenate([values[:1], compared]))
@@ -122,13 +122,13 @@ def compare(own: Explanation, other: Explanation, *, same_units: bool, signed: b
     )
 
 
-def compare_with_expression(own: Explanation, cells: Cells, question: Question) -> Agreement:
+def compare_with_expression(own: Explanation, cells: Cells, spec: ExplanationSpec) -> Agreement:
     """Hold an explanation against no model at all: the mean input of each gene, and its difference between groups."""
-    inputs, n = cells.sparse_inputs(), len(question.members)
+    inputs, n = cells.sparse_inputs(), len(spec.members)
     everyone = np.ones((1, len(cells)), dtype=bool)
-    sides = np.concatenate([everyone, question.members, question.reference_members]).astype(np.float32)
+    sides = np.concatenate([everyone, spec.members, spec.reference_members]).astype(np.float32)
     means = np.asarray((inputs.T @ sides.T).T) / np.maximum(sides.sum(axis=1, keepdims=True), 1)  # sides × genes
-    values = aggregate_sets(means[:, :, None], question.sets, aggregate=question.aggregate)[..., 0]
+    values = aggregate_sets(means[:, :, None], spec.sets, aggregate=spec.aggregate)[..., 0]
     effect = np.concatenate([values[:1], values[1 : 1 + n] - values[1 + n :]])
     n_units = own.saliency.shape[1]
     return Agreement(

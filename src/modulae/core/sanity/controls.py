@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from modulae.core.model.network import Network
     from modulae.core.training.train import Training
 
-    from .controls import Control
-
 
 Kind = Literal[
     "other seeds",

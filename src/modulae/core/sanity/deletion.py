@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from modulae.core.data.cells import Cells
     from modulae.core.model.network import Network
 
-LARGEST_SHARE = 0.25
+MAX_SHARE = 0.25
 """Share of the genes that is deleted at the end of a curve."""
 
 STEPS = 12
 """Points of a curve, from one gene on a log scale."""
 
-MOST_ACTIVE = 100
+MAX_ACTIVE_CELLS = 100
 """Cells in which a unit is looked at: those where it is most active, and at most every tenth."""
 
 
@@ -45,7 +45,7 @@ class Deletion:
 
 def deletion_steps(n_genes: int) -> NDArray[np.int64]:
     """How many genes are gone at each step: 0, then from 1 to a quarter of them on a log scale."""
-    most = max(1, round(LARGEST_SHARE * n_genes))
+    most = max(1, round(MAX_SHARE * n_genes))
     return np.unique(np.concatenate([[0], np.geomspace(1, most, STEPS).round()])).astype(np.int64)
 
 
@@ -81,7 +81,7 @@ def delete_genes(
         Source of the random genes.
     """
     steps = deletion_steps(network.n_genes)
-    n_cells = min(MOST_ACTIVE, max(1, len(cells) // 10))
+    n_cells = min(MAX_ACTIVE_CELLS, max(1, len(cells) // 10))
     curves = np.empty((network.n_units, 1 + n_draws, len(steps)))
     for unit in range(network.n_units):
         active = np.argsort(-activity[:, unit], kind="stable")[:n_cells]
@@ -104,12 +104,12 @@ def _curves(
     """Orders × steps: mean activity of the unit over the cells, as genes go; only the first layer's sums change."""
     by_gene = np.ascontiguousarray(network.input_weights.T)
     whole = inputs @ by_gene
-    found = np.empty(orders.shape[:1] + steps.shape)
-    for at, order in enumerate(orders):
+    result = np.empty(orders.shape[:1] + steps.shape)
+    for index, order in enumerate(orders):
         sums = whole.copy()
         for step, (start, stop) in enumerate(zip(np.concatenate([[0], steps[:-1]]), steps, strict=True)):
             gone = order[start:stop]
             sums -= inputs[:, gone] @ by_gene[gone]
-            found[at, step] = network.unit_of_sums(sums, unit).mean(dtype=np.float64)
-    before = found[:, :1]
-    return np.divide(found, before, out=np.ones_like(found), where=before > 0)
+            result[index, step] = network.unit_from_preactivation(sums, unit).mean(dtype=np.float64)
+    before = result[:, :1]
+    return np.divide(result, before, out=np.ones_like(result), where=before > 0)

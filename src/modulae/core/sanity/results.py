@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ControlResults:
     """The controls, how far each agrees, and what deleting genes does."""
 
     controls: list[Control]

@@ -26,7 +26,7 @@ RETURNS, PARTLY = 0.7, 0.4
 SAME_UNIT = 0.9
 """Correlation over the cells from which two units are called the same."""
 
-FEWEST_SETS = 5
+MIN_SETS = 5
 """Below it a rank correlation over sets says nothing."""
 
 
@@ -65,10 +65,10 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     counted: it is no control of the network, and a true explanation may well follow it.
     """
     compared = len(agreements[0].effect) > 1
-    rows = [[float(np.median(found.units)) for found in agreements]]
-    for at in (slice(0, 1), slice(1, None)) if compared else (slice(0, 1),):
-        rows.append([float(np.median(found.effect[at])) for found in agreements])
-        rows.append([float(np.median(found.strength[at])) for found in agreements])
+    rows = [[float(np.median(result.units)) for result in agreements]]
+    for index in (slice(0, 1), slice(1, None)) if compared else (slice(0, 1),):
+        rows.append([float(np.median(result.effect[index])) for result in agreements])
+        rows.append([float(np.median(result.strength[index])) for result in agreements])
     names, agreement = list(LEVELS)[: len(rows)], np.array(rows)
     by_kind = _by_kind(controls, agreement)
     seeds = by_kind.pop(SEEDS)
@@ -76,7 +76,7 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
     by_kind.pop(EXPRESSION, None)
     kinds, values = list(by_kind), np.stack(list(by_kind.values()))
     best = values.argmax(axis=0)
-    control, kind = values.max(axis=0), [kinds[at] for at in best]
+    control, kind = values.max(axis=0), [kinds[index] for index in best]
     if last_layer[0] > control[0]:
         control[0], kind[0] = last_layer[0], LAST_LAYER
     passed = better(seeds, control)
@@ -87,7 +87,7 @@ def judge(controls: Sequence[Control], agreements: Sequence[Agreement]) -> Level
 
 def groups_passed(controls: Sequence[Control], agreements: Sequence[Agreement], what: str) -> NDArray[np.bool_]:
     """Whether each group passes by itself, by its `"effect"` or its `"strength"`."""
-    values = np.stack([getattr(found, what)[1:] for found in agreements], axis=-1)  # groups × controls
+    values = np.stack([getattr(result, what)[1:] for result in agreements], axis=-1)  # groups × controls
     by_kind = _by_kind(controls, values)
     seeds = by_kind.pop(SEEDS)
     by_kind.pop(LAST_LAYER)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 AT_ONCE = 2048
 """Cells a block."""
 
-MANY = 65_536
+CELLS_PER_CHUNK = 65_536
 """Cells at a time where only sums are kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standard:
+class ZScores:
     """Cells × units with mean 0 and standard deviation 1, worked out for some cells at a time."""
 
     units: NDArray[np.floating]
@@ -33,7 +33,10 @@ class Standard:
         """Look at all cells three times; their activities as `float64` are never all in memory."""
 
         def summed(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-            parts = (units[start : start + MANY].astype(np.float64) for start in range(0, len(units), MANY))
+            parts = (
+                units[start : start + CELLS_PER_CHUNK].astype(np.float64)
+                for start in range(0, len(units), CELLS_PER_CHUNK)
+            )
             return sum((function(part).sum(axis=0) for part in parts), start=np.zeros(units.shape[1]))
 
         mean = summed(lambda part: part) / len(units)
@@ -55,16 +58,16 @@ def activity_difference(
 ) -> NDArray[np.float64]:
     """Units: mean activity of the group minus that of the reference, in standard deviations over the cells of both."""
     used = group | reference
-    standard, sides = Standard.of(units[used]), (group[used], reference[used])
+    standard, sides = ZScores.of(units[used]), (group[used], reference[used])
     sums = np.zeros((2, units.shape[1]))
-    for start in range(0, len(standard), MANY):
-        rows = slice(start, start + MANY)
+    for start in range(0, len(standard), CELLS_PER_CHUNK):
+        rows = slice(start, start + CELLS_PER_CHUNK)
         block = standard[rows]
         sums += np.stack([block[side[rows]].sum(axis=0) for side in sides])
     return np.asarray(sums[0] / sides[0].sum() - sums[1] / sides[1].sum())
 
 
-def pool(
+def pooled_mean(
     groups: NDArray[np.floating],
     references: NDArray[np.floating],
     members: NDArray[np.bool_],
@@ -107,14 +110,14 @@ def activity_values(
     set_saliency
         Sets × units: the mean saliency of the units to the genes of each set.
     """
-    standard = Standard.of(units)
+    standard = ZScores.of(units)
     for start in range(0, len(standard), AT_ONCE):
         rows = slice(start, min(start + AT_ONCE, len(standard)))
         block = standard[rows]
         yield rows, np.hstack([block, block @ set_saliency.T])
 
 
-def by_set(
+def per_set_statistics(
     statistics: Mapping[str, NDArray[np.float64]], set_saliency: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Statistics of :func:`activity_values` (units + sets) → sets × (units + 1), the last for the sum over units.
@@ -122,7 +125,7 @@ def by_set(
     What is not a p scales with the saliency of the set; ends of a range change places where it is negative.
     """
     n_units = set_saliency.shape[1]
-    found = {}
+    result = {}
     for name, values in statistics.items():
         unit, total = values[:n_units], values[n_units:]
         if name.startswith("p"):
@@ -131,8 +134,8 @@ def by_set(
             shares = unit * np.abs(set_saliency)
         else:
             shares = unit * set_saliency
-        found[name] = np.column_stack([shares, total])
-    if "effect_lowest" in found:
-        ends = np.stack([found["effect_lowest"], found["effect_highest"]])
-        found["effect_lowest"], found["effect_highest"] = ends.min(axis=0), ends.max(axis=0)
-    return found
+        result[name] = np.column_stack([shares, total])
+    if "effect_lowest" in result:
+        ends = np.stack([result["effect_lowest"], result["effect_highest"]])
+        result["effect_lowest"], result["effect_highest"] = ends.min(axis=0), ends.max(axis=0)
+    return result

@@ -47,9 +47,9 @@ def match_units(
     """
     r = correlation(activity, other)
     units, matches = linear_sum_assignment(np.abs(r), maximize=True)
-    partner, found = np.full(len(r), -1, dtype=np.intp), np.zeros(len(r))
-    partner[units], found[units] = matches, r[units, matches]
-    return partner, found
+    partner, result = np.full(len(r), -1, dtype=np.intp), np.zeros(len(r))
+    partner[units], result[units] = matches, r[units, matches]
+    return partner, result
 
 
 def _standard(values: NDArray[np.floating]) -> NDArray[np.float64]:

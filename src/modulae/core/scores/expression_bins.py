@@ -34,8 +34,8 @@ def expression_bins(
     """Genes: a number for each bin of like mean count and, within it, like share of cells in which it is seen."""
     n_bins = max(1, len(mean) // (2 * genes_per_bin))
     bins = np.argsort(np.argsort(mean, kind="stable"), kind="stable") * n_bins // len(mean) * 2
-    for at in range(0, 2 * n_bins, 2):
-        genes = np.flatnonzero(bins == at)
+    for index in range(0, 2 * n_bins, 2):
+        genes = np.flatnonzero(bins == index)
         ranks = np.argsort(np.argsort(detection[genes], kind="stable"), kind="stable")
         bins[genes] += ranks * 2 // max(len(genes), 1)
     return bins

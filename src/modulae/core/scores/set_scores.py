@@ -103,11 +103,11 @@ def _random_weights(
     """(Draws · sets) × genes, some draws at a time: every gene of a set exchanged for one of its bin."""
     from scipy import sparse
 
-    found = []
+    result = []
     for start in range(0, n_random, DRAWS_AT_ONCE):
         n = min(DRAWS_AT_ONCE, n_random - start)
         genes = shuffled_within(bins, n, rng)[:, weights.indices].ravel()
         ends = np.concatenate([[0], np.add.outer(np.arange(n) * weights.nnz, weights.indptr[1:]).ravel()])
         shape = (n * weights.shape[0], weights.shape[1])
-        found.append(sparse.csr_matrix((np.tile(weights.data, n), genes, ends), shape=shape))
-    return found
+        result.append(sparse.csr_matrix((np.tile(weights.data, n), genes, ends), shape=shape))
+    return result

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def set_indicator(sets: Sequence[NDArray[np.intp]], n_genes: int) -> NDArray[np.float32]:
     """Genes × sets; a column holds 1 / n at the n genes of the set, so that a product with it is their mean."""
     indicator = np.zeros((n_genes, len(sets)), dtype=np.float32)
-    for at, genes in enumerate(sets):
-        indicator[genes, at] = 1 / len(genes)
+    for index, genes in enumerate(sets):
+        indicator[genes, index] = 1 / len(genes)
     return indicator
 
 

@@ -107,9 +107,9 @@ def _donor_sums(
     sums: NDArray[np.float64] = np.zeros(0)
     for rows, block in values:
         more = np.zeros((2, n_donors, block.shape[1]))
-        for at, side in enumerate(sides[:, rows]):
+        for index, side in enumerate(sides[:, rows]):
             cells = np.flatnonzero(side)
-            np.add.at(more[at], donors[rows][cells], block[cells])
+            np.add.at(more[index], donors[rows][cells], block[cells])
         sums = sums + more if sums.size else more
     return (sums,)
 

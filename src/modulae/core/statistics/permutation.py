@@ -24,7 +24,7 @@ LABELS_AT_ONCE = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class GroupDifference:
     """Group minus reference for every statistic, and the same under permuted labels."""
 
     effect: NDArray[np.float64]  # statistics
@@ -40,7 +40,7 @@ def compare_cells(
     n_permutations: int,
     rng: np.random.Generator,
     strata: NDArray[np.intp] | None = None,
-) -> Difference:
+) -> GroupDifference:
     """Difference of means, its standard error (Welch), and p from permuting the labels of the cells.
 
     Sums are permuted, never the model: each block of cells is read once.
@@ -66,7 +66,7 @@ def compare_cells(
     difference = means[0] - means[1]
     freedom = np.where(n > 1, n - 1, np.nan)[:, None]  # one cell says nothing of how cells vary
     variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * n[:, None] / freedom
-    return Difference(
+    return GroupDifference(
         difference[0],
         np.sqrt((variance / n[:, None]).sum(axis=0)),
         two_sided(difference[0], difference[1:], centre=0.0),

@@ -75,17 +75,17 @@ def prerank(
     sizes = np.array([len(genes) for genes in sets])
     for size in np.unique(sizes):
         same_size = np.flatnonzero(sizes == size)
-        genes = np.stack([sets[int(at)] for at in same_size])  # sets × genes of the set
+        genes = np.stack([sets[int(index)] for index in same_size])  # sets × genes of the set
         drawn = random_places(n_genes, int(size), n_permutations, seed)
         for k in ranked:
             null, _ = running_sum(weight[:, k], drawn)
-            found = np.argsort(place[genes, k], axis=1)
+            result = np.argsort(place[genes, k], axis=1)
             observed, peak = running_sum(weight[:, k], np.sort(place[genes, k], axis=1))
             es[same_size, k] = observed
-            for row, at in enumerate(same_size):
-                nes[at, k], p[at, k] = _against(float(observed[row]), null)
-                out = found[row, : peak[row] + 1] if observed[row] >= 0 else found[row, peak[row] :][::-1]
-                leading[ends[at] - size + out, k] = np.arange(1, len(out) + 1)
+            for row, index in enumerate(same_size):
+                nes[index, k], p[index, k] = _against(float(observed[row]), null)
+                out = result[row, : peak[row] + 1] if observed[row] >= 0 else result[row, peak[row] :][::-1]
+                leading[ends[index] - size + out, k] = np.arange(1, len(out) + 1)
         if after_size is not None:
             after_size(len(same_size))
     return Prerank(es, nes, p, leading)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ConsensusRun:
     """What one run found."""
 
     loadings: NDArray[np.float32]  # units × genes
@@ -38,7 +38,7 @@ class Agreed:
     members: NDArray[np.intp]  # units × runs: which unit of the run; −1 where there is none
 
 
-def run_once(cells: Source, config: Config, share_of_cells: float, device: str) -> Run:
+def run_once(cells: Source, config: Config, share_of_cells: float, device: str) -> ConsensusRun:
     """Train on a random share of the cells, drawn with the seed of the settings; read all of them."""
     rng = np.random.default_rng([config.seed, 6])
     n = max(2, round(share_of_cells * len(cells)))
@@ -48,10 +48,10 @@ def run_once(cells: Source, config: Config, share_of_cells: float, device: str) 
     if loadings is None:
         msg = "units have to be parts to be put together. Use architecture='parts'."
         raise ValueError(msg)
-    return Run(np.ascontiguousarray(loadings.T), encode(network, cells))
+    return ConsensusRun(np.ascontiguousarray(loadings.T), encode(network, cells))
 
 
-def agree(runs: Sequence[Run], *, min_similarity: float, min_share: float) -> Agreed:
+def agree(runs: Sequence[ConsensusRun], *, min_similarity: float, min_share: float) -> Agreed:
     """Group the units of all runs by likeness, and keep the groups that most runs have a unit in.
 
     Two units are as alike as the smaller of two numbers says: the cosine of their loadings, and the correlation of
@@ -73,21 +73,25 @@ def agree(runs: Sequence[Run], *, min_similarity: float, min_share: float) -> Ag
     activity = np.concatenate([run.activity for run in runs], axis=1)
     similarity = np.minimum(cosine(loadings), correlation(activity, activity))
     groups = _linked(similarity, min_similarity)
-    found = []
+    result = []
     for group in range(groups.max() + 1):
         units = np.flatnonzero(groups == group)
         central = similarity[np.ix_(units, units)].mean(axis=1)
         best = np.full(len(runs), -1)
         for unit in units[np.argsort(central, kind="stable")]:
             best[of_run[unit]] = unit  # the most central comes last
-        there = best[best >= 0]
-        if len(there) >= min_share * len(runs) - 1e-9:
-            found.append((len(there) / len(runs), similarity[np.ix_(there, there)].mean(), best))
-    found.sort(key=lambda group: (-group[0], -group[1]))
+        available = best[best >= 0]
+        if len(available) >= min_share * len(runs) - 1e-9:
+            result.append((len(available) / len(runs), similarity[np.ix_(available, available)].mean(), best))
+    result.sort(key=lambda group: (-group[0], -group[1]))
     return Agreed(
-        np.array([np.median(loadings[best[best >= 0]], axis=0) for _, _, best in found]).reshape(-1, loadings.shape[1]),
-        np.array([share for share, _, _ in found]),
-        np.array([np.where(best >= 0, in_run[best], -1) for _, _, best in found], dtype=np.intp).reshape(-1, len(runs)),
+        np.array([np.median(loadings[best[best >= 0]], axis=0) for _, _, best in result]).reshape(
+            -1, loadings.shape[1]
+        ),
+        np.array([share for share, _, _ in result]),
+        np.array([np.where(best >= 0, in_run[best], -1) for _, _, best in result], dtype=np.intp).reshape(
+            -1, len(runs)
+        ),
     )
 
 
@@ -98,7 +102,7 @@ def cosine(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(scaled @ scaled.T, dtype=np.float64)
 
 
-def _linked(similarity: NDArray[np.float64], least: float) -> NDArray[np.intp]:
+def _linked(similarity: NDArray[np.float64], minimum: float) -> NDArray[np.intp]:
     """Units: the number of the group, by average linkage."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
@@ -108,9 +112,9 @@ def _linked(similarity: NDArray[np.float64], least: float) -> NDArray[np.intp]:
     distance = 1 - (similarity + similarity.T) / 2
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(np.clip(distance, 0, None), checks=False), method="average")
-    return np.asarray(fcluster(tree, 1 - least, criterion="distance") - 1, dtype=np.intp)
+    return np.asarray(fcluster(tree, 1 - minimum, criterion="distance") - 1, dtype=np.intp)
 
 
-def returns(final: NDArray[np.floating], runs: Sequence[Run]) -> NDArray[np.float64]:
+def run_correlation(final: NDArray[np.floating], runs: Sequence[ConsensusRun]) -> NDArray[np.float64]:
     """Units × runs: |r| of each unit's activity with that of its match in the run (Hungarian); 0 without one."""
     return np.stack([np.abs(match_units(final, run.activity)[1]) for run in runs], axis=1)

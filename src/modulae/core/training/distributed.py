@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
 
-def settle(config: Config, device: str, ranks: Ranks) -> tuple[Config, str]:
+def resolve_settings(config: Config, device: str, ranks: Ranks) -> tuple[Config, str]:
     """Settings, and the device of this process, for a training by these ranks.
 
     Raises
@@ -55,7 +55,7 @@ def settle(config: Config, device: str, ranks: Ranks) -> tuple[Config, str]:
     return replace(config, engine="torch"), picked
 
 
-def encode_together(network: Network, cells: Source, ranks: Ranks) -> NDArray[np.float32]:
+def encode_on_all_ranks(network: Network, cells: Source, ranks: Ranks) -> NDArray[np.float32]:
     """The representation, cells × units, on every rank, of which each encodes a share of the cells."""
     if ranks.size == 1:
         return encode(network, cells)

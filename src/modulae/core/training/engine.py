@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """A training under way: weights, velocities, and the training cells."""
 
-    def read(self, learn: Cells) -> None:
+    def read(self, train_cells: Cells) -> None:
         """Take these cells to learn from in the next steps."""
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
@@ -32,7 +32,7 @@ class Engine(Protocol):
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
 
-    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+    def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Take new factors of the batches at the end of an epoch.
 
         Parameters
@@ -53,7 +53,7 @@ class Engine(Protocol):
 
 
 def start_engine(
-    network: Network, learn: Cells | None, config: Config, unit: float, device: str, *, ranks: Ranks = ALONE
+    network: Network, train_cells: Cells | None, config: Config, unit: float, device: str, *, ranks: Ranks = ALONE
 ) -> Engine:
     """Put a network at its first step.
 
@@ -75,14 +75,14 @@ def start_engine(
     if network.architecture == "parts":
         from modulae.core.training.torch.parts_engine import PartsEngine
 
-        return PartsEngine(cast("PartsNetwork", network), learn, config, unit, device, ranks=ranks)
+        return PartsEngine(cast("PartsNetwork", network), train_cells, config, unit, device, ranks=ranks)
     if engine_name(config, device) == "torch":
         from modulae.core.training.torch.torch_engine import TorchEngine
 
-        return TorchEngine(network, learn, config, unit, device, ranks=ranks)
+        return TorchEngine(network, train_cells, config, unit, device, ranks=ranks)
     from modulae.core.training.numba.numba_engine import NumbaEngine
 
-    return NumbaEngine(cast("OrthogonalNetwork", network), learn, config, unit)
+    return NumbaEngine(cast("OrthogonalNetwork", network), train_cells, config, unit)
 
 
 def engine_name(config: Config, device: str) -> Literal["numba", "torch"]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class State:
+class TrainingState:
     """A training between two portions of its cells."""
 
     generator: dict[str, Any]  # of the orders of cells, as it was when the epoch under way began
@@ -37,16 +37,16 @@ class State:
         return History(epochs, train_losses, test_losses, gaps, self.best_epoch, self.stopped, self.gene_means_loss)
 
 
-class Keeper(Protocol):
+class CheckpointStore(Protocol):
     """What remembers a training, so that it can go on after an interruption."""
 
-    def read(self) -> State | None:
+    def read(self) -> TrainingState | None:
         """The state that was kept last; `None` if there is none."""
 
-    def due(self, state: State) -> bool:
+    def due(self, state: TrainingState) -> bool:
         """Whether the state is to be kept now."""
 
-    def keep(self, state: State) -> None:
+    def keep(self, state: TrainingState) -> None:
         """Keep it, in place of an earlier one."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae.core.data.cells import Cells
+from modulae.core.data.stored_cells import StoredCells
 from modulae.core.model.batch_factors import BatchEffects, n_batches
 from modulae.core.model.losses import gene_means_loss
 from modulae.core.model.orthogonal import initial_network
@@ -17,7 +18,7 @@ from modulae.core.plain_torch import plain_torch
 from modulae.core.processes.ranks import ALONE
 
 from .engine import start_engine
-from .state import State, mean_loss
+from .state import TrainingState, mean_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
     from .engine import Engine
-    from .state import Keeper
+    from .state import CheckpointStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def train(
     *,
     device: str = "cpu",
     loadings: NDArray[np.float64] | None = None,
-    keeper: Keeper | None = None,
+    keeper: CheckpointStore | None = None,
     on_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
     on_cells: Callable[[int], None] = lambda _n: None,
     ranks: Ranks = ALONE,
@@ -96,17 +97,17 @@ def train(
     FloatingPointError
         The loss stopped being finite.
     """
-    learn, held_out = cells.take(np.flatnonzero(~test)), cells.take(ranks.share(np.flatnonzero(test))).held()
+    train_cells, held_out = cells.take(np.flatnonzero(~test)), cells.take(ranks.share(np.flatnonzero(test))).held()
     state = ranks.from_first(lambda: None if keeper is None else keeper.read())
     if state is None or not state.stopped:
-        course = _Course(learn, held_out, config, device, ranks)
+        course = Trainer(train_cells, held_out, config, device, ranks)
         if state is None:
             state = course.start(loadings)
             if keeper is not None:
                 keeper.keep(state)
         else:
             state = course.go_on(state)
-        on_cells(state.epoch * len(learn) + sum(n for _, n in state.portions))
+        on_cells(state.epoch * len(train_cells) + sum(n for _, n in state.portions))
         try:
             while not state.stopped:
                 for n_cells in course.epoch(state):
@@ -121,26 +122,26 @@ def train(
     return Training(state.kept, state.history, state.snapshots)
 
 
-class _Course:
+class Trainer:
     """A training under way."""
 
-    def __init__(self, learn: Source, held_out: Source, config: Config, device: str, ranks: Ranks) -> None:
+    def __init__(self, train_cells: Source, held_out: Source, config: Config, device: str, ranks: Ranks) -> None:
         self._held_out, self._config, self._device, self._ranks = held_out, config, device, ranks
-        self._mine = learn if ranks.size == 1 else learn.take(ranks.share(np.arange(len(learn))))
-        if ranks.size > 1 and not isinstance(learn, Cells):
-            learn = learn.knowing(ranks.total(self._mine.gene_totals()))
-        self._learn = learn  # all: of their orders each rank takes its own part
+        self._mine = train_cells if ranks.size == 1 else train_cells.take(ranks.share(np.arange(len(train_cells))))
+        if ranks.size > 1 and isinstance(train_cells, StoredCells):
+            train_cells = train_cells.knowing(ranks.total(self._mine.gene_totals()))
+        self._train_cells = train_cells  # all: of their orders each rank takes its own part
         self._rng = np.random.default_rng([config.seed, 1])
         self._engine: Engine
-        n = max(n_batches(cells.batch) for cells in (learn, held_out))
-        self._effects = BatchEffects.of(learn, n) if n else None
+        n = max(n_batches(cells.batch) for cells in (train_cells, held_out))
+        self._effects = BatchEffects.of(train_cells, n) if n else None
 
-    def start(self, loadings: NDArray[np.float64] | None) -> State:
+    def start(self, loadings: NDArray[np.float64] | None) -> TrainingState:
         """Take the first weights and look at their losses."""
-        config, rates = self._config, mean_rates(self._learn)
+        config, rates = self._config, mean_rates(self._train_cells)
         factors = None if self._effects is None else self._effects.start()
         network: Network = (
-            self._ranks.from_first(lambda: initial_parts(config, self._learn, loadings, factors))
+            self._ranks.from_first(lambda: initial_parts(config, self._train_cells, loadings, factors))
             if config.architecture == "parts"
             else replace(initial_network(config, rates, self._rng), batch_factors=factors)
         )
@@ -149,48 +150,48 @@ class _Course:
         losses = self._loss(self._mine), self._loss(self._held_out)
         snapshots = {0: network} if 0 in config.snapshot_epochs else {}
         first = (0, *losses, network.orthogonality_gap)
-        return self.up_to_date(State(self._generator, [first], network, snapshots, gene_means))
+        return self.up_to_date(TrainingState(self._generator, [first], network, snapshots, gene_means))
 
-    def go_on(self, state: State) -> State:
+    def go_on(self, state: TrainingState) -> TrainingState:
         """Put everything as it was."""
         self._start_engine(state.kept)  # for its shapes; then come the weights
         self._engine.restore(state.engine)
         self._rng.bit_generator.state = state.generator
         return state
 
-    def up_to_date(self, state: State) -> State:
+    def up_to_date(self, state: TrainingState) -> TrainingState:
         """The same state with the weights as they are now."""
         state.engine = self._engine.state()
         return state
 
-    def epoch(self, state: State) -> Iterator[int]:
+    def epoch(self, state: TrainingState) -> Iterator[int]:
         """Do what is left of an epoch; yields the number of cells of each portion when the state has it."""
-        config, at = self._config, state.epoch + 1
-        for portion, order in self._learn.shuffled(self._rng, after=len(state.portions), ranks=self._ranks):
+        config, index = self._config, state.epoch + 1
+        for portion, order in self._train_cells.shuffled(self._rng, after=len(state.portions), ranks=self._ranks):
             self._engine.read(portion)
-            loss, n_cells = self._engine.epoch(order, learning_rate(at, config)), sum(self._ranks.gather(len(order)))
-            check_finite(loss, at, config)
+            loss, n_cells = self._engine.epoch(order, learning_rate(index, config)), sum(self._ranks.gather(len(order)))
+            check_finite(loss, index, config)
             state.portions.append((loss, n_cells))
-            if sum(n for _, n in state.portions) == len(self._learn):
+            if sum(n for _, n in state.portions) == len(self._train_cells):
                 self._finish(state)
             yield n_cells
 
-    def _finish(self, state: State) -> None:
-        config, at, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
+    def _finish(self, state: TrainingState) -> None:
+        config, index, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
         if self._effects is not None:
-            self._engine.settle(self._effects.factors)
-        if at in config.snapshot_epochs:
-            state.snapshots[at] = self._engine.network()
-        if at % config.test_every == 0 or at == config.max_epochs:
+            self._engine.update_batch_factors(self._effects.factors)
+        if index in config.snapshot_epochs:
+            state.snapshots[index] = self._engine.network()
+        if index % config.test_every == 0 or index == config.max_epochs:
             now, test_loss = self._engine.network(), self._loss(self._held_out)
-            check_finite(test_loss, at, config)
+            check_finite(test_loss, index, config)
             if test_loss < min(row[2] for row in state.rows):
-                state.kept, state.best_epoch = now, at
-            state.rows.append((at, train_loss, test_loss, now.orthogonality_gap))
-        state.epoch, state.portions, state.generator = at, [], self._generator
-        if at - state.best_epoch >= config.patience:
+                state.kept, state.best_epoch = now, index
+            state.rows.append((index, train_loss, test_loss, now.orthogonality_gap))
+        state.epoch, state.portions, state.generator = index, [], self._generator
+        if index - state.best_epoch >= config.patience:
             state.stopped = "patience"
-        elif at == config.max_epochs:
+        elif index == config.max_epochs:
             state.stopped = "max_epochs"
 
     def _loss(self, cells: Source) -> float:
@@ -199,12 +200,14 @@ class _Course:
     def _mean(self, cells: Source, loss: Callable[[Cells], float]) -> float:
         """Over the cells of all ranks, of which these are the ones of this rank."""
         mine = [(loss(part), len(part)) for part in cells.portions() if len(part)]
-        return mean_loss([one for found in self._ranks.gather(mine) for one in found])
+        return mean_loss([one for result in self._ranks.gather(mine) for one in result])
 
     def _start_engine(self, network: Network) -> None:
-        unit = loss_unit(self._learn) if self._config.loss_scale == "mean" else 1.0
-        learn = self._learn if isinstance(self._learn, Cells) else None  # else a portion comes with each order
-        self._engine = start_engine(network, learn, self._config, unit, self._device, ranks=self._ranks)
+        unit = loss_unit(self._train_cells) if self._config.loss_scale == "mean" else 1.0
+        train_cells = (
+            self._train_cells if isinstance(self._train_cells, Cells) else None
+        )  # else a portion comes with each order
+        self._engine = start_engine(network, train_cells, self._config, unit, self._device, ranks=self._ranks)
 
     @property
     def _generator(self) -> dict[str, Any]:

@@ -66,6 +66,6 @@ def _given(adata: AnnData, of_model: str, label: str | None) -> pd.Categorical:
     if name in adata.obs:
         return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()
     if label is not None:
-        msg = f"label={label!r} is no column of adata.obs. Choose one of {list(adata.obs)}."
+        msg = f"label={label!r} is not a column of adata.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
     return pd.Categorical([None] * adata.n_obs)

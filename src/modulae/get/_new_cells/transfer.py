@@ -26,7 +26,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Returns
     -------
-    One row a unit, named "0", "1", …: `coverage`, the share of the unit's absolute saliency that the genes at hand
+    One row per unit, named "0", "1", …: `coverage`, the share of the unit's absolute saliency that the genes at hand
     carry; `reliability`, the expected correlation with the unit as read from all its genes; `trusted`, whether that is
     high enough. `.attrs` has `share_of_genes`, `n_model_genes` and the settings.
 

@@ -26,11 +26,11 @@ def literal(draw: Callable[P, T]) -> Callable[P, T]:
     def drawn(*args: P.args, **given: P.kwargs) -> T:
         ax = given.get("ax")
         before = _texts(ax) if isinstance(ax, Axes) else {}
-        found = draw(*args, **given)
-        for text, words in _texts(found if isinstance(found, Axes) else next(iter(found.values()))).items():
+        result = draw(*args, **given)
+        for text, words in _texts(result if isinstance(result, Axes) else next(iter(result.values()))).items():
             if "$" in words and r"\mathdefault" not in words and before.get(text) != words:
                 text.set_parse_math(False)
-        return found
+        return result
 
     return drawn
 

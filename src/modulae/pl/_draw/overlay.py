@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MORE, LESS = "#d55e00", "#0072b2"  # vermillion and blue of Okabe & Ito
-SMALLEST_DRAWN = 0.2
-LARGEST_MARKER = 9.0  # points
+MIN_DRAWN = 0.2
+MAX_MARKER = 9.0  # points
 
 
 def draw_differences(ax: Axes, table: pd.DataFrame, *, group: str, size: tuple[float, float]) -> None:
     """Draw sets × units in [−1, 1]: direction and colour give the sign, the area of a triangle the size."""
     values = table.to_numpy(dtype=np.float64)
     n_sets, n_units = values.shape
-    marker = min(0.95 * 72 * min(size[0] / n_units, size[1] / n_sets), LARGEST_MARKER)
+    marker = min(0.95 * 72 * min(size[0] / n_units, size[1] / n_sets), MAX_MARKER)
     for shape, colour, sign, word in (("^", MORE, 1, "more"), ("v", LESS, -1, "less")):
-        rows, columns = np.nonzero(sign * values >= SMALLEST_DRAWN)
+        rows, columns = np.nonzero(sign * values >= MIN_DRAWN)
         area = marker**2 * np.abs(values[rows, columns])
         ax.scatter(columns, rows, s=area, marker=shape, color=colour, edgecolor="white", linewidth=0.4, gid=word)
     steps = [1.0, 0.5, 0.25, -0.25, -0.5, -1.0]

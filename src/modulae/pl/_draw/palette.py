@@ -48,13 +48,13 @@ def unlike(used: Sequence[str], n: int) -> list[str]:
     from scanpy.plotting import palettes
 
     pool = [*SMALL[2], *palettes.default_20, *palettes.default_102]
-    found: list[str] = []
+    result: list[str] = []
     for nearest in (0.3, 0.15, -1.0):  # distance in RGB that is asked for, as long as there is such a colour
         for colour in pool:
-            others = np.array([to_rgb(other) for other in [*used, *found, BACKGROUND]])
-            if len(found) < n and np.linalg.norm(others - to_rgb(colour), axis=1).min() > nearest:
-                found.append(colour)
-    return (found * n)[:n]
+            others = np.array([to_rgb(other) for other in [*used, *result, BACKGROUND]])
+            if len(result) < n and np.linalg.norm(others - to_rgb(colour), axis=1).min() > nearest:
+                result.append(colour)
+    return (result * n)[:n]
 
 
 def _large(n: int) -> list[str]:

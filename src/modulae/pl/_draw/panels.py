@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import warn_of_unplaced
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 
 from .points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups, of_cells
 from .style import enlarged, panel_side, rasterised
@@ -58,7 +58,7 @@ def draw_panels(
     -------
     One axes a panel, by name.
     """
-    check_whole("ncols", ncols, least=1)
+    check_integer("ncols", ncols, minimum=1)
     shown = warn_of_unplaced(points, "the layout")
     points, panels = points[shown], {name: of_cells(colours, shown) for name, colours in panels.items()}
     columns = min(ncols, len(panels))

@@ -102,7 +102,7 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
 
         values = sc.get.obs_df(adata, keys=[color], layer=layer, use_raw=False)[color].to_numpy()
         return replace(numbers(color, values), where="in .X" if layer is None else f"in layer {layer}")
-    msg = f"color={color!r} is no column of adata.obs and no gene. Choose a gene or one of {list(adata.obs)}."
+    msg = f"color={color!r} is not a column of adata.obs and no gene. Choose a gene or one of {list(adata.obs)}."
     raise KeyError(msg)
 
 
@@ -140,11 +140,11 @@ def draw_points(
     drawn = ax.scatter(points[order, 0], points[order, 1], **options)
     if isinstance(colours, Numbers):
         drawn.set_cmap(drawn.get_cmap().with_extremes(bad=MISSING))
-    frame(ax, points)
+    style_axes(ax, points)
     return drawn
 
 
-def frame(ax: Axes, points: NDArray[np.float32]) -> None:
+def style_axes(ax: Axes, points: NDArray[np.float32]) -> None:
     """Leave out ticks, as a UMAP has no unit, and put both directions on one scale; `frameon` is asked of scanpy."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from modulae import get
 from modulae._adata.stored.results import unit_position
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,14 +83,14 @@ def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
 
 def unflagged(units: Sequence[str], flagged: frozenset[str]) -> NDArray[np.intp]:
     """Where the units stand that may be drawn without being named."""
-    found = np.array([at for at, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
-    if len(found) == 0:
+    result = np.array([index for index, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
+    if len(result) == 0:
         msg = (
             f"all {len(units)} units are flagged: adata has too few of the model's genes to read them. See "
             "`modulae.get.transfer(adata)`; name units to draw them nevertheless."
         )
         raise ValueError(msg)
-    return found
+    return result
 
 
 def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -130,7 +130,7 @@ def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> S
 def check_number(value: int | None, parameter: str) -> None:
     """Refuse a number of things that is none: -1 would leave out the last; `None` is all of them."""
     if value is not None:
-        check_whole(parameter, value, least=1)
+        check_integer(parameter, value, minimum=1)
 
 
 def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:

@@ -109,8 +109,8 @@ def _order(shares: pd.DataFrame) -> list[str]:
     """Known labels in the order of their own columns, or else of those where most of their cells are."""
     names = list(shares.columns)
     most = shares.to_numpy().argmax(axis=1)
-    place = [names.index(row) if row in names else at for row, at in zip(shares.index, most, strict=True)]
-    return [str(shares.index[at]) for at in np.argsort(place, kind="stable")]
+    place = [names.index(row) if row in names else index for row, index in zip(shares.index, most, strict=True)]
+    return [str(shares.index[index]) for index in np.argsort(place, kind="stable")]
 
 
 def _write(ax: Axes, cells: QuadMesh, shares: pd.DataFrame, written: pd.DataFrame) -> None:
@@ -141,7 +141,7 @@ def _frame(ax: Axes, shares: pd.DataFrame) -> None:
     names = list(shares.columns)
     for row, name in enumerate(shares.index):
         if name in names:
-            at = (names.index(name) - 0.5, row - 0.5)
-            ax.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=1.2, clip_on=False, zorder=3))
+            index = (names.index(name) - 0.5, row - 0.5)
+            ax.add_patch(Rectangle(index, 1, 1, fill=False, edgecolor="black", linewidth=1.2, clip_on=False, zorder=3))
     if UNKNOWN in names and len(names) > 1:
         ax.axvline(names.index(UNKNOWN) - 0.5, color="0.3", linewidth=1.0)

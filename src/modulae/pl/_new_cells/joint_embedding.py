@@ -21,12 +21,12 @@ from modulae.pl._draw.points import (
     Numbers,
     add_legend,
     draw_points,
-    frame,
     legend_width,
     name_groups,
     of_cells,
     point_size,
     read_colours,
+    style_axes,
 )
 from modulae.pl._draw.style import enlarged, panel_side, rasterised
 
@@ -113,7 +113,7 @@ def joint_embedding(
     draw_points(axes["reference"], points[old], known, size=size, cmap=cmap, rasterized=bitmap)
     drawn = draw_points(axes["new"], points[~old], new, size=size, cmap=cmap, rasterized=bitmap)
     for ax in grid:
-        frame(ax, points)
+        style_axes(ax, points)
         ax.set(xlabel="UMAP 1", ylabel="UMAP 2")
     axes["reference"].set_title(f"reference ({old.sum():,} cells)", fontsize="medium")
     axes["new"].set_title(f"new cells ({(~old).sum():,}), reference in grey", fontsize="medium")
@@ -134,4 +134,4 @@ def _same_colours(new: Categories, known: Mapping[str, str], *, stored: bool) ->
         return new
     free = unlike(list(known.values()), len(new.labels))
     colours = [known[label] if label in known else free.pop(0) for label in new.labels]
-    return replace(new, colours=[NOT_KNOWN if new.labels[at] == UNKNOWN else c for at, c in enumerate(colours)])
+    return replace(new, colours=[NOT_KNOWN if new.labels[index] == UNKNOWN else c for index, c in enumerate(colours)])

@@ -16,7 +16,7 @@ from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.model.fitted import Fitted
 from modulae.core.processes.ranks import current_ranks
-from modulae.core.training.distributed import encode_together, settle
+from modulae.core.training.distributed import encode_on_all_ranks, resolve_settings
 
 from .data import model_genes, training_cells
 from .run import run_training
@@ -235,17 +235,17 @@ def autoencoder(
     )
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
-    config, device = settle(config, device, ranks)
+    config, device = resolve_settings(config, device, ranks)
     genes = model_genes(adata, mask_var)
     ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
     run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper, ranks=ranks)
-    representation = encode_together(run.network, cells, ranks)
+    representation = encode_on_all_ranks(run.network, cells, ranks)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
-    snapshots = {epoch: encode_together(network, cells, ranks) for epoch, network in run.snapshots.items()}
+    snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
     store_model(adata, fitted, representation, key=key_added, layer=layer, snapshots=snapshots)

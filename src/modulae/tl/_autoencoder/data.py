@@ -28,7 +28,7 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
         return names
     if mask_var not in adata.var:
         msg = (
-            f"mask_var={mask_var!r} is no column of adata.var ({list(adata.var)}). "
+            f"mask_var={mask_var!r} is not a column of adata.var ({list(adata.var)}). "
             "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
         )
         raise KeyError(msg)

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from modulae._utils.progress import progress_bar
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.processes.ranks import ALONE
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.processes.ranks import Ranks
-    from modulae.core.training.state import Keeper
+    from modulae.core.training.state import CheckpointStore
     from modulae.core.training.train import Training
 
 
@@ -29,7 +29,7 @@ def run_training(
     device: str,
     progress: bool | None,
     loadings: NDArray[np.float64] | None = None,
-    keeper: Keeper | None = None,
+    keeper: CheckpointStore | None = None,
     ranks: Ranks = ALONE,
 ) -> Training:
     """Train, and warn of a training that was interrupted or that learnt nothing; of several ranks the first does so."""
@@ -65,20 +65,20 @@ def run_training(
             f"training was interrupted; the weights of epoch {run.history.best_epoch}, the best so far, are kept."
             + ("" if keeper is None else " Call this again with the same checkpoint= to go on."),
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     elif run.history.best_epoch == 0:
         warnings.warn(
             "the held-out loss never fell below that of the untrained model, which is what is kept. "
             f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     elif run.history.gain <= 0:
         warnings.warn(
             "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
             "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     return run

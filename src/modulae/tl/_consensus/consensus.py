@@ -15,7 +15,7 @@ from modulae._adata.stored.fields import DEFAULT_CONSENSUS
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._counts.stored_counts import read_bytes
 from modulae.core.array_backend import pick_device
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 from modulae.core.inference.encode import encode
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import config_for
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from modulae.core.data.source import Source
     from modulae.core.model.parts import PartsNetwork
-    from modulae.core.training.consensus import Agreed, Run
+    from modulae.core.training.consensus import Agreed, ConsensusRun
 
 
 @public
@@ -160,15 +160,15 @@ def consensus(
         raise ValueError(msg)
     last = replace(config, n_latent=len(agreed.share))
     run = run_training(cells, test, last, device=device, loadings=agreed.loadings, progress=progress)
-    network, order, found = _in_order(run.network, cells, agreed, runs, device=device, seed=seed)
-    units = found.pop("units")[:, order]
+    network, order, result = _in_order(run.network, cells, agreed, runs, device=device, seed=seed)
+    units = result.pop("units")[:, order]
     summary = summarise(network, cells, units, test, counts.others(genes))
     fitted = Fitted(network, genes, last, run.history, unit, test, summary, batch_names(adata, batch_key))
 
     adata = changeable(adata, copy=copy)
     asked = {"n_runs": n_runs, "share_of_cells": share_of_cells, "n_latent": config.n_latent}
     asked |= {"min_similarity": min_similarity, "min_share": min_share}
-    store_model(adata, fitted, units, key=key_added, layer=layer, also={"consensus": {**found, **asked}})
+    store_model(adata, fitted, units, key=key_added, layer=layer, also={"consensus": {**result, **asked}})
     return adata if copy else None
 
 
@@ -176,14 +176,14 @@ def _in_order(
     network: Any,  # noqa: ANN401
     cells: Source,
     agreed: Agreed,
-    runs: list[Run],
+    runs: list[ConsensusRun],
     *,
     device: str,
     seed: int,
 ) -> Any:  # noqa: ANN401
     """The network with its units in the order of their effect, that order, and what is known of each unit."""
     from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
-    from modulae.core.training.consensus import returns
+    from modulae.core.training.consensus import run_correlation
 
     parts: PartsNetwork = network
     units = encode(parts, cells, device=device)
@@ -195,17 +195,17 @@ def _in_order(
         bias=parts.bias[order],
         loadings=np.ascontiguousarray(parts.loadings[order]),
     )
-    found = {
+    result = {
         "units": units,
         "share": agreed.share[order].astype(np.float32),
-        "returns": returns(units[:, order], runs).astype(np.float32),
+        "returns": run_correlation(units[:, order], runs).astype(np.float32),
         "effect": effects[order],
     }
-    return ordered, order, found
+    return ordered, order, result
 
 
 def _check(n_runs: Any, share_of_cells: Any, min_similarity: Any, min_share: Any) -> None:  # noqa: ANN401
-    check_whole("n_runs", n_runs, least=2)
+    check_integer("n_runs", n_runs, minimum=2)
     for name, value in (
         ("share_of_cells", share_of_cells),
         ("min_similarity", min_similarity),

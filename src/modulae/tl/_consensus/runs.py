@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modulae._utils.parallel import alone, side_by_side
+from modulae._utils.parallel import limit_threads, run_parallel
 from modulae._utils.progress import progress_bar
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
-    from modulae.core.training.consensus import Run
+    from modulae.core.training.consensus import ConsensusRun
 
 
 def run_all(
@@ -24,29 +24,29 @@ def run_all(
     n_jobs: int | None,
     device: str,
     progress: bool | None,
-) -> list[Run]:
+) -> list[ConsensusRun]:
     """Run with `n_runs` seeds from that of the settings on; the same whatever the number of jobs."""
     from joblib import delayed
 
     rest, counts = cells, None
     if isinstance(cells, Cells):  # backends send what is large once, if they can see it
         rest, counts = replace(cells, counts=cells.counts[:0]), cells.counts
-    configs = (replace(config, seed=config.seed + at) for at in range(n_runs))
+    configs = (replace(config, seed=config.seed + index) for index in range(n_runs))
     calls = (delayed(_alone)(rest, counts, one, share_of_cells, device) for one in configs)
     runs: list[Any] = []
     with progress_bar(n_runs, "training", "run", progress=progress) as bar:
-        for run in side_by_side(calls, n_jobs=n_jobs, in_order=True):
+        for run in run_parallel(calls, n_jobs=n_jobs, in_order=True):
             runs.append(run)
             bar.update()
     return runs
 
 
-def _alone(cells: Any, counts: Any, config: Config, share_of_cells: float, device: str) -> Run:  # noqa: ANN401
+def _alone(cells: Any, counts: Any, config: Config, share_of_cells: float, device: str) -> ConsensusRun:  # noqa: ANN401
     """One run on one thread, so that it gives the same numbers whoever else is running."""
     from modulae.core.training.consensus import run_once
 
     try:
-        with alone(1):
+        with limit_threads(1):
             return run_once(cells if counts is None else replace(cells, counts=counts), config, share_of_cells, device)
     except Exception as error:
         error.add_note(f"This was the run with seed {config.seed}: {config}. Change these settings, or the seed.")

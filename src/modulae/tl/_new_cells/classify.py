@@ -14,7 +14,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.common_genes import read_both
 from modulae.core.checks import check_seed
-from modulae.core.inference.label_transfer import LabelMethod, carry_labels
+from modulae.core.inference.label_transfer import LabelMethod, transfer_labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -131,7 +131,7 @@ def classify(
         device=device,
         all_units=all_units,
     )
-    found = carry_labels(
+    result = transfer_labels(
         known[labelled],
         codes[labelled],
         units,
@@ -142,10 +142,10 @@ def classify(
         seed=seed,
     )
     adata = changeable(adata, copy=copy)
-    codes = np.where(found.distance > 1, len(names), found.code)
+    codes = np.where(result.distance > 1, len(names), result.code)
     adata.obs[name] = pd.Categorical.from_codes(codes.tolist(), pd.Index([*names, UNKNOWN]))
-    adata.obs[Fields.confidence(name)] = found.confidence.astype(np.float32)
-    adata.obs[Fields.distance(name)] = found.distance.astype(np.float32)
+    adata.obs[Fields.confidence(name)] = result.confidence.astype(np.float32)
+    adata.obs[Fields.distance(name)] = result.distance.astype(np.float32)
     adata.uns[name] = {
         "of_model": key,
         "labels": labels,

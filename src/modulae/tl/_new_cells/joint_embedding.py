@@ -14,7 +14,7 @@ from modulae._adata.stored.layouts import umap_layout
 from modulae._adata.stored.ownership import ROWS, rows_stamp
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.common_genes import read_both
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.inference.joint_space import joint_space
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def joint_embedding(
     """
     name = result_name(adata, key_added, Fields(key).joint)
     check_seed(seed)
-    check_whole("n_neighbors", n_neighbors, least=2)
+    check_integer("n_neighbors", n_neighbors, minimum=2)
     names, codes = ([], None) if labels is None else reference_labels(reference, labels)
     n_cells = adata.n_obs + reference.n_obs
     if n_cells <= n_neighbors:

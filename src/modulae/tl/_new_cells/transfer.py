@@ -13,7 +13,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._model_io.foreign_model import read_source, read_with, transfer_entry
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from modulae._model_io.foreign_model import Reading
+    from modulae._model_io.foreign_model import ForeignReading
     from modulae._model_io.model_file import TrainedModel
     from modulae.core.inference.missing_genes import Missing
     from modulae.core.model.fitted import Fitted
@@ -126,20 +126,20 @@ def transfer(
     return adata if copy else None
 
 
-def _warn(reading: Reading, trusted: np.ndarray, least: float) -> None:
+def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float) -> None:
     if reading.ambiguous:
         warnings.warn(
             f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
             f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )
     if not trusted.all():
         doubtful = np.flatnonzero(~trusted)
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
-            f"{len(trusted)} units (reliability below {least:g}: {listed(doubtful, 8)}). They are flagged; see "
+            f"{len(trusted)} units (reliability below {minimum:g}: {listed(doubtful, 8)}). They are flagged; see "
             f"`modulae.get.transfer(adata)`. {reading.why_few}".rstrip(),
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )

@@ -16,8 +16,8 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.ownership import ROWS, rows_stamp
 from modulae._adata.stored.write_model import result_name
-from modulae._utils.stacklevel import users_line
-from modulae.core.checks import check_seed, check_whole
+from modulae._utils.stacklevel import user_stacklevel
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.set_scores import score_sets
 
@@ -117,7 +117,7 @@ def pathway_activity(
     _check(source, n_neighbors, model_cells, n_random)
     check_seed(seed)
     fitted = read_model(adata, key)
-    found = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
+    result = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     rates = cell_rates(
@@ -132,7 +132,7 @@ def pathway_activity(
     )
     bins = expression_bins(*expression_of(cells))
     scores, percentiles = score_sets(
-        rates, len(cells), found.positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
+        rates, len(cells), result.positions, bins, n_random=n_random, rng=np.random.default_rng(seed)
     )
 
     adata = changeable(adata, copy=copy)
@@ -140,7 +140,7 @@ def pathway_activity(
     adata.obsm[Fields.percentile(name)] = percentiles
     adata.uns[name] = {
         "of_model": key,
-        **found.stored(),
+        **result.stored(),
         "source": rates.source,
         "n_neighbors": n_neighbors,
         "model_cells": model_cells,
@@ -159,7 +159,7 @@ def _usable(source: Whose, fitted: Fitted) -> Whose:
         "the model predicts held-out cells no better than the mean of each gene does, so there is nothing to borrow: "
         "the cells' own counts are scored (source='counts'). Train longer, or on more cells.",
         UserWarning,
-        stacklevel=users_line(),
+        stacklevel=user_stacklevel(),
     )
     return "counts"
 
@@ -169,7 +169,7 @@ def _check(source: str, n_neighbors: Any, model_cells: Any, n_random: Any) -> No
         msg = f"source is {source!r}; choose one of {list(get_args(Whose))}."
         raise ValueError(msg)
     for name, value in (("n_neighbors", n_neighbors), ("n_random", n_random)):
-        check_whole(name, value, least=1)
+        check_integer(name, value, minimum=1)
     if isinstance(model_cells, bool) or not isinstance(model_cells, int | float) or not 0 <= model_cells < np.inf:
         msg = f"model_cells is {model_cells!r}; give 0 or more, or source='decoded' for the decoded rates alone."
         raise ValueError(msg)

@@ -26,7 +26,7 @@ from modulae.core.scores.impact import (
 )
 
 from .plan import Null, check_sides, plan_test
-from .statistics import Reading, compare_groups, gene_differences
+from .statistics import SaliencyReading, compare_groups, gene_differences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,17 +187,17 @@ def pathway_impact(
     )
     levels = aggregate_sets(saliency, sets.positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
     if plan is None:
-        found = _overall(levels[0], scale)
+        result = _overall(levels[0], scale)
     else:
-        reading = Reading(method, signed, batch_size, device, difference)
+        reading = SaliencyReading(method, signed, batch_size, device, difference)
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
-        found = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, scale)
-        found["difference"] = difference
+        result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, scale)
+        result["difference"] = difference
         if test.null is not None:
-            found["statistics"] = compare_groups(
+            result["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading
             )
-            found |= {"null": null, "seed": seed, **asked}
+            result |= {"null": null, "seed": seed, **asked}
 
     adata = changeable(adata, copy=copy)
     adata.uns[name] = {
@@ -208,7 +208,7 @@ def pathway_impact(
         "scale": scale,
         "groupby": groupby,
         **sets.stored(),
-        **found,
+        **result,
     }
     return adata if copy else None
 
@@ -233,8 +233,8 @@ def _compared(
     """What is stored of a comparison; `levels` are the impacts over all cells, each group, and each reference."""
     levels = levels[: 1 + len(plan.groups)]
     n_levels, n_sets, n_units = levels.shape
-    by_set = levels.swapaxes(0, 1).reshape(n_sets, -1)  # sets × (levels and units)
-    strengths = scale_strength(by_set, scale=scale).reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
+    per_set_statistics = levels.swapaxes(0, 1).reshape(n_sets, -1)  # sets × (levels and units)
+    strengths = scale_strength(per_set_statistics, scale=scale).reshape(n_sets, n_levels, n_units).swapaxes(0, 1)
     return {
         "reference": plan.reference,
         "groups": np.array(plan.groups, dtype=object),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from modulae._adata.columns.labels import read_labels
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
-from modulae.core.checks import check_seed, is_whole
+from modulae.core.checks import check_seed, is_integer
 from modulae.core.statistics.donors import count_donors
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def plan_test(
         msg = f"null is {null!r}; choose one of {list(get_args(Null))}, or None for no p-values."
         raise ValueError(msg)
     check_seed(seed)
-    if not is_whole(n_permutations) or n_permutations < 1:
+    if not is_integer(n_permutations) or n_permutations < 1:
         msg = f"n_permutations is {n_permutations!r}; give a whole number, 1000 or more for small p-values."
         raise ValueError(msg)
     untested = "donor_key" if donor_key is not None else "stratify_by" if stratify_by is not None else None
@@ -121,5 +121,5 @@ def check_sides(test: Test, plan: Contrast | None) -> None:
             f"no category of stratify_by= has cells of both sides for {listed(fixed)}: no label can be permuted, so "
             "that p is 1. Stratify by what both sides share, or not at all.",
             UserWarning,
-            stacklevel=users_line(),
+            stacklevel=user_stacklevel(),
         )

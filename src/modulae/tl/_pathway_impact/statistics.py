@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae.core.inference.encode import encode
-from modulae.core.scores.activity import activity_differences, activity_values, by_set, pool
+from modulae.core.scores.activity import activity_differences, activity_values, per_set_statistics, pooled_mean
 from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.scores.set_values import SetValues, set_indicator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SaliencyReading:
     """How the saliency is read, see :func:`.mean_saliency`, and what of it is compared."""
 
     method: Method
@@ -50,7 +50,7 @@ class Compared:
 
 
 def gene_differences(
-    fitted: Fitted, cells: Source, plan: Contrast, saliency: NDArray[np.float32], reading: Reading
+    fitted: Fitted, cells: Source, plan: Contrast, saliency: NDArray[np.float32], reading: SaliencyReading
 ) -> Compared:
     """What each gene carries of the difference between group and reference, for each unit.
 
@@ -66,7 +66,7 @@ def gene_differences(
         2 · groups × genes × units: the mean saliency of the groups, then of their references.
     """
     groups, references = np.split(saliency.astype(np.float64), 2)
-    pooled = pool(groups, references, plan.members, plan.reference_members)
+    pooled = pooled_mean(groups, references, plan.members, plan.reference_members)
     if reading.difference == "saliency":
         return Compared(groups - references, pooled, None)
     activity = encode(fitted.network, cells, batch_size=reading.batch_size, device=reading.device)
@@ -82,7 +82,7 @@ def compare_groups(
     compared: Compared,
     sets: list[NDArray[np.intp]],
     test: Test,
-    reading: Reading,
+    reading: SaliencyReading,
 ) -> dict[str, NDArray[np.float32]]:
     """Statistics of every group against its reference.
 
@@ -110,21 +110,21 @@ def compare_groups(
     # how strongly a gene is read depends on all the cells the model saw, not only on those compared
     bins = expression_bins(*expression_of(cells))
     found: dict[str, list[NDArray[np.float64]]] = {}
-    for at in range(len(plan.groups)):
-        rng = np.random.default_rng([test.seed, at])
-        used = np.flatnonzero(plan.members[at] | plan.reference_members[at])
-        sides = plan.members[at][used], plan.reference_members[at][used]
+    for index in range(len(plan.groups)):
+        rng = np.random.default_rng([test.seed, index])
+        used = np.flatnonzero(plan.members[index] | plan.reference_members[index])
+        sides = plan.members[index][used], plan.reference_members[index][used]
         if compared.activity is None:
             how = reading.method, reading.signed, reading.batch_size, reading.device
             saliencies = SetValues(fitted.network, cells.take(used), indicator, *how)
             result = _over_cells(saliencies, *sides, test.among(used), rng)
             result = {name: statistic.reshape(len(sets), -1) for name, statistic in result.items()}
         else:
-            set_saliency = aggregate_sets(compared.pooled[at], sets)
+            set_saliency = aggregate_sets(compared.pooled[index], sets)
             activities = activity_values(compared.activity[used], set_saliency)
-            result = by_set(_over_cells(activities, *sides, test.among(used), rng), set_saliency)
+            result = per_set_statistics(_over_cells(activities, *sides, test.among(used), rng), set_saliency)
         if test.null != "cells":
-            difference = np.column_stack([compared.genes[at], compared.genes[at].sum(axis=1)])
+            difference = np.column_stack([compared.genes[index], compared.genes[index].sum(axis=1)])
             p, centre = matched_sets(difference, indicator, bins, n_permutations=test.n_permutations, rng=rng)
             result |= {"p_matched": p, "null_mean": centre}
         result["p"] = _together(result, test.null)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 from modulae.core.sanity.compare import compare, compare_with_expression, explain
 from modulae.core.sanity.deletion import delete_genes
-from modulae.core.sanity.results import Found
-from modulae.core.sanity.verdict import FEWEST_SETS
+from modulae.core.sanity.results import ControlResults
+from modulae.core.sanity.verdict import MIN_SETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modulae._adata.columns.groups import Contrast
     from modulae.core.data.cells import Cells
     from modulae.core.model.fitted import Fitted
-    from modulae.core.sanity.compare import Question
+    from modulae.core.sanity.compare import ExplanationSpec
     from modulae.core.sanity.verdict import Levels
 
 CELLS_OF_A_GROUP = 50
@@ -39,20 +39,20 @@ class Settings:
 
 
 def check_numbers(**numbers: int | None) -> None:
-    """Refuse what is no whole number above 0; `None` where that means "all"."""
+    """Raise unless an integer above 0; `None` where that means "all"."""
     for name, value in numbers.items():
         if value is None and name in {"n_cells", "max_epochs"}:
             continue
-        least = 2 if name == "n_cells" else 1
-        check_whole(name, value, least=least)
+        minimum = 2 if name == "n_cells" else 1
+        check_integer(name, value, minimum=minimum)
 
 
 def check_sets(n_sets: int) -> None:
     """Refuse a comparison over a handful of sets."""
-    if n_sets < FEWEST_SETS:
+    if n_sets < MIN_SETS:
         msg = (
             f"{n_sets} gene sets have enough genes in the model: a rank correlation over so few says nothing. "
-            f"Give {FEWEST_SETS} sets or more, for example a whole collection."
+            f"Give {MIN_SETS} sets or more, for example a whole collection."
         )
         raise ValueError(msg)
 
@@ -78,12 +78,12 @@ def choose_cells(sides: NDArray[np.bool_], n_cells: int | None, rng: np.random.G
 
 
 def run_controls(
-    fitted: Fitted, cells: Cells, question: Question, settings: Settings, *, on_epoch: Callable[[int, float], None]
-) -> Found:
+    fitted: Fitted, cells: Cells, spec: ExplanationSpec, settings: Settings, *, on_epoch: Callable[[int, float], None]
+) -> ControlResults:
     """Explain, make each control, explain again and compare; then delete genes."""
     from modulae.core.sanity.controls import draw_controls
 
-    own = explain(fitted.network, cells, question)
+    own = explain(fitted.network, cells, spec)
     controls, agreements = [], []
     for control in draw_controls(
         fitted,
@@ -91,22 +91,22 @@ def run_controls(
         n_seeds=settings.n_seeds,
         max_epochs=settings.max_epochs,
         seed=settings.seed,
-        device=question.device,
+        device=spec.device,
         on_epoch=on_epoch,
     ):
         controls.append(control)
         if control.network is None:
-            agreements.append(compare_with_expression(own, cells, question))
+            agreements.append(compare_with_expression(own, cells, spec))
             continue
-        other = explain(control.network, cells, question)
+        other = explain(control.network, cells, spec)
         same_units = control.kind == "untrained, same start"
-        agreements.append(compare(own, other, same_units=same_units, signed=question.signed))
+        agreements.append(compare(own, other, same_units=same_units, signed=spec.signed))
     rng = np.random.default_rng([settings.seed, 4])
     deletion = delete_genes(fitted.network, cells, own.saliency, own.activity, n_draws=settings.n_draws, rng=rng)
-    return Found(controls, agreements, deletion)
+    return ControlResults(controls, agreements, deletion)
 
 
-def as_stored(levels: Levels, found: Found, plan: Contrast | None) -> dict[str, Any]:
+def as_stored(levels: Levels, found: ControlResults, plan: Contrast | None) -> dict[str, Any]:
     """Plain arrays that survive a file."""
     stored: dict[str, Any] = {
         "levels": np.array(levels.names, dtype=object),

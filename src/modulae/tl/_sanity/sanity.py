@@ -18,11 +18,11 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
-from modulae._utils.stacklevel import users_line
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.array_backend import pick_device
 from modulae.core.checks import check_seed
 from modulae.core.inference.saliency import check_method
-from modulae.core.sanity.compare import Question
+from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
 from modulae.core.scores.impact import Difference, check_aggregate, check_difference
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from modulae.core.sanity.results import Found
+    from modulae.core.sanity.results import ControlResults
     from modulae.core.sanity.verdict import Levels
 
 
@@ -187,17 +187,17 @@ def sanity(
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer), fitted, key=key, known=True).take(chosen).load()
     members, others = sides[:, :, chosen]
     device = pick_device(device)
-    question = Question(positions, members, others, method, signed, aggregate, batch_size, device, difference)
+    spec = ExplanationSpec(positions, members, others, method, signed, aggregate, batch_size, device, difference)
     settings = Settings(n_seeds, epochs, n_draws, seed)
     with progress_bar((n_seeds + 1) * epochs, "training controls", "epoch", progress=progress) as bar:
 
         def show(_epoch: int, _loss: float) -> None:
             bar.update()
 
-        found = run_controls(fitted, cells, question, settings, on_epoch=show)
-    levels = judge(found.controls, found.agreements)
+        result = run_controls(fitted, cells, spec, settings, on_epoch=show)
+    levels = judge(result.controls, result.agreements)
     names = [] if plan is None else plan.groups
-    sentences = in_words(levels, found, groups=names)
+    sentences = in_words(levels, result, groups=names)
 
     adata = changeable(adata, copy=copy)
     adata.uns[name] = {
@@ -215,17 +215,17 @@ def sanity(
         "n_draws": n_draws,
         "seed": seed,
         "verdict": np.array(sentences, dtype=object),
-        **as_stored(levels, found, plan),
+        **as_stored(levels, result, plan),
     }
-    _warn(levels, found, sentences)
+    _warn(levels, result, sentences)
     return adata if copy else None
 
 
-def _warn(levels: Levels, found: Found, sentences: list[str]) -> None:
+def _warn(levels: Levels, found: ControlResults, sentences: list[str]) -> None:
     """Name every level that is no better than a control; the warning is the caller's."""
     bad = [sentence for sentence, ok in zip(sentences, levels.passed, strict=False) if not ok]
     if not found.deletion_passed():
         bad.append(sentences[-1])
     if bad:
         msg = "explanations that are no better than a control:\n" + "\n".join(f"- {sentence}" for sentence in bad)
-        warnings.warn(msg, UserWarning, stacklevel=users_line())
+        warnings.warn(msg, UserWarning, stacklevel=user_stacklevel())

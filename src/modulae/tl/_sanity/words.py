@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from modulae.core.sanity.results import Found
+    from modulae.core.sanity.results import ControlResults
 
 
 MEANING = {
@@ -37,9 +37,9 @@ MEANING = {
 """What it means that a control agrees as much."""
 
 
-def in_words(levels: Levels, found: Found, *, groups: Sequence[str]) -> list[str]:
+def in_words(levels: Levels, found: ControlResults, *, groups: Sequence[str]) -> list[str]:
     """One plain sentence or two a level, and one for the deletions."""
-    sentences = [_level_words(levels, at) for at in range(len(levels.names))]
+    sentences = [_level_words(levels, index) for index in range(len(levels.names))]
     r = np.abs(found.by_seeds("activity")).mean(axis=1)
     sentences[0] += (
         f" {int((r > SAME_UNIT).sum())} of {len(r)} units are active in the same cells with another seed "

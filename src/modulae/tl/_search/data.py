@@ -61,8 +61,8 @@ class Data:
         with self.opened() as adata:
             matrix, where = counts_of(adata, None)
             cells = StoredCells(CountReader(matrix, None, where), np.arange(adata.n_obs), None, PORTION)
-            found = fingerprint(cells)
-        return digest(found.encode(), str(read_bytes(self.memory_limit)).encode(), mask, names)
+            result = fingerprint(cells)
+        return digest(result.encode(), str(read_bytes(self.memory_limit)).encode(), mask, names)
 
     @contextmanager
     def opened(self) -> Iterator[AnnData]:
@@ -116,12 +116,12 @@ def gather(
 
 def digest(*parts: Any) -> str:  # noqa: ANN401
     """Hash of arrays and bytes."""
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     for part in parts:
         if isinstance(part, bytes):
-            found.update(part)
+            result.update(part)
         else:
             array = np.ascontiguousarray(part)
-            found.update(f"{array.dtype.str}{array.shape}".encode())
-            found.update(array.view(np.uint8).data if array.size else b"")
-    return found.hexdigest()
+            result.update(f"{array.dtype.str}{array.shape}".encode())
+            result.update(array.view(np.uint8).data if array.size else b"")
+    return result.hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 from modulae._adata.columns.labels import labels_of
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._utils.files import write_whole
-from modulae._utils.parallel import alone
+from modulae._utils.parallel import limit_threads
 
 from .data import digest
 from .settings import Setting, defaults
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SearchRun:
     """A finished training; losses are mean Poisson losses of the held-out cells, in counts."""
 
     setting: int
@@ -56,7 +56,7 @@ class Task:
 
 def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path | None, n_threads: int) -> list[Task]:
     """All trainings, setting by setting, and where each is kept."""
-    found, base, now = [], defaults(), version("modulae")
+    result, base, now = [], defaults(), version("modulae")
     cells = data.fingerprint() if folder is not None else ""
     for number, values in enumerate(settings):
         factors = values.get("size_factors", base["size_factors"])
@@ -76,8 +76,8 @@ def plan(data: Data, settings: list[Setting], seeds: list[int], *, folder: Path 
             text = json.dumps(identity, sort_keys=True, default=list)
             name = f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.safetensors"
             file = None if folder is None else folder / name
-            found.append(Task(number, values, seed, n_threads, file, text))
-    return found
+            result.append(Task(number, values, seed, n_threads, file, text))
+    return result
 
 
 def _digest_labels(column: pd.Series[Any]) -> str:
@@ -85,13 +85,13 @@ def _digest_labels(column: pd.Series[Any]) -> str:
     return digest("\n".join(labels.names).encode(), labels.codes)
 
 
-def run(task: Task, data: Data, matrix: Any = None) -> Run:  # noqa: ANN401
+def run(task: Task, data: Data, matrix: Any = None) -> SearchRun:  # noqa: ANN401
     """Train; the finished run is in its file before it is handed back.
 
     `matrix` is that of `data` where it travels by itself: backends send what is large once, if they can see it.
     """
     try:
-        with alone(task.n_threads):
+        with limit_threads(task.n_threads):
             done = _train(task, data if matrix is None else replace(data, matrix=matrix))
     except Exception as error:
         error.add_note(
@@ -104,7 +104,7 @@ def run(task: Task, data: Data, matrix: Any = None) -> Run:  # noqa: ANN401
     return done
 
 
-def _train(task: Task, data: Data) -> Run:
+def _train(task: Task, data: Data) -> SearchRun:
     from modulae.tl._autoencoder.autoencoder import autoencoder
 
     with data.opened() as adata:
@@ -123,12 +123,12 @@ def _train(task: Task, data: Data) -> Run:
         except FloatingPointError as error:
             nothing = np.zeros((0, 0), dtype=np.float32)
             seconds = time.perf_counter() - start
-            return Run(task.setting, task.seed, np.nan, np.nan, 0, seconds, str(error), nothing)
+            return SearchRun(task.setting, task.seed, np.nan, np.nan, 0, seconds, str(error), nothing)
         seconds = time.perf_counter() - start
         history, units = adata.uns[DEFAULT_KEY]["history"], adata.obsm[Fields().representation]
     if history["stopped"] == "interrupted":
         raise KeyboardInterrupt  # the training kept its best weights; a search has no use for half a run
-    return Run(
+    return SearchRun(
         task.setting,
         task.seed,
         float(np.min(history["test_loss"])),
@@ -140,7 +140,7 @@ def _train(task: Task, data: Data) -> Run:
     )
 
 
-def save(file: Path, identity: str, done: Run) -> None:
+def save(file: Path, identity: str, done: SearchRun) -> None:
     """Write a run to its file in one step: there is either all of it or nothing."""
     from safetensors.numpy import save as to_bytes
 
@@ -150,7 +150,7 @@ def save(file: Path, identity: str, done: Run) -> None:
     write_whole(file, content)
 
 
-def load(task: Task) -> Run | None:
+def load(task: Task) -> SearchRun | None:
     """The run of an earlier search; `None` if there is none, or if its file is damaged or says something else."""
     from safetensors import SafetensorError, safe_open
 
@@ -161,7 +161,7 @@ def load(task: Task) -> Run | None:
             about = stream.metadata() or {}
             if about.get("identity") != task.identity:
                 return None
-            return Run(
+            return SearchRun(
                 setting=task.setting, representation=stream.get_tensor("representation"), **json.loads(about["run"])
             )
     except (SafetensorError, KeyError, TypeError, ValueError):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from .runs import Run
+    from .runs import SearchRun
     from .settings import Setting
 
 K_MEANS_RUNS = 5
@@ -31,12 +31,12 @@ def find_labels(adata: AnnData, labels: str | None) -> Labels | None:
     read_labels(adata, labels, pd.DataFrame(np.zeros((adata.n_obs, 1)), index=adata.obs_names))
     if labels in adata.obs:
         return pd.Series(read_column(adata, labels, "labels", most_numbers=None).as_categories())
-    found = adata.obsm[labels]
-    values = found.to_numpy() if isinstance(found, pd.DataFrame) else np.asarray(found)
+    result = adata.obsm[labels]
+    values = result.to_numpy() if isinstance(result, pd.DataFrame) else np.asarray(result)
     return pd.DataFrame(values).rename(columns=str)
 
 
-def score_runs(setting: Setting, runs: list[Run], labels: Labels | None) -> pd.DataFrame:
+def score_runs(setting: Setting, runs: list[SearchRun], labels: Labels | None) -> pd.DataFrame:
     """One row a run of this setting, in the order of the seeds."""
     rows = []
     for run in runs:
@@ -84,13 +84,13 @@ def _against(units: NDArray[np.float32], labels: Labels) -> dict[str, float]:
     """How well units, and clusters of cells, stand for the labels."""
     from anndata import AnnData
 
-    found = dict.fromkeys(DISENTANGLED if isinstance(labels, pd.DataFrame) else [*DISENTANGLED, "nmi"], np.nan)
+    result = dict.fromkeys(DISENTANGLED if isinstance(labels, pd.DataFrame) else [*DISENTANGLED, "nmi"], np.nan)
     if len(units) == 0:
-        return found
+        return result
     if units.shape[1] > 1:
         scores = disentanglement(units, labels)["SMI"]
-        found |= {name: float(scores[name]) for name in DISENTANGLED}
-    if "nmi" in found:
+        result |= {name: float(scores[name]) for name in DISENTANGLED}
+    if "nmi" in result:
         lean = AnnData(obs=pd.DataFrame({"label": labels}).rename(index=str), obsm={"units": units})
-        found["nmi"] = float(clustering_nmi(lean, labels="label", use_rep="units", n_runs=K_MEANS_RUNS).mean())
-    return found
+        result["nmi"] = float(clustering_nmi(lean, labels="label", use_rep="units", n_runs=K_MEANS_RUNS).mean())
+    return result

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._utils.parallel import alone, side_by_side
+from modulae._utils.parallel import limit_threads, run_parallel
 from modulae._utils.progress import progress_bar
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.model.config import Config
 from modulae.core.processes.group import require_alone
 from modulae.tl._autoencoder.data import model_genes
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from .data import Data
-    from .runs import Run, Task
+    from .runs import SearchRun, Task
 
 
 @public
@@ -142,7 +142,7 @@ def search(
     check_seed(seed)
     tried = list_settings(settings, n_iter, seed)
     all_seeds = check_seeds(seeds)
-    check_whole("n_threads", n_threads, least=1)
+    check_integer("n_threads", n_threads, minimum=1)
     Config(test_fraction=test_fraction)
     model_genes(adata, mask_var)
     truth = find_labels(adata, labels)
@@ -164,9 +164,9 @@ def search(
     names = [name for name in base if any(name in setting for setting in tried)]
     shown = [{name: used(setting)[name] for name in names} for setting in tried]
 
-    finished: dict[int, list[Run]] = {}
+    finished: dict[int, list[SearchRun]] = {}
     tables: dict[int, pd.DataFrame] = {}
-    with alone(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
+    with limit_threads(n_threads), progress_bar(len(tasks), "search", "run", progress=progress) as bar:
         for done in _results(tasks, data, n_jobs):
             bar.update()
             runs = finished.setdefault(done.setting, [])
@@ -180,7 +180,7 @@ def search(
     return table if by_run else sum_up(table, names)
 
 
-def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[Run]:
+def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[SearchRun]:
     """Finished runs as they come: first those of an earlier search."""
     from joblib import delayed
 
@@ -192,4 +192,4 @@ def _results(tasks: list[Task], data: Data, n_jobs: int | None) -> Iterator[Run]
         else:
             yield kept
     rest = replace(data, matrix=None)
-    yield from side_by_side((delayed(run)(task, rest, data.matrix) for task in absent), n_jobs=n_jobs, in_order=False)
+    yield from run_parallel((delayed(run)(task, rest, data.matrix) for task in absent), n_jobs=n_jobs, in_order=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modulae.core.checks import check_whole
+from modulae.core.checks import check_integer
 from modulae.core.model.config import NOT_FOR_PARTS, Config, config_for
 
 HELD = {
@@ -73,7 +73,7 @@ def list_settings(
     if n_iter is None:
         drawn = list(ParameterGrid([dict(grid) for grid in grids]))
     else:
-        check_whole("n_iter", n_iter, least=1)
+        check_integer("n_iter", n_iter, minimum=1)
         size = _size(grids)
         some = n_iter if size is None else min(n_iter, size)
         drawn = list(ParameterSampler([dict(grid) for grid in grids], some, random_state=seed))
@@ -91,13 +91,13 @@ def check_seeds(seeds: Any) -> list[int]:  # noqa: ANN401
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         msg = f"seeds is {seeds!r}; give a list of whole numbers, such as [0, 1, 2]."
         raise TypeError(msg)
-    found = [plain(seed) for seed in seeds]
-    for seed in found:
-        check_whole("every entry of seeds", seed, least=0)
-    if not found or len(set(found)) < len(found):
-        msg = f"seeds is {found}; give at least one, and each once."
+    result = [plain(seed) for seed in seeds]
+    for seed in result:
+        check_integer("every entry of seeds", seed, minimum=0)
+    if not result or len(set(result)) < len(result):
+        msg = f"seeds is {result}; give at least one, and each once."
         raise ValueError(msg)
-    return found
+    return result
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401

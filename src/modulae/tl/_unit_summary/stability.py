@@ -55,13 +55,15 @@ def check_stability(
     if isinstance(stability_keys, str):
         msg = f"stability_keys is the text {stability_keys!r}; give a list of names: [{stability_keys!r}]."
         raise TypeError(msg)
-    there = [name[2:] for name in adata.obsm if name.startswith("X_") and name != Fields(key).representation]
+    available = [name[2:] for name in adata.obsm if name.startswith("X_") and name != Fields(key).representation]
     unknown = [name for name in stability_keys if Fields(name).representation not in adata.obsm]
     if unknown:
-        msg = f"there is no representation {Fields(unknown[0]).representation!r} in adata.obsm. Choose from {there}."
+        msg = (
+            f"there is no representation {Fields(unknown[0]).representation!r} in adata.obsm. Choose from {available}."
+        )
         raise KeyError(msg)
     if key in stability_keys or not stability_keys:
-        msg = f"stability_keys needs one other run or more, and not {key!r} itself. Choose from {there}."
+        msg = f"stability_keys needs one other run or more, and not {key!r} itself. Choose from {available}."
         raise ValueError(msg)
     for name in stability_keys:
         check_field(adata, Fields(name).representation)

@@ -28,7 +28,7 @@ CLEAR = 0.1
 SIGNIFICANT = 0.05
 """Largest q of a gene set that is listed."""
 
-MOST_SETS = 3
+MAX_SETS = 3
 """Gene sets that are listed for a unit."""
 
 CELL_CYCLE = ("s_phase", "g2m_phase")
@@ -46,14 +46,14 @@ def use_of_units(
     larger = _rank(effect)[:, None] > _rank(effect)[None, :]  # unit × those of larger effect
     among = np.where(larger, np.abs(r), -1.0)
     best = among.argmax(axis=1)
-    found = among.max(axis=1) > redundant_above
+    result = among.max(axis=1) > redundant_above
     names = np.array(unit_names(len(effect)), dtype=object)
     return {
         "effect": effect,
         "effect_share": gains / max(gains.sum(), np.finfo(float).tiny),
         "dead": still | (np.abs(effect) <= DEAD * np.abs(effect).max()),
-        "redundant_with": np.where(found, names[best], ""),
-        "redundant_r": np.where(found, r[np.arange(len(r)), best], np.nan),
+        "redundant_with": np.where(result, names[best], ""),
+        "redundant_r": np.where(result, r[np.arange(len(r)), best], np.nan),
     }
 
 
@@ -63,10 +63,12 @@ def genes_of_units(
     """Top genes at either end, and whether the unit is high where the strongest of them are expressed."""
     n_genes = min(n_genes, len(genes))
     ranked = np.argsort(-saliency, axis=0, kind="stable")
-    up = [";".join(genes[at[:n_genes]][s[at[:n_genes]] > 0]) for at, s in zip(ranked.T, saliency.T, strict=True)]
+    up = [
+        ";".join(genes[index[:n_genes]][s[index[:n_genes]] > 0]) for index, s in zip(ranked.T, saliency.T, strict=True)
+    ]
     down = [
-        ";".join(genes[at[::-1][:n_genes]][s[at[::-1][:n_genes]] < 0])
-        for at, s in zip(ranked.T, saliency.T, strict=True)
+        ";".join(genes[index[::-1][:n_genes]][s[index[::-1][:n_genes]] < 0])
+        for index, s in zip(ranked.T, saliency.T, strict=True)
     ]
     strongest = np.argsort(-np.abs(saliency), axis=0, kind="stable")[:n_genes]  # genes × units
     chosen = np.zeros(saliency.shape, dtype=np.float32)
@@ -101,30 +103,30 @@ def sets_of_units(entry: dict[str, Any] | None, n_units: int) -> dict[str, NDArr
     names = np.array([str(name) for name in entry["sets"]], dtype=object)
     p, q, z = (np.asarray(entry[name], dtype=np.float64) for name in ("p", "q", "z"))  # sets × units
     order = np.array([np.lexsort((-np.abs(z[:, unit]), p[:, unit])) for unit in range(n_units)])
-    first, at = order[:, 0], np.arange(n_units)
-    listed = [[names[s] for s in order[unit, :MOST_SETS] if q[s, unit] <= SIGNIFICANT] for unit in at]
+    first, index = order[:, 0], np.arange(n_units)
+    listed = [[names[s] for s in order[unit, :MAX_SETS] if q[s, unit] <= SIGNIFICANT] for unit in index]
     return {
         "set": names[first],
-        "set_q": q[first, at],
-        "set_direction": np.where(z[first, at] < 0, "down", "up").astype(object),
+        "set_q": q[first, index],
+        "set_direction": np.where(z[first, index] < 0, "down", "up").astype(object),
         "sets": np.array([";".join(sets) for sets in listed], dtype=object),
     }
 
 
 def flags_of_units(units: NDArray[np.float32], states: pd.DataFrame, *, flag_above: float) -> dict[str, NDArray[Any]]:
     """Spearman's correlation of each unit with what varies besides the kind of cell, and which are strong."""
-    found = {}
+    result = {}
     for name in states:
         column = states[name].to_numpy(dtype=np.float64)
         known = bool(np.isfinite(column).all())
         repeated = np.broadcast_to(column[:, None], units.shape)
-        found[str(name)] = rank_correlation(units, repeated) if known else np.full(units.shape[1], np.nan)
-    phases = np.stack([found.pop(name) for name in CELL_CYCLE])
+        result[str(name)] = rank_correlation(units, repeated) if known else np.full(units.shape[1], np.nan)
+    phases = np.stack([result.pop(name) for name in CELL_CYCLE])
     strongest = np.where(np.isnan(phases), -1.0, np.abs(phases)).argmax(axis=0)
-    found["cell_cycle"] = phases[strongest, np.arange(units.shape[1])]
-    strong = {name: np.abs(found[name]) > flag_above for name in FLAGS}  # NaN is not
+    result["cell_cycle"] = phases[strongest, np.arange(units.shape[1])]
+    strong = {name: np.abs(result[name]) > flag_above for name in FLAGS}  # NaN is not
     words = [";".join(name for name in FLAGS if strong[name][unit]) for unit in range(units.shape[1])]
-    return {**{name: found[name] for name in FLAGS}, "flags": np.array(words, dtype=object)}
+    return {**{name: result[name] for name in FLAGS}, "flags": np.array(words, dtype=object)}
 
 
 def _rank(effect: NDArray[np.float64]) -> NDArray[np.intp]:

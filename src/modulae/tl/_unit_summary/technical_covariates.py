@@ -21,23 +21,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-FEWEST_GENES = 5
+MIN_GENES = 5
 """Genes of a list that must be there for a share or a score."""
 
-MOST_CELLS = 20_000
+MAX_CELLS = 20_000
 """Cells that stand for all where these do not fit into memory: enough for a correlation to two digits."""
 
-FEWEST_IN_ALL = 250
+MIN_GENES_IN_ALL = 250
 """Genes that must be there for a score: it is held against genes of like expression, ten to a bin."""
 
 
-def states_of_some(adata: AnnData, *, layer: str | None, seed: int) -> tuple[NDArray[np.intp] | slice, pd.DataFrame]:
+def technical_covariates(
+    adata: AnnData, *, layer: str | None, seed: int
+) -> tuple[NDArray[np.intp] | slice, pd.DataFrame]:
     """Which cells, and their :func:`cell_states`: of random ones where the counts of all don't fit into memory."""
     genes = gene_features(adata)
     counts = open_counts(adata, genes=None if genes.all() else gene_names(adata)[genes], layer=layer)
     if isinstance(counts, Counts):
         return slice(None), cell_states(adata[:, genes], counts, seed=seed)
-    n = min(MOST_CELLS, adata.n_obs)
+    n = min(MAX_CELLS, adata.n_obs)
     seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:n])
     return seen, cell_states(adata[seen, genes], counts.some(seen), seed=seed)
 
@@ -66,12 +68,12 @@ def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:
         chosen = np.array([start.match(gene) is not None for gene in genes])
         counted = np.asarray(counts.matrix @ chosen.astype(np.float64))
         share = np.divide(counted, totals, out=np.zeros_like(totals), where=totals > 0)
-        table[name] = share if chosen.sum() >= FEWEST_GENES else np.nan
+        table[name] = share if chosen.sum() >= MIN_GENES else np.nan
     lists = {"s_phase": S_PHASE, "g2m_phase": G2M_PHASE, "dissociation": DISSOCIATION}
     score = _scorer(counts, seed)
     for name, wanted in lists.items():
         present = np.isin(genes, wanted)
-        enough = present.sum() >= FEWEST_GENES and len(genes) >= FEWEST_IN_ALL
+        enough = present.sum() >= MIN_GENES and len(genes) >= MIN_GENES_IN_ALL
         table[name] = score(present) if enough else np.nan
     return table
 

@@ -1,4 +1,4 @@
-"""One row a unit: what it is worth, what it reads, where it is active, and what it may only reflect."""
+"""One row per unit: what it is worth, what it reads, where it is active, and what it may only reflect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import enrichment_entry
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
-from modulae.core.checks import check_seed, check_whole
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.inference.encode import encode
 from modulae.core.inference.saliency import check_method, mean_saliency
 from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
@@ -24,7 +24,7 @@ from modulae.tl._enrich_units import enrich_units
 
 from .stability import check_stability, stability_of_units
 from .table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
-from .technical_covariates import states_of_some
+from .technical_covariates import technical_covariates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +172,7 @@ def unit_summary(
     how: dict[str, Any] = {"n_cells": n_cells, "seed": seed, "batch_size": batch_size, "device": device}
     with progress_bar(measured, "effect of units", "cell", progress=progress) as bar:
         effect = unit_effects(fitted.network, cells, units, on_cells=bar.update, **how)
-    seen, states = states_of_some(adata, layer=layer, seed=seed)
+    seen, states = technical_covariates(adata, layer=layer, seed=seed)
     columns = {
         **use_of_units(units, effect, redundant_above=redundant_above),
         **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
@@ -207,9 +207,9 @@ def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
 
 
 def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
-    check_whole("n_genes", n_genes, least=1)
+    check_integer("n_genes", n_genes, minimum=1)
     if n_cells is not None:
-        check_whole("n_cells", n_cells, least=1)
+        check_integer("n_cells", n_cells, minimum=1)
     for name, value in thresholds.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."

@@ -6,8 +6,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rows import add_products, add_rows, bias_step, coast_lanes, idle, nesterov_lanes, softplus, stage, step_rows
-from .simd import COUNT, read, spread, write
+from .rows import (
+    add_products,
+    add_rows,
+    apply_pending_momentum_lanes,
+    bias_step,
+    nesterov_lanes,
+    pending_momentum,
+    softplus,
+    stage,
+    step_rows,
+)
+from .simd import WIDTH, broadcast, load, store
 
 
 @stage
@@ -23,16 +33,18 @@ def forward_inputs(cells, data, layer, touched, now, settings, out):
     indices, inputs, weight, velocity, bias = data.indices, data.inputs, layer.weight, layer.velocity, layer.bias
     for b in range(cells.shape[0]):
         total, genes = out[b], range(data.indptr[cells[b]], data.indptr[cells[b] + 1])
-        for i in range(0, bias.shape[0], COUNT):
-            sums = read(bias, i)
+        for i in range(0, bias.shape[0], WIDTH):
+            sums = load(bias, i)
             for p in genes:
-                gene, x = indices[p], spread(inputs[p])
+                gene, x = indices[p], broadcast(inputs[p])
                 if touched[gene] < now:
-                    left, moved = idle(now - touched[gene], settings)
-                    sums += x * coast_lanes(weight, velocity, (gene, i), spread(left), spread(-moved))
+                    left, moved = pending_momentum(now - touched[gene], settings)
+                    sums += x * apply_pending_momentum_lanes(
+                        weight, velocity, (gene, i), broadcast(left), broadcast(-moved)
+                    )
                 else:
-                    sums += x * read(weight, (gene, i))
-            write(total, i, sums)
+                    sums += x * load(weight, (gene, i))
+            store(total, i, sums)
         for p in genes:
             touched[indices[p]] = now
 
@@ -42,18 +54,18 @@ def backward_inputs(cells, data, layer, touched, now, settings, deltas):
     """Nesterov step of the rows that were read; it is linear in the gradient, so the cells come one by one."""
     indices, inputs, weight, velocity = data.indices, data.inputs, layer.weight, layer.velocity
     again = settings.learning_rate * (settings.one + settings.momentum)
-    momentum, rate, rate_again = spread(settings.momentum), spread(-settings.learning_rate), spread(-again)
+    momentum, rate, rate_again = broadcast(settings.momentum), broadcast(-settings.learning_rate), broadcast(-again)
     for b in range(cells.shape[0]):
         delta, genes = deltas[b], range(data.indptr[cells[b]], data.indptr[cells[b] + 1])
         for p in genes:
-            gene, x = indices[p], spread(inputs[p])
-            for i in range(0, weight.shape[1], COUNT):
-                gradient = x * read(delta, i)
+            gene, x = indices[p], broadcast(inputs[p])
+            for i in range(0, weight.shape[1], WIDTH):
+                gradient = x * load(delta, i)
                 if touched[gene] == now:
                     nesterov_lanes(weight, velocity, (gene, i), gradient, momentum, rate)
                 else:
-                    write(velocity, (gene, i), read(velocity, (gene, i)) + gradient)
-                    write(weight, (gene, i), read(weight, (gene, i)) + rate_again * gradient)
+                    store(velocity, (gene, i), load(velocity, (gene, i)) + gradient)
+                    store(weight, (gene, i), load(weight, (gene, i)) + rate_again * gradient)
         for p in genes:
             touched[indices[p]] = now + 1
     bias_step(layer.bias, layer.bias_velocity, deltas, cells.shape[0], settings)
@@ -100,21 +112,21 @@ def penalty_gradient(weight, settings, gap, gradient):
     scale = settings.orthogonality / max(np.sqrt(squares), settings.smallest_norm)
     scale += scale
     pairs = units - units % 2
-    for c in range(0, width, COUNT):
+    for c in range(0, width, WIDTH):
         for i in range(0, pairs, 2):
-            here, next_ = spread(settings.zero), spread(settings.zero)
+            here, next_ = broadcast(settings.zero), broadcast(settings.zero)
             for j in range(i + 1):
-                row = read(weight, (j, c))
-                here += spread(gap[i, j]) * row
-                next_ += spread(gap[i + 1, j]) * row
+                row = load(weight, (j, c))
+                here += broadcast(gap[i, j]) * row
+                next_ += broadcast(gap[i + 1, j]) * row
             for j in range(i + 1, units):
-                row = read(weight, (j, c))
-                here += spread(gap[j, i]) * row
-                next_ += spread(gap[j, i + 1]) * row
-            write(gradient, (i, c), spread(scale) * here)
-            write(gradient, (i + 1, c), spread(scale) * next_)
+                row = load(weight, (j, c))
+                here += broadcast(gap[j, i]) * row
+                next_ += broadcast(gap[j, i + 1]) * row
+            store(gradient, (i, c), broadcast(scale) * here)
+            store(gradient, (i + 1, c), broadcast(scale) * next_)
         for i in range(pairs, units):
-            here = spread(settings.zero)
+            here = broadcast(settings.zero)
             for j in range(units):
-                here += spread(gap[i, j]) * read(weight, (j, c))
-            write(gradient, (i, c), spread(scale) * here)
+                here += broadcast(gap[i, j]) * load(weight, (j, c))
+            store(gradient, (i, c), broadcast(scale) * here)

@@ -18,8 +18,8 @@ import numpy as np
 
 from .hidden_layers import activate, backward, backward_inputs, forward, forward_inputs, penalty_gradient
 from .output_layer import output_by_blas, output_by_rows, output_of_one_cell
-from .rows import COMPILED, coast
-from .simd import COUNT
+from .rows import COMPILED, apply_pending_momentum
+from .simd import WIDTH
 
 BLAS_FROM = 96
 """Cells a step from which the output layer goes through BLAS."""
@@ -30,7 +30,7 @@ MADE_OF = ("arguments", "hidden_layers", "simd", "output_layer", "rows")
 
 def _digest() -> int:
     sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in MADE_OF]
-    return int.from_bytes(blake2b(b"".join(sources) + bytes([COUNT]), digest_size=7).digest())
+    return int.from_bytes(blake2b(b"".join(sources) + bytes([WIDTH]), digest_size=7).digest())
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401
@@ -90,7 +90,7 @@ def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
             backward_inputs(cells, data, first, touched, now, settings, hidden.delta)
             now += 1
         for gene in range(touched.shape[0]):
-            coast(first.weight[gene], first.velocity[gene], now - touched[gene], settings)
+            apply_pending_momentum(first.weight[gene], first.velocity[gene], now - touched[gene], settings)
             touched[gene] = 0
         return loss
 

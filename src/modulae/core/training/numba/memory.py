@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import arguments
-from .simd import COUNT
+from .simd import WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def layers_of(network: OrthogonalNetwork) -> tuple[arguments.Layer, ...]:
     """Copies of a network's weights by rows, those of the first layer gene by gene, and velocities of 0."""
     layers = []
-    for at in (1, 2, 3, 4):
-        weight, bias = getattr(network, f"w{at}"), getattr(network, f"b{at}")
-        n_rows, width = weight.shape[:: -1 if at == 1 else 1]
-        shapes = ((n_rows, padded(width)), (padded(len(bias)) if at == 1 else len(bias),))
+    for index in (1, 2, 3, 4):
+        weight, bias = getattr(network, f"w{index}"), getattr(network, f"b{index}")
+        n_rows, width = weight.shape[:: -1 if index == 1 else 1]
+        shapes = ((n_rows, padded(width)), (padded(len(bias)) if index == 1 else len(bias),))
         layer = arguments.Layer(*(zeros(shape, weight.dtype) for shape in shapes for _ in range(2)))
-        layer.weight[:, :width] = weight.T if at == 1 else weight
+        layer.weight[:, :width] = weight.T if index == 1 else weight
         layer.bias[: len(bias)] = bias
         layers.append(layer)
     return tuple(layers)
@@ -32,10 +32,13 @@ def layers_of(network: OrthogonalNetwork) -> tuple[arguments.Layer, ...]:
 def without_padding(layers: tuple[arguments.Layer, ...], network: OrthogonalNetwork) -> dict[str, NDArray[Any]]:
     """Views of what belongs to the network: weights, biases and their velocities."""
     views = {}
-    for at, layer in enumerate(layers, start=1):
-        width, n_biases = getattr(network, f"w{at}").shape[0 if at == 1 else 1], len(getattr(network, f"b{at}"))
+    for index, layer in enumerate(layers, start=1):
+        width, n_biases = (
+            getattr(network, f"w{index}").shape[0 if index == 1 else 1],
+            len(getattr(network, f"b{index}")),
+        )
         for name, array in zip(layer._fields, layer, strict=True):
-            views[f"{name}_{at}"] = array[:, :width] if array.ndim > 1 else array[:n_biases]
+            views[f"{name}_{index}"] = array[:, :width] if array.ndim > 1 else array[:n_biases]
     return views
 
 
@@ -61,7 +64,7 @@ def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple
 
 def padded(width: int) -> int:
     """The next multiple of the numbers that go through registers side by side."""
-    return -(-width // COUNT) * COUNT
+    return -(-width // WIDTH) * WIDTH
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae.core.model import batch_factors
-from modulae.core.model.losses import EPSILON, SMALLEST_NORM
+from modulae.core.model.losses import EPSILON, MIN_NORM
 
 from . import arguments, kernels, memory
 
@@ -57,8 +57,8 @@ class NumbaEngine:
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way."""
-        if len(self._factors) and batch_factors.AS_OTHERS:
-            self._data.inputs[:] = self._sorted.read_as_others(order, self._factors)
+        if len(self._factors) and batch_factors.PERMUTE_BATCHES:
+            self._data.inputs[:] = self._sorted.permute_batches(order, self._factors)
         size = min(self._config.batch_size, len(order))
         n_steps = -(-len(order) // size)
         return self._pass(order, size, self._data, self._settings(learning_rate, n_steps), learn=True)
@@ -71,13 +71,13 @@ class NumbaEngine:
     def network(self) -> OrthogonalNetwork:
         """A copy of the network as it is now."""
         weights: dict[str, Any] = {"w1": self._weights["weight_1"].T.copy()}
-        weights |= {f"w{at}": self._weights[f"weight_{at}"].copy() for at in (2, 3, 4)}
-        weights |= {f"b{at}": self._weights[f"bias_{at}"].copy() for at in (1, 2, 3, 4)}
+        weights |= {f"w{index}": self._weights[f"weight_{index}"].copy() for index in (2, 3, 4)}
+        weights |= {f"b{index}": self._weights[f"bias_{index}"].copy() for index in (1, 2, 3, 4)}
         if len(self._factors):
             weights["batch_factors"] = self._factors.copy()
         return replace(self._network, **weights)
 
-    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+    def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Take new factors of the batches at the end of an epoch."""
         if len(self._factors):
             self._factors[:] = factors_of(self._expected)
@@ -120,7 +120,7 @@ class NumbaEngine:
             exp_terms=tuple(number(1 / n) for n in range(last_exp, 0, -1)),
             artanh_terms=tuple(number(1 / n) for n in range(last_artanh, 0, -2)),
             epsilon=number(EPSILON),
-            smallest_norm=number(SMALLEST_NORM),
+            smallest_norm=number(MIN_NORM),
             zero=number(0),
             one=number(1),
         )

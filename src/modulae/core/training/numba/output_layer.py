@@ -32,7 +32,7 @@ def compare(cell, place, first, data, rates, deltas, scale, settings):
 
 
 @inline
-def take_batch(cell, first, data, rates, slopes):
+def apply_batch_factors(cell, first, data, rates, slopes):
     """Multiply rates and slopes of a cell's genes by the factors of its batch, after summing the rates."""
     batch, size = data.batch[cell], data.size_factors[cell]
     for c in range(rates.shape[0]):
@@ -50,7 +50,7 @@ def compare_all(cells, first, linear, deltas, data, settings, scale, block):
         delta = deltas[b]
         softplus(linear[b], rates, delta, settings.betas[3], settings)
         if data.batch.shape[0]:
-            take_batch(cells[b], first, data, rates, delta)
+            apply_batch_factors(cells[b], first, data, rates, delta)
         block.places[b], more = compare(cells[b], block.places[b], first, data, rates, delta, scale, settings)
         loss += more
     return loss
@@ -72,7 +72,7 @@ def output_of_one_cell(cell, data, layer, hidden, settings, scale, block, below,
         rate, delta = rates[first:last], deltas[first:last]
         softplus(linear[first:last], rate, delta, settings.betas[3], settings)
         if data.batch.shape[0]:
-            take_batch(cell, first, data, rate, delta)
+            apply_batch_factors(cell, first, data, rate, delta)
         place, more = compare(cell, place, first, data, rate, delta, scale, settings)
         loss += more
         if learn:

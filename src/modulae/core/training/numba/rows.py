@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .simd import COUNT, power_of_two, read, spread, write
+from .simd import WIDTH, broadcast, load, power_of_two, store
 
 COMPILED: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
 # copied into the stage that calls it: a call would count references to its arrays, slower than the work on a row
@@ -24,11 +24,11 @@ stage: Any = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **COMPIL
 @inline
 def add_rows(total, matrix, first, last, factors):
     """Total += Σᵣ factors[r] · matrix[r]. The sums of some columns stay in registers from row to row."""
-    for i in range(0, total.shape[0], COUNT):
-        sums = read(total, i)
+    for i in range(0, total.shape[0], WIDTH):
+        sums = load(total, i)
         for r in range(first, last):
-            sums += spread(factors[r]) * read(matrix, (r, i))
-        write(total, i, sums)
+            sums += broadcast(factors[r]) * load(matrix, (r, i))
+        store(total, i, sums)
 
 
 @inline
@@ -67,13 +67,13 @@ def nesterov(weight, velocity, direction, factor, settings):
 @inline
 def nesterov_lanes(weight, velocity, at, gradient, momentum, rate):
     """The same for numbers in registers; `rate` is the negative learning rate."""
-    faster = momentum * read(velocity, at) + gradient
-    write(velocity, at, faster)
-    write(weight, at, read(weight, at) + rate * (momentum * faster + gradient))
+    faster = momentum * load(velocity, at) + gradient
+    store(velocity, at, faster)
+    store(weight, at, load(weight, at) + rate * (momentum * faster + gradient))
 
 
 @inline
-def idle(steps, settings):
+def pending_momentum(steps, settings):
     """What k steps of Nesterov without a gradient leave of a velocity, μᵏ, and how far they move a weight by it.
 
     That is −lr·μ²(1 − μᵏ)/(1 − μ), here without its sign.
@@ -83,21 +83,21 @@ def idle(steps, settings):
 
 
 @inline
-def coast(weight, velocity, steps, settings):
+def apply_pending_momentum(weight, velocity, steps, settings):
     """Take k steps of Nesterov without a gradient, in one."""
-    left, moved = idle(steps, settings)
+    left, moved = pending_momentum(steps, settings)
     for i in range(weight.shape[0]):
         weight[i] -= moved * velocity[i]
         velocity[i] *= left
 
 
 @inline
-def coast_lanes(weight, velocity, at, left, moved):
+def apply_pending_momentum_lanes(weight, velocity, at, left, moved):
     """The same for numbers in registers, which it returns; `moved` is negative."""
-    before = read(velocity, at)
-    after = read(weight, at) + moved * before
-    write(velocity, at, left * before)
-    write(weight, at, after)
+    before = load(velocity, at)
+    after = load(weight, at) + moved * before
+    store(velocity, at, left * before)
+    store(weight, at, after)
     return after
 
 
@@ -107,25 +107,25 @@ def pass_back(below, weight, velocity, first, last, deltas, inputs, settings):
 
     One loop for both: what it waits for is the memory that the weights come from and go back to.
     """
-    momentum, rate = spread(settings.momentum), spread(-settings.learning_rate)
-    for i in range(0, below.shape[0], COUNT):
-        sums, x = read(below, i), read(inputs, i)
+    momentum, rate = broadcast(settings.momentum), broadcast(-settings.learning_rate)
+    for i in range(0, below.shape[0], WIDTH):
+        sums, x = load(below, i), load(inputs, i)
         for r in range(first, last):
-            delta = spread(deltas[r])
-            sums += delta * read(weight, (r, i))
+            delta = broadcast(deltas[r])
+            sums += delta * load(weight, (r, i))
             nesterov_lanes(weight, velocity, (r, i), delta * x, momentum, rate)
-        write(below, i, sums)
+        store(below, i, sums)
 
 
 @inline
 def step_rows(weight, velocity, deltas, inputs, n_cells, penalty, settings):
     """Nesterov step of each row r with the gradient Σ_b deltas[b, r] · inputs[b], plus a row of the penalty, if any."""
-    momentum, rate = spread(settings.momentum), spread(-settings.learning_rate)
+    momentum, rate = broadcast(settings.momentum), broadcast(-settings.learning_rate)
     for r in range(weight.shape[0]):
-        for i in range(0, weight.shape[1], COUNT):
-            gradient = read(penalty, (r, i)) if penalty.shape[0] else spread(settings.zero)
+        for i in range(0, weight.shape[1], WIDTH):
+            gradient = load(penalty, (r, i)) if penalty.shape[0] else broadcast(settings.zero)
             for b in range(n_cells):
-                gradient += spread(deltas[b, r]) * read(inputs, (b, i))
+                gradient += broadcast(deltas[b, r]) * load(inputs, (b, i))
             nesterov_lanes(weight, velocity, (r, i), gradient, momentum, rate)
 
 

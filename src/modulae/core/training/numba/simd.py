@@ -21,7 +21,7 @@ from numba.extending import lower_builtin, models, register_model
 
 intrinsic: Any = _intrinsic  # its own type asks for the arguments that numba puts in
 
-COUNT = 64 if "+avx512f" in (get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES) else 32
+WIDTH = 64 if "+avx512f" in (get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES) else 32
 """Numbers side by side: four registers of AVX-512 or of AVX2 in float32; elsewhere the compiler takes what it needs."""
 
 
@@ -38,11 +38,11 @@ class LanesModel(models.PrimitiveModel):
     """A vector of LLVM."""
 
     def __init__(self, manager: Any, kind: Lanes) -> None:  # noqa: ANN401
-        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), COUNT))
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), WIDTH))
 
 
 @intrinsic
-def read(typing: Any, array: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
+def load(typing: Any, array: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
     """Numbers `at`, `at` + 1, … of an array; or of a row of a matrix, where `at` is the row and the first column.
 
     (A view of the row would have its references counted, which takes longer than the work on it.)
@@ -56,7 +56,7 @@ def read(typing: Any, array: Any, at: Any) -> Any:  # noqa: ANN401, ARG001
 
 
 @intrinsic
-def write(typing: Any, array: Any, at: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
+def store(typing: Any, array: Any, at: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
     """Put them there."""
     _check_rows(array)
     if lanes != Lanes(array.dtype):
@@ -72,14 +72,14 @@ def write(typing: Any, array: Any, at: Any, lanes: Any) -> Any:  # noqa: ANN401,
 
 
 @intrinsic
-def spread(typing: Any, number: Any) -> Any:  # noqa: ANN401, ARG001
+def broadcast(typing: Any, number: Any) -> Any:  # noqa: ANN401, ARG001
     """The same number everywhere."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
         index = ir.IntType(32)
-        empty = ir.Constant(ir.VectorType(args[0].type, COUNT), ir.Undefined)
+        empty = ir.Constant(ir.VectorType(args[0].type, WIDTH), ir.Undefined)
         first = builder.insert_element(empty, args[0], index(0))
-        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, COUNT), [0] * COUNT))
+        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, WIDTH), [0] * WIDTH))
 
     return Lanes(number)(number), generate
 
@@ -108,7 +108,7 @@ def _pointer(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: A
     held = context.make_array(kind)(context, builder, args[0])
     indices = cgutils.unpack_tuple(builder, args[1]) if isinstance(place, types.BaseTuple) else [args[1]]
     pointer = cgutils.get_item_pointer(context, builder, kind, held, indices, wraparound=False)
-    return builder.bitcast(pointer, ir.VectorType(context.get_data_type(kind.dtype), COUNT).as_pointer())
+    return builder.bitcast(pointer, ir.VectorType(context.get_data_type(kind.dtype), WIDTH).as_pointer())
 
 
 def _register(operation: Any, name: str) -> None:  # noqa: ANN401

@@ -43,10 +43,10 @@ class Replay:
         self._stream = torch.cuda.Stream(device) if device.startswith("cuda") else None  # type: ignore[no-untyped-call]
         self.forget()
 
-    def read(self, learn: ResidentCells) -> None:
+    def read(self, train_cells: ResidentCells) -> None:
         """The cells that the next steps learn from."""
-        self._learn = learn
-        self._order = torch.zeros(learn.n_cells, dtype=torch.int64, device=self._device)
+        self._train_cells = train_cells
+        self._order = torch.zeros(train_cells.n_cells, dtype=torch.int64, device=self._device)
         self.forget()
 
     def forget(self) -> None:
@@ -73,12 +73,12 @@ class Replay:
                 self._taken += 1
             if rest:
                 rows = self._order[len(order) - rest : len(order)]
-                self._total += step(self._learn.padded(rows)) * rest
+                self._total += step(self._train_cells.padded(rows)) * rest
             return float(self._total)
 
     def _next(self, step: Callable[[Batch], torch.Tensor]) -> None:
         rows = self._order[self._at + self._ahead]
-        self._total += step(self._learn.padded(rows)) * self._size
+        self._total += step(self._train_cells.padded(rows)) * self._size
         self._at += self._size
 
     def _recorded(self, step: Callable[[Batch], torch.Tensor]) -> Callable[[], None] | None:

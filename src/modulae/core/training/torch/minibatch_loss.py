@@ -23,11 +23,11 @@ class BatchLoss(torch.nn.Module):
 
     def __init__(self, network: Network, device: str) -> None:
         super().__init__()
-        there = network.to_torch(device)
+        available = network.to_torch(device)
         for name in network.weights:
-            self.register_parameter(name, torch.nn.Parameter(getattr(there, name)))
+            self.register_parameter(name, torch.nn.Parameter(getattr(available, name)))
         weights: dict[str, Any] = dict(self.named_parameters())
-        self.network: Network = replace(there, **weights)  # type: ignore[type-var]
+        self.network: Network = replace(available, **weights)  # type: ignore[type-var]
         self.expected: torch.Tensor | None = None  # batches × genes: summed rates before the factors
         if network.batch_factors is not None:
             shape = network.batch_factors[:-1].shape
@@ -44,7 +44,7 @@ class BatchLoss(torch.nn.Module):
         return poisson_loss(rates, counts) if len(inputs) else rates.sum()
 
 
-def shared(loss: BatchLoss, ranks: Ranks) -> torch.nn.Module:
+def wrap_ddp(loss: BatchLoss, ranks: Ranks) -> torch.nn.Module:
     """The same module; with several ranks, all start from the weights of the first and have the mean of all gradients.
 
     `DistributedDataParallel` sends the gradients of the last layers while those of the first are computed.

@@ -38,7 +38,7 @@ class PartsEngine(TorchEngine):
     def __init__(
         self,
         network: PartsNetwork,
-        learn: Cells | None,
+        train_cells: Cells | None,
         config: Config,
         unit: float,
         device: str,
@@ -46,14 +46,14 @@ class PartsEngine(TorchEngine):
         ranks: Ranks = ALONE,
         replay: bool | None = None,
     ) -> None:
-        super().__init__(network, learn, config, unit, device, ranks=ranks, replay=replay)
+        super().__init__(network, train_cells, config, unit, device, ranks=ranks, replay=replay)
         self._parts = cast("PartsNetwork", self._network)  # of tensors
         self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
         self._rate = self._first_rate()
         self._taken: Any = 0 if self._replay is None else torch.zeros((), dtype=torch.int64, device=device)
         self._expected = None
 
-    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+    def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Leave the factors of the batches as they start; learnt beside loadings ≥ 0, they would drift into these."""
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:

@@ -1,4 +1,4 @@
-"""Counts that stay where torch computes, sparse; a batch is spelt out there."""
+"""Counts that stay where torch computes, sparse; a batch is densified there."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ResidentCells:
         self._most = torch.arange(int(self._lengths.max(initial=0)), device=device)
         self._batch = None if cells.batch is None else torch.from_numpy(cells.batch).to(device)
 
-    def read_as_others(self, order: torch.Tensor, factors: torch.Tensor) -> None:
-        """From now on, inputs are those of `Cells.read_as_others`."""
+    def permute_batches(self, order: torch.Tensor, factors: torch.Tensor) -> None:
+        """From now on, inputs are those of `Cells.permute_batches`."""
         if self._batch is None:
             return
         other = self._batch.clone()

@@ -14,7 +14,7 @@ from modulae.core.processes.ranks import ALONE
 from modulae.core.threads import threads_for
 
 from .cuda_graph import Replay
-from .minibatch_loss import BatchLoss, shared
+from .minibatch_loss import BatchLoss, wrap_ddp
 from .resident_cells import Batch, ResidentCells
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TorchEngine:
     def __init__(
         self,
         network: Network,
-        learn: Cells | None,
+        train_cells: Cells | None,
         config: Config,
         unit: float,
         device: str,
@@ -53,40 +53,40 @@ class TorchEngine:
             replay = device.startswith("cuda") and ranks.size == 1 and network.batch_factors is None
         batch_loss = BatchLoss(network, device)
         self._network, self._expected = batch_loss.network, batch_loss.expected
-        self._batch_loss, self._ranks = shared(batch_loss, ranks), ranks
+        self._batch_loss, self._ranks = wrap_ddp(batch_loss, ranks), ranks
         self._dtype: torch.dtype = getattr(self._network, network.weights[0]).dtype
         self._config = config
         self._unit = unit
         self._device = device
         self._replay = Replay(config.batch_size, device) if replay else None
-        if learn is not None:
-            self.read(learn)
+        if train_cells is not None:
+            self.read(train_cells)
         self._device_of_sums = "cpu" if device == "mps" else device  # mps has no float64
         self._last_sent: tuple[Cells | None, ResidentCells | None] = (None, None)
         self._optimizer = self._start_optimizer()
 
-    def read(self, learn: Cells) -> None:
+    def read(self, train_cells: Cells) -> None:
         """The cells that the next steps learn from."""
-        if learn is not getattr(self, "_read", None):
-            self._read, self._learn = learn, ResidentCells(learn, self._device, self._dtype)
+        if train_cells is not getattr(self, "_read", None):
+            self._read, self._train_cells = train_cells, ResidentCells(train_cells, self._device, self._dtype)
             if self._replay is not None:
-                self._replay.read(self._learn)
+                self._replay.read(self._train_cells)
 
     def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
         """One pass over the cells it has read, in this order; their mean Poisson loss on the way, read at its end."""
         self._set_rate(learning_rate)
         if self._replay is not None:
             return self._replay.epoch(order, self._step) / len(order)
-        if self._network.batch_factors is not None and batch_factors.AS_OTHERS:
-            self._learn.read_as_others(torch.from_numpy(order).to(self._device), self._network.batch_factors)
+        if self._network.batch_factors is not None and batch_factors.PERMUTE_BATCHES:
+            self._train_cells.permute_batches(torch.from_numpy(order).to(self._device), self._network.batch_factors)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         cells, size = self._ranks.gather(len(order)), self._config.batch_size // self._ranks.size
         n_steps = -(-max(cells) // size)  # a rank that has fewer cells takes the last step without one
         with self._ranks.watched():
-            for at, (rows, there) in enumerate(self._batches(order, size, n_steps)):
-                everywhere = sum(min(max(n - at * size, 0), size) for n in cells)
+            for index, (rows, available) in enumerate(self._batches(order, size, n_steps)):
+                everywhere = sum(min(max(n - index * size, 0), size) for n in cells)
                 weight = len(rows) * self._ranks.size / everywhere  # the mean over ranks is then that over cells
-                total += self._step(self._learn.batch(rows, there), weight) * len(rows)
+                total += self._step(self._train_cells.batch(rows, available), weight) * len(rows)
         return float(self._ranks.total(np.array(float(total)))) / sum(cells)
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
@@ -120,7 +120,7 @@ class TorchEngine:
     def _objective(self, loss: torch.Tensor) -> torch.Tensor:
         objective = loss / self._unit
         if self._config.orthogonality and self._config.orthogonality_gradient:
-            objective = objective + self._config.orthogonality * orthogonality_penalty(self._network.to_units)  # type: ignore[arg-type]
+            objective = objective + self._config.orthogonality * orthogonality_penalty(self._network.latent_weight)  # type: ignore[arg-type]
         return objective
 
     def loss(self, cells: Cells) -> float:
@@ -128,8 +128,8 @@ class TorchEngine:
         resident = self._sent(cells)
         total = torch.zeros((), dtype=torch.float64, device=self._device_of_sums)
         with torch.no_grad():
-            for rows, there in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
-                inputs, counts, scale, batch = resident.batch(rows, there)
+            for rows, available in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
+                inputs, counts, scale, batch = resident.batch(rows, available)
                 rates = scale * self._network.decode(self._network.encode(inputs), batch)
                 total += poisson_loss(rates, counts) * len(rows)
         return float(total) / len(cells)
@@ -142,7 +142,7 @@ class TorchEngine:
             self._last_sent = (None, None) if self._device == "cpu" else (cells, resident)  # a CPU has them anyway
         return resident
 
-    def settle(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
+    def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Take new factors of the batches at the end of an epoch."""
         if self._expected is not None:
             factors = factors_of(to_numpy(self._expected).astype(np.float64))
@@ -155,13 +155,13 @@ class TorchEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights, and what the optimiser remembers of each."""
-        found = {name: to_numpy(getattr(self._network, name)) for name in self._network.weights}
+        result = {name: to_numpy(getattr(self._network, name)) for name in self._network.weights}
         for name in self._network.weights:
             memory = self._optimizer.state[getattr(self._network, name)]
-            found |= {f"{name}.{key}": to_numpy(value) for key, value in memory.items() if value is not None}
+            result |= {f"{name}.{key}": to_numpy(value) for key, value in memory.items() if value is not None}
         if self._expected is not None:
-            found |= {"factors": to_numpy(self._network.batch_factors), "expected": to_numpy(self._expected)}
-        return {name: array.copy() for name, array in found.items()}
+            result |= {"factors": to_numpy(self._network.batch_factors), "expected": to_numpy(self._expected)}
+        return {name: array.copy() for name, array in result.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what :meth:`state` said."""
@@ -185,7 +185,7 @@ class TorchEngine:
         self, order: NDArray[np.intp], size: int, n_batches: int
     ) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Rows of each batch, here and on the device, where the order is sent once."""
-        there = torch.from_numpy(order).to(self._device)
-        with threads_for(size * self._network.n_genes * max(self._network.n_units, self._network.n_paths)):
+        available = torch.from_numpy(order).to(self._device)
+        with threads_for(size * self._network.n_genes * max(self._network.n_units, self._network.n_hidden_paths)):
             for start in range(0, n_batches * size, size):
-                yield order[start : start + size], there[start : start + size]
+                yield order[start : start + size], available[start : start + size]
