@@ -5,35 +5,44 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-BENCHMARKS = (
-    "activity",
-    "batches",
-    "consensus",
-    "denoising",
-    "engines",
-    "enrichment",
-    "explanations",
-    "false_positives",
-    "gpu",
-    "growth",
-    "import_time",
-    "missing_genes",
-    "modules",
-    "paper_clustering",
-    "paper_gates",
-    "paper_orthogonality",
-    "paper_signatures",
-    "parts",
-    "ranks",
-    "report",
-    "saliency",
-    "sanity",
-    "scale",
-    "search",
-    "settings",
-    "simulator",
-    "transfer",
-)
+FOLDERS = {
+    "paper": (
+        "paper_clustering",
+        "paper_gates",
+        "paper_orthogonality",
+        "paper_signatures",
+    ),
+    "quality": (
+        "activity",
+        "batches",
+        "consensus",
+        "denoising",
+        "enrichment",
+        "explanations",
+        "false_positives",
+        "missing_genes",
+        "modules",
+        "parts",
+        "sanity",
+        "search",
+        "settings",
+        "simulator",
+        "transfer",
+    ),
+    "speed": (
+        "engines",
+        "gpu",
+        "growth",
+        "import_time",
+        "ranks",
+        "report",
+        "saliency",
+        "scale",
+    ),
+}
+"""The benchmarks, by the folder they stand in."""
+
+BENCHMARKS = {name: f"benchmarks.{folder}.{name}" for folder, names in FOLDERS.items() for name in names}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -43,4 +52,4 @@ if __name__ == "__main__":
     if unknown := set(asked.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     for name in asked.names or BENCHMARKS:
-        print(import_module(f"benchmarks.{name}").run(short=asked.short), flush=True)
+        print(import_module(BENCHMARKS[name]).run(short=asked.short), flush=True)

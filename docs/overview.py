@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.figure import Figure
 
-TARGET = Path(__file__).parent / "_static" / "overview.png"
+TARGET = Path(__file__).parent / "images" / "overview.png"
 DPI = 100
 GAP = 20  # pixels
 

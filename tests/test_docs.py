@@ -14,15 +14,15 @@ import modulae as mo
 from modulae.core.model import config
 
 TOP = Path(__file__).parents[1]
-PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")))}
+PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", *sorted((TOP / "docs").rglob("*.md")))}
 RUN = {
     "README.md": [0, 1],
     "docs/index.md": [0],
-    "docs/merging.md": [0],
-    "docs/modules.md": [0, 1, 2, 3],
-    "docs/report.md": [0],
-    "docs/scale.md": [0, 4],  # not the clusters
-    "docs/transfer.md": [0],
+    "docs/guide/merging.md": [0],
+    "docs/guide/modules.md": [0, 1, 2, 3],
+    "docs/guide/report.md": [0],
+    "docs/guide/scale.md": [0, 4],  # not the clusters
+    "docs/guide/transfer.md": [0],
 }
 """Blocks that need nothing but cells, and no patience."""
 
@@ -80,9 +80,9 @@ def test_a_page_runs_from_top_to_bottom(page, at_work):
     names = {"mo": mo, "adata": at_work, "cells": cells, "gene_sets": gene_sets}
     with warnings.catch_warnings(), joblib.parallel_config(backend="threading"):
         warnings.simplefilter("ignore")  # two epochs teach little, and we are told so
-        if page == "docs/modules.md":
+        if page == "docs/guide/modules.md":
             mo.pp.gene_set_mask(at_work, gene_sets)
-        if page == "docs/transfer.md":
+        if page == "docs/guide/transfer.md":
             names["blood"] = at_work
             mo.tl.autoencoder(at_work, max_epochs=2)
         for at in RUN[page]:

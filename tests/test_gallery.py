@@ -65,4 +65,4 @@ def test_what_a_page_shows_is_there(page):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
 def test_the_first_pages_show_a_picture(page):
-    assert "_static/overview.png" in (REPOSITORY / page).read_text(encoding="utf-8")
+    assert "images/overview.png" in (REPOSITORY / page).read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import inspect
 import re
@@ -29,7 +30,38 @@ SECOND_OBJECTS = {
     "reference",
 }  # what a function brings to the first object needs no name either
 
-NOT_IN_CORE = {"anndata", "pandas", "matplotlib", "scanpy", "_anndata", "_fields", "pp", "tl", "get", "pl"}
+NOT_IN_CORE = {"anndata", "pandas", "matplotlib", "scanpy"}
+MAX_MODULES = 12
+
+# The order of the folders, from the ground up: each imports those before it, never one after it.
+ORDER = (
+    "core.checks",
+    "core.threads",
+    "core.plain_torch",
+    "core.array_backend",
+    "core.processes",
+    "core.data",
+    "core.model",
+    "core.inference",
+    "core.scores",
+    "core.statistics",
+    "core.training",
+    "core.sanity",
+    "_utils",
+    "_genes",
+    "_counts",
+    "_adata",
+    "_model_io",
+    "datasets",
+    "pp",
+    "presets",
+    "get",
+    "metrics",
+    "pl",
+    "tl",
+    "_report",
+    "_cli",
+)
 
 FILES = sorted(ROOT.rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
@@ -174,3 +206,64 @@ def test_init_files_are_lists_of_names():
     inits = [name for name in TREES if name.endswith("__init__.py")]
     assert [name for name in inits if not ast.get_docstring(TREES[name])] == [], "a docstring says what it is for"
     assert offenders((name, other(name)) for name in inits) == {}
+
+
+def module_name(path):
+    """`core.data.cells`; of an `__init__` its folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in FILES}
+
+
+def imports_of(name):
+    """Modules of ours that this one imports, anywhere in the file, also where only type checkers look."""
+    path, found = MODULES[name], set()
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(TREES[path.relative_to(ROOT).as_posix()]):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        start = package[: len(package) - node.level + 1] if node.level else []
+        words = [*start, *(node.module.split(".") if node.module else [])]
+        if node.level == 0:
+            if words[:1] != ["modulae"]:
+                continue
+            words = words[1:]
+        for alias in node.names:
+            full = ".".join([*words, alias.name])
+            found.add(full if full in MODULES else ".".join(words))
+    return found & set(MODULES) - {name}
+
+
+IMPORTS = {name: imports_of(name) for name in MODULES}
+
+
+def place(name):
+    """Where a module stands in the order; the faces of the package and of `python -m` stand above all."""
+    places = [at for at, folder in enumerate(ORDER) if name == folder or name.startswith(f"{folder}.")]
+    return places[0] if places else len(ORDER)
+
+
+def test_every_folder_has_its_place():
+    loose = [name for name in MODULES if place(name) == len(ORDER)]
+    assert sorted(loose) == ["", "__main__", "_on_first_use", "_version", "core"]
+
+
+def test_no_folder_imports_one_above_it():
+    known = {"", "_on_first_use", "_version", "core", "__main__"}
+    climbs = [(name, other) for name in IMPORTS for other in IMPORTS[name] - known if place(other) > place(name)]
+    assert climbs == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    # public names are imported when they are first used: the face of a package imports nothing
+    sorter = graphlib.TopologicalSorter(
+        {name: IMPORTS[name] for name in MODULES if MODULES[name].name != "__init__.py"}
+    )
+    sorter.prepare()  # raises CycleError, with the circle
+
+
+def test_no_folder_is_crowded():
+    folders = Counter(path.parent for path in FILES if path.name != "__init__.py")
+    assert {folder: n for folder, n in folders.items() if n > MAX_MODULES} == {}, "find what belongs together"

@@ -31,7 +31,7 @@ def similar(first, second):
     np.testing.assert_allclose(first.to_numpy(), second.to_numpy(), atol=1e-12)
 
 
-# Against drvi-py 0.2.8; benchmarks/reference_disentanglement.py made the numbers
+# Against drvi-py 0.2.8; benchmarks/quality/reference_disentanglement.py made the numbers
 
 
 @pytest.mark.parametrize("name", REFERENCE)

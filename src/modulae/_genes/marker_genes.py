@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import re
 
+MITOCHONDRIAL = re.compile(r"MT-")
+"""Genes of the mitochondrial genome, by the start of their name."""
+
+RIBOSOMAL = re.compile(r"RP[LS](?!6K)")
+"""Proteins of the ribosome, by the start of their name; RPS6KA1 and its like are kinases."""
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -34,9 +40,3 @@ DISSOCIATION = _names(
 """Immediate early genes and heat shock proteins that warm enzymes induce while a tissue is taken apart: the core, 30 of
 about 140 genes, of van den Brink et al. (2017), *Nature Methods* 14:935. Some cells express them without any stress,
 monocytes for example."""
-
-MITOCHONDRIAL = re.compile(r"MT-")
-"""Genes of the mitochondrial genome, by the start of their name."""
-
-RIBOSOMAL = re.compile(r"RP[LS](?!6K)")
-"""Proteins of the ribosome, by the start of their name; RPS6KA1 and its like are kinases."""

@@ -47,7 +47,7 @@ FRAGMENTS = {
         "memory_limit\n"
         "    Memory for counts that are on disk while they are learnt from, such as `'500MB'`. If they\n"
         "    take more, random blocks of cells are read, shuffled and learnt from, one portion after the other (see\n"
-        "    :doc:`/scale`). Counts that are in memory already stay there."
+        "    :doc:`/guide/scale`). Counts that are in memory already stay there."
     ),
     "ax": "ax\n    Where to draw; a new figure if `None`.",
 }

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+WHOLE = re.compile(r"(-?\d+)\.0+")
+"""A whole number that was a float before it became text."""
+
+
 def listed(names: Iterable[object], n: int = 5) -> str:
     """Write the first `n` names as text, and how many more there are."""
     every = [str(name) for name in names]
@@ -19,7 +23,3 @@ def whole_as_text(text: str) -> str:
     """An identifier that is a number, without the `.0` of a float."""
     result = WHOLE.fullmatch(text)
     return result.group(1) if result else text
-
-
-WHOLE = re.compile(r"(-?\d+)\.0+")
-"""A whole number that was a float before it became text."""

@@ -6,18 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from matplotlib.lines import Line2D
 
 from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import enrichment_entry, unit_names
-from modulae.pl._draw.grid import mark_negative
+from modulae.pl._draw.dots import CELL, draw_dots
 from modulae.pl._draw.heatmap import (
     DIVERGING,
     TALLEST,
     Scale,
-    colour_bar,
     measured,
     name_sets,
     name_units,
@@ -35,7 +33,7 @@ from modulae.pl._draw.selection import (
     unflagged,
     unit_name,
 )
-from modulae.pl._draw.style import enlarged, font
+from modulae.pl._draw.style import enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,18 +42,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
-    from numpy.typing import NDArray
 
 FalseDiscoveryRate = Literal["q", "q_correlated", "q_prerank"]
 
-CELL = 0.19
-"""Width and height of the room for a dot, inches."""
 LOWEST = 3.0
 """Inches that the legend and the colour bar need above each other."""
-SURE = (2.0, 10.0)
-"""The largest dot stands for the largest −log10 q that is drawn, but for no less and no more than these."""
-STEPS = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
-"""Values of q that the legend shows."""
 
 
 @public
@@ -143,7 +134,7 @@ def enrichment(
         )
     )
     ax = new_axes(shown, size=size, right=1.6) if ax is None else ax
-    _draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
+    draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
     title(ax, "gene sets that units read", room=size[0] + 2.0)
@@ -192,70 +183,3 @@ def _choose(
     if cluster and units is None:
         columns = columns[leaf_order(drawn.T)]
     return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
-
-
-def _draw_dots(
-    ax: Axes,
-    rates: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    scale: Scale,
-    *,
-    q: str,
-    max_q: float,
-    size: tuple[float, float],
-) -> None:
-    """Draw sets × units, and what size and colour mean."""
-    n_sets, n_units = rates.shape
-    sure = -np.log10(np.maximum(rates, 1e-300))
-    largest = float(np.clip(sure.max(), *SURE))
-    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, CELL * enlarged())  # points across
-    rows, columns = np.indices(rates.shape).reshape(2, -1)
-    ring = np.where(rates.ravel() <= max_q, 0.9, 0.0).tolist()
-    dots = ax.scatter(
-        columns,
-        rows,
-        s=marker**2 * np.minimum(sure.ravel() / largest, 1),
-        c=np.nan_to_num(scores.ravel()),  # without a random set of its sign a score is NaN: neither red nor blue
-        cmap=scale.cmap,
-        vmin=scale.lowest,
-        vmax=scale.highest,
-        edgecolors="0.1",
-        linewidths=ring,
-        gid="dots",
-    )
-    low = (rates.ravel() <= max_q) & (np.nan_to_num(scores.ravel()) < 0)
-    dash = 0.55 * np.sqrt(dots.get_sizes()[low])
-    mark_negative(ax, (columns[low], rows[low]), np.atleast_2d(dots.to_rgba(scores.ravel()[low])), across=dash)
-    ax.set(xlim=(-0.5, n_units - 0.5), ylim=(n_sets - 0.5, -0.5))
-    ax.set_axisbelow(True)
-    ax.grid(visible=True, color="0.92", linewidth=0.5)
-    ax.spines[:].set_linewidth(0.5)
-    colour_bar(ax, dots, scale, size=size, share=0.5)
-    steps = [step for step in STEPS if -np.log10(step) <= largest]
-    handles = [_dot(marker * np.sqrt(-np.log10(step) / largest), ringed=step <= max_q) for step in steps]
-    ax.legend(
-        handles,
-        [f"{step:g}" for step in steps],
-        title=f"{q} (ringed: ≤ {max_q:g})",
-        loc="upper left",
-        bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
-        borderaxespad=0,
-        frameon=False,
-        fontsize=font(),
-        title_fontsize=font(0.5),
-        alignment="left",
-        handletextpad=0.3,
-    )
-
-
-def _dot(across: float, *, ringed: bool) -> Line2D:
-    return Line2D(
-        [],
-        [],
-        linestyle="none",
-        marker="o",
-        color="0.7",
-        markersize=across,
-        markeredgecolor="0.1",
-        markeredgewidth=0.9 if ringed else 0.0,
-    )

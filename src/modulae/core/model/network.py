@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 FACTORS = "batch_factors"
 
 
+Method = Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"]
+
+PATH_STEPS = 32
+"""Points of the Gauss–Legendre rule along the path of integrated gradients."""
+
+
 def xavier(rng: np.random.Generator, n_out: int, n_in: int) -> NDArray[np.float32]:
     """Random weights, outputs × inputs (Glorot & Bengio 2010, uniform)."""
     bound = np.sqrt(6 / (n_out + n_in))
@@ -167,10 +173,3 @@ class Network(ABC):
 
     def _with(self, arrays: dict[str, Any]) -> Self:
         return replace(self, **arrays)  # type: ignore[type-var]
-
-
-Method = Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"]
-
-
-PATH_STEPS = 32
-"""Points of the Gauss–Legendre rule along the path of integrated gradients."""

@@ -13,7 +13,8 @@ from modulae.core.data.cells import Cells
 from modulae.core.model.network import xavier
 from modulae.core.model.orthogonal import initial_network
 from modulae.core.model.parts import PartsNetwork
-from modulae.core.training.train import mean_rates, split_cells, train
+from modulae.core.training.count_scale import mean_rates
+from modulae.core.training.train import split_cells, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,9 @@ Kind = Literal[
     "last layer redrawn",
     "expression alone",
 ]
+
+
+SEEDS, LAST_LAYER, EXPRESSION = "other seeds", "last layer redrawn", "expression alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,3 @@ def draw_controls(
         redrawn = fitted.network.redrawn(np.random.default_rng([seed, 2, number]))
         yield Control(f"last layer redrawn, draw {number}", "last layer redrawn", redrawn)
     yield Control("expression alone", "expression alone", None)
-
-
-SEEDS, LAST_LAYER, EXPRESSION = "other seeds", "last layer redrawn", "expression alone"

@@ -76,10 +76,10 @@ def autoencoder(
     kept. Ctrl-C stops early and keeps the best weights so far.
 
     Where `torch.distributed` has been initialised (as in a script that `torchrun` starts), all processes of the group
-    train one model and end with the same `adata`: call this in each of them with the same cells; see :doc:`/scale`.
+    train one model and end with the same `adata`: call this in each of them with the same cells (:doc:`/guide/scale`).
 
     `architecture="parts"` is another model for the same fields: units that are parts of a cell, and that other seeds
-    find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/modules`)::
+    find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/guide/modules`)::
 
         E = log1p(x / s)    z = softplus(E·A + c)    y = s·(expm1(z·V) + 1e-4)    loss = mean(y − x·log(y + ε))
 
@@ -124,7 +124,7 @@ def autoencoder(
     batch_key
         `obs` column with the batch of each cell (sample, chemistry), for merged data. Rates are multiplied by a factor
         for each batch and gene, so that units need not tell batches apart; the encoder sees no batch. What differs
-        between batches is taken away whatever its cause: never name what you want to compare. See :doc:`/merging`.
+        between batches is taken away whatever its cause: never name what you want to compare (:doc:`/guide/merging`).
     batch_size
         Cells per step, over all processes together where there are several. The paper takes 1.
     learning_rate
@@ -158,17 +158,15 @@ def autoencoder(
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
     {seed}
     engine
-        What takes the steps: `"numba"`, compiled loops on a CPU (the first call compiles them, some ten seconds, and
-        keeps them on disk), or `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch
-        elsewhere, and where there are several processes.
+        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds), or `"torch"`; the
+        same steps up to rounding. `"auto"`: numba on a CPU, torch elsewhere, and where there are several processes.
     {device}
     {progress}
     {memory_limit}
     checkpoint
         Folder where the training is kept while it goes on, made if it is not there. A call with the same cells and
         settings goes on from what it finds there, to the same result as without an interruption (to the last bit on one
-        CPU), and is done at once where the training had ended. A process that is killed while it writes leaves the
-        last whole file.
+        CPU), and is done at once where the training had ended.
     checkpoint_every
         Epochs between two writes, or a time, such as `"10min"`.
     key_added

@@ -43,7 +43,8 @@ def training_cells(
     adata: AnnData, counts: Counts | StoredCounts, config: Config
 ) -> tuple[Source, NDArray[np.bool_], float]:
     """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
-    from modulae.core.training.train import loss_unit, split_cells
+    from modulae.core.training.count_scale import loss_unit
+    from modulae.core.training.train import split_cells
 
     test = split_cells(adata.n_obs, config)
     sizes = library_sizes(adata, counts.totals, config.size_factors)

@@ -49,7 +49,7 @@ def classify(
     analysis [1]_). The new cells may lie elsewhere as a whole, since protocols differ: this shift is estimated together
     with the labels, so it does not matter how common each label is in the new data, or whether it is there at all.
     Labels are given as if all were equally common, so that a common one does not swallow those like it.
-    :doc:`/transfer` has the comparison of the methods.
+    :doc:`/guide/transfer` has the comparison of the methods.
 
     Parameters
     ----------

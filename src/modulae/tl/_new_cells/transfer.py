@@ -57,7 +57,7 @@ def transfer(
     of the inputs on the model's own units (`missing="model"`). As the first layer is linear, this goes into its
     weights: saliencies of the genes at hand include what they say of the absent ones. How well each unit can be read
     this way follows from the same linear model, before a cell is looked at: its *reliability*, the expected correlation
-    with the unit as read from all its genes. :doc:`/transfer` shows how it, and `missing`, were chosen.
+    with the unit as read from all its genes. :doc:`/guide/transfer` shows how it, and `missing`, were chosen.
 
     Parameters
     ----------

@@ -62,8 +62,8 @@ def search(
     setting a little and alike.
 
     Trainings go through :class:`joblib.Parallel`, so that :func:`joblib.parallel_config` chooses where they run: other
-    processes (the default), threads, or a cluster (see :doc:`/scale`). The table is the same to the last bit for every
-    number of jobs and every backend on machines of one kind, as each run has `n_threads` threads wherever it runs.
+    processes (the default), threads, or a cluster (see :doc:`/guide/scale`). The table is the same to the last bit for
+    every number of jobs and every backend on machines of one kind, as each run has `n_threads` threads everywhere.
 
     Parameters
     ----------

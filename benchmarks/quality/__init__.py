@@ -1,0 +1,1 @@
+"""Whether the results are right: units, explanations, statistics, transfer."""
