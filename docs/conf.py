@@ -67,4 +67,4 @@ html_theme_options = {
 }
 # only the API has pages below it to navigate
 html_sidebars = {page.stem: [] for page in HERE.glob("*.md") if page.stem != "api"}
-html_sidebars |= {"benchmarks/*": [], "notebooks/*": []}
+html_sidebars |= {f"{folder}/*": [] for folder in ("guide", "method", "benchmarks", "notebooks")}
