@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
-    from modulae._version import __version__
-
     from . import datasets, get, metrics, pl, pp, presets, tl
     from ._genes.gene_sets import read_gene_sets
     from ._model_io.model_file import load_model, save_model
     from ._report.report import report
+    from ._version import __version__
 
 __all__ = [
     "__version__",

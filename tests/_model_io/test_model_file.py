@@ -67,7 +67,7 @@ def test_another_column_of_identifiers_or_none(trained, tmp_path):
     del adata.var["gene_ids"]
     mo.save_model(adata, tmp_path / "m")
     assert mo.load_model(tmp_path / "m").gene_ids is None
-    with pytest.raises(KeyError, match=r"no column of adata\.var"):
+    with pytest.raises(KeyError, match=r"not a column of adata\.var"):
         mo.save_model(adata, tmp_path / "m", gene_ids="nonsense")
 
 

@@ -17,7 +17,7 @@ from modulae.core.data.cells import Cells
 def test_auto_asks_torch_for_a_gpu_only_where_one_may_be(driver, loaded):
     script = (
         "import sys\n"
-        "from modulae.core import backend\n"
+        "from modulae.core import array_backend as backend\n"
         f"backend._may_have_gpu = lambda: {driver}\n"
         "backend.pick_device('auto')\n"
         "print('torch' in sys.modules)\n"

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from modulae.core.data.cells import Cells
-from modulae.core.data.count_summary import Look, together
+from modulae.core.data.count_summary import CountSummary, combine_summaries
 from modulae.core.data.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
 from modulae.core.data.readers import InMemory
 from modulae.core.data.stored_cells import StoredCells
@@ -67,8 +67,8 @@ def test_results_are_put_together_in_their_order():
     sums = added([one, other, one])
     np.testing.assert_array_equal(sums[0], [12, 24])
     assert sums[1] == 36
-    looks = [Look(np.array([n]), np.array([n, n]), 5, n < 3) for n in (1.0, 2.0, 3.0)]
-    look = together(looks)
+    looks = [CountSummary(np.array([n]), np.array([n, n]), 5, n < 3) for n in (1.0, 2.0, 3.0)]
+    look = combine_summaries(looks)
     np.testing.assert_array_equal(look.totals, [1, 2, 3])
     np.testing.assert_array_equal(look.gene_totals, [6, 6])
-    assert (look.n_counts, look.whole) == (15, False)
+    assert (look.n_counts, look.all_integers) == (15, False)

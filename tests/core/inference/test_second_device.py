@@ -127,8 +127,8 @@ def test_training_steps(network, cells, replay, monkeypatch):
     if replay:
         engine._replay._next(engine._step)
     else:
-        engine._step(engine._learn.batch(np.arange(4), rows))
+        engine._step(engine._train_cells.batch(np.arange(4), rows))
     for name in network.weights:
         assert getattr(engine._network, name).grad.device.type == "meta"
     if cells.batch is not None:
-        engine._learn.permute_batches(rows, engine._network.batch_factors)
+        engine._train_cells.permute_batches(rows, engine._network.batch_factors)

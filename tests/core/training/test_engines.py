@@ -186,9 +186,9 @@ def test_loops_are_found_again_only_as_long_as_they_are_the_same():
     (of_epoch,) = kernels.epoch.py_func.__closure__
     assert of_epoch.cell_contents == kernels._digest()
     read = Path.read_bytes
-    for name in ("rows", "output_stages"):
+    for name in ("rows", "output_layer"):
         changed = Path(kernels.__file__).with_name(f"{name}.py")
         with mock.patch.object(Path, "read_bytes", lambda path, at=changed: read(path) + b"#" * (path == at)):
             assert kernels._digest() != of_epoch.cell_contents
-    with mock.patch.object(kernels, "COUNT", 128):
+    with mock.patch.object(kernels, "WIDTH", 128):
         assert kernels._digest() != of_epoch.cell_contents

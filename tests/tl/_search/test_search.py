@@ -197,7 +197,7 @@ def test_a_setting_that_fails_with_one_seed_has_no_mean(cells, monkeypatch):
             raise FloatingPointError("the loss stopped being finite")
         real(adata, **given)
 
-    monkeypatch.setattr(mo.tl, "autoencoder", fails)
+    monkeypatch.setattr("modulae.tl._autoencoder.autoencoder.autoencoder", fails)
     given = {**GIVEN, "seeds": [0, 1, 2]}
     by_run = mo.tl.search(cells, {"max_epochs": [1]}, by_run=True, **given)
     assert by_run["loss"].isna().tolist() == [False, True, False]
@@ -261,7 +261,7 @@ def test_labels_may_be_missing_for_some_cells(cells):
         ({"n_latent": [4]}, {"layer": "raw"}, KeyError, "layer"),
         ({"n_latent": [4]}, {"test_fraction": 1.5}, ValueError, "test_fraction"),
         ({"n_latent": [4]}, {"n_threads": 0}, ValueError, "n_threads"),
-        ({"size_factors": ["total", "depth"]}, {}, KeyError, "no column of adata.obs"),
+        ({"size_factors": ["total", "depth"]}, {}, KeyError, "not a column of adata.obs"),
     ],
 )
 def test_bad_input_is_refused_before_any_training(cells, trained_settings, tmp_path, settings, given, error, message):
@@ -397,8 +397,8 @@ def test_ctrl_c_ends_the_search_and_keeps_what_is_finished(cells, trained_settin
 KILLED = """
 import os, sys
 import modulae as mo
-from modulae import _search_runs as runs
-from modulae._search_data import Data
+from modulae.tl._search import runs
+from modulae.tl._search.data import Data
 
 real, done = runs._train, []
 
