@@ -47,9 +47,9 @@ def compare(adata: AnnData, sets: dict[str, Any], pair: tuple[str, str], **setti
     """Table of one comparison."""
     group, reference = pair
     mo.tl.pathway_impact(
-        adata, sets, groupby="compared", groups=[group], reference=reference, key_added="compared", **settings
+        adata, sets, groupby="compared", groups=[group], reference=reference, key_added="comparison", **settings
     )
-    return mo.get.impact_table(adata, key="compared")
+    return mo.get.impact_table(adata, key="comparison")
 
 
 def permuted(adata: AnnData, sets: dict[str, Any], pair: tuple[str, str], n: int, **settings: Any) -> Any:  # noqa: ANN401

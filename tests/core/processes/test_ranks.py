@@ -14,10 +14,12 @@ from modulae.core.data.cells import Cells
 from modulae.core.data.readers import InMemory
 from modulae.core.data.stored_cells import StoredCells
 from modulae.core.model.config import Config
+from modulae.core.processes import group
 from modulae.core.processes import ranks as ranks_module
 from modulae.core.processes.group import require_alone
 from modulae.core.processes.ranks import ALONE, Ranks, current_ranks
-from modulae.core.training.distributed import update_batch_factors
+from modulae.core.training import distributed
+from modulae.core.training.distributed import resolve_settings
 
 ROOM = 96
 
@@ -189,32 +191,32 @@ def test_without_a_group_a_process_is_alone():
 
 def test_what_is_for_one_process_refuses_a_group(monkeypatch):
     require_alone("tl.search")
-    monkeypatch.setattr(ranks_module, "current_ranks", lambda: Ranks(0, 2))
+    monkeypatch.setattr(group, "current_ranks", lambda: Ranks(0, 2))
     with pytest.raises(ValueError, match=r"tl\.search works in one process, and torch\.distributed has 2"):
-        mo.tl.search(None, settings={})
+        mo.tl.search(mo.datasets.simulated(n_cells=20, n_genes=8, n_programmes=2), settings={})
 
 
 def test_settings_of_several_processes(monkeypatch):
     two = Ranks(1, 2)
-    config, device = update_batch_factors(Config(batch_size=16), "cpu", two)
+    config, device = resolve_settings(Config(batch_size=16), "cpu", two)
     assert (config.engine, device) == ("torch", "cpu")
-    assert update_batch_factors(Config(batch_size=15), "cpu", ALONE) == (Config(batch_size=15), "cpu")
+    assert resolve_settings(Config(batch_size=15), "cpu", ALONE) == (Config(batch_size=15), "cpu")
     with pytest.raises(ValueError, match=r"batch_size is 1, .*by 2 processes. Give a multiple of 2.* batch_size=2"):
-        update_batch_factors(Config(batch_size=1), "cpu", two)
+        resolve_settings(Config(batch_size=1), "cpu", two)
     with pytest.raises(ValueError, match="engine='numba' trains in one process"):
-        update_batch_factors(Config(engine="numba"), "cpu", two)
+        resolve_settings(Config(engine="numba"), "cpu", two)
     with pytest.raises(ValueError, match=r"batch_key is for a training in one process, and these are 2\. Leave it out"):
-        update_batch_factors(Config(batch_key="sample"), "cpu", two)
-    monkeypatch.setattr(ranks_module, "pick_device", lambda device: "mps" if device == "auto" else device)
-    assert update_batch_factors(Config(), "auto", two)[1] == "cpu"
+        resolve_settings(Config(batch_key="sample"), "cpu", two)
+    monkeypatch.setattr(distributed, "pick_device", lambda device: "mps" if device == "auto" else device)
+    assert resolve_settings(Config(), "auto", two)[1] == "cpu"
     with pytest.raises(ValueError, match="Use device='cpu'"):
-        update_batch_factors(Config(), "mps", two)
+        resolve_settings(Config(), "mps", two)
 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     """No GPU is asked for here: only which one would be."""
-    monkeypatch.setattr(ranks_module, "pick_device", lambda device: "cuda" if device == "auto" else device)
+    monkeypatch.setattr(distributed, "pick_device", lambda device: "cuda" if device == "auto" else device)
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert update_batch_factors(Config(), "auto", Ranks(11, 16))[1] == "cuda:3"
-    assert update_batch_factors(Config(), "cuda:0", Ranks(0, 2))[1] == "cuda:0"
-    assert update_batch_factors(Config(), "auto", ALONE)[1] == "cuda"
+    assert resolve_settings(Config(), "auto", Ranks(11, 16))[1] == "cuda:3"
+    assert resolve_settings(Config(), "cuda:0", Ranks(0, 2))[1] == "cuda:0"
+    assert resolve_settings(Config(), "auto", ALONE)[1] == "cuda"
