@@ -193,7 +193,7 @@ def test_what_is_for_one_process_refuses_a_group(monkeypatch):
     require_alone("tl.search")
     monkeypatch.setattr(group, "current_ranks", lambda: Ranks(0, 2))
     with pytest.raises(ValueError, match=r"tl\.search works in one process, and torch\.distributed has 2"):
-        mo.tl.search(mo.datasets.simulated(n_cells=20, n_genes=8, n_programmes=2), settings={})
+        mo.tl.search(mo.datasets.simulated(n_cells=20, n_genes=60, n_programmes=2), settings={})
 
 
 def test_settings_of_several_processes(monkeypatch):

@@ -82,8 +82,8 @@ def _refuse(adata: AnnData, name: str, there: Iterable[tuple[str, str]]) -> None
         free = next(f"{name}{n}" for n in range(2, 1000) if not any(f"{name}{n}" in getattr(adata, s) for s in STORES))
         msg = (
             f"{listed(places)} would be overwritten, now or when the model is trained again, and nothing in adata.uns "
-            f"says that it is an earlier result of this kind. Choose another name, such as key_added={free!r}; or, where you don't need it: "
-            f"`del {', '.join(places)}`."
+            f"says that it is an earlier result of this kind. Choose another name, such as key_added={free!r}; or, "
+            f"where you don't need it: `del {', '.join(places)}`."
         )
         raise ValueError(msg)
 
