@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import modulae as mo
@@ -81,6 +81,7 @@ def test_booleans_are_labels(values, kind):
         max_size=12,
     )
 )
+@example(["B  1", "B 1", b"T"])
 def test_labels_count_as_often_as_a_reader_sees_them_or_are_refused_with_the_line(values):
     """Either every label looks unlike the others, or the line of the message makes that so."""
     frame = pd.DataFrame({"x": pd.array(values, dtype=object)}, index=[f"c{i}" for i in range(len(values))])

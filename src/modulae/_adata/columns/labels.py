@@ -170,7 +170,8 @@ def _refuse_alike(values: list[Any], kinds: set[type], said: str) -> None:
     several = [group for group in alike.values() if len(group) > 1]
     if several:
         examples = [" and ".join(map(_typed, group)) for group in several]
-        line = LINES[_difference(several[0])]
+        as_bytes = any(isinstance(value, bytes) for value in values)  # the other lines would write them as "b'…'"
+        line = LINES["bytes" if as_bytes else _difference(several[0])]
         msg = (
             f"{said} has different labels that are written alike ({listed(examples, 3)}), which count as several. "
             f"Make them one: `{said} = {said}.{line}`."
@@ -191,8 +192,6 @@ def _typed(value: Any) -> str:  # noqa: ANN401
 def _difference(group: list[Any]) -> str:
     """The kind of step that makes these one."""
     texts = {written(value) for value in group}
-    if any(isinstance(value, bytes) for value in group):
-        return "bytes"
     if len({str(value) for value in group}) == 1:
         return "kind"
     if len({" ".join(text.split()) for text in texts}) == 1:
