@@ -82,6 +82,7 @@ def test_booleans_are_labels(values, kind):
     )
 )
 @example(["B  1", "B 1", b"T"])
+@example(["caf\u00e9", "true", "True"])
 def test_labels_count_as_often_as_a_reader_sees_them_or_are_refused_with_the_line(values):
     """Either every label looks unlike the others, or the line of the message makes that so."""
     frame = pd.DataFrame({"x": pd.array(values, dtype=object)}, index=[f"c{i}" for i in range(len(values))])

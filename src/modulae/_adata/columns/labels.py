@@ -33,7 +33,7 @@ LINES = {
     "bytes": "map(lambda name: name.decode() if isinstance(name, bytes) else name, na_action='ignore')",
     "space": "map(lambda name: ' '.join(str(name).split()), na_action='ignore')",
     "float": TEXT + r".astype(object).str.replace(r'^(-?\d+)\.0+$', r'\1', regex=True)",
-    "bool": "map(lambda name: str(name).capitalize(), na_action='ignore')",
+    "bool": "map(lambda name: {'true': 'True', 'false': 'False'}.get(str(name).lower(), name), na_action='ignore')",
     "bool or number": "map(lambda name: str(bool(name)), na_action='ignore')",
     "letters": TEXT + ".astype(object).str.normalize('NFC')",
 }
