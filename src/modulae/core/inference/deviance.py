@@ -1,4 +1,4 @@
-"""How far counts lie from Poisson rates, and how far they would lie by chance."""
+"""The deviance of counts from Poisson rates, and its expectation where the counts are Poisson."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pre-ranked gene set enrichment: the running sum, and what it would be for random genes."""
+"""Pre-ranked gene set enrichment: the enrichment score, its null from random sets, and the normalised score (NES)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Prerank:
-    """Enrichment of every set in every ranking."""
+    """Enrichment of every gene set in every ranking."""
 
-    es: NDArray[np.float64]  # sets × rankings: the running sum where it is furthest from 0
-    nes: NDArray[np.float64]  # sets × rankings: es over the mean of random sets of the same size and sign
-    p: NDArray[np.float64]  # sets × rankings
+    es: NDArray[np.float64]  # sets × rankings: enrichment score, the running sum where it is furthest from 0
+    nes: NDArray[np.float64]  # sets × rankings: es over the mean es of the null with the same sign
+    p: NDArray[np.float64]  # sets × rankings: against the null
     leading: NDArray[np.unsignedinteger]  # genes of all sets, one set after the other, × rankings: see `prerank`
 
 
@@ -37,10 +37,10 @@ def prerank(
 ) -> Prerank:
     """Gene set enrichment analysis of given rankings (Subramanian et al. 2005, PNAS 102:15545, Appendix; weight 1).
 
-    Numbers as GSEApy's `prerank` gives them, but for p. The null, random genes in place of the set's, depends on
-    nothing but the ranking and the size of the set, so that sets of one size share their draws, as rankings do: that
-    is what makes it fast. p is the share of the random sets with the same sign that are as far from 0, the observed
-    one counted, so it is never 0 (Phipson & Smyth 2010, *Statistical Applications in Genetics and Molecular Biology*
+    The numbers are those of GSEApy's `prerank`, except for p. The null (the enrichment scores of random sets) depends
+    only on the ranking and on the size of the set, so sets of one size share their draws: that makes it fast. p is the
+    share of the null with the same sign that is at least as far from 0, the observed score included, so it is never 0
+    (Phipson & Smyth 2010, *Statistical Applications in Genetics and Molecular Biology*
     9:39). Genes with equal scores are put in random order.
 
     Parameters
@@ -64,8 +64,8 @@ def prerank(
     """
     n_genes, n_rankings = scores.shape
     ends = np.cumsum([len(genes) for genes in sets])
-    by_chance = np.random.default_rng(seed).permutation(n_genes)
-    order = np.stack([np.lexsort((by_chance, -column)) for column in scores.T], axis=1)  # the highest first
+    random_order = np.random.default_rng(seed).permutation(n_genes)
+    order = np.stack([np.lexsort((random_order, -column)) for column in scores.T], axis=1)  # the highest first
     place = np.argsort(order, axis=0)  # genes × rankings
     weight = np.abs(np.take_along_axis(np.asarray(scores, dtype=np.float64), order, axis=0))
     ranked = np.flatnonzero(np.ptp(scores, axis=0) > 0)
