@@ -143,7 +143,7 @@ def test_the_table_of_the_paper_labels_every_kind_of_cell():
     [
         ({}, ValueError, r"there are no gates\. Write them as \{'HSC'"),
         ({"a": {}}, ValueError, r"gate 'a' has no markers, .* Add some"),
-        ({"a": {"CD34": "High"}}, ValueError, r"gate 'a' wants CD34 'High'\. Choose one of \['high', 'mid', 'low'\]"),
+        ({"a": {"CD34": "High"}}, ValueError, r"CD34 of gate 'a' is 'High'; choose one of \['high', 'mid', 'low'\]"),
         ({"a": "CD34 high"}, TypeError, r"label → marker → level\. Write them as"),
         (["a"], TypeError, r"label → marker → level\. Write them as"),
         ({1: {"CD34": "high"}}, TypeError, r"label 1 of a gate is not text\. Write it as '1'"),

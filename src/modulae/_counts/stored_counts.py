@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
+from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.count_summary import are_integers
 from modulae.core.data.stored_cells import StoredCells
@@ -231,7 +232,7 @@ def read_bytes(limit: str | int) -> int:
         No number of bytes.
     """
     number: float = 0
-    if isinstance(limit, int) and not isinstance(limit, bool):
+    if is_integer(limit):
         number = limit
     elif isinstance(limit, str):
         text = limit.strip().upper()

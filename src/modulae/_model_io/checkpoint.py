@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._utils.files import clear_unfinished, is_full, write_whole
+from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.model.fitted import read_network
@@ -183,7 +184,7 @@ def check_every(every: int | str) -> float:
     """
     import pandas as pd
 
-    if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
+    if is_integer(every) and every >= 1:
         return every
     try:
         seconds = float(pd.Timedelta(every).total_seconds()) if isinstance(every, str) else 0.0

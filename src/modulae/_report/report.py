@@ -11,6 +11,7 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._utils.files import check_writable, write_whole
+from modulae.core.checks import check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,9 +124,7 @@ def _check(path: str | Path, max_cells: int) -> Path:
     if missing:
         msg = f"the report needs {' and '.join(missing)}, not installed here. Run `pip install 'modulae[report]'`."
         raise ImportError(msg)
-    if isinstance(max_cells, bool) or not isinstance(max_cells, int) or max_cells < 1:
-        msg = f"max_cells is {max_cells!r}; give a whole number of at least 1, such as 20000."
-        raise ValueError(msg)
+    check_integer("max_cells", max_cells, minimum=1, give="a whole number of at least 1, such as 20000")
     target = Path(path)
     check_writable(target, "such as 'modules.html'")
     return target

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from modulae._utils.docs import fill_docs
-from modulae.core.checks import check_seed
+from modulae.core.checks import check_choice, check_seed
 
 from ._planted import MIN_HARD, Planted, in_types, of_groups
 
@@ -185,12 +185,8 @@ def _as_anndata(
 
 def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
     """Refuse what can't be drawn."""
-    if difficulty is not None and difficulty not in get_args(Difficulty):
-        msg = f"difficulty is {difficulty!r}; choose None or one of {list(get_args(Difficulty))}."
-        raise ValueError(msg)
-    if rates not in get_args(Rates):
-        msg = f"rates is {rates!r}; choose one of {list(get_args(Rates))}."
-        raise ValueError(msg)
+    check_choice("difficulty", difficulty, Difficulty, none="for the plain data")
+    check_choice("rates", rates, Rates)
     for name, size in sizes.items():
         if not all(part > 0 for part in (size if isinstance(size, tuple | list) else (size,))):
             msg = f"{name} is {size}; give a number above 0."

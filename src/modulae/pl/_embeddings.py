@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import matplotlib.pyplot as plt
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout, warn_of_unplaced
-from modulae.core.checks import check_integer
+from modulae.core.checks import check_choice, check_integer
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.points import (
     Categories,
@@ -80,9 +80,7 @@ def embeddings(
     KeyError
         No embeddings, no snapshot of an epoch, or nothing called `color`.
     """
-    if legend is not None and legend not in get_args(Legend):
-        msg = f"legend is {legend!r}; choose one of {[*get_args(Legend), None]}."
-        raise ValueError(msg)
+    check_choice("legend", legend, Legend, none="for none")
     check_integer("ncols", ncols, minimum=1)
     bases = _bases(adata, key, epochs)
     colours = None if color is None else read_colours(adata, color, layer=layer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import enrichment_entry, unit_names
+from modulae.core.checks import check_choice
 from modulae.pl._draw.dots import CELL, draw_dots
 from modulae.pl._draw.heatmap import (
     DIVERGING,
@@ -108,9 +109,7 @@ def enrichment(
     ValueError
         Nothing is left to draw.
     """
-    if q not in get_args(FalseDiscoveryRate):
-        msg = f"q is {q!r}; choose one of {list(get_args(FalseDiscoveryRate))}."
-        raise ValueError(msg)
+    check_choice("q", q, FalseDiscoveryRate)
     score = "nes" if q == "q_prerank" else "z"
     rates, p, scores = _wide(adata, key, [q, q.replace("q", "p", 1), score])
     of_units = rates.shape[1]

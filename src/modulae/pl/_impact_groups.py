@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import group_position, impact_entry, is_comparison
+from modulae.core.checks import check_choice
 from modulae.pl._draw.heatmap import (
     SMALLEST,
     Scale,
@@ -108,9 +109,7 @@ def impact_groups(
     ValueError
         Nothing is left to draw.
     """
-    if value not in get_args(GroupValue):
-        msg = f"value is {value!r}; choose one of {list(get_args(GroupValue))}."
-        raise ValueError(msg)
+    check_choice("value", value, GroupValue)
     key = Fields().impact(groupby) if key is None else key
     references = _references(adata, key, groupby)
     names = list(references) if groups is None else _known(adata, key, groups)

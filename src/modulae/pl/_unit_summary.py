@@ -11,6 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import units_entry
+from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
 from modulae.pl._draw.heatmap import DIVERGING, text_width
 from modulae.pl._draw.labels import set_labels
@@ -70,9 +71,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     ValueError
         `n_units` is no whole number above 0; or all units are flagged.
     """
-    if n_units is not None and (isinstance(n_units, bool) or not isinstance(n_units, int) or n_units < 1):
-        msg = f"n_units is {n_units!r}; give a whole number of at least 1, or None for all units."
-        raise ValueError(msg)
+    if n_units is not None:
+        check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
     table = get.unit_summary(adata, key=key)
     flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
     shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]

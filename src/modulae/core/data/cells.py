@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
-from modulae.core.checks import check_block
+from modulae.core.checks import check_integer
 from modulae.core.processes.ranks import ALONE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Cells:
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
         """Consecutive blocks of at most `size` cells, with where they stand."""
-        check_block(size)
+        check_integer("batch_size", size, minimum=1)
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
             yield rows, type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))

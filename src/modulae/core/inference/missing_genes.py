@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from modulae.core.array_backend import to_numpy
+from modulae.core.checks import check_choice
 from modulae.core.model.config import KNOWN_GENES
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def restrict(
     missing
         What is assumed of the others.
     """
-    if missing not in get_args(Missing):
-        msg = f"missing is {missing!r}; choose one of {list(get_args(Missing))}."
-        raise ValueError(msg)
+    check_choice("missing", missing, Missing)
     network, summary = fitted.network, fitted.training
     weights = to_numpy(network.input_weights).astype(np.float64)
     at_hand = summary.of_genes(kept, np.ones(len(summary.other_genes), dtype=bool) if others is None else others)

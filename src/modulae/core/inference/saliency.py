@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +27,6 @@ BLOCKS_OF_INPUTS = 8
 
 BLOCKS_OF_SLOPES = 64
 """Blocks of cells whose slopes are worked out together, so that what a unit needs of the weights is laid out once."""
-
-
-def check_method(method: str) -> None:
-    """Refuse a method there is not."""
-    if method not in get_args(Method):
-        msg = f"method is {method!r}; choose one of {list(get_args(Method))}."
-        raise ValueError(msg)
 
 
 def mean_saliency(
