@@ -86,7 +86,7 @@ def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:
         msg = f"labels={name!r} is a name, and there is no AnnData to find it in. Give the labels themselves."
         raise TypeError(msg)
     if name in data.obs:
-        return obs_column(data, name)
+        return obs_column(data, name, "labels")
     if name in data.obsm:
         return _table(data.obsm[name], "labels").set_axis(data.obs_names, axis=0)
     msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. Choose one of {[*data.obs, *data.obsm]}."

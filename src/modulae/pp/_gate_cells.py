@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae._adata.changeable import changeable
+from modulae._adata.columns.columns import obs_column
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
@@ -155,11 +156,7 @@ def _marker_table(
             raise TypeError(msg)
         return table
     columns = dict(markers) if isinstance(markers, Mapping) else {name: name for name in markers}
-    absent = [column for column in columns.values() if column not in adata.obs]
-    if absent:
-        msg = f"markers names obs columns that are not there: {listed(absent)}. Choose from {list(adata.obs)}."
-        raise KeyError(msg)
-    return {marker: adata.obs[column] for marker, column in columns.items()}
+    return {marker: obs_column(adata, column, "markers") for marker, column in columns.items()}
 
 
 def _numbers(column: pd.Series, marker: str) -> NDArray[np.float64]:

@@ -92,7 +92,7 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
         msg = f"color is {color!r}; name one column or gene, and draw one picture for each."
         raise TypeError(msg)
     if color in adata.obs:
-        column = obs_column(adata, color)
+        column = obs_column(adata, color, "color")
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             return numbers(color, column.to_numpy(dtype=np.float64, na_value=np.nan))
         labels = labels_of(column, f"adata.obs[{color!r}]", unused=True)

@@ -101,7 +101,7 @@ def gather(
     for batch_key in batch_keys:
         read_batches(adata, batch_key)
     columns = sorted({*sources, *batch_keys})
-    obs = pd.DataFrame({name: obs_column(adata, name).array for name in columns}, index=adata.obs_names)
+    obs = pd.DataFrame({name: obs_column(adata, name, "settings").array for name in columns}, index=adata.obs_names)
     kept = {} if mask_var is None else {mask_var: read_mask(adata, mask_var)}
     kept |= {name: adata.var[name].to_numpy() for name in COLUMNS if name in adata.var}
     var = pd.DataFrame(kept, index=adata.var_names)
