@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from .layers import RowMatrix
+
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
 
@@ -49,7 +51,7 @@ def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_mat
         yield check_values(as_rows(matrix, start, min(start + ROWS_PER_BLOCK, adata.n_obs)), where)
 
 
-def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
+def counts_of(adata: AnnData, layer: str | None) -> tuple[RowMatrix, str]:
     """The matrix of raw counts, of which rows can be read, and its name."""
     matrix, where = _matrix(adata, layer), "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     _check_numbers(matrix.dtype, where)
@@ -73,7 +75,7 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     return matrix, where
 
 
-def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
+def as_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
     """Consecutive rows, in memory."""
     rows = matrix[start:stop]
     if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only

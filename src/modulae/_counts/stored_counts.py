@@ -18,6 +18,8 @@ from .blocks import ROWS_PER_BLOCK, as_rows, check_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .layers import RowMatrix
+
 ROWS_TOGETHER = 256
 """Rows of a random block, where the file does not say better."""
 
@@ -46,7 +48,7 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 class CountReader:
     """Reads rows of a matrix on disk, and of them the model's genes."""
 
-    matrix: Any
+    matrix: RowMatrix
     columns: NDArray[np.intp] | None
     where: str
 
@@ -82,7 +84,7 @@ class CountReader:
 
     def elsewhere(self) -> Self:
         """What :meth:`checked` needs, without the matrix."""
-        return replace(self, matrix=None)
+        return replace(self, matrix=None)  # type: ignore[arg-type]
 
     def of_genes(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
         """The model's genes of some rows of all genes."""

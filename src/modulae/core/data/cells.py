@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modulae.core.array_backend import Array
     from modulae.core.processes.ranks import Ranks
 
 
@@ -101,7 +102,7 @@ class Cells:
         """
         return self.sparse_inputs().toarray()
 
-    def inputs_on(self, device: str) -> Any:  # noqa: ANN401
+    def inputs_on(self, device: str) -> Array:
         """:meth:`inputs` where it is computed with: an array for NumPy on a CPU, else a tensor.
 
         Only what is not zero is sent there.
@@ -167,7 +168,7 @@ def of_rows(values: NDArray[Any] | None, rows: NDArray[np.intp] | slice) -> NDAr
     return None if values is None else values[rows]
 
 
-def as_backend(array: NDArray[Any], device: str) -> Any:  # noqa: ANN401
+def as_backend(array: NDArray[Any], device: str) -> Array:
     """An array for NumPy on a CPU, a tensor elsewhere."""
     if device == "cpu":
         return array

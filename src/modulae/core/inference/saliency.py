@@ -69,7 +69,7 @@ def mean_saliency(
     job = SaliencySums(network, method, signed, batch_size, device)
     (total,) = sum_cells(cells, job, membership)
     if job.of_products:
-        total = np.moveaxis(network.to_numpy().gradient_of_slopes(total, method), 0, 1)
+        total = np.moveaxis(to_numpy(network.to_numpy().gradient_of_slopes(total, method)), 0, 1)
     shape = (network.n_units, len(membership), network.n_genes)
     n_cells = membership.sum(axis=1, dtype=np.float64)[None, :, None]
     mean = np.divide(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae.core.array_backend import to_numpy
 from modulae.core.scores.expression_bins import expression_bins, shuffled_within
 
 if TYPE_CHECKING:
@@ -110,6 +111,6 @@ def _curves(
         for step, (start, stop) in enumerate(zip(np.concatenate([[0], steps[:-1]]), steps, strict=True)):
             gone = order[start:stop]
             sums -= inputs[:, gone] @ by_gene[gone]
-            result[index, step] = network.unit_from_preactivation(sums, unit).mean(dtype=np.float64)
+            result[index, step] = to_numpy(network.unit_from_preactivation(sums, unit)).mean(dtype=np.float64)
     before = result[:, :1]
     return np.divide(result, before, out=np.ones_like(result), where=before > 0)
