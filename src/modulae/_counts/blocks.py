@@ -9,7 +9,7 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
-from modulae.core.data.csr import as_csr, plain, plain_type
+from modulae.core.data.csr import as_csr, native, native_type
 
 from .file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
 from .layers import layer_names, matrix_of
@@ -61,7 +61,7 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[RowMatrix, str]:
     if sparse.issparse(matrix):
         matrix = as_csr(matrix)
     elif getattr(matrix, "format", "csr") == "csc":  # on disk: rows can't be sliced cheaply
-        parts: Any = tuple(plain(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
+        parts: Any = tuple(native(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
         matrix = sparse.csr_matrix(sparse.csc_matrix(parts, shape=matrix.shape))
     elif isinstance(matrix, CSRDataset):
         matrix = FileRows(matrix)
@@ -69,8 +69,8 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[RowMatrix, str]:
         matrix = DenseFileRows(matrix)
     elif (behind := read_lazily(matrix)) is not None:
         matrix = LazyRows(behind)
-    elif hasattr(matrix, "map_blocks") and matrix.dtype != plain_type(matrix.dtype):
-        dtype = plain_type(matrix.dtype)
+    elif hasattr(matrix, "map_blocks") and matrix.dtype != native_type(matrix.dtype):
+        dtype = native_type(matrix.dtype)
         matrix = matrix.map_blocks(as_csr, dtype=dtype, meta=sparse.csr_matrix((0, 0), dtype=dtype))
     return matrix, where
 

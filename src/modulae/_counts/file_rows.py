@@ -16,7 +16,7 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
-from modulae.core.data.csr import plain, plain_type
+from modulae.core.data.csr import native, native_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,9 +84,9 @@ class LazyRows(FileRows):
         sizes = [min(ROWS_OF_A_BLOCK, self.shape[0] - index) for index in range(0, self.shape[0], ROWS_OF_A_BLOCK)]
         self.array = da.map_blocks(  # type: ignore[no-untyped-call]
             partial(_block, Blocks(matrix, self)),
-            dtype=plain_type(matrix.dtype),
+            dtype=native_type(matrix.dtype),
             chunks=(tuple(sizes), (self.shape[1],)),
-            meta=sparse.csr_matrix((0, 0), dtype=plain_type(matrix.dtype)),
+            meta=sparse.csr_matrix((0, 0), dtype=native_type(matrix.dtype)),
         )
 
 
@@ -130,7 +130,7 @@ def _block(blocks: Blocks, block_info: Any = None) -> sparse.csr_matrix:  # noqa
 
 def _rows_between(ends: NDArray[np.int64], data: Any, indices: Any, n_genes: int) -> sparse.csr_matrix:  # noqa: ANN401
     counts = slice(int(ends[0]), int(ends[-1]))
-    parts = plain(np.asarray(data[counts])), plain(np.asarray(indices[counts])), ends - ends[0]
+    parts = native(np.asarray(data[counts])), native(np.asarray(indices[counts])), ends - ends[0]
     return sparse.csr_matrix(parts, shape=(len(ends) - 1, n_genes))
 
 

@@ -38,7 +38,7 @@ BYTES_A_COUNT = 40
 BYTES_AS_READ = 8
 """Memory that a count takes as it is read."""
 
-IN_MEMORY = 500 * 10**6
+MAX_BYTES_IN_MEMORY = 500 * 10**6
 """Bytes up to which counts on disk are read into memory where nothing is learnt from them."""
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
 FILE = "checkpoint.safetensors"
-FORMAT = 1
+CHECKPOINT_FORMAT = 1
 NUMBERS = ("rows", "gene_means_loss", "epoch", "portions", "best_epoch", "stopped", "generator")
 """What of a state is no array; JSON keeps every digit of a float."""
 
@@ -96,7 +96,7 @@ class Checkpoint:
         from safetensors.numpy import save
 
         arrays, numbers = _from_state(state)
-        about = {"format": FORMAT, "run": self._run, "state": numbers}
+        about = {"format": CHECKPOINT_FORMAT, "run": self._run, "state": numbers}
         content = save(arrays, metadata={"modulae": json.dumps(about)})
         try:
             write_whole(self._file, content)
@@ -113,7 +113,7 @@ class Checkpoint:
 
     def _refuse_others(self, about: dict[str, Any]) -> None:
         result = about.get("run", {})
-        if about.get("format") == FORMAT and result == self._run:
+        if about.get("format") == CHECKPOINT_FORMAT and result == self._run:
             return
         available, here = result.get("settings", {}), self._run["settings"]
         differ = [

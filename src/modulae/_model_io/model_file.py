@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-FORMAT = "modulae model"
+MODEL_FORMAT = "modulae model"
 FORMAT_VERSION = 2
 """Raised when a reader of the version before could not, or not rightly, read the file. A file is of the oldest version
 that can: 2 knows batches, and without them 1 is written."""
@@ -154,7 +154,7 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
     return np.array([written(name) for name in named])
 
 
-def fingerprint(fitted: Fitted) -> str:
+def model_fingerprint(fitted: Fitted) -> str:
     """Name of a model by what it does: equal for equal weights and genes, wherever they are kept."""
     arrays = {name: np.asarray(value) for name, value in fitted.network.as_dict().items() if name != "architecture"}
     return _checksum(json.dumps([fitted.network.architecture, fitted.genes.tolist()]), arrays)[:16]
@@ -190,7 +190,7 @@ def _write(path: Path, header: dict[str, Any], tensors: dict[str, NDArray[Any]])
     from safetensors.numpy import save
 
     text = json.dumps(header, allow_nan=True)
-    about = {"format": FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
+    about = {"format": MODEL_FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
     content = save(tensors, metadata=about)
     check_writable(path, "such as 'model.safetensors'")
     write_whole(path, content)
@@ -209,7 +209,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except SafetensorError as error:
         msg = f"{str(path)!r} is truncated, or no safetensors file ({error}). Copy it again from where it came."
         raise ValueError(msg) from error
-    if about.get("format") != FORMAT or "modulae" not in about:
+    if about.get("format") != MODEL_FORMAT or "modulae" not in about:
         msg = f"{str(path)!r} is a safetensors file, but no model of modulae. Give one that `modulae.save_model` wrote."
         raise ValueError(msg)
     header = _parsed(about["modulae"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-NEEDED = ("jinja2", "bokeh")
+NEEDED_PACKAGES = ("jinja2", "bokeh")
 
 
 @public
@@ -120,7 +120,7 @@ def report(
 
 def _check(path: str | Path, max_cells: int) -> Path:
     """Refuse before the work what would stop it after."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED_PACKAGES if find_spec(name) is None]
     if missing:
         msg = f"the report needs {' and '.join(missing)}, not installed here. Run `pip install 'modulae[report]'`."
         raise ImportError(msg)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Difficulty = Literal["easy", "hard"]
 Rates = Literal["log-additive", "additive"]
 
-SMALL: dict[str, Any] = {
+PLAIN_SIZES: dict[str, Any] = {
     "n_cells": 1000,
     "n_genes": 600,
     "n_programmes": 8,
@@ -130,7 +130,7 @@ def simulated(
         "n_groups": n_groups,
         "mean_counts": mean_counts,
     }
-    sizes = (SMALL if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
+    sizes = (PLAIN_SIZES if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
     _check(sizes, difficulty, rates)
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)

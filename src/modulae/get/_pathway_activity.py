@@ -15,12 +15,12 @@ from modulae.core.checks import check_choice
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Table = Literal["cells", "sets"]
+ActivityTable = Literal["cells", "sets"]
 
 
 @public
 def pathway_activity(
-    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: Table = "cells"
+    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: ActivityTable = "cells"
 ) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
@@ -42,7 +42,7 @@ def pathway_activity(
     cells × sets, `float32`, by name. With `table="sets"` one row a set: `n_genes` (in the model) and `share_found` (of
     the set's genes, in `adata`).
     """
-    check_choice("table", table, Table)
+    check_choice("table", table, ActivityTable)
     entry = activity_entry(adata, key)
     sets = [str(name) for name in np.asarray(entry["sets"])]
     if table == "sets":

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-Table = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
+SanityTable = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
 
 
 @public
-def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdict") -> pd.DataFrame:
+def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "verdict") -> pd.DataFrame:
     """What :func:`modulae.tl.sanity` found.
 
     Parameters
@@ -62,7 +62,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
         No such result, or no groups were compared.
     """
     entry = sanity_entry(adata, key)
-    check_choice("table", table, Table)
+    check_choice("table", table, SanityTable)
     if table == "groups" and "groups" not in entry:
         msg = f"{key!r} compares no groups. Run `modulae.tl.sanity(adata, gene_sets, groupby=...)`."
         raise KeyError(msg)

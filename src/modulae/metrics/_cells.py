@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Units: TypeAlias = AnnData | pd.DataFrame | NDArray[np.floating]
-    Labels: TypeAlias = str | pd.Series[Any] | pd.DataFrame | NDArray[Any]
+    GivenLabels: TypeAlias = str | pd.Series[Any] | pd.DataFrame | NDArray[Any]
 
 Table = TypeVar("Table", "pd.Series[Any]", pd.DataFrame)
 
@@ -46,7 +46,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     return units
 
 
-def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+def read_labels(data: Units, labels: GivenLabels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return labelled cells × labels, on or off, in the order of `units`, and which of the cells have a label."""
     result = _by_name(data, labels) if isinstance(labels, str) else labels
     if isinstance(result, pd.DataFrame) or np.ndim(result) > 1:

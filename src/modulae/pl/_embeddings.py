@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 Legend = Literal["right", "on data"]
-PANEL = 3.2
+EMBEDDING_PANEL = 3.2
 
 
 @public
@@ -86,7 +86,7 @@ def embeddings(
     colours = None if color is None else read_colours(adata, color, layer=layer)
     columns = min(ncols, len(bases))
     rows = -(-len(bases) // columns)
-    right, side = 0.0, panel_side(PANEL)
+    right, side = 0.0, panel_side(EMBEDDING_PANEL)
     if isinstance(colours, Numbers):
         right = 0.9 * enlarged()
     elif colours is not None and legend == "right":

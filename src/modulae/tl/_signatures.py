@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from modulae._adata.columns.groups import Contrast
 
-Method = Literal["log_fold_change", "t-test_overestim_var", "t-test"]
+SignatureMethod = Literal["log_fold_change", "t-test_overestim_var", "t-test"]
 Direction = Literal["up", "down"]
 
 NO_LOGARITHM = 50
@@ -39,7 +39,7 @@ def signatures(
     groupby: str,
     groups: Sequence[str] | None = None,
     n_genes: int = 100,
-    method: Method = "log_fold_change",
+    method: SignatureMethod = "log_fold_change",
     direction: Direction = "up",
     min_log_fold_change: float = 0.0,
     layer: str | None = None,
@@ -126,15 +126,15 @@ def signatures(
     return result
 
 
-def _check_settings(n_genes: int, method: Method, direction: Direction, min_log_fold_change: float) -> None:
+def _check_settings(n_genes: int, method: SignatureMethod, direction: Direction, min_log_fold_change: float) -> None:
     check_integer("n_genes", n_genes, minimum=1, give="a whole number of at least 1, such as 100")
-    check_choice("method", method, Method)
+    check_choice("method", method, SignatureMethod)
     check_choice("direction", direction, Direction)
     give = "0 or more, such as 1 (twofold on a log2 scale). For genes that are down: direction='down'"
     check_number("min_log_fold_change", min_log_fold_change, minimum=0, give=give)
 
 
-def _check_replicates(plan: Contrast, method: Method) -> None:
+def _check_replicates(plan: Contrast, method: SignatureMethod) -> None:
     if method == "log_fold_change":
         return
     pairs = zip(plan.groups, plan.members.sum(axis=1), plan.reference_members.sum(axis=1), strict=True)
@@ -185,7 +185,7 @@ def _t_statistic(
     values: Any,  # noqa: ANN401
     members: NDArray[np.bool_],
     others: NDArray[np.bool_],
-    method: Method,
+    method: SignatureMethod,
 ) -> NDArray[np.float64]:
     """Welch's t of every gene, from scanpy; 0 where nothing varies."""
     import pandas as pd

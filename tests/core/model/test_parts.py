@@ -13,7 +13,7 @@ from modulae.core.model import starts
 from modulae.core.model.config import Config
 from modulae.core.model.fitted import read_network
 from modulae.core.model.parts import PartsNetwork
-from modulae.core.model.starts import RIDGE, factorise, initial_parts, ridge, sparsity
+from modulae.core.model.starts import RIDGE_SHARE, factorise, initial_parts, ridge, sparsity
 from modulae.core.plain_torch import flush_denormal
 from modulae.core.scores.set_values import set_indicator, set_values
 from modulae.core.training.torch.parts_engine import PartsEngine
@@ -175,7 +175,7 @@ def test_ridge_is_the_textbooks(shape, direct, monkeypatch):
     inputs = sparse.random_array(shape, density=0.4, rng=rng, dtype=np.float32).tocsr()
     targets = rng.random((shape[0], 3))
     dense = inputs.toarray().astype(float)
-    penalty = RIDGE * (dense**2).sum()
+    penalty = RIDGE_SHARE * (dense**2).sum()
     expected = np.linalg.solve(dense.T @ dense + penalty * np.eye(shape[1]), dense.T @ targets)
     np.testing.assert_allclose(ridge(sparse.csr_matrix(inputs), targets), expected, rtol=1e-4, atol=1e-5)
 

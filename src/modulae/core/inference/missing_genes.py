@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Missing = Literal["model", "mean", "zero"]
 
-RIDGE = 1e-6
+VARIANCE_FLOOR = 1e-6
 """Of the largest variance: keeps a unit that never varies, or a gene that the units explain wholly, invertible."""
 
 
@@ -93,7 +93,7 @@ def _posterior(summary: TrainingSummary, kept: NDArray[np.bool_]) -> _Posterior:
     covariance = summary.unit_covariance
     n_units = len(covariance)
     residual = summary.input_residual[kept].astype(np.float64)
-    residual += max(RIDGE * float(summary.input_residual.max(initial=0)), float(np.finfo(np.float32).tiny))
+    residual += max(VARIANCE_FLOOR * float(summary.input_residual.max(initial=0)), float(np.finfo(np.float32).tiny))
     scaled = summary.readout[kept].astype(np.float64).T / residual  # units × genes at hand
     information = scaled @ summary.readout[kept]
     # (C⁻¹ + J)⁻¹ = C (I + J C)⁻¹ does not need the inverse of C, which a dead unit does not have

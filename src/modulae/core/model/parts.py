@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BETA = 10.0
 """β of the encoder's SoftPlus: nearly a ReLU, but a silent unit still has a slope to come back by."""
 
-LOWEST = -2.5
+MIN_PREACTIVATION = -2.5
 """What SoftPlus gets at least: below exp(−25) its value and slope would be denormal numbers in the end."""
 
 SILENT = 1e-4
@@ -76,7 +76,7 @@ class PartsNetwork(Network):
 
     def encode(self, inputs: Array) -> Array:
         """Cells × genes → cells × units: softplus(E·A + c) + 1e-4."""
-        return softplus(clamp_min(inputs @ self.encoder.T + self.bias, LOWEST), BETA) + SILENT
+        return softplus(clamp_min(inputs @ self.encoder.T + self.bias, MIN_PREACTIVATION), BETA) + SILENT
 
     @property
     def input_weights(self) -> Array:
@@ -85,7 +85,7 @@ class PartsNetwork(Network):
 
     def unit_from_preactivation(self, sums: Array, unit: int) -> Array:
         """The activity of one unit, cells, from `inputs @ encoder.T`, cells × units."""
-        return softplus(clamp_min(sums[:, unit] + self.bias[unit], LOWEST), BETA) + SILENT
+        return softplus(clamp_min(sums[:, unit] + self.bias[unit], MIN_PREACTIVATION), BETA) + SILENT
 
     def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
         """The network for some of its genes."""
@@ -130,7 +130,7 @@ class PartsNetwork(Network):
     def _slopes(self, at_units: Array) -> Array:
         """Slopes of SoftPlus, cells × units; 0 where what it gets is clamped."""
         a = at_units + self.bias
-        return softplus_slope(a, BETA) * (a > LOWEST)
+        return softplus_slope(a, BETA) * (a > MIN_PREACTIVATION)
 
     @classmethod
     def from_dict(cls, arrays: Mapping[str, Any]) -> Self:

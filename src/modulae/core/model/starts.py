@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from . import batch_factors
-from .parts import LOWEST, PartsNetwork
+from .parts import MIN_PREACTIVATION, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-STEPS = 200
+MAX_ITERATIONS = 200
 """Iterations of the factorisation at most."""
 
 SPARSE = 1.2e-3
 """L1 penalty of the factorisation on both factors, for inputs of mean square 1: few parts a cell, few genes a part.
-Chosen with :data:`RIDGE` by the loss of unseen cells and by how many units come back, not by labels."""
+Chosen with :data:`RIDGE_SHARE` by the loss of unseen cells and by how many units come back, not by labels."""
 
-RIDGE = 5e-4
+RIDGE_SHARE = 5e-4
 """The ridge penalty, as a share of the total sum of squares of the inputs."""
 
 DIRECT_UP_TO = 4096
@@ -66,7 +66,7 @@ def initial_parts(
         encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
     else:
         encoder = ridge(inputs, activity)
-    bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
+    bias = np.where(activity.any(axis=0), 0, MIN_PREACTIVATION).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
     by_rows = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))
     encoder_rows, loadings_rows = by_rows
@@ -87,7 +87,7 @@ def factorise(
         result = non_negative_factorization(
             inputs,
             n_components=n_parts,
-            max_iter=STEPS,
+            max_iter=MAX_ITERATIONS,
             random_state=seed,
             alpha_W=alpha,
             alpha_H=alpha,
@@ -114,7 +114,7 @@ def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np
     from sklearn.linear_model import Ridge
 
     exact = inputs.astype(np.float64)
-    penalty = RIDGE * float((exact.data**2).sum())
+    penalty = RIDGE_SHARE * float((exact.data**2).sum())
     if penalty == 0:
         return np.zeros((inputs.shape[1], targets.shape[1]))
     solver = "cholesky" if min(inputs.shape) <= DIRECT_UP_TO else "sparse_cg"

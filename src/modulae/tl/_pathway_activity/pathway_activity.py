@@ -14,7 +14,7 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.ownership import ROWS, rows_stamp
+from modulae._adata.stored.ownership import ROW_STAMPS, rows_stamp
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.checks import check_choice, check_integer, check_number, check_seed
@@ -146,7 +146,7 @@ def pathway_activity(
         "model_cells": model_cells,
         "n_random": n_random,
         "seed": seed,
-        ROWS: rows_stamp(scores),
+        ROW_STAMPS: rows_stamp(scores),
     }
     return adata if copy else None
 

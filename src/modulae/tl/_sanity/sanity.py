@@ -26,7 +26,7 @@ from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
 from modulae.core.scores.impact import Aggregate, Difference
 
-from .controls import Settings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
+from .controls import ControlSettings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
 from .words import in_words
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def sanity(
     members, others = sides[:, :, chosen]
     device = pick_device(device)
     spec = ExplanationSpec(positions, members, others, method, signed, aggregate, batch_size, device, difference)
-    settings = Settings(n_seeds, epochs, n_draws, seed)
+    settings = ControlSettings(n_seeds, epochs, n_draws, seed)
     with progress_bar((n_seeds + 1) * epochs, "training controls", "epoch", progress=progress) as bar:
 
         def show(_epoch: int, _loss: float) -> None:

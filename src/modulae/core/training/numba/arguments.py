@@ -30,7 +30,7 @@ class Sparse(NamedTuple):
     expected: Any  # batches × genes: rates summed before the factors; empty where they are not wanted
 
 
-class Settings(NamedTuple):
+class StepSettings(NamedTuple):
     """Numbers of a step, all in the type of the weights."""
 
     learning_rate: Any

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .resident_cells import Batch
 
-WARM_UP = 30
+RISING_STEPS = 30
 """Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
 
 
@@ -83,7 +83,9 @@ class PartsEngine(TorchEngine):
 
     def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1
-        warm = min(1.0, self._taken / WARM_UP) if self._replay is None else (self._taken / WARM_UP).clamp_max(1)
+        warm = (
+            min(1.0, self._taken / RISING_STEPS) if self._replay is None else (self._taken / RISING_STEPS).clamp_max(1)
+        )
         self._set_rate(self._rate * warm)
         loss = super()._step(batch, weight)
         loadings = self._loadings
