@@ -16,7 +16,7 @@ from scipy import stats
 import modulae as mo
 from benchmarks import table
 from benchmarks.quality.explanations import LINEAGES, TOP, ranks_by_score
-from modulae.tl._signatures import Method
+from modulae.tl._signatures import SignatureMethod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,7 +253,7 @@ def with_replicates() -> tuple[str, list[dict[str, object]]]:
     logs = np.log1p(counts.div(counts.sum(axis=1), axis=0) * 1e4)
     rows: list[dict[str, object]] = []
     for kind in ("mean of the log counts", "log of the summed counts"):
-        ranks: dict[str, list[int]] = {method: [] for method in get_args(Method)}
+        ranks: dict[str, list[int]] = {method: [] for method in get_args(SignatureMethod)}
         for seed in range(3):
             parts = [labels.to_numpy(), np.random.default_rng(seed).integers(3, size=cells.n_obs)]
             if kind == "mean of the log counts":

@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "the start, untrained": {"start": True},
     "no L1 penalty in the start": {"SPARSE": 0.0},
-    "ridge 0.002": {"RIDGE": 0.002},
+    "ridge 0.002": {"RIDGE_SHARE": 0.002},
     "λ = 0.05 on A": {"penalised": "encoder", "weight": 0.05},
     "λ = 0.05 on V": {"penalised": "loadings", "weight": 0.05},
     "λ = 0.005 on V": {"penalised": "loadings", "weight": 0.005},
@@ -105,7 +105,7 @@ def learn(cells: Cells, variant: dict[str, Any], seed: int, *, short: bool) -> P
     given |= {"n_latent": 8, "max_epochs": 3} if short else {}
     config = config_for("parts", schedule="cosine", size_factors="total", seed=seed, snapshot_epochs=(0,), **given)
     with ExitStack() as changed:
-        for name in ("SPARSE", "RIDGE"):
+        for name in ("SPARSE", "RIDGE_SHARE"):
             if name in variant:
                 changed.enter_context(patch.object(starts, name, variant[name]))
         if "penalised" in variant:

@@ -71,32 +71,6 @@ def test_what_does_more_than_read_a_file_stays_as_it_is(lazy, counts, tmp_path):
     np.testing.assert_array_equal(as_rows(matrix, 10, 40).toarray(), counts[10:40].toarray())
 
 
-def test_chunks_that_follow_each_other_are_unpacked_once():
-    zarr = pytest.importorskip("zarr", reason="needs modulae[scale]: zarr")
-    values = np.arange(1003, dtype=np.int32)
-    array = zarr.create_array({}, data=values, chunks=(50,))
-    asked = []
-
-    class Noted:
-        chunks, dtype = array.chunks, array.dtype
-
-        def __getitem__(self, part):
-            asked.append(part.start // 50)
-            return array[part]
-
-    unpacked = file_rows.Unpacked(Noted())
-    for start in range(0, 1003, 17):
-        np.testing.assert_array_equal(unpacked[start : min(start + 17, 1003)], values[start : start + 17])
-    assert asked == list(range(21))  # each once
-    rng = np.random.default_rng(0)
-    for start, stop in np.sort(rng.integers(0, 1004, (50, 2)), axis=1):
-        np.testing.assert_array_equal(unpacked[slice(int(start), int(stop))], values[start:stop])
-    part = unpacked[0:10]
-    part[:] = -1  # a copy
-    np.testing.assert_array_equal(unpacked[0:10], values[:10])
-    assert len(unpacked._kept) <= file_rows.KEPT
-
-
 @pytest.mark.parametrize("packed", [None, "gzip"])
 def test_rows_that_are_unpacked_together_are_known(counts, packed, tmp_path):
     with h5py.File(tmp_path / "cells.h5", "w") as file:

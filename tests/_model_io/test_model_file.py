@@ -44,7 +44,7 @@ def test_the_same_model_comes_back(trained, path):
     for name in type(original.training).__slots__:
         np.testing.assert_array_equal(getattr(model.fitted.training, name), getattr(original.training, name))
     assert model.fitted.history.best_epoch == original.history.best_epoch
-    assert model_file.fingerprint(model.fitted) == model_file.fingerprint(original)
+    assert model_file.model_fingerprint(model.fitted) == model_file.model_fingerprint(original)
 
 
 def test_reading_the_training_cells_gives_the_training_representation(trained, path):
@@ -140,7 +140,7 @@ def test_a_file_of_another_kind(tmp_path):
 
 def test_a_newer_format_asks_for_an_update(tmp_path):
     text = json.dumps({"format_version": model_file.FORMAT_VERSION + 1})
-    about = {"format": model_file.FORMAT, "modulae": text, "sha256": "of another kind"}
+    about = {"format": model_file.MODEL_FORMAT, "modulae": text, "sha256": "of another kind"}
     (tmp_path / "newer").write_bytes(save({"a": np.ones(1)}, metadata=about))
     with pytest.raises(ValueError, match="pip install --upgrade modulae"):
         mo.load_model(tmp_path / "newer")

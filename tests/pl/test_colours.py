@@ -74,7 +74,7 @@ def test_two_groups_are_told_apart_in_grey():
 
 @pytest.mark.parametrize("n", [2, 6, 8, 10])
 def test_cells_of_no_label_are_lighter_than_any_group(n):
-    assert lightness([points.MISSING])[0] > max(lightness(palette.palette(n))) - 1
+    assert lightness([points.MISSING_COLOUR])[0] > max(lightness(palette.palette(n))) - 1
 
 
 @pytest.mark.parametrize("vision", VISION)
@@ -113,7 +113,7 @@ PAIRS = {
     "transfer": (transfer.TRUSTED, transfer.FLAGGED),
     "unit_summary": (_unit_summary.BAR, _unit_summary.DEAD),
     "joint_embedding": ("0.1", palette.BACKGROUND),
-    "missing": (points.MISSING, points.PLAIN),
+    "missing": (points.MISSING_COLOUR, points.PLAIN),
 }
 
 

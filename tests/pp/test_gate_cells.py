@@ -143,7 +143,7 @@ def test_the_table_of_the_paper_labels_every_kind_of_cell():
     [
         ({}, ValueError, r"there are no gates\. Write them as \{'HSC'"),
         ({"a": {}}, ValueError, r"gate 'a' has no markers, .* Add some"),
-        ({"a": {"CD34": "High"}}, ValueError, r"gate 'a' wants CD34 'High'\. Choose one of \['high', 'mid', 'low'\]"),
+        ({"a": {"CD34": "High"}}, ValueError, r"CD34 of gate 'a' is 'High'; choose one of \['high', 'mid', 'low'\]"),
         ({"a": "CD34 high"}, TypeError, r"label → marker → level\. Write them as"),
         (["a"], TypeError, r"label → marker → level\. Write them as"),
         ({1: {"CD34": "high"}}, TypeError, r"label 1 of a gate is not text\. Write it as '1'"),
@@ -161,8 +161,8 @@ def test_gates_that_make_no_sense(adata, gates, error, message):
     [
         ("FACS", KeyError, r"no adata\.obsm\['FACS'\]\. Choose one of \['facs', 'array'\], or give markers= as a list"),
         ("array", TypeError, r"adata\.obsm\['array'\] has no column names\. Store it as a table: .*pd\.DataFrame"),
-        (["CD34"], KeyError, r"obs columns that are not there: CD34\. Choose from \['depth'\]"),
-        ({"CD34": "cd34"}, KeyError, r"obs columns that are not there: cd34\. Choose from \['depth'\]"),
+        (["CD34"], KeyError, r"markers='CD34' is not a column of adata\.obs\. Choose one of \['depth'\]"),
+        ({"CD34": "cd34"}, KeyError, r"markers='cd34' is not a column of adata\.obs\. Choose one of \['depth'\]"),
     ],
 )
 def test_markers_that_are_not_there(adata, markers, error, message):
@@ -194,7 +194,10 @@ def test_markers_that_are_no_numbers(adata):
 
 def test_two_columns_of_one_name(adata):
     table = pd.concat([adata.obsm["facs"]] * 2, axis=1)
+    adata.obsm["facs"] = table
+    with pytest.raises(ValueError, match=r"two columns called 'CD34'\. Rename or drop"):
+        mo.pp.gate_cells(adata, {"a": {"CD34": "high"}}, markers="facs")
     del adata.obsm["facs"]
     adata.obs = table
-    with pytest.raises(ValueError, match=r"two columns called 'CD34'\. Rename or drop"):
+    with pytest.raises(ValueError, match=r"adata\.obs has 2 columns called 'CD34'\. Keep one of them"):
         mo.pp.gate_cells(adata, {"a": {"CD34": "high"}}, markers=["CD34"])

@@ -135,7 +135,7 @@ def test_no_gene_is_counted_often_enough(adata):
 
 @pytest.mark.parametrize("least", ["3", None, True])
 def test_a_least_count_that_is_no_number(adata, least):
-    with pytest.raises(TypeError, match=r"min_max_count is .*; give a number, such as 1"):
+    with pytest.raises(ValueError, match=r"min_max_count is .*; give a number, such as 1"):
         mo.pp.gene_set_mask(adata, SETS, min_max_count=least)
 
 

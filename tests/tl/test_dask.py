@@ -17,7 +17,7 @@ from modulae.core.data import dask_blocks
 from modulae.core.data.cells import Cells
 from modulae.core.data.map_reduce import map_cells
 from modulae.core.inference.encode import encode
-from modulae.core.statistics.permutation import Labels
+from modulae.core.statistics.permutation import PermutedLabels
 
 array = pytest.importorskip("dask.array", reason="needs modulae[scale]: dask")
 
@@ -210,7 +210,7 @@ def test_what_is_wrong_on_a_worker_is_said_here(source, cluster):
 def test_labels_of_some_cells_are_those_of_all():
     rng = np.random.default_rng(0)
     group = rng.random(101) < 0.3
-    labels = Labels.permuted(group, ~group, 5, rng, None)
+    labels = PermutedLabels.permuted(group, ~group, 5, rng, None)
     every = labels.of(slice(0, 101))
     part = labels.cut(slice(13, 90))
     np.testing.assert_array_equal(part.of(slice(0, 77)), every[:, 13:90])

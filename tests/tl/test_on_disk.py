@@ -33,7 +33,7 @@ def source():
 @pytest.fixture
 def nothing_in_memory(monkeypatch):
     """Even small files stay on disk, and are read in small portions; hands back how many cells were in memory."""
-    monkeypatch.setattr(counts_of_adata, "IN_MEMORY", 0)
+    monkeypatch.setattr(counts_of_adata, "MAX_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(stored_counts, "PORTION", 128)
     monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 64)
     held, real = [], core_stored.StoredCells.load
@@ -230,7 +230,7 @@ def test_a_training_on_disk_that_ended_amid_an_epoch_goes_on_to_the_same_bits(
 def test_rates_that_do_not_fit_go_to_disk(source, on_disk, nothing_in_memory, tmp_path, monkeypatch):
     from modulae.tl import _denoise
 
-    monkeypatch.setattr(_denoise, "IN_MEMORY", 1000)
+    monkeypatch.setattr(_denoise, "MAX_BYTES_OF_RATES", 1000)
     adata = on_disk(source, "backed")
     with pytest.raises(ValueError, match=rf"{N_CELLS} cells × 40 genes would take .* store="):
         mo.tl.denoise(adata, device="cpu")

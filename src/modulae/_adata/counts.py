@@ -10,7 +10,7 @@ from modulae._adata.columns.size_factors import size_factors
 from modulae._counts.blocks import counts_of
 from modulae._counts.dask_counts import can_spread, scan_spread
 from modulae._counts.distributed_scan import scan_together
-from modulae._counts.stored_counts import BYTES_A_COUNT, BYTES_AS_READ, IN_MEMORY, CountReader, is_stored
+from modulae._counts.stored_counts import BYTES_A_COUNT, BYTES_AS_READ, MAX_BYTES_IN_MEMORY, CountReader, is_stored
 from modulae.core.model.config import KNOWN_GENES
 from modulae.core.processes.ranks import ALONE
 
@@ -81,7 +81,7 @@ def open_counts(
     ranks
         Processes that look at a share of the cells each, where these are on disk.
     """
-    most = IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
+    most = MAX_BYTES_IN_MEMORY if limit is None else limit * BYTES_AS_READ // BYTES_A_COUNT
     result = _look_through(adata, genes, layer, total_over, in_memory=most, spread=spread, ranks=ranks)
     if not result.all_integers:
         say_no_counts(adata, layer, warn=ranks.first)

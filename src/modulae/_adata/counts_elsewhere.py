@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-ROWS = 64
+N_ROWS_TRIED = 64
 """Cells that tell what a matrix holds."""
 
 SAME = 1e-3
@@ -133,7 +133,7 @@ def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
 
 
 def _first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    rows = as_rows(matrix, 0, min(ROWS, int(matrix.shape[0])))
+    rows = as_rows(matrix, 0, min(N_ROWS_TRIED, int(matrix.shape[0])))
     return np.asarray(rows.toarray(), dtype=np.float64)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-COLUMNS = ("feature_types", "feature_type", "modality")
+FEATURE_TYPE_COLUMNS = ("feature_types", "feature_type", "modality")
 """Columns of `var` that may say what a feature is: the first is what scanpy reads from Cell Ranger's files."""
 
 GENES = frozenset({"gene expression", "gene", "genes", "gex", "rna", "mrna", "transcriptome"})
@@ -35,7 +35,7 @@ def feature_kinds(adata: AnnData) -> tuple[str, NDArray[np.str_]] | None:
 
     A feature without a kind counts as a gene, where there are genes.
     """
-    for column in COLUMNS:
+    for column in FEATURE_TYPE_COLUMNS:
         if column not in adata.var:
             continue
         values = adata.var[column]

@@ -12,7 +12,7 @@ from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
-from modulae.core.checks import check_integer
+from modulae.core.checks import check_integer, check_number
 
 from .features import of_their_kind
 from .gene_names import gene_names
@@ -47,12 +47,8 @@ class Bounds:
         check_integer("min_genes", self.min_genes, minimum=self.fewest)
         if self.max_genes is not None:
             check_integer("max_genes", self.max_genes, minimum=self.min_genes)
-        share: object = self.min_share
-        if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
-            msg = (
-                f"min_share is {share!r}; give a share from 0 (however few are found) to 1 (all), such as {MIN_SHARE}."
-            )
-            raise ValueError(msg)
+        give = f"a share from 0 (however few are found) to 1 (all), such as {MIN_SHARE}"
+        check_number("min_share", self.min_share, minimum=0, maximum=1, give=give)
 
     def most(self, n_genes: int) -> int:
         """Genes of a set at most, of a model of so many; a set of them all has none to be tested against."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-READERS = {
+FILE_READERS = {
     ".h5ad": "sc.read_h5ad({path!r})",
     ".zarr": "ad.io.read_zarr({path!r})",
     ".h5mu": "mudata.read_h5mu({path!r})['rna']",
@@ -116,7 +116,7 @@ def _step(value: Any, name: str) -> str:  # noqa: ANN401
         )
     if isinstance(value, str) or hasattr(value, "__fspath__"):
         path = str(value)
-        reader = READERS.get(f".{path.rstrip('/').rpartition('.')[2]}", "sc.read({path!r})")
+        reader = FILE_READERS.get(f".{path.rstrip('/').rpartition('.')[2]}", "sc.read({path!r})")
         return f"Read it first: `{name} = {reader.format(path=path)}`."
     if hasattr(value, "to_adata"):  # adata.raw, or a collection of objects on disk
         return f"Take the AnnData in it: `{name} = {'adata.raw' if _is_raw(value) else name}.to_adata()`."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LEADING = 3
+N_NAMED_SETS = 3
 """Sets named for each group."""
 
 
@@ -29,6 +29,6 @@ def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> s
         lines.append(f"Sets that raise the units most, {groupby} against {table['reference'].iloc[0]}:")
         width = max(len(group) for group in table["group"].unique())
         for group, rows in table.groupby("group", sort=False):
-            leading = rows.nlargest(LEADING, "effect")
+            leading = rows.nlargest(N_NAMED_SETS, "effect")
             lines.append(f"  {group:<{width}}  {', '.join(leading['set'])}")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import numpy as np
 from anndata.abc import CSRDataset
 from scipy import sparse
 
-from modulae.core.data.csr import as_csr, plain, plain_type
+from modulae.core.data.csr import as_csr, native, native_type
 
 from .file_rows import DenseFileRows, FileRows, LazyRows, read_lazily
 from .layers import layer_names, matrix_of
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
+
+    from .layers import RowMatrix
 
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
@@ -49,7 +51,7 @@ def checked_blocks(adata: AnnData, layer: str | None) -> Iterator[sparse.csr_mat
         yield check_values(as_rows(matrix, start, min(start + ROWS_PER_BLOCK, adata.n_obs)), where)
 
 
-def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
+def counts_of(adata: AnnData, layer: str | None) -> tuple[RowMatrix, str]:
     """The matrix of raw counts, of which rows can be read, and its name."""
     matrix, where = _matrix(adata, layer), "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     _check_numbers(matrix.dtype, where)
@@ -59,7 +61,7 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
     if sparse.issparse(matrix):
         matrix = as_csr(matrix)
     elif getattr(matrix, "format", "csr") == "csc":  # on disk: rows can't be sliced cheaply
-        parts: Any = tuple(plain(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
+        parts: Any = tuple(native(np.asarray(matrix.group[name][:])) for name in ("data", "indices", "indptr"))
         matrix = sparse.csr_matrix(sparse.csc_matrix(parts, shape=matrix.shape))
     elif isinstance(matrix, CSRDataset):
         matrix = FileRows(matrix)
@@ -67,13 +69,13 @@ def counts_of(adata: AnnData, layer: str | None) -> tuple[Any, str]:
         matrix = DenseFileRows(matrix)
     elif (behind := read_lazily(matrix)) is not None:
         matrix = LazyRows(behind)
-    elif hasattr(matrix, "map_blocks") and matrix.dtype != plain_type(matrix.dtype):
-        dtype = plain_type(matrix.dtype)
+    elif hasattr(matrix, "map_blocks") and matrix.dtype != native_type(matrix.dtype):
+        dtype = native_type(matrix.dtype)
         matrix = matrix.map_blocks(as_csr, dtype=dtype, meta=sparse.csr_matrix((0, 0), dtype=dtype))
     return matrix, where
 
 
-def as_rows(matrix: Any, start: int, stop: int) -> sparse.csr_matrix:  # noqa: ANN401
+def as_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
     """Consecutive rows, in memory."""
     rows = matrix[start:stop]
     if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only

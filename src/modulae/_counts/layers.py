@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+class RowMatrix(Protocol):
+    """Cells × genes of which consecutive rows can be read: in memory, in a file, or as a dask array."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells, genes."""
+
+    def __getitem__(self, rows: slice, /) -> Any: ...  # noqa: ANN401
 
 
 def layer_names(adata: AnnData) -> list[str]:

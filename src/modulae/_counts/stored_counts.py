@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
+from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.count_summary import are_integers
 from modulae.core.data.stored_cells import StoredCells
@@ -16,6 +17,8 @@ from .blocks import ROWS_PER_BLOCK, as_rows, check_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .layers import RowMatrix
 
 ROWS_TOGETHER = 256
 """Rows of a random block, where the file does not say better."""
@@ -35,7 +38,7 @@ BYTES_A_COUNT = 40
 BYTES_AS_READ = 8
 """Memory that a count takes as it is read."""
 
-IN_MEMORY = 500 * 10**6
+MAX_BYTES_IN_MEMORY = 500 * 10**6
 """Bytes up to which counts on disk are read into memory where nothing is learnt from them."""
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -45,7 +48,7 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 class CountReader:
     """Reads rows of a matrix on disk, and of them the model's genes."""
 
-    matrix: Any
+    matrix: RowMatrix
     columns: NDArray[np.intp] | None
     where: str
 
@@ -81,7 +84,7 @@ class CountReader:
 
     def elsewhere(self) -> Self:
         """What :meth:`checked` needs, without the matrix."""
-        return replace(self, matrix=None)
+        return replace(self, matrix=None)  # type: ignore[arg-type]
 
     def of_genes(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
         """The model's genes of some rows of all genes."""
@@ -231,7 +234,7 @@ def read_bytes(limit: str | int) -> int:
         No number of bytes.
     """
     number: float = 0
-    if isinstance(limit, int) and not isinstance(limit, bool):
+    if is_integer(limit):
         number = limit
     elif isinstance(limit, str):
         text = limit.strip().upper()

@@ -24,7 +24,7 @@ NEGATIVE = "{} (negative)"
 WEIGHTED = re.compile(r"(.+?)\s*,\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)", flags=re.IGNORECASE | re.DOTALL)
 """A gene with Enrichr's weight, as in `CD3D,1.0`."""
 
-COLUMNS = ("weight", "mor", "interaction", "sign", "direction")
+WEIGHT_COLUMNS = ("weight", "mor", "interaction", "sign", "direction")
 """Columns of a table that may hold weights: decoupler's, that of its older versions, and those of other networks."""
 
 WORDS = {
@@ -123,7 +123,7 @@ def as_numbers(what: str, weights: Iterable[Any], step: str) -> NDArray[np.float
 
 def weight_column(table: pd.DataFrame) -> str | None:
     """The first column that holds weights; `interaction` and the like may say something else, such as an id."""
-    for column in COLUMNS:
+    for column in WEIGHT_COLUMNS:
         if column not in table:
             continue
         if column in {"weight", "mor"} or table[column].map(_is_weight).any():

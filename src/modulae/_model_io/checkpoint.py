@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._utils.files import clear_unfinished, is_full, write_whole
+from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.model.fitted import read_network
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
 FILE = "checkpoint.safetensors"
-FORMAT = 1
+CHECKPOINT_FORMAT = 1
 NUMBERS = ("rows", "gene_means_loss", "epoch", "portions", "best_epoch", "stopped", "generator")
 """What of a state is no array; JSON keeps every digit of a float."""
 
@@ -95,7 +96,7 @@ class Checkpoint:
         from safetensors.numpy import save
 
         arrays, numbers = _from_state(state)
-        about = {"format": FORMAT, "run": self._run, "state": numbers}
+        about = {"format": CHECKPOINT_FORMAT, "run": self._run, "state": numbers}
         content = save(arrays, metadata={"modulae": json.dumps(about)})
         try:
             write_whole(self._file, content)
@@ -112,7 +113,7 @@ class Checkpoint:
 
     def _refuse_others(self, about: dict[str, Any]) -> None:
         result = about.get("run", {})
-        if about.get("format") == FORMAT and result == self._run:
+        if about.get("format") == CHECKPOINT_FORMAT and result == self._run:
             return
         available, here = result.get("settings", {}), self._run["settings"]
         differ = [
@@ -183,7 +184,7 @@ def check_every(every: int | str) -> float:
     """
     import pandas as pd
 
-    if isinstance(every, int) and not isinstance(every, bool) and every >= 1:
+    if is_integer(every) and every >= 1:
         return every
     try:
         seconds = float(pd.Timedelta(every).total_seconds()) if isinstance(every, str) else 0.0

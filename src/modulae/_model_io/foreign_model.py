@@ -14,7 +14,7 @@ from modulae._genes.matching import explain_few, explain_no_match, match_genes, 
 from modulae.core.inference.missing_genes import restrict
 from modulae.core.model.fitted import Fitted
 
-from .model_file import TrainedModel, fingerprint, identifiers, load_model
+from .model_file import TrainedModel, identifiers, load_model, model_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +62,11 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
         if transferred is not None:
             original = np.array([str(gene) for gene in transferred["model_genes"]])
             return ForeignModel(fitted, ids, original, str(transferred["model"]))
-        return ForeignModel(fitted, ids, fitted.known_genes, fingerprint(fitted))
+        return ForeignModel(fitted, ids, fitted.known_genes, model_fingerprint(fitted))
     if isinstance(model, TrainedModel):
-        return ForeignModel(model.fitted, model.gene_ids, model.fitted.known_genes, fingerprint(model.fitted))
+        return ForeignModel(model.fitted, model.gene_ids, model.fitted.known_genes, model_fingerprint(model.fitted))
     if isinstance(model, Fitted):
-        return ForeignModel(model, None, model.known_genes, fingerprint(model))
+        return ForeignModel(model, None, model.known_genes, model_fingerprint(model))
     msg = (
         f"model is {type(model).__name__}; give the path of a file, what `modulae.load_model` returns, or the AnnData "
         "that the model was trained on."

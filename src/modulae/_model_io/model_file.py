@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-FORMAT = "modulae model"
+MODEL_FORMAT = "modulae model"
 FORMAT_VERSION = 2
 """Raised when a reader of the version before could not, or not rightly, read the file. A file is of the oldest version
 that can: 2 knows batches, and without them 1 is written."""
@@ -149,15 +149,12 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
         if "gene_ids" not in adata.var:
             return None
         column = "gene_ids"
-    if column not in adata.var:
-        msg = f"gene_ids={column!r} is not a column of adata.var. Choose one of {list(adata.var)}, or leave it out."
-        raise KeyError(msg)
-    values = var_column(adata, column).astype(object)
+    values = var_column(adata, column, "gene_ids", others="Leave it out, or choose one of").astype(object)
     named = values.where(values.notna(), "").reindex(genes, fill_value="")
     return np.array([written(name) for name in named])
 
 
-def fingerprint(fitted: Fitted) -> str:
+def model_fingerprint(fitted: Fitted) -> str:
     """Name of a model by what it does: equal for equal weights and genes, wherever they are kept."""
     arrays = {name: np.asarray(value) for name, value in fitted.network.as_dict().items() if name != "architecture"}
     return _checksum(json.dumps([fitted.network.architecture, fitted.genes.tolist()]), arrays)[:16]
@@ -193,7 +190,7 @@ def _write(path: Path, header: dict[str, Any], tensors: dict[str, NDArray[Any]])
     from safetensors.numpy import save
 
     text = json.dumps(header, allow_nan=True)
-    about = {"format": FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
+    about = {"format": MODEL_FORMAT, "modulae": text, "sha256": _checksum(text, tensors)}
     content = save(tensors, metadata=about)
     check_writable(path, "such as 'model.safetensors'")
     write_whole(path, content)
@@ -212,7 +209,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     except SafetensorError as error:
         msg = f"{str(path)!r} is truncated, or no safetensors file ({error}). Copy it again from where it came."
         raise ValueError(msg) from error
-    if about.get("format") != FORMAT or "modulae" not in about:
+    if about.get("format") != MODEL_FORMAT or "modulae" not in about:
         msg = f"{str(path)!r} is a safetensors file, but no model of modulae. Give one that `modulae.save_model` wrote."
         raise ValueError(msg)
     header = _parsed(about["modulae"])

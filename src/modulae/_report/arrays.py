@@ -12,7 +12,7 @@ import numpy as np
 from modulae.core.data.downsample import downsample_by_density, map_extent, to_bytes
 from modulae.core.statistics.group_pairs import pairs
 
-from .numbers import plain
+from .numbers import six_digits
 from .units import readable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .material import Column, Material
 
-READERS = 8
+N_UNITS_KEPT = 8
 """Units that are kept for each gene and set: those that read it most."""
 
 MAX_PAIR_VALUES = 200_000
@@ -71,7 +71,7 @@ def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int)
 def _readers_of_genes(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
     """Genes × readers: units in whose ranking the gene stands highest, its saliency and its place there."""
     values = material.saliency.to_numpy()[:, live]
-    n = min(READERS, len(live))
+    n = min(N_UNITS_KEPT, len(live))
     place = np.empty(values.shape, dtype=np.int64)
     order = np.argsort(-np.abs(values), axis=0, kind="stable")
     np.put_along_axis(place, order, np.arange(1, len(values) + 1)[:, None], axis=0)
@@ -93,7 +93,7 @@ def _readers_of_sets(material: Material, live: list[int]) -> dict[str, NDArray[A
         .to_numpy()
         for name in ("p", "z", "q", "effect")
     }
-    n = min(READERS, len(live))
+    n = min(N_UNITS_KEPT, len(live))
     first = np.lexsort((-np.abs(tables["z"]), tables["p"]), axis=1)[:, :n]
     kept = {name: np.take_along_axis(tables[name], first, axis=1).astype(np.float32) for name in ("z", "q", "effect")}
     return {"set_units": first.astype(np.uint16), **{f"set_{name}": values for name, values in kept.items()}}
@@ -133,6 +133,6 @@ def _tested(column: Column, material: Material, kept: NDArray[np.intp]) -> list[
     result = []
     for (group, reference), rows in table.groupby(["group", "reference"], sort=False):  # type: ignore[union-attr]
         by_set = rows.set_index("set").reindex([material.sets[index] for index in kept])
-        columns = {name: [plain(value) for value in by_set[name]] for name in ("effect", "p", "q")}
+        columns = {name: [six_digits(value) for value in by_set[name]] for name in ("effect", "p", "q")}
         result.append({"group": str(group), "reference": str(reference), **columns})
     return result

@@ -10,7 +10,7 @@ import numpy as np
 from modulae.pl._draw.labels import shortened
 
 from .arrays import arrays_of, pack
-from .maps import MISSING, activity_colours, map_document
+from .maps import NO_VALUE_COLOUR, activity_colours, map_document
 from .numbers import chance, signed, whole
 from .units import describe_units
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .material import Column, Material
 
-LEVELS = {
+LEVEL_TITLES = {
     "units": "genes of single units",
     "sets": "sets over all cells",
     "set strength": "strength of sets over all cells",
@@ -32,10 +32,10 @@ LEVELS = {
 THICK = 0.12
 """Side of the square in which a group is named, as a share of the map."""
 
-STEPS = 5
+PLACES_PER_SIDE = 5
 """Places that such a square is tried at along its side."""
 
-NAME = 28
+MAX_LENGTH_ON_MAP = 28
 """Letters of a name on a map; the legend below has it in full."""
 
 LABEL_HEIGHT = 0.042
@@ -57,7 +57,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "places": places,
         "n_drawn": n_drawn,
         "colours": activity_colours(),
-        "missing": MISSING,
+        "missing": NO_VALUE_COLOUR,
         "parts": material.parts,
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
@@ -99,7 +99,7 @@ def _verdict(material: Material) -> list[dict[str, Any]]:
     table = material.sanity
     rows = [] if table is None else table.itertuples()
     return [
-        {"passed": bool(row.passed), "words": str(row.words), "level": LEVELS.get(str(row.Index), str(row.Index))}
+        {"passed": bool(row.passed), "words": str(row.words), "level": LEVEL_TITLES.get(str(row.Index), str(row.Index))}
         for row in rows
     ]
 
@@ -111,7 +111,7 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
     middle = (layout.max(axis=0) + low) / 2
     points = 0.5 + (layout - middle) / reach
     centres = np.stack([_thick(points[codes == code]) for code in range(len(column.groups))])
-    names = shortened(column.groups, NAME)
+    names = shortened(column.groups, MAX_LENGTH_ON_MAP)
     widths = np.array([0.019 * len(name) + 0.02 for name in names])
     named = centres[:, 0] >= 0
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
@@ -134,11 +134,11 @@ def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
     if not len(points):  # a group of which no cell has a place is named nowhere
         return np.full(2, -1.0)
-    n = int(np.ceil(STEPS / THICK))
+    n = int(np.ceil(PLACES_PER_SIDE / THICK))
     cells = np.histogram2d(points[:, 0], points[:, 1], bins=n, range=((0, 1), (0, 1)))[0].astype(np.intp)
-    inside = correlate(cells, np.ones((STEPS, STEPS), dtype=np.intp), mode="constant")
+    inside = correlate(cells, np.ones((PLACES_PER_SIDE, PLACES_PER_SIDE), dtype=np.intp), mode="constant")
     middle = (np.array(np.unravel_index(inside.argmax(), inside.shape)) + 0.5) / n
-    near = np.abs(points - middle).max(axis=1) <= (STEPS / 2 + 1e-6) / n
+    near = np.abs(points - middle).max(axis=1) <= (PLACES_PER_SIDE / 2 + 1e-6) / n
     return np.asarray(np.median(points[near], axis=0))
 
 

@@ -21,7 +21,7 @@ MAP = "BuPu"
 """Pale to dark, as in the heat maps of `pl`: read the same by every colour vision, and in print."""
 PALEST = 0.13
 """Where the scale begins: a cell without activity can still be seen on white."""
-MISSING = "#c9ced6"
+NO_VALUE_COLOUR = "#c9ced6"
 
 
 def activity_colours() -> list[str]:

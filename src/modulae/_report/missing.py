@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae import tl
-from modulae._adata.features import COLUMNS
+from modulae._adata.features import FEATURE_TYPE_COLUMNS
 from modulae._adata.found_sets import find_sets, tested_sizes
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import umap_layout
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-NEIGHBOURS = 15
+UMAP_NEIGHBOURS = 15
 """Of each cell, in the graph that UMAP lays out: the default of `tl.embeddings`."""
 
 
@@ -63,7 +63,7 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
     work = New(
         X=counts if layer is None else None,
         obs=adata.obs.copy(),
-        var=adata.var[[name for name in COLUMNS if name in adata.var]].copy(),
+        var=adata.var[[name for name in FEATURE_TYPE_COLUMNS if name in adata.var]].copy(),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
         layers={} if layer is None else {layer: counts},
@@ -136,6 +136,6 @@ def lay_out(work: Workplace, basis: str | None) -> str:
     for name in layouts(work.adata, work.key, basis):
         return name
     representation = work.adata.obsm[work.fields.representation]
-    work.adata.obsm[own] = umap_layout(representation, min(NEIGHBOURS, work.adata.n_obs - 1), work.seed)
+    work.adata.obsm[own] = umap_layout(representation, min(UMAP_NEIGHBOURS, work.adata.n_obs - 1), work.seed)
     work.ran.append("UMAP of the representation, as by tl.embeddings")
     return own

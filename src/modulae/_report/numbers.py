@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 MINUS = "−"
-NOTHING = "–"
+NO_NUMBER = "–"
 
 
-def plain(value: float) -> float | None:
+def six_digits(value: float) -> float | None:
     """Six digits, enough for any use of a page at half the bytes; `None` where there is no number."""
     return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
@@ -16,7 +16,7 @@ def plain(value: float) -> float | None:
 def signed(value: float | None) -> str:
     """Always with a sign, one digit after the point, two below 1."""
     if value is None or not math.isfinite(value):
-        return NOTHING
+        return NO_NUMBER
     text = f"{value:+.2f}" if abs(value) < 1 else f"{value:+.1f}"
     return text.replace("-", MINUS)
 
@@ -29,7 +29,7 @@ def percent(share: float) -> str:
 def chance(q: float | None) -> str:
     """A q-value."""
     if q is None:
-        return NOTHING
+        return NO_NUMBER
     if q >= 0.001:
         return f"{q:.2g}"
     return f"{q:.0e}".replace("e-0", "e-").replace("-", MINUS) if q > 0 else "0"

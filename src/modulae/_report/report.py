@@ -11,6 +11,7 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._utils.files import check_writable, write_whole
+from modulae.core.checks import check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-NEEDED = ("jinja2", "bokeh")
+NEEDED_PACKAGES = ("jinja2", "bokeh")
 
 
 @public
@@ -119,13 +120,11 @@ def report(
 
 def _check(path: str | Path, max_cells: int) -> Path:
     """Refuse before the work what would stop it after."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED_PACKAGES if find_spec(name) is None]
     if missing:
         msg = f"the report needs {' and '.join(missing)}, not installed here. Run `pip install 'modulae[report]'`."
         raise ImportError(msg)
-    if isinstance(max_cells, bool) or not isinstance(max_cells, int) or max_cells < 1:
-        msg = f"max_cells is {max_cells!r}; give a whole number of at least 1, such as 20000."
-        raise ValueError(msg)
+    check_integer("max_cells", max_cells, minimum=1, give="a whole number of at least 1, such as 20000")
     target = Path(path)
     check_writable(target, "such as 'modules.html'")
     return target

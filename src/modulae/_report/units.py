@@ -10,7 +10,7 @@ from modulae.core.statistics.group_pairs import pairs
 from modulae.pl._draw.labels import COLLECTIONS
 from modulae.tl._unit_summary.table import CLEAR, FLAGS, SIGNIFICANT
 
-from .numbers import percent, plain, signed
+from .numbers import percent, signed, six_digits
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -26,7 +26,7 @@ ON_CARD = 3
 """Sets, and groups, on a card."""
 IN_TABLE = 25
 """Genes at either end, and sets, of the large view."""
-LEADING = 8
+N_LEADING_GENES = 8
 """Genes of the leading edge of a set that are named."""
 FLAG_WORDS = {
     "library_size": "library size",
@@ -70,10 +70,10 @@ def _describe(material: Material, unit: str, row: pd.Series, sets: list[dict[str
         "genes_up": ends["up"],
         "genes_down": ends["down"],
         "direction": str(row["direction"]),
-        "direction_r": plain(row["direction_r"]),
+        "direction_r": six_digits(row["direction_r"]),
         "sets": sets,
         "flags": _flags(row, material.flag_above),
-        "states": {FLAG_WORDS[name]: plain(row[name]) for name in FLAGS},
+        "states": {FLAG_WORDS[name]: six_digits(row[name]) for name in FLAGS},
         "stability": _stability(material, unit, row),
         "genes": _genes(material, unit),
     }
@@ -89,9 +89,9 @@ def _genes(material: Material, unit: str) -> list[dict[str, Any]]:
     rows = []
     for at in sorted(set(ends), key=lambda at: place[at]):
         gene = str(material.saliency.index[at])
-        row = {"gene": gene, "saliency": plain(values[at]), "place": int(place[at])}
+        row = {"gene": gene, "saliency": six_digits(values[at]), "place": int(place[at])}
         if material.loadings is not None:
-            row["loading"] = plain(material.loadings[unit].iloc[at])
+            row["loading"] = six_digits(material.loadings[unit].iloc[at])
         rows.append(row)
     return rows
 
@@ -110,12 +110,12 @@ def _describe_set(row: dict[Hashable, Any]) -> dict[str, Any]:
         "set": str(row["set"]),
         "label": readable(str(row["set"])),
         "n_genes": int(row["n_genes"]),
-        "share_found": plain(row["share_found"]),
-        "effect": plain(row["effect"]),
-        "z": plain(row["z"]),
-        "q": plain(row["q"]),
+        "share_found": six_digits(row["share_found"]),
+        "effect": six_digits(row["effect"]),
+        "z": six_digits(row["z"]),
+        "q": six_digits(row["q"]),
         "found": bool(row["q"] <= SIGNIFICANT),
-        "leading": _split(row["leading_edge"])[:LEADING],
+        "leading": _split(row["leading_edge"])[:N_LEADING_GENES],
     }
 
 
@@ -135,7 +135,8 @@ def _most_active(above: tuple[list[str], NDArray[np.float64]] | None, unit: int)
     groups, values = above[0], above[1][:, unit]
     order = [index for index in np.argsort(-values, kind="stable")[:ON_CARD] if values[index] > 0]
     return [
-        {"group": groups[index], "difference": plain(values[index]), "text": signed(values[index])} for index in order
+        {"group": groups[index], "difference": six_digits(values[index]), "text": signed(values[index])}
+        for index in order
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     import torch
     from numpy.typing import NDArray
-
-    Array = NDArray[Any] | torch.Tensor
 
 SOFTPLUS_THRESHOLD = 20.0
 """Above it SoftPlus is the identity, as in `torch.nn.functional.softplus`."""
@@ -26,13 +24,37 @@ MAX_BYTES = 2**28
 """Beyond it, a block keeps a GPU no busier."""
 
 
-def is_torch(x: Any) -> bool:  # noqa: ANN401
+class Array(Protocol):
+    """What arrays of NumPy and tensors of torch share, as far as the networks use it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many along each axis."""
+
+    @property
+    def dtype(self) -> Any:  # noqa: ANN401
+        """Of the numbers."""
+
+    @property
+    def T(self) -> Array:  # noqa: N802
+        """Axes the other way round."""
+
+    def __getitem__(self, key: Any, /) -> Array: ...  # noqa: ANN401
+    def __add__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+    def __radd__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+    def __mul__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+    def __rmul__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+    def __matmul__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+    def __gt__(self, other: Any, /) -> Array: ...  # noqa: ANN401
+
+
+def is_torch(x: object) -> TypeGuard[torch.Tensor]:
     """Whether `x` is a tensor, without importing torch to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
-def softplus(x: Any, beta: float) -> Any:  # noqa: ANN401
+def softplus(x: Any, beta: float) -> Array:  # noqa: ANN401
     """Log(1 + exp(βx)) / β, the identity where βx > 20 (Dugas et al. 2001)."""
     if is_torch(x):
         from torch.nn import functional
@@ -40,26 +62,27 @@ def softplus(x: Any, beta: float) -> Any:  # noqa: ANN401
         return functional.softplus(x, beta=beta, threshold=SOFTPLUS_THRESHOLD)
     scaled = x * beta
     soft = (np.maximum(scaled, 0) + np.log1p(np.exp(-np.abs(scaled)))) / beta
-    return np.where(scaled > SOFTPLUS_THRESHOLD, x, soft)
+    return np.asarray(np.where(scaled > SOFTPLUS_THRESHOLD, x, soft))
 
 
-def softplus_slope(x: Any, beta: float) -> Any:  # noqa: ANN401
+def softplus_slope(x: Any, beta: float) -> Array:  # noqa: ANN401
     """Derivative of :func:`softplus`: 1 / (1 + exp(−βx)), and 1 where βx > 20."""
     scaled = x * beta
     if is_torch(x):
-        return scaled.sigmoid().where(scaled <= SOFTPLUS_THRESHOLD, 1.0)
+        return scaled.sigmoid().where(scaled <= SOFTPLUS_THRESHOLD, 1.0)  # type: ignore[no-any-return]
     # tanh does not overflow where exp would
-    return np.where(scaled > SOFTPLUS_THRESHOLD, 1, 0.5 * (1 + np.tanh(0.5 * scaled))).astype(x.dtype, copy=False)
+    slope = np.where(scaled > SOFTPLUS_THRESHOLD, 1, 0.5 * (1 + np.tanh(0.5 * scaled)))
+    return slope.astype(x.dtype, copy=False)
 
 
-def expm1(x: Any) -> Any:  # noqa: ANN401
+def expm1(x: Any) -> Array:  # noqa: ANN401
     """exp(x) − 1."""
-    return x.expm1() if is_torch(x) else np.expm1(x)
+    return x.expm1() if is_torch(x) else np.asarray(np.expm1(x))
 
 
-def clamp_min(x: Any, minimum: float) -> Any:  # noqa: ANN401
+def clamp_min(x: Any, minimum: float) -> Array:  # noqa: ANN401
     """The values, none below `least`."""
-    return x.clamp_min(minimum) if is_torch(x) else np.maximum(x, x.dtype.type(minimum))
+    return x.clamp_min(minimum) if is_torch(x) else np.asarray(np.maximum(x, x.dtype.type(minimum)))
 
 
 def concatenate(parts: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -77,7 +100,7 @@ def inverse_softplus(y: NDArray[np.float64], beta: float) -> NDArray[np.float64]
     return np.asarray(y + np.log(-np.expm1(-scaled)) / beta)
 
 
-def to_numpy(x: Any) -> NDArray[Any]:  # noqa: ANN401
+def to_numpy(x: Array) -> NDArray[Any]:
     """Bring a result back to host memory."""
     return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
 

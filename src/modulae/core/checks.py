@@ -1,13 +1,15 @@
-"""Numbers that a user gave, refused before they are used."""
+"""Numbers and choices that a user gave, refused before they are used."""
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from typing import Any, TypeGuard, get_args
 
 import numpy as np
 
 SEEDS = 2**32
 """What scikit-learn and UMAP take as a seed lies below."""
+
+INFINITE = float("inf")
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -15,22 +17,39 @@ def is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def check_integer(name: str, value: object, *, minimum: int) -> None:
-    """Raise unless an integer, or too low a one."""
-    if not is_integer(value) or value < minimum:
-        msg = f"{name} is {value!r}; give a whole number of at least {minimum}."
+def check_integer(
+    name: str, value: object, *, minimum: int, maximum: float = INFINITE, give: str | None = None
+) -> None:
+    """Raise unless an integer in these bounds; `give` is what the message says to give instead."""
+    if not is_integer(value) or not minimum <= value <= maximum:
+        msg = f"{name} is {value!r}; give {give or f'a whole number of at least {minimum}'}."
+        raise ValueError(msg)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    give: str,
+    minimum: float = -INFINITE,
+    above: float = -INFINITE,
+    below: float = INFINITE,
+    maximum: float = INFINITE,
+) -> None:
+    """Raise unless a finite number in these bounds; `give` is what the message says to give instead."""
+    number = is_integer(value) or isinstance(value, float | np.floating)
+    if not (number and minimum <= value <= maximum and above < value < below):  # type: ignore[operator]
+        msg = f"{name} is {value!r}; give {give}."
+        raise ValueError(msg)
+
+
+def check_choice(name: str, value: object, choices: Any, *, none: str = "") -> None:  # noqa: ANN401
+    """Raise unless one of a `Literal`'s values; where `none` says what it stands for, `None` may be given too."""
+    if value not in get_args(choices) and not (none and value is None):
+        msg = f"{name} is {value!r}; choose one of {list(get_args(choices))}{none and f', or None {none}'}."
         raise ValueError(msg)
 
 
 def check_seed(seed: object) -> None:
     """Refuse what is no seed; `None` neither, as its numbers would not come back."""
-    if not is_integer(seed) or not 0 <= seed < SEEDS:
-        msg = f"seed is {seed!r}; give a whole number from 0 to {SEEDS - 1}, such as 0."
-        raise ValueError(msg)
-
-
-def check_block(size: object) -> None:
-    """Refuse a number of cells per block with which some cells, or all, would be passed over."""
-    if not is_integer(size) or size < 1:
-        msg = "batch_size is no whole number of at least 1. Leave it out, or give one such as 128."
-        raise ValueError(msg)
+    check_integer("seed", seed, minimum=0, maximum=SEEDS - 1, give=f"a whole number from 0 to {SEEDS - 1}, such as 0")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from modulae._utils.docs import fill_docs
-from modulae.core.checks import check_seed
+from modulae.core.checks import check_choice, check_seed
 
 from ._planted import MIN_HARD, Planted, in_types, of_groups
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Difficulty = Literal["easy", "hard"]
 Rates = Literal["log-additive", "additive"]
 
-SMALL: dict[str, Any] = {
+PLAIN_SIZES: dict[str, Any] = {
     "n_cells": 1000,
     "n_genes": 600,
     "n_programmes": 8,
@@ -130,7 +130,7 @@ def simulated(
         "n_groups": n_groups,
         "mean_counts": mean_counts,
     }
-    sizes = (SMALL if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
+    sizes = (PLAIN_SIZES if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
     _check(sizes, difficulty, rates)
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)
@@ -185,12 +185,8 @@ def _as_anndata(
 
 def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
     """Refuse what can't be drawn."""
-    if difficulty is not None and difficulty not in get_args(Difficulty):
-        msg = f"difficulty is {difficulty!r}; choose None or one of {list(get_args(Difficulty))}."
-        raise ValueError(msg)
-    if rates not in get_args(Rates):
-        msg = f"rates is {rates!r}; choose one of {list(get_args(Rates))}."
-        raise ValueError(msg)
+    check_choice("difficulty", difficulty, Difficulty, none="for the plain data")
+    check_choice("rates", rates, Rates)
     for name, size in sizes.items():
         if not all(part > 0 for part in (size if isinstance(size, tuple | list) else (size,))):
             msg = f"{name} is {size}; give a number above 0."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-STATISTICS = (
+ENRICHMENT_STATISTICS = (
     "es",
     "nes",
     "effect",
@@ -67,7 +67,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
             "set": np.tile([str(name) for name in entry["sets"]], len(chosen)),
             "n_genes": np.tile(np.asarray(entry["n_genes"]), len(chosen)),
             "share_found": np.tile(share_found(entry), len(chosen)),
-            **{name: np.asarray(entry[name], dtype=np.float64)[:, chosen].T.ravel() for name in STATISTICS},
+            **{name: np.asarray(entry[name], dtype=np.float64)[:, chosen].T.ravel() for name in ENRICHMENT_STATISTICS},
             "leading_edge": [genes for index in chosen for genes in _leading_edges(entry, index)],
         }
     )

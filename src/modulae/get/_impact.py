@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import group_position, impact_entry, unit_names
+from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,9 +40,7 @@ def impact(
     sets × units, `float32`; sets by name, units by number ("0", "1", …).
     """
     entry = impact_entry(adata, key)
-    if value not in get_args(Value):
-        msg = f"value is {value!r}; choose one of {list(get_args(Value))}."
-        raise ValueError(msg)
+    check_choice("value", value, Value)
     if group is None:
         values = entry["all" if value in {"impact", "within"} else "all_unscaled"]
     else:

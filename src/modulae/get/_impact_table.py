@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ALL_CELLS = "all cells"
 
-STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "effect_lowest", "effect_highest")
+IMPACT_STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "effect_lowest", "effect_highest")
 """In the order of the columns; a file gives them back in another."""
 
 
@@ -63,7 +63,7 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
         table["unit"] = np.tile(unit_names(n_units), n_groups * n_sets)
     table["effect"] = values.ravel() if by_unit else values.sum(axis=-1).ravel()
     stored = entry.get("statistics", {})
-    for name in STATISTICS:
+    for name in IMPACT_STATISTICS:
         if name not in stored or (name == "effect" and not entry.get("donor_key")):
             continue  # without donors the effect is the same number, before rounding
         exact = np.asarray(stored[name], dtype=np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,17 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import activity_entry, share_found
+from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Table = Literal["cells", "sets"]
+ActivityTable = Literal["cells", "sets"]
 
 
 @public
 def pathway_activity(
-    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: Table = "cells"
+    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: ActivityTable = "cells"
 ) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
@@ -41,9 +42,7 @@ def pathway_activity(
     cells × sets, `float32`, by name. With `table="sets"` one row a set: `n_genes` (in the model) and `share_found` (of
     the set's genes, in `adata`).
     """
-    if table not in get_args(Table):
-        msg = f"table is {table!r}; choose one of {list(get_args(Table))}."
-        raise ValueError(msg)
+    check_choice("table", table, ActivityTable)
     entry = activity_entry(adata, key)
     sets = [str(name) for name in np.asarray(entry["sets"])]
     if table == "sets":

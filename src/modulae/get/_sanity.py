@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import sanity_entry, unit_names
+from modulae.core.checks import check_choice
 from modulae.core.sanity.controls import EXPRESSION, SEEDS
 from modulae.core.sanity.verdict import SAME_UNIT, better
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-Table = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
+SanityTable = Literal["verdict", "controls", "units", "agreement", "groups", "deletion"]
 
 
 @public
-def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdict") -> pd.DataFrame:
+def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "verdict") -> pd.DataFrame:
     """What :func:`modulae.tl.sanity` found.
 
     Parameters
@@ -61,9 +62,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
         No such result, or no groups were compared.
     """
     entry = sanity_entry(adata, key)
-    if table not in get_args(Table):
-        msg = f"table is {table!r}; choose one of {list(get_args(Table))}."
-        raise ValueError(msg)
+    check_choice("table", table, SanityTable)
     if table == "groups" and "groups" not in entry:
         msg = f"{key!r} compares no groups. Run `modulae.tl.sanity(adata, gene_sets, groupby=...)`."
         raise KeyError(msg)

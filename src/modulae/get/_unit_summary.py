@@ -14,7 +14,7 @@ from modulae._adata.stored.results import unit_names, units_entry
 if TYPE_CHECKING:
     from anndata import AnnData
 
-COLUMNS = (
+TABLE_COLUMNS = (
     "effect",
     "effect_share",
     "dead",
@@ -86,7 +86,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
         No such result.
     """
     stored = units_entry(adata, key)["table"]
-    table = pd.DataFrame({name: np.asarray(stored[name]) for name in COLUMNS})
+    table = pd.DataFrame({name: np.asarray(stored[name]) for name in TABLE_COLUMNS})
     for name in table:
         if not (pd.api.types.is_numeric_dtype(table[name]) or pd.api.types.is_bool_dtype(table[name])):
             table[name] = table[name].astype(str).astype(object)  # zarr brings back another kind of text

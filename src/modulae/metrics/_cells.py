@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Units: TypeAlias = AnnData | pd.DataFrame | NDArray[np.floating]
-    Labels: TypeAlias = str | pd.Series[Any] | pd.DataFrame | NDArray[Any]
+    GivenLabels: TypeAlias = str | pd.Series[Any] | pd.DataFrame | NDArray[Any]
 
 Table = TypeVar("Table", "pd.Series[Any]", pd.DataFrame)
 
@@ -46,7 +46,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     return units
 
 
-def read_labels(data: Units, labels: Labels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+def read_labels(data: Units, labels: GivenLabels, units: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return labelled cells × labels, on or off, in the order of `units`, and which of the cells have a label."""
     result = _by_name(data, labels) if isinstance(labels, str) else labels
     if isinstance(result, pd.DataFrame) or np.ndim(result) > 1:
@@ -86,7 +86,7 @@ def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:
         msg = f"labels={name!r} is a name, and there is no AnnData to find it in. Give the labels themselves."
         raise TypeError(msg)
     if name in data.obs:
-        return obs_column(data, name)
+        return obs_column(data, name, "labels")
     if name in data.obsm:
         return _table(data.obsm[name], "labels").set_axis(data.obs_names, axis=0)
     msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. Choose one of {[*data.obs, *data.obsm]}."

@@ -12,23 +12,23 @@ from modulae.core.scores import disentanglement as core
 from ._cells import read_labels, read_units
 
 if TYPE_CHECKING:
-    from ._cells import Labels, Units
+    from ._cells import GivenLabels, Units
 
 
 @overload
 def disentanglement(
-    data: Units, labels: Labels, *, use_rep: str = ..., details: Literal[False] = ...
+    data: Units, labels: GivenLabels, *, use_rep: str = ..., details: Literal[False] = ...
 ) -> pd.DataFrame: ...
 
 
 @overload
 def disentanglement(
-    data: Units, labels: Labels, *, use_rep: str = ..., details: Literal[True]
+    data: Units, labels: GivenLabels, *, use_rep: str = ..., details: Literal[True]
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]: ...
 
 
 def disentanglement(
-    data: Units, labels: Labels, *, use_rep: str = Fields().representation, details: bool = False
+    data: Units, labels: GivenLabels, *, use_rep: str = Fields().representation, details: bool = False
 ) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Score how far every label has one unit of its own: LMS, MSAS and MSGS, over SMI and SPN.
 

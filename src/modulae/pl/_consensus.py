@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RANGE, MEAN, EFFECT = "#56b4e9", "#0072b2", "0.55"
-ROW = 0.19
+UNIT_HEIGHT = 0.19
 """Inches that a unit takes."""
 
 
@@ -52,7 +52,9 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     rows = np.arange(len(table))
     own = ax is None
     if ax is None:
-        ax = plt.subplots(figsize=(6.4 * enlarged(), (1.4 + ROW * len(table)) * enlarged()), layout=wide_margins())[1]
+        ax = plt.subplots(
+            figsize=(6.4 * enlarged(), (1.4 + UNIT_HEIGHT * len(table)) * enlarged()), layout=wide_margins()
+        )[1]
     ax.hlines(rows, r.min(axis=1), r.max(axis=1), color=RANGE, linewidth=3, label="lowest to highest run")
     ax.scatter(table["stability"], rows, color=MEAN, s=22, zorder=3, label="mean over the runs")
     ax.axvline(threshold, color="0.3", linestyle="--", linewidth=1, label=f"counts as back: {threshold:g}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import matplotlib.pyplot as plt
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout, warn_of_unplaced
-from modulae.core.checks import check_integer
+from modulae.core.checks import check_choice, check_integer
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.points import (
     Categories,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 Legend = Literal["right", "on data"]
-PANEL = 3.2
+EMBEDDING_PANEL = 3.2
 
 
 @public
@@ -80,15 +80,13 @@ def embeddings(
     KeyError
         No embeddings, no snapshot of an epoch, or nothing called `color`.
     """
-    if legend is not None and legend not in get_args(Legend):
-        msg = f"legend is {legend!r}; choose one of {[*get_args(Legend), None]}."
-        raise ValueError(msg)
+    check_choice("legend", legend, Legend, none="for none")
     check_integer("ncols", ncols, minimum=1)
     bases = _bases(adata, key, epochs)
     colours = None if color is None else read_colours(adata, color, layer=layer)
     columns = min(ncols, len(bases))
     rows = -(-len(bases) // columns)
-    right, side = 0.0, panel_side(PANEL)
+    right, side = 0.0, panel_side(EMBEDDING_PANEL)
     if isinstance(colours, Numbers):
         right = 0.9 * enlarged()
     elif colours is not None and legend == "right":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import enrichment_entry, unit_names
-from modulae.pl._draw.dots import CELL, draw_dots
+from modulae.core.checks import check_choice
+from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import (
     DIVERGING,
     TALLEST,
-    Scale,
+    ColourScale,
     measured,
     name_sets,
     name_units,
@@ -25,7 +26,7 @@ from modulae.pl._draw.heatmap import (
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.selection import (
     Shown,
-    check_number,
+    check_n,
     flagged_units,
     leaf_order,
     names_given,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 FalseDiscoveryRate = Literal["q", "q_correlated", "q_prerank"]
 
-LOWEST = 3.0
+MIN_HEIGHT = 3.0
 """Inches that the legend and the colour bar need above each other."""
 
 
@@ -108,29 +109,27 @@ def enrichment(
     ValueError
         Nothing is left to draw.
     """
-    if q not in get_args(FalseDiscoveryRate):
-        msg = f"q is {q!r}; choose one of {list(get_args(FalseDiscoveryRate))}."
-        raise ValueError(msg)
+    check_choice("q", q, FalseDiscoveryRate)
     score = "nes" if q == "q_prerank" else "z"
     rates, p, scores = _wide(adata, key, [q, q.replace("q", "p", 1), score])
     of_units = rates.shape[1]
     if units is None:
         free = unflagged(list(rates.columns), flagged_units(adata, str(enrichment_entry(adata, key)["of_model"])))
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
-    check_number(n_sets, "n_sets")
+    check_n(n_sets, "n_sets")
     shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
     shown = replace(shown, of_units=of_units)
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
 
     label = "normalised enrichment score" if q == "q_prerank" else "z, against genes like\nthose of the set"
     limit = float(np.abs(np.nan_to_num(scores.to_numpy())).max()) or 1.0
-    scale = Scale(-limit, limit, label, cmap)
+    scale = ColourScale(-limit, limit, label, cmap)
     size = (
         measured(ax)
         if ax
         else (
-            enlarged() * max(len(shown.units) * CELL, 1.6),
-            enlarged() * float(np.clip(len(shown.sets) * CELL, LOWEST, TALLEST)),
+            enlarged() * max(len(shown.units) * DOT_ROOM, 1.6),
+            enlarged() * float(np.clip(len(shown.sets) * DOT_ROOM, MIN_HEIGHT, TALLEST)),
         )
     )
     ax = new_axes(shown, size=size, right=1.6) if ax is None else ax

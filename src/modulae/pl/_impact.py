@@ -10,7 +10,7 @@ from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import group_position, impact_entry
 from modulae.pl._draw.heatmap import (
     PALE,
-    Scale,
+    ColourScale,
     colour_bar,
     draw_cells,
     grid_size,
@@ -130,7 +130,7 @@ def impact(
     words = _words(group, against, difference=difference, overlay=overlay, scaled=scaled)
     scale = make_scale(tables[:1], label=words, difference=difference and not overlay, scaled=scaled, cmap=cmap)
     if overlay and cmap is None:
-        scale = Scale(scale.lowest, scale.highest, scale.label, PALE)
+        scale = ColourScale(scale.lowest, scale.highest, scale.label, PALE)
     size = measured(ax) if ax else grid_size(shown, lowest=LOWEST_OVERLAY) if overlay else grid_size(shown)
     ax = new_axes(shown, size=size, right=ROOM_FOR_OVERLAY if overlay else ROOM) if ax is None else ax
     image = draw_cells(ax, tables[0], scale, size=size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,9 +12,11 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import group_position, impact_entry, is_comparison
+from modulae.core.checks import check_choice
+from modulae.get._impact_table import ALL_CELLS
 from modulae.pl._draw.heatmap import (
     SMALLEST,
-    Scale,
+    ColourScale,
     colour_bar,
     draw_cells,
     make_scale,
@@ -36,8 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 GroupValue = Literal["within", "impact"]
-ALL_CELLS = "all cells"
-CELL = (0.105, 0.145)
+SMALL_CELL = (0.105, 0.145)
 """Width and height of a cell, inches: smaller than in a heat map of its own."""
 WIDEST = 15.0
 """Inches that the panels side by side may take."""
@@ -108,9 +109,7 @@ def impact_groups(
     ValueError
         Nothing is left to draw.
     """
-    if value not in get_args(GroupValue):
-        msg = f"value is {value!r}; choose one of {list(get_args(GroupValue))}."
-        raise ValueError(msg)
+    check_choice("value", value, GroupValue)
     key = Fields().impact(groupby) if key is None else key
     references = _references(adata, key, groupby)
     names = list(references) if groups is None else _known(adata, key, groups)
@@ -156,10 +155,10 @@ def _known(adata: AnnData, key: str, groups: Sequence[str]) -> list[str]:
 
 
 def _draw(
-    tables: dict[str, pd.DataFrame], shown: Shown, scale: Scale, *, what: str, ncols: int | None
+    tables: dict[str, pd.DataFrame], shown: Shown, scale: ColourScale, *, what: str, ncols: int | None
 ) -> dict[str, Axes]:
-    width = enlarged() * max(len(shown.units) * CELL[0], SMALLEST[0])
-    height = enlarged() * max(len(shown.sets) * CELL[1], SMALLEST[1])
+    width = enlarged() * max(len(shown.units) * SMALL_CELL[0], SMALLEST[0])
+    height = enlarged() * max(len(shown.sets) * SMALL_CELL[1], SMALLEST[1])
     size = (width, height)
     columns = ncols or int(np.clip(enlarged() * WIDEST // (width + 0.1), 1, np.ceil(len(tables) ** 0.5)))
     columns = min(columns, len(tables))

@@ -15,7 +15,7 @@ from modulae.pl._draw.labels import set_labels
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
 from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
-from modulae.pl._draw.selection import check_number, names_given
+from modulae.pl._draw.selection import check_n, names_given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def pathway_activity(
 def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[str]:
     """Take the named sets, or those that vary most."""
     if sets is None:
-        check_number(n, "n")
+        check_n(n, "n")
         return [str(name) for name in scores.var().sort_values(ascending=False, kind="stable").index[:n]]
     named = [str(name) for name in names_given(sets, "sets")]
     absent = [name for name in named if name not in scores]

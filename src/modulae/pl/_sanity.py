@@ -39,7 +39,7 @@ SHAPES = {
 }
 """The same in grey."""
 
-ROWS = {
+ROW_LABELS = {
     "sets": "all cells,\nsummed over units",
     "set strength": "all cells,\nstrength",
     "groups": "between groups,\nsummed over units",
@@ -112,7 +112,7 @@ def _draw_units(ax: Axes, agreement: pd.DataFrame, verdict: pd.DataFrame) -> Non
 
 
 def _draw_sets(ax: Axes, controls: pd.DataFrame, verdict: pd.DataFrame) -> None:
-    levels = [level for level in verdict.index if level in ROWS]
+    levels = [level for level in verdict.index if level in ROW_LABELS]
     kinds = list(controls["kind"].unique())
     for kind in reversed(kinds):  # other seeds on top
         own = controls.loc[controls["kind"] == kind]
@@ -122,7 +122,7 @@ def _draw_sets(ax: Axes, controls: pd.DataFrame, verdict: pd.DataFrame) -> None:
             heights = np.full(len(values), row + offset)
             look = {"marker": SHAPES[kind], "color": COLOURS[kind], "label": kind}
             ax.scatter(values, heights, s=40, linewidths=0.6, edgecolors="white", **look)
-    _rows(ax, [f"{ROWS[level]}\n({_judged(verdict, level)})" for level in levels])
+    _rows(ax, [f"{ROW_LABELS[level]}\n({_judged(verdict, level)})" for level in levels])
     for row in range(1, len(levels)):
         ax.axhline(row - 0.5, color="0.85", linewidth=0.8, zorder=0)
     ax.set(xlabel="agreement over sets (rank correlation)")

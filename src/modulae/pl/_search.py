@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STABILITY, LOSS = "#0072b2", "#d55e00"  # blue and vermillion of Okabe & Ito
-NEEDED = {"stability", "loss"}
+NEEDED_COLUMNS = {"stability", "loss"}
 
 
 @fill_docs
@@ -48,14 +48,14 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
     ValueError
         No stability: it takes two seeds.
     """
-    absent = [name for name in (x, *sorted(NEEDED)) if name not in table]
+    absent = [name for name in (x, *sorted(NEEDED_COLUMNS)) if name not in table]
     if absent:
         msg = f"the table has no column {absent[0]!r}; it has {list(table)}. Give what `modulae.tl.search` returned."
         raise KeyError(msg)
     if table["stability"].isna().all():
         msg = "no setting has a stability: it takes two seeds or more. Search with seeds=(0, 1)."
         raise ValueError(msg)
-    means = table.groupby(x, sort=True)[[*sorted(NEEDED), *(["loss_sd"] if "loss_sd" in table else [])]].mean()
+    means = table.groupby(x, sort=True)[[*sorted(NEEDED_COLUMNS), *(["loss_sd"] if "loss_sd" in table else [])]].mean()
     places = np.arange(len(means))
     ax = plt.subplots(figsize=figure_size(5.4, 3.6), layout="constrained")[1] if ax is None else ax
     ax.plot(places, means["stability"], color=STABILITY, marker="o", linewidth=2)

@@ -11,6 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.results import units_entry
+from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
 from modulae.pl._draw.heatmap import DIVERGING, text_width
 from modulae.pl._draw.labels import set_labels
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from numpy.typing import NDArray
 
-FLAGS = {
+FLAG_LABELS = {
     "library_size": "library size",
     "mitochondrial": "mitochondrial",
     "ribosomal": "ribosomal",
@@ -34,7 +35,7 @@ FLAGS = {
 }
 WIDTHS = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
 """Inches of the panels."""
-ROW = 0.19
+ROW_HEIGHT = 0.19
 """Height of a row, inches."""
 BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
 GENES_IN_NAME = 4
@@ -70,9 +71,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     ValueError
         `n_units` is no whole number above 0; or all units are flagged.
     """
-    if n_units is not None and (isinstance(n_units, bool) or not isinstance(n_units, int) or n_units < 1):
-        msg = f"n_units is {n_units!r}; give a whole number of at least 1, or None for all units."
-        raise ValueError(msg)
+    if n_units is not None:
+        check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
     table = get.unit_summary(adata, key=key)
     flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
     shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
@@ -85,7 +85,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     _, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(sum(panels.values()) + sides, enlarged() * (ROW * len(shown) + 1.6)),
+        figsize=(sum(panels.values()) + sides, enlarged() * (ROW_HEIGHT * len(shown) + 1.6)),
         layout="constrained",
         sharey=True,
         width_ratios=list(panels.values()),
@@ -118,14 +118,14 @@ def _draw_stability(ax: Axes, shown: pd.DataFrame) -> None:
 
 
 def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
-    values = shown[list(FLAGS)].to_numpy(dtype=np.float64)
-    written = np.array([[name in flags.split(";") for name in FLAGS] for flags in shown["flags"]])
+    values = shown[list(FLAG_LABELS)].to_numpy(dtype=np.float64)
+    written = np.array([[name in flags.split(";") for name in FLAG_LABELS] for flags in shown["flags"]])
     ax.set_facecolor("0.9")  # shows where a number is NaN
     cells = draw_grid(ax, values, cmap=DIVERGING, limits=(-1, 1))
     _write_flags(ax, cells, values, written)
     ax.set_xticks(
-        np.arange(len(FLAGS)),
-        list(FLAGS.values()),
+        np.arange(len(FLAG_LABELS)),
+        list(FLAG_LABELS.values()),
         rotation=45,
         ha="right",
         rotation_mode="anchor",
@@ -134,10 +134,15 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     for row, text in enumerate(groups):
-        ax.text(len(FLAGS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
+        ax.text(len(FLAG_LABELS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
     if any(groups):
         ax.text(
-            len(FLAGS) - 0.3, -1.0, "most active in (SD above the rest)", va="center", fontsize=font(), color="0.35"
+            len(FLAG_LABELS) - 0.3,
+            -1.0,
+            "most active in (SD above the rest)",
+            va="center",
+            fontsize=font(),
+            color="0.35",
         )
     bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
     bar.set_label("rank correlation", fontsize=font(0.5))

@@ -11,7 +11,7 @@ from modulae._adata.stored.layouts import read_layout
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
 from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
-from modulae.pl._draw.selection import check_number, flagged_units, names_given, unflagged, unit_name
+from modulae.pl._draw.selection import check_n, flagged_units, names_given, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +96,6 @@ def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, f
     """Take the named units, or those that vary most."""
     if units is not None:
         return [unit_name(unit, list(activity.columns)) for unit in names_given(units, "units")]
-    check_number(n, "n")
+    check_n(n, "n")
     free = activity.iloc[:, unflagged(list(activity.columns), flagged)]
     return [str(name) for name in free.var().sort_values(ascending=False, kind="stable").index[:n]]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from modulae._adata.changeable import changeable
+from modulae._adata.columns.columns import obs_column
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
+from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +114,7 @@ def _check_gates(gates: Mapping[str, Mapping[str, Level]]) -> None:
             msg = f"gate {label!r} has no markers, so every cell would be in it. Add some, as in {example}."
             raise ValueError(msg)
         for marker, level in gate.items():
-            if level not in get_args(Level):
-                msg = f"gate {label!r} wants {marker} {level!r}. Choose one of {list(get_args(Level))}."
-                raise ValueError(msg)
+            check_choice(f"{marker} of gate {label!r}", level, Level)
     if not gates:
         msg = f"there are no gates. Write them as {example}."
         raise ValueError(msg)
@@ -156,11 +156,7 @@ def _marker_table(
             raise TypeError(msg)
         return table
     columns = dict(markers) if isinstance(markers, Mapping) else {name: name for name in markers}
-    absent = [column for column in columns.values() if column not in adata.obs]
-    if absent:
-        msg = f"markers names obs columns that are not there: {listed(absent)}. Choose from {list(adata.obs)}."
-        raise KeyError(msg)
-    return {marker: adata.obs[column] for marker, column in columns.items()}
+    return {marker: obs_column(adata, column, "markers") for marker, column in columns.items()}
 
 
 def _numbers(column: pd.Series, marker: str) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
+from modulae.core.checks import check_number
 from modulae.core.data.count_summary import are_integers
 
 if TYPE_CHECKING:
@@ -83,9 +84,8 @@ def gene_set_mask(
        regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
     """
     model_name(key_added)
-    if isinstance(min_max_count, bool) or not isinstance(min_max_count, int | float | np.number):
-        msg = f"min_max_count is {min_max_count!r}; give a number, such as 1 (every gene that was seen) or 3."
-        raise TypeError(msg)
+    give = "a number, such as 1 (every gene that was seen) or 3"
+    check_number("min_max_count", min_max_count, give=give)
     sets = read_gene_sets(gene_sets)
     names = gene_names(adata).tolist()
     genes = gene_features(adata)

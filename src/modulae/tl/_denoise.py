@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from modulae.core.inference.missing_genes import Missing
     from modulae.core.model.fitted import Fitted
 
-IN_MEMORY = 4 * 10**9
+MAX_BYTES_OF_RATES = 4 * 10**9
 """Bytes of rates that are held in memory for counts that are on disk."""
 
-STRENGTH = 1.0
+PLATFORM_PRIOR = 1.0
 """Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
 
 MIN_RELIABILITY = 0.7
@@ -209,7 +209,7 @@ def _rates(
     from modulae.core.inference.encode import rescale as scale_genes
 
     n_bytes = 4 * adata.n_obs * adata.n_vars
-    if store is None and not isinstance(cells, Cells) and n_bytes > IN_MEMORY:
+    if store is None and not isinstance(cells, Cells) and n_bytes > MAX_BYTES_OF_RATES:
         msg = (
             f"the rates of {adata.n_obs} cells × {adata.n_vars} genes would take {n_bytes / 1e9:.0f} GB of memory. "
             "Name a folder to write them to: store=."
@@ -219,13 +219,13 @@ def _rates(
     if store is None and isinstance(cells, Cells):
         result = decode_cells(fitted.network, cells, **how)
         if rescaled:
-            scale_genes(result, cells.counts, STRENGTH)
+            scale_genes(result, cells.counts, PLATFORM_PRIOR)
         return place_by_name(adata, fitted.genes, result.T).T
     factors = np.ones(len(fitted.genes), dtype=np.float32)
     if rescaled:
         sums = (block.sum(axis=0, dtype=np.float64) for _, block in denoised_blocks(fitted.network, cells, **how))
         expected = sum(sums, start=np.zeros(len(factors)))
-        factors = gene_factors(cells.gene_totals(), expected, STRENGTH).astype(np.float32)
+        factors = gene_factors(cells.gene_totals(), expected, PLATFORM_PRIOR).astype(np.float32)
     columns = adata.var_names.get_indexer(fitted.genes)
     rates = np.empty(adata.shape, dtype=np.float32) if store is None else _on_disk(Path(store), adata.shape)
     for rows, block in denoised_blocks(fitted.network, cells, **how):

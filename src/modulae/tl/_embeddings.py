@@ -13,7 +13,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import umap_layout
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.ownership import ROWS, refuse_result_over_others, rows_stamp
+from modulae._adata.stored.ownership import ROW_STAMPS, refuse_result_over_others, rows_stamp
 from modulae._adata.stored.representation import model_units
 from modulae.core.checks import check_integer, check_seed
 from modulae.core.data.principal_components import principal_components
@@ -98,7 +98,7 @@ def embeddings(
     for name, points in result.items():
         adata.obsm[name] = points
         about = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
-        adata.uns[name] = {**about, ROWS: rows_stamp(points)}
+        adata.uns[name] = {**about, ROW_STAMPS: rows_stamp(points)}
     return adata if copy else None
 
 

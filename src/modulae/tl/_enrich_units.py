@@ -22,6 +22,7 @@ from modulae.core.checks import check_integer, check_seed
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.statistics.matched_sets import MatchedSets, variance_inflation
+from modulae.core.statistics.multiple_tests import false_discovery_rates
 from modulae.core.statistics.prerank import prerank
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def enrich_units(
         "genes": np.asarray(fitted.genes[np.concatenate(sets)], dtype=object),
         "leading_edge": ranked.leading,
         **result,
-        **{f"q{name[1:]}": _false_discovery_rates(p) for name, p in result.items() if name.split("_")[0] == "p"},
+        **{f"q{name[1:]}": false_discovery_rates(p) for name, p in result.items() if name.split("_")[0] == "p"},
     }
     return adata if copy else None
 
@@ -209,10 +210,3 @@ def _against_matched_sets(
         "p": 2 * norm.sf(np.abs(z)),
         "p_correlated": 2 * norm.sf(np.abs(z) / np.sqrt(inflation)[:, None]),
     }
-
-
-def _false_discovery_rates(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Benjamini–Hochberg over all units and sets."""
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(p, axis=None)).reshape(p.shape)

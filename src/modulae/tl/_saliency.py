@@ -15,7 +15,9 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
-from modulae.core.inference.saliency import check_method, mean_saliency
+from modulae.core.checks import check_choice
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.network import Method
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,7 +80,7 @@ def saliency(
         No such model, layer or `obs` column, or the model's genes are missing.
     """
     name = result_name(adata, key_added, Fields(key).saliency(groupby))
-    check_method(method)
+    check_choice("method", method, Method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)
     layer = counts_layer(adata, key, layer)

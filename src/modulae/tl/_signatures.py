@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,7 @@ from modulae._adata.public import public
 from modulae._counts.layers import matrix_of
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
+from modulae.core.checks import check_choice, check_integer, check_number
 from modulae.core.data.csr import as_csr
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from modulae._adata.columns.groups import Contrast
 
-Method = Literal["log_fold_change", "t-test_overestim_var", "t-test"]
+SignatureMethod = Literal["log_fold_change", "t-test_overestim_var", "t-test"]
 Direction = Literal["up", "down"]
 
 NO_LOGARITHM = 50
@@ -38,7 +39,7 @@ def signatures(
     groupby: str,
     groups: Sequence[str] | None = None,
     n_genes: int = 100,
-    method: Method = "log_fold_change",
+    method: SignatureMethod = "log_fold_change",
     direction: Direction = "up",
     min_log_fold_change: float = 0.0,
     layer: str | None = None,
@@ -125,30 +126,15 @@ def signatures(
     return result
 
 
-def _check_settings(n_genes: int, method: Method, direction: Direction, min_log_fold_change: float) -> None:
-    if isinstance(n_genes, bool) or not isinstance(n_genes, int | np.integer):
-        msg = f"n_genes is {n_genes!r}; give a whole number, such as 100."
-        raise TypeError(msg)
-    if n_genes < 1:
-        msg = f"n_genes is {n_genes}; give 1 or more, such as 100."
-        raise ValueError(msg)
-    if method not in get_args(Method):
-        msg = f"method is {method!r}; choose one of {list(get_args(Method))}."
-        raise ValueError(msg)
-    if direction not in get_args(Direction):
-        msg = f"direction is {direction!r}; choose one of {list(get_args(Direction))}."
-        raise ValueError(msg)
-    if isinstance(min_log_fold_change, bool) or not isinstance(min_log_fold_change, int | float | np.number):
-        msg = f"min_log_fold_change is {min_log_fold_change!r}; give a number, such as 1 (twofold on a log2 scale)."
-        raise TypeError(msg)
-    if not min_log_fold_change >= 0:
-        msg = (
-            f"min_log_fold_change is {min_log_fold_change}; give 0 or more. For genes that are down: direction='down'."
-        )
-        raise ValueError(msg)
+def _check_settings(n_genes: int, method: SignatureMethod, direction: Direction, min_log_fold_change: float) -> None:
+    check_integer("n_genes", n_genes, minimum=1, give="a whole number of at least 1, such as 100")
+    check_choice("method", method, SignatureMethod)
+    check_choice("direction", direction, Direction)
+    give = "0 or more, such as 1 (twofold on a log2 scale). For genes that are down: direction='down'"
+    check_number("min_log_fold_change", min_log_fold_change, minimum=0, give=give)
 
 
-def _check_replicates(plan: Contrast, method: Method) -> None:
+def _check_replicates(plan: Contrast, method: SignatureMethod) -> None:
     if method == "log_fold_change":
         return
     pairs = zip(plan.groups, plan.members.sum(axis=1), plan.reference_members.sum(axis=1), strict=True)
@@ -199,7 +185,7 @@ def _t_statistic(
     values: Any,  # noqa: ANN401
     members: NDArray[np.bool_],
     others: NDArray[np.bool_],
-    method: Method,
+    method: SignatureMethod,
 ) -> NDArray[np.float64]:
     """Welch's t of every gene, from scanpy; 0 where nothing varies."""
     import pandas as pd

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import modulae as mo
-from modulae._adata.stored.ownership import AT_ONCE, MOST, check_rows, rows_stamp, stamp_rows
+from modulae._adata.stored.ownership import MOST, ROWS_PER_STAMP, check_rows, rows_stamp, stamp_rows
 
 SETTINGS = {"n_latent": 3, "n_hidden": 6, "max_epochs": 2, "device": "cpu"}
 SIMULATED = {"n_genes": 30, "n_programmes": 3, "genes_per_programme": 8}
@@ -170,7 +170,7 @@ def test_results_by_cell_that_were_joined_are_refused(first, second):
 
 
 def test_stamps_know_rows_and_nothing_of_their_order():
-    values = np.random.default_rng(0).normal(size=(AT_ONCE + 10, 5)).astype(np.float32)
+    values = np.random.default_rng(0).normal(size=(ROWS_PER_STAMP + 10, 5)).astype(np.float32)
     stamps = stamp_rows(values)
     np.testing.assert_array_equal(stamp_rows(values[::-1]), stamps[::-1])
     np.testing.assert_array_equal(stamp_rows(values.astype(np.float64)), stamps)

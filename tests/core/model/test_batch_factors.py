@@ -12,7 +12,7 @@ from modulae.core.data.readers import InMemory
 from modulae.core.data.stored_cells import StoredCells
 from modulae.core.inference.encode import encode, expected_counts
 from modulae.core.model import batch_factors
-from modulae.core.model.batch_factors import STRENGTH, BatchEffects, n_batches
+from modulae.core.model.batch_factors import BATCH_PRIOR, BatchEffects, n_batches
 from modulae.core.model.config import Config
 from modulae.core.model.fitted import read_network
 from modulae.core.model.losses import poisson_loss
@@ -53,7 +53,7 @@ def test_factors_are_shares_of_counts_shrunken_to_one():
     found = effects.factors(expected)
     raw = np.array([[35 / 25, 5 / 9, 1], [15 / 25, 13 / 9, 1]])
     scaled = raw / raw.mean(axis=0)
-    assert STRENGTH == 5
+    assert BATCH_PRIOR == 5
     np.testing.assert_allclose(found[:2], scaled, rtol=1e-6)
     np.testing.assert_allclose(found[2], 0.75 * scaled[0] + 0.25 * scaled[1], rtol=1e-6)
     np.testing.assert_allclose((expected * found[:2]).sum(axis=0), expected.sum(axis=0), rtol=1e-6)

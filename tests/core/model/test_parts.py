@@ -13,7 +13,7 @@ from modulae.core.model import starts
 from modulae.core.model.config import Config
 from modulae.core.model.fitted import read_network
 from modulae.core.model.parts import PartsNetwork
-from modulae.core.model.starts import _conjugate_gradients, factorise, initial_parts, ridge, sparsity
+from modulae.core.model.starts import RIDGE_SHARE, factorise, initial_parts, ridge, sparsity
 from modulae.core.plain_torch import flush_denormal
 from modulae.core.scores.set_values import set_indicator, set_values
 from modulae.core.training.torch.parts_engine import PartsEngine
@@ -167,20 +167,17 @@ def test_more_parts_than_there_are_leave_some_silent_for_good(monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(12, 30), (30, 12)], ids=["fewer cells", "fewer genes"])
-def test_ridge_is_the_textbooks(shape):
-    from modulae.core.model.starts import RIDGE
-
+@pytest.mark.parametrize("direct", [True, False])
+def test_ridge_is_the_textbooks(shape, direct, monkeypatch):
+    if not direct:
+        monkeypatch.setattr("modulae.core.model.starts.DIRECT_UP_TO", 0)  # as large data are solved
     rng = np.random.default_rng(0)
     inputs = sparse.random_array(shape, density=0.4, rng=rng, dtype=np.float32).tocsr()
     targets = rng.random((shape[0], 3))
     dense = inputs.toarray().astype(float)
-    penalty = RIDGE * (dense**2).sum()
+    penalty = RIDGE_SHARE * (dense**2).sum()
     expected = np.linalg.solve(dense.T @ dense + penalty * np.eye(shape[1]), dense.T @ targets)
-    np.testing.assert_allclose(ridge(sparse.csr_matrix(inputs), targets), expected, rtol=1e-4, atol=1e-6)
-    rows = sparse.csr_matrix(inputs)
-    np.testing.assert_allclose(
-        rows.T @ _conjugate_gradients(rows, targets, penalty), expected, rtol=1e-3, atol=1e-5
-    )  # what large data take
+    np.testing.assert_allclose(ridge(sparse.csr_matrix(inputs), targets), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_learns_the_parts_and_their_depth(mixed):

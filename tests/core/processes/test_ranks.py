@@ -144,7 +144,7 @@ def test_shares_are_every_row_once(n):
 
 @pytest.mark.parametrize("n", [2, 10, 11])
 def test_rows_are_joined_in_their_order_on_every_rank(n, monkeypatch):
-    monkeypatch.setattr(ranks_module, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(ranks_module, "ROWS_PER_MESSAGE", 2)
     rows = np.arange(3 * n, dtype=np.float32).reshape(n, 3)
     for found in on_all(3, lambda ranks: ranks.joined(rows[ranks.share(np.arange(n))])):
         np.testing.assert_array_equal(found, rows)

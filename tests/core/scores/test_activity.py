@@ -65,7 +65,7 @@ def test_many_cells_are_standardised_a_part_at_a_time_to_the_same(monkeypatch):
     exact = units.astype(np.float64)
     spread = np.where(np.arange(4) == 2, np.inf, exact.std(axis=0))
     whole = (exact - exact.mean(axis=0)) / spread
-    monkeypatch.setattr(activity, "CELLS_PER_CHUNK", 64)
+    monkeypatch.setattr(activity, "CELLS_PER_SUM", 64)
     np.testing.assert_allclose(ZScores.of(units)[:], whole, atol=1e-12)
     expected = whole[group].mean(axis=0) - whole[~group].mean(axis=0)
     np.testing.assert_allclose(activity_difference(units, group, ~group), expected, atol=1e-12)

@@ -1,9 +1,8 @@
 """From genes to sets, and the scales, against numbers worked out by hand."""
 
 import numpy as np
-import pytest
 
-from modulae.core.scores.impact import aggregate_sets, check_aggregate, scale_difference, scale_strength
+from modulae.core.scores.impact import aggregate_sets, scale_difference, scale_strength
 
 SALIENCY = np.array([[1.0, -4.0], [3.0, 0.0], [8.0, 2.0]])  # genes × units
 SETS = [np.array([0, 1, 2]), np.array([2])]
@@ -25,10 +24,3 @@ def test_strength_is_min_max_scaled_over_all_or_over_each_set():
 def test_differences_keep_their_zero_and_sign():
     np.testing.assert_allclose(scale_difference(np.array([[[0.0, -4.0], [2.0, 1.0]]])), [[[0, -1], [0.5, 0.25]]])
     np.testing.assert_array_equal(scale_difference(np.zeros((1, 2, 2))), np.zeros((1, 2, 2)))
-
-
-def test_unknown_choices_are_refused():
-    with pytest.raises(ValueError, match="aggregate is 'max'; choose one of"):
-        check_aggregate("max", "all")
-    with pytest.raises(ValueError, match="scale is 'unit'; choose one of"):
-        check_aggregate("mean", "unit")

@@ -10,7 +10,7 @@ from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import initial_network
 from modulae.core.scores.expression_bins import expression_bins
 from modulae.core.scores.set_values import set_indicator, set_values
-from modulae.core.statistics.permutation import Labels, compare_cells, matched_sets
+from modulae.core.statistics.permutation import PermutedLabels, compare_cells, matched_sets
 
 
 def blocks(values, size=37):
@@ -86,7 +86,7 @@ def test_strata_take_away_what_only_their_composition_explains():
 def test_permuted_labels_keep_the_numbers_and_leave_others_out():
     group, reference = sides(13, 21, n_other=9)
     strata = np.arange(43) % 3
-    labels = Labels.permuted(group, reference, 50, np.random.default_rng(0), strata).of(slice(0, len(group)))
+    labels = PermutedLabels.permuted(group, reference, 50, np.random.default_rng(0), strata).of(slice(0, len(group)))
     np.testing.assert_array_equal(labels[0], group)
     assert not labels[:, ~(group | reference)].any()
     for stratum in range(3):

@@ -208,7 +208,7 @@ def test_a_model_file_with_batches_is_refused_by_older_versions_and_one_without_
 @pytest.fixture
 def portions(monkeypatch):
     """Counts on disk are learnt from 48 cells at a time."""
-    monkeypatch.setattr(counts_of_adata, "IN_MEMORY", 0)
+    monkeypatch.setattr(counts_of_adata, "MAX_BYTES_IN_MEMORY", 0)
     monkeypatch.setattr(stored_counts, "ROWS_TOGETHER", 48)
 
 

@@ -248,7 +248,7 @@ def test_labels_may_be_missing_for_some_cells(cells):
         ([], {}, ValueError, "settings is empty"),
         ([4], {}, TypeError, "dict of name"),
         ({"n_latent": [4, 0]}, {}, ValueError, "at least 1"),
-        ({"n_latent": [4.5]}, {}, TypeError, "whole number"),
+        ({"n_latent": [4.5]}, {}, ValueError, "whole number"),
         ({"schedule": ["linear"]}, {}, ValueError, "choose one of"),
         ({"momentum": stats.uniform(0, 0.9)}, {}, TypeError, "list of values"),
         ({"n_latent": [4]}, {"n_iter": 0}, ValueError, "n_iter"),

@@ -16,20 +16,27 @@ if TYPE_CHECKING:
 AS_BOOL = {"true": True, "false": False}
 
 
-def obs_column(adata: AnnData, name: str, *, of: str = "adata") -> pd.Series[Any]:
-    """A column of `obs`, also where `obs` itself is on disk; `of` is what the user calls the object.
+def obs_column(
+    adata: AnnData, name: str, argument: str, *, of: str = "adata", others: str = "Choose one of"
+) -> pd.Series[Any]:
+    """A column of `obs`, also where `obs` itself is on disk.
+
+    `argument` is the parameter that named it, `of` what the user calls the object, and `others` stands before the
+    names of the columns in the message.
 
     Raises
     ------
+    KeyError
+        No such column.
     ValueError
         Two columns have this name.
     """
-    return _one(adata.obs[name], name, f"{of}.obs")
+    return _one(adata.obs, name, argument, f"{of}.obs", others)
 
 
-def var_column(adata: AnnData, name: str, *, of: str = "adata") -> pd.Series[Any]:
+def var_column(adata: AnnData, name: str, argument: str, *, others: str) -> pd.Series[Any]:
     """A column of `var`, as :func:`obs_column`."""
-    return _one(adata.var[name], name, f"{of}.var")
+    return _one(adata.var, name, argument, "adata.var", others)
 
 
 def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
@@ -37,10 +44,13 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
 
     Raises
     ------
+    KeyError
+        No such column.
     ValueError
         Missing values, or others than two that mean True and False.
     """
-    column = var_column(adata, name)
+    advice = "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column, one of"
+    column = var_column(adata, name, "mask_var", others=advice)
     values = column.astype(object)
     absent = values.isna().to_numpy(dtype=bool)
     result = {value: _as_bool(value) for value in values[~absent].unique()}
@@ -78,9 +88,13 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _one(found: Any, name: str, said: str) -> pd.Series[Any]:  # noqa: ANN401
+def _one(table: Any, name: str, argument: str, said: str, others: str) -> pd.Series[Any]:  # noqa: ANN401
     import pandas as pd
 
+    if name not in table:
+        msg = f"{argument}={name!r} is not a column of {said}. {others} {list(table)}."
+        raise KeyError(msg)
+    found = table[name]
     if getattr(found, "ndim", 1) == 2:
         msg = (
             f"{said} has {found.shape[1]} columns called {name!r}. Keep one of them, for example the first: "

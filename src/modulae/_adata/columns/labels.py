@@ -100,10 +100,7 @@ def read_labels(
     ValueError
         Two columns of this name; numbers that were measured or counted; labels that are written alike.
     """
-    if name not in adata.obs:
-        msg = f"{argument}={name!r} is not a column of {of}.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    column = obs_column(adata, name, of=of)
+    column = obs_column(adata, name, argument, of=of)
     return labels_of(column, f"{of}.obs[{name!r}]", what=what, most_numbers=most_numbers, unused=unused)
 
 

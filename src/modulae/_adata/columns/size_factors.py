@@ -17,11 +17,9 @@ def library_sizes(adata: AnnData, totals: NDArray[np.float64], source: str | Non
     """What size factors are proportional to: the totals, or the `obs` column that `source` names."""
     if source is None or source == "total":
         return totals
-    if source not in adata.obs:
-        msg = f"size_factors={source!r} is not a column of adata.obs. Choose 'total', None or one of {list(adata.obs)}."
-        raise KeyError(msg)
+    column = obs_column(adata, source, "size_factors", others="Choose 'total', None or one of")
     try:
-        values = obs_column(adata, source).to_numpy(dtype=np.float64)
+        values = column.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         msg = (
             f"adata.obs[{source!r}] holds no numbers, so it cannot be size factors. Choose a numeric column or 'total'."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .lazy_results import loaded
-from .ownership import check_integer, is_model
+from .ownership import check_entry, is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +29,7 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
         hint = f"Trained models here: {available}." if available else f"Run `modulae.tl.{made_by}` first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
-    check_integer(entry, key)
+    check_entry(entry, key)
     return dict(loaded(entry))
 
 

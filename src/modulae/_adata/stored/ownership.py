@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-ROWS, WHOLE = "rows", "whole"
+ROW_STAMPS, ENTRY_STAMP = "rows", "whole"
 """Stamps in an entry of `uns`: of each cell's row of numbers, and of the entry itself."""
 
-AT_ONCE = 2**16
+ROWS_PER_STAMP = 2**16
 """Rows that are stamped at a time."""
 
 MOST = 50_000
 """Rows that are looked at: of joined objects some are among them."""
 
-NEEDED = {
+NEEDED_PARTS = {
     "model": ("genes", "size_factor_unit"),
     "history": ("epoch", "train_loss", "test_loss", "orthogonality", "best_epoch"),
     "params": ("seed",),
@@ -93,10 +93,12 @@ def stamp_rows(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
     matrix = np.asarray(values)
     result = np.empty(len(matrix), dtype=np.uint32)
     weights = _mixed(np.arange(1, matrix.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
-    for start in range(0, len(matrix), AT_ONCE):
-        exact = np.ascontiguousarray(matrix[start : start + AT_ONCE], dtype="<f4") + np.float32(0)  # one zero, not two
+    for start in range(0, len(matrix), ROWS_PER_STAMP):
+        exact = np.ascontiguousarray(matrix[start : start + ROWS_PER_STAMP], dtype="<f4") + np.float32(
+            0
+        )  # one zero, not two
         words = _mixed(exact.view("<u4").astype(np.uint64))
-        result[start : start + AT_ONCE] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
+        result[start : start + ROWS_PER_STAMP] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
     return result
 
 
@@ -114,11 +116,11 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def stamp_model(entry: Mapping[str, Any]) -> str:
     """A text for which parts the entry of a model has, but for the stamps."""
-    parts = [sorted(set(entry) - {ROWS, WHOLE}), sorted(entry["model"])]
+    parts = [sorted(set(entry) - {ROW_STAMPS, ENTRY_STAMP}), sorted(entry["model"])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def check_integer(entry: Mapping[str, Any], key: str) -> None:
+def check_entry(entry: Mapping[str, Any], key: str) -> None:
     """Refuse a model that lost or gained parts when objects with two models were joined.
 
     `uns_merge="same"`, `"unique"` and `"only"` leave parts out; `"first"` adds what only the others have.
@@ -130,8 +132,8 @@ def check_integer(entry: Mapping[str, Any], key: str) -> None:
     """
     if not entry["model"] and not entry["params"]:  # written by hand, to keep a representation under a name
         return
-    lost = [f"{part}/{name}" for part, names in NEEDED.items() for name in names if name not in entry[part]]
-    if not lost and (WHOLE not in entry or str(loaded(entry[WHOLE])) == stamp_model(entry)):
+    lost = [f"{part}/{name}" for part, names in NEEDED_PARTS.items() for name in names if name not in entry[part]]
+    if not lost and (ENTRY_STAMP not in entry or str(loaded(entry[ENTRY_STAMP])) == stamp_model(entry)):
         return
     what = f"{listed(lost)} is missing" if lost else "parts of it are of another model"
     msg = (
@@ -150,9 +152,9 @@ def check_rows(values: Any, entry: Mapping[str, Any], field: str, *, step: str) 
     ValueError
         With the number of such cells.
     """
-    if ROWS not in entry:
+    if ROW_STAMPS not in entry:
         return
-    known = np.asarray(loaded(entry[ROWS]))  # ascending
+    known = np.asarray(loaded(entry[ROW_STAMPS]))  # ascending
     looked_at = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST)).astype(np.intp))
     stamps = stamp_rows(np.asarray(values)[looked_at])
     foreign = int((known[np.searchsorted(known, stamps).clip(max=len(known) - 1)] != stamps).sum()) if len(known) else 0

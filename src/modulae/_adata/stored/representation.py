@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .fields import Fields
-from .ownership import check_integer, check_rows, is_model
+from .ownership import check_entry, check_rows, is_model
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +53,7 @@ def check_field(adata: AnnData, field: str) -> None:
     entry = adata.uns.get(key)
     if not is_model(entry) or Fields(key).representation != field:
         return
-    check_integer(entry, key)
+    check_entry(entry, key)
     given = f"model_key={key!r}, key_added={key!r}"
     given += f", layer={str(entry['layer'])!r}" if "layer" in entry else ""
     step = f"Read all cells with one model: `modulae.tl.transfer(adata, adata, {given})`."

@@ -10,8 +10,8 @@ from modulae._adata.gene_names import place_by_name
 
 from .fields import Fields
 from .ownership import (
-    ROWS,
-    WHOLE,
+    ENTRY_STAMP,
+    ROW_STAMPS,
     is_model,
     refuse_model_over_others,
     refuse_result_over_others,
@@ -119,7 +119,7 @@ def store_model(
         **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
-    stamps = {ROWS: rows_stamp(representation), WHOLE: stamp_model(entry)}
+    stamps = {ROW_STAMPS: rows_stamp(representation), ENTRY_STAMP: stamp_model(entry)}
     adata.uns[fields.model] = {**entry, **stamps}
 
 

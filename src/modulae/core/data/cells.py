@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
-from modulae.core.checks import check_block
+from modulae.core.checks import check_integer
 from modulae.core.processes.ranks import ALONE
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modulae.core.array_backend import Array
     from modulae.core.processes.ranks import Ranks
 
 
@@ -40,7 +41,7 @@ class Cells:
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Self]]:
         """Consecutive blocks of at most `size` cells, with where they stand."""
-        check_block(size)
+        check_integer("batch_size", size, minimum=1)
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
             yield rows, type(self)(self.counts[rows], of_rows(self.size_factors, rows), of_rows(self.batch, rows))
@@ -101,7 +102,7 @@ class Cells:
         """
         return self.sparse_inputs().toarray()
 
-    def inputs_on(self, device: str) -> Any:  # noqa: ANN401
+    def inputs_on(self, device: str) -> Array:
         """:meth:`inputs` where it is computed with: an array for NumPy on a CPU, else a tensor.
 
         Only what is not zero is sent there.
@@ -167,7 +168,7 @@ def of_rows(values: NDArray[Any] | None, rows: NDArray[np.intp] | slice) -> NDAr
     return None if values is None else values[rows]
 
 
-def as_backend(array: NDArray[Any], device: str) -> Any:  # noqa: ANN401
+def as_backend(array: NDArray[Any], device: str) -> Array:
     """An array for NumPy on a CPU, a tensor elsewhere."""
     if device == "cpu":
         return array

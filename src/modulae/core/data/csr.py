@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def as_csr(rows: Any) -> sparse.csr_matrix:  # noqa: ANN401
-    """The same numbers by rows, in a type that SciPy calculates with (see :func:`plain_type`)."""
+    """The same numbers by rows, in a type that SciPy calculates with (see :func:`native_type`)."""
     if not sparse.issparse(rows):
-        return sparse.csr_matrix(plain(np.asarray(rows)))
+        return sparse.csr_matrix(native(np.asarray(rows)))
     matrix: Any = rows
     if matrix.format in {"csr", "csc"}:
         parts = matrix.data, matrix.indices, matrix.indptr
-        if any(part.dtype != plain_type(part.dtype) for part in parts):
+        if any(part.dtype != native_type(part.dtype) for part in parts):
             made: Any = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
-            matrix = made(tuple(plain(part) for part in parts), shape=matrix.shape)
-    elif matrix.dtype != plain_type(matrix.dtype):
-        matrix = matrix.astype(plain_type(matrix.dtype))
+            matrix = made(tuple(native(part) for part in parts), shape=matrix.shape)
+    elif matrix.dtype != native_type(matrix.dtype):
+        matrix = matrix.astype(native_type(matrix.dtype))
     return sparse.csr_matrix(matrix)
 
 
-def plain_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def native_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The nearest type that sparse matrices may have: bytes in this machine's order, and 32 bits rather than 16.
 
     Files of other machines, and of R and MATLAB, can have them the other way round.
@@ -34,6 +34,6 @@ def plain_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype.kind == "f" and dtype.itemsize == 2 else dtype.newbyteorder("=")
 
 
-def plain(values: NDArray[Any]) -> NDArray[Any]:
-    """The same numbers in the type of :func:`plain_type`; a copy only if it is another one."""
-    return values.astype(plain_type(values.dtype), copy=False)
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers in the type of :func:`native_type`; a copy only if it is another one."""
+    return values.astype(native_type(values.dtype), copy=False)

@@ -30,7 +30,7 @@ ROWS_OF_A_TASK = 2048
 FAN_IN = 8
 """Results that are combined at a time."""
 
-NOTHING = InMemory(sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32)))
+NO_COUNTS = InMemory(sparse.csr_matrix(np.zeros((0, 0), dtype=np.float32)))
 """Where a task reads its cells before it has their counts."""
 
 
@@ -76,7 +76,7 @@ def _tasks(cells: StoredCells, job: Callable[..., T], along: Sequence[Any]) -> t
     for first, last, rows in _parts(ends, cells.rows, min(ROWS_OF_A_TASK, cells.room)):
         start = ends[first - 1] if first else 0
         own = cells.take(np.arange(rows.start, rows.stop))
-        own = replace(own, reader=NOTHING, rows=own.rows - start)
+        own = replace(own, reader=NO_COUNTS, rows=own.rows - start)
         places.append(rows)
         tasks.append(work(*shared, blocks[first:last].tolist(), own, [cut(one, rows) for one in along]))
         most = max(most, int(ends[last - 1] - start))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MORE = 10
 """Directions beyond those asked for, which make these better."""
 
-ROUNDS = 4
+POWER_ITERATIONS = 4
 """Passes there and back that turn random directions towards the largest components."""
 
 
@@ -31,7 +31,7 @@ def principal_components(cells: Source, n_components: int, *, seed: int) -> NDAr
     mean = np.zeros(n_genes)
     for part in cells.portions():
         mean += np.asarray(part.sparse_inputs().sum(axis=0, dtype=np.float64)).ravel() / len(cells)
-    for _ in range(ROUNDS):
+    for _ in range(POWER_ITERATIONS):
         basis = np.linalg.qr(_there_and_back(cells, basis, mean))[0]
     scores = np.concatenate([_centred(part, basis, mean) for part in cells.portions()])
     turned = np.linalg.svd(scores.T @ scores)[0][:, :n_components]

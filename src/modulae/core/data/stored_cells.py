@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
-from modulae.core.checks import check_block
+from modulae.core.checks import check_integer
 from modulae.core.processes.ranks import ALONE
 
 from .cells import Cells, of_rows
@@ -97,7 +97,7 @@ class StoredCells:
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Cells]]:
         """Consecutive blocks of at most `size` cells in memory, with where they stand."""
-        check_block(size)
+        check_integer("batch_size", size, minimum=1)
         whole = max(self.room // size, 1) * size  # no block lies in two portions
         starts = range(0, len(self), whole)
         parts = (self.take(np.arange(start, min(start + whole, len(self)))) for start in starts)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 LabelMethod = Literal["discriminant", "knn", "logistic"]
 
-RIDGE = 0.1
+VARIANCE_SHARE = 0.1
 """Added to the variance of each unit within labels, as a share: units of few cells would count too much without it."""
 
-NEIGHBOURS = 15
+KNN_NEIGHBOURS = 15
 PENALTY = 0.01
 """C of the logistic regression: whitened units need a strong one."""
 
-ROUNDS = 50
+MAX_EM_ROUNDS = 50
 FOLDS = 5
 
 
@@ -41,7 +41,7 @@ class Groups:
         covariance = residuals.T @ residuals / len(values)
         spread = np.diag(covariance)
         dead = spread <= 1e-8 * max(spread.max(), np.finfo(float).tiny)
-        covariance = covariance + np.diag(np.where(dead, 1.0, RIDGE * spread))
+        covariance = covariance + np.diag(np.where(dead, 1.0, VARIANCE_SHARE * spread))
         whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
         whitening[dead] = 0  # a unit that never varies within labels here has no say
         available = np.isfinite(means).all(axis=1)
@@ -74,7 +74,7 @@ class Groups:
         moved: NDArray[np.float64] = np.zeros(places.shape[1])
         shares = np.full(len(self.means), 1 / len(self.means))
         available = np.isfinite(self.means).all(axis=1)
-        for _ in range(ROUNDS):
+        for _ in range(MAX_EM_ROUNDS):
             belongs = posterior(self.distances(places - moved), shares)
             now = np.asarray(np.median(places - belongs[:, available] @ self.means[available], axis=0))
             shares = (belongs.sum(axis=0) + 1) / (len(places) + len(shares))
@@ -196,7 +196,7 @@ def _probabilities(
 
     reference, codes = groups.placed(known[0]), known[1]
     model: Any = (
-        KNeighborsClassifier(min(NEIGHBOURS, len(reference)))
+        KNeighborsClassifier(min(KNN_NEIGHBOURS, len(reference)))
         if method == "knn"
         else LogisticRegression(C=PENALTY, max_iter=1000)
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from modulae.core.array_backend import to_numpy
+from modulae.core.checks import check_choice
 from modulae.core.model.config import KNOWN_GENES
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Missing = Literal["model", "mean", "zero"]
 
-RIDGE = 1e-6
+VARIANCE_FLOOR = 1e-6
 """Of the largest variance: keeps a unit that never varies, or a gene that the units explain wholly, invertible."""
 
 
@@ -54,9 +55,7 @@ def restrict(
     missing
         What is assumed of the others.
     """
-    if missing not in get_args(Missing):
-        msg = f"missing is {missing!r}; choose one of {list(get_args(Missing))}."
-        raise ValueError(msg)
+    check_choice("missing", missing, Missing)
     network, summary = fitted.network, fitted.training
     weights = to_numpy(network.input_weights).astype(np.float64)
     at_hand = summary.of_genes(kept, np.ones(len(summary.other_genes), dtype=bool) if others is None else others)
@@ -94,7 +93,7 @@ def _posterior(summary: TrainingSummary, kept: NDArray[np.bool_]) -> _Posterior:
     covariance = summary.unit_covariance
     n_units = len(covariance)
     residual = summary.input_residual[kept].astype(np.float64)
-    residual += max(RIDGE * float(summary.input_residual.max(initial=0)), float(np.finfo(np.float32).tiny))
+    residual += max(VARIANCE_FLOOR * float(summary.input_residual.max(initial=0)), float(np.finfo(np.float32).tiny))
     scaled = summary.readout[kept].astype(np.float64).T / residual  # units × genes at hand
     information = scaled @ summary.readout[kept]
     # (C⁻¹ + J)⁻¹ = C (I + J C)⁻¹ does not need the inverse of C, which a dead unit does not have

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXACT_UP_TO = 30_000
 """Cells; above it the neighbours are searched for approximately."""
 
-ROWS_AT_ONCE = 2048
+CELLS_PER_QUERY = 2048
 
 
 def shared_neighbours(points: NDArray[np.floating], n_neighbors: int, *, seed: int = 0) -> sparse.csr_matrix:
@@ -44,8 +44,8 @@ def shared_neighbours(points: NDArray[np.floating], n_neighbors: int, *, seed: i
     near = sparse.csr_matrix((np.ones(n_cells * k, dtype=np.float32), result.ravel(), starts), shape=(n_cells,) * 2)
     others = near.T.tocsc()
     blocks = []
-    for start in range(0, n_cells, ROWS_AT_ONCE):
-        rows = near[start : start + ROWS_AT_ONCE]
+    for start in range(0, n_cells, CELLS_PER_QUERY):
+        rows = near[start : start + CELLS_PER_QUERY]
         common = (rows @ others).multiply(rows).tocsr()
         common.data = np.square(common.data / k, dtype=np.float32)
         blocks.append(common)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +27,6 @@ BLOCKS_OF_INPUTS = 8
 
 BLOCKS_OF_SLOPES = 64
 """Blocks of cells whose slopes are worked out together, so that what a unit needs of the weights is laid out once."""
-
-
-def check_method(method: str) -> None:
-    """Refuse a method there is not."""
-    if method not in get_args(Method):
-        msg = f"method is {method!r}; choose one of {list(get_args(Method))}."
-        raise ValueError(msg)
 
 
 def mean_saliency(
@@ -76,7 +69,7 @@ def mean_saliency(
     job = SaliencySums(network, method, signed, batch_size, device)
     (total,) = sum_cells(cells, job, membership)
     if job.of_products:
-        total = np.moveaxis(network.to_numpy().gradient_of_slopes(total, method), 0, 1)
+        total = np.moveaxis(to_numpy(network.to_numpy().gradient_of_slopes(total, method)), 0, 1)
     shape = (network.n_units, len(membership), network.n_genes)
     n_cells = membership.sum(axis=1, dtype=np.float64)[None, :, None]
     mean = np.divide(

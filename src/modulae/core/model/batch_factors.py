@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from modulae.core.data.source import Source
 
-STRENGTH = 5.0
-"""Of the prior on a factor, gamma with mean 1 and variance 1 / STRENGTH: a gene hardly expected in a batch keeps about
-1, and one that a batch never counts gets a low factor, never 0. The factors are many, so that without it they learn the
-noise of rare genes."""
+BATCH_PRIOR = 5.0
+"""Strength of the prior on a factor, gamma with mean 1 and variance one over it: a gene hardly expected in a batch
+keeps about 1, and one that a batch never counts gets a low factor, never 0. The factors are many, so that without it
+they learn the noise of rare genes."""
 
 PERMUTE_BATCHES = True
 """Whether the encoder learns from cells as if they were of a batch at random (:meth:`Cells.permute_batches`)."""
@@ -64,7 +64,7 @@ class BatchEffects:
         expected
             Batches × genes: Σy over the cells of each batch, before the factors.
         """
-        result = (self.seen + STRENGTH) / (expected + STRENGTH)
+        result = (self.seen + BATCH_PRIOR) / (expected + BATCH_PRIOR)
         with_them = (expected * result).sum(axis=0)
         result *= np.divide(expected.sum(axis=0), with_them, out=np.ones_like(with_them), where=with_them > 0)
         return np.vstack([result, self.shares @ result]).astype(np.float32)

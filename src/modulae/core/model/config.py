@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from modulae.core.checks import check_seed, is_integer
+from modulae.core.checks import check_choice, check_integer, check_number, check_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,27 +80,18 @@ class Config:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
-            _require_whole_number(name, getattr(self, name), minimum=1)
-        for name in ("learning_rate", "orthogonality", "momentum", "test_fraction"):
-            _require_number(name, getattr(self, name))
-        _require(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; give a number above 0, such as 0.1.")
-        _require(self.orthogonality >= 0, f"orthogonality is {self.orthogonality}; give 0 (no penalty) or more.")
-        _require(0 <= self.momentum < 1, f"momentum is {self.momentum}; give a number from 0 up to, not including, 1.")
-        _require(
-            0 < self.test_fraction < 1,
-            f"test_fraction is {self.test_fraction}; give the share of cells to hold out, such as 0.1.",
-        )
+            check_integer(name, getattr(self, name), minimum=1)
+        check_number("learning_rate", self.learning_rate, above=0, give="a number above 0, such as 0.1")
+        check_number("orthogonality", self.orthogonality, minimum=0, give="0 (no penalty) or more")
+        check_number("momentum", self.momentum, minimum=0, below=1, give="a number from 0 up to, not including, 1")
+        share = "the share of cells to hold out, such as 0.1"
+        check_number("test_fraction", self.test_fraction, above=0, below=1, give=share)
         if self.activation_beta != "width":
-            _require_number("activation_beta", self.activation_beta)
-            _require(
-                self.activation_beta > 0,
-                f"activation_beta is {self.activation_beta}; give a number above 0, or 'width'.",
-            )
+            check_number("activation_beta", self.activation_beta, above=0, give="a number above 0, or 'width'")
         for name, choices in CHOICES.items():
-            value = getattr(self, name)
-            _require(value in get_args(choices), f"{name} is {value!r}; choose one of {list(get_args(choices))}.")
+            check_choice(name, getattr(self, name), choices)
         for epoch in self.snapshot_epochs:
-            _require_whole_number("every entry of snapshot_epochs", epoch, minimum=0)
+            check_integer("every entry of snapshot_epochs", epoch, minimum=0)
         if self.architecture == "parts":
             _require(
                 self.size_factors is not None,
@@ -171,16 +162,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 def _require(ok: bool, message: str) -> None:  # noqa: FBT001
     if not ok:
         raise ValueError(message)
-
-
-def _require_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124
-        msg = f"{name} is {value!r}; give a number."
-        raise TypeError(msg)
-
-
-def _require_whole_number(name: str, value: object, *, minimum: int) -> None:
-    if not is_integer(value):
-        msg = f"{name} is {value!r}; give a whole number of at least {minimum}."
-        raise TypeError(msg)
-    _require(value >= minimum, f"{name} is {value}; give a whole number of at least {minimum}.")

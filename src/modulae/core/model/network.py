@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modulae.core.array_backend import Array
+
 
 FACTORS = "batch_factors"
 
@@ -76,16 +78,16 @@ class Network(ABC):
         return None
 
     @abstractmethod
-    def encode(self, inputs: Any) -> Any:  # noqa: ANN401
+    def encode(self, inputs: Array) -> Array:
         """Cells × genes → cells × units."""
 
     @property
     @abstractmethod
-    def input_weights(self) -> Any:  # noqa: ANN401
+    def input_weights(self) -> Array:
         """The first layer, sums × genes: what it multiplies the inputs with."""
 
     @abstractmethod
-    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Array, unit: int) -> Array:
         """The activity of one unit, cells, from `inputs @ input_weights.T`, cells × sums."""
 
     @abstractmethod
@@ -97,10 +99,10 @@ class Network(ABC):
         """The same network with a new random draw of the weights that give the units (Xavier), all else kept."""
 
     @abstractmethod
-    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+    def shared_rates(self, units: Array) -> Array:
         """Cells × units → cells × genes, the rates before the size factor and the factors of the batches."""
 
-    def decode(self, units: Any, batch: Any = None) -> Any:  # noqa: ANN401
+    def decode(self, units: Array, batch: Array | None = None) -> Array:
         """Cells × units → cells × genes, the rates before the size factor.
 
         Parameters
@@ -113,10 +115,11 @@ class Network(ABC):
         rates = self.shared_rates(units)
         if self.batch_factors is None:
             return rates
-        return rates * (self.batch_factors[-1] if batch is None else self.batch_factors[batch])
+        factors: Array = self.batch_factors[-1] if batch is None else self.batch_factors[batch]
+        return rates * factors
 
     @abstractmethod
-    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Array, method: Method) -> Iterator[tuple[Array, Array, Array]]:
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
         `sums` are `inputs @ input_weights.T`. The gradient d unit / d input, cells × genes, is the product of the last
@@ -124,11 +127,11 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Array, weights: Array) -> Array:
         """What summed gradients need of the cells, groups × units × paths; `weights` is groups × cells."""
 
     @abstractmethod
-    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+    def gradient_of_slopes(self, products: Array, method: Method) -> Array:
         """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
 
     @property

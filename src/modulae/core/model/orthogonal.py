@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modulae.core.array_backend import Array
+
     from .config import Config
 
 
@@ -34,14 +36,14 @@ class OrthogonalNetwork(Network):
     architecture: ClassVar[str] = "orthogonal"
     weights: ClassVar[tuple[str, ...]] = WEIGHTS
 
-    w1: Any  # hidden × genes
-    b1: Any  # hidden
-    w2: Any  # units × hidden: the weight that is kept orthogonal
-    b2: Any  # units
-    w3: Any  # hidden × units
-    b3: Any  # hidden
-    w4: Any  # genes × hidden
-    b4: Any  # genes
+    w1: Array  # hidden × genes
+    b1: Array  # hidden
+    w2: Array  # units × hidden: the weight that is kept orthogonal
+    b2: Array  # units
+    w3: Array  # hidden × units
+    b3: Array  # hidden
+    w4: Array  # genes × hidden
+    b4: Array  # genes
     betas: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     batch_factors: Any = None
 
@@ -63,19 +65,19 @@ class OrthogonalNetwork(Network):
     @property
     def latent_weight(self) -> NDArray[Any]:
         """The weight that is kept orthogonal, units × hidden."""
-        return self.w2  # type: ignore[no-any-return]
+        return self.w2  # type: ignore[return-value]
 
-    def encode(self, inputs: Any) -> Any:  # noqa: ANN401
+    def encode(self, inputs: Array) -> Array:
         """Cells × genes → cells × units."""
         hidden = softplus(inputs @ self.w1.T + self.b1, self.betas[0])
         return softplus(hidden @ self.w2.T + self.b2, self.betas[1])
 
     @property
-    def input_weights(self) -> Any:  # noqa: ANN401
+    def input_weights(self) -> Array:
         """W₁, hidden × genes."""
         return self.w1
 
-    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Array, unit: int) -> Array:
         """The activity of one unit, cells, from `inputs @ w1.T`, cells × hidden."""
         hidden = softplus(sums + self.b1, self.betas[0])
         return softplus(hidden @ self.w2[unit] + self.b2[unit], self.betas[1])
@@ -90,12 +92,12 @@ class OrthogonalNetwork(Network):
         """The same network with a new W₂."""
         return replace(self, w2=xavier(rng, *self.w2.shape).astype(self.w2.dtype))
 
-    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+    def shared_rates(self, units: Array) -> Array:
         """Cells × units → cells × genes, the rates before the size factor and the factors of the batches."""
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
 
-    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Array, method: Method) -> Iterator[tuple[Array, Array, Array]]:
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.
 
         `sums` are cells × hidden, without the bias. The gradient d unit / d input, cells × genes, is the product of
@@ -113,17 +115,17 @@ class OrthogonalNetwork(Network):
         else:
             s1, s2 = self._slopes(sums)
         for unit in range(self.n_units):
-            row = self.w2[unit]  # hidden
+            row: Any = self.w2[unit]  # hidden
             used = row > 0 if method == "guided" else row != 0
             basis = self.w1[used]
             basis *= row[used][:, None]  # in place: memory for a second copy would cost more than the product
             if method == "integrated_gradients":
-                along = sum((s2[:, unit, None] * weight) * s1[:, used] for weight, s1, s2 in slopes)
+                along: Any = sum((s2[:, unit, None] * weight) * s1[:, used] for weight, s1, s2 in slopes)
                 yield sums[:, 0] * 0 + 1, along, basis
             else:
                 yield s2[:, unit], s1[:, used], basis
 
-    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Array, weights: Array) -> Array:
         """Σ over cells of weight · s₂[k] · s₁[j], groups × units × hidden; `weights` is groups × cells.
 
         Summed gradients without absolute values need nothing else of the cells: see :meth:`gradient_of_slopes`.
@@ -131,12 +133,12 @@ class OrthogonalNetwork(Network):
         s1, s2 = self._slopes(inputs @ self.w1.T)
         return (weights[:, None, :] * s2.T[None]) @ s1
 
-    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401
+    def gradient_of_slopes(self, products: Array, method: Method) -> Array:
         """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
         w2 = self.w2 * (self.w2 > 0) if method == "guided" else self.w2
         return (products * w2) @ self.w1
 
-    def _slopes(self, at_hidden: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    def _slopes(self, at_hidden: Array) -> tuple[Array, Array]:
         """Slopes of the two encoding SoftPlus: cells × hidden, cells × units."""
         a1 = at_hidden + self.b1
         a2 = softplus(a1, self.betas[0]) @ self.w2.T + self.b2

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from modulae.core.array_backend import Array
+
     from .network import Method
 
 BETA = 10.0
 """β of the encoder's SoftPlus: nearly a ReLU, but a silent unit still has a slope to come back by."""
 
-LOWEST = -2.5
+MIN_PREACTIVATION = -2.5
 """What SoftPlus gets at least: below exp(−25) its value and slope would be denormal numbers in the end."""
 
 SILENT = 1e-4
@@ -40,9 +42,9 @@ class PartsNetwork(Network):
     architecture: ClassVar[str] = "parts"
     weights: ClassVar[tuple[str, ...]] = ("encoder", "bias", "loadings")
 
-    encoder: Any  # units × genes: what a unit is read from, of either sign
-    bias: Any  # units
-    loadings: Any  # units × genes, ≥ 0: what a unit makes
+    encoder: Array  # units × genes: what a unit is read from, of either sign
+    bias: Array  # units
+    loadings: Array  # units × genes, ≥ 0: what a unit makes
     batch_factors: Any = None
 
     @property
@@ -72,18 +74,18 @@ class PartsNetwork(Network):
         """V, as genes × units."""
         return to_numpy(self.loadings).T
 
-    def encode(self, inputs: Any) -> Any:  # noqa: ANN401
+    def encode(self, inputs: Array) -> Array:
         """Cells × genes → cells × units: softplus(E·A + c) + 1e-4."""
-        return softplus(clamp_min(inputs @ self.encoder.T + self.bias, LOWEST), BETA) + SILENT
+        return softplus(clamp_min(inputs @ self.encoder.T + self.bias, MIN_PREACTIVATION), BETA) + SILENT
 
     @property
-    def input_weights(self) -> Any:  # noqa: ANN401
+    def input_weights(self) -> Array:
         """A, units × genes."""
         return self.encoder
 
-    def unit_from_preactivation(self, sums: Any, unit: int) -> Any:  # noqa: ANN401
+    def unit_from_preactivation(self, sums: Array, unit: int) -> Array:
         """The activity of one unit, cells, from `inputs @ encoder.T`, cells × units."""
-        return softplus(clamp_min(sums[:, unit] + self.bias[unit], LOWEST), BETA) + SILENT
+        return softplus(clamp_min(sums[:, unit] + self.bias[unit], MIN_PREACTIVATION), BETA) + SILENT
 
     def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
         """The network for some of its genes."""
@@ -96,11 +98,11 @@ class PartsNetwork(Network):
         """The same network with a new A."""
         return replace(self, encoder=xavier(rng, *self.encoder.shape).astype(self.encoder.dtype))
 
-    def shared_rates(self, units: Any) -> Any:  # noqa: ANN401
+    def shared_rates(self, units: Array) -> Array:
         """Cells × units → cells × genes, the rates before size factor and factors of the batches: expm1(z·V) + 1e-4."""
         return expm1(units @ self.loadings) + SILENT
 
-    def gradients(self, sums: Any, method: Method) -> Iterator[tuple[Any, Any, Any]]:  # noqa: ANN401
+    def gradients(self, sums: Array, method: Method) -> Iterator[tuple[Array, Array, Array]]:
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × 1, 1 × genes`.
 
         `sums` are cells × units, without the bias. The gradient of unit k to gene g is slope[k] · A[k, g]. Guided
@@ -110,25 +112,25 @@ class PartsNetwork(Network):
         if method == "integrated_gradients":
             nodes, weights = np.polynomial.legendre.leggauss(PATH_STEPS)
             shares = zip((nodes + 1) / 2, weights / 2, strict=True)
-            slopes = sum(self._slopes(sums * float(share)) * float(weight) for share, weight in shares)
+            slopes: Any = sum(self._slopes(sums * float(share)) * float(weight) for share, weight in shares)
         else:
             slopes = self._slopes(sums)
         once = sums[:, :1] * 0 + 1
         for unit in range(self.n_units):
             yield slopes[:, unit], once, self.encoder[unit][None, :]
 
-    def accumulate_slopes(self, inputs: Any, weights: Any) -> Any:  # noqa: ANN401
+    def accumulate_slopes(self, inputs: Array, weights: Array) -> Array:
         """Σ over cells of weight · slope[k], groups × units × 1; `weights` is groups × cells."""
         return (weights @ self._slopes(inputs @ self.encoder.T))[:, :, None]
 
-    def gradient_of_slopes(self, products: Any, method: Method) -> Any:  # noqa: ANN401, ARG002
+    def gradient_of_slopes(self, products: Array, method: Method) -> Array:  # noqa: ARG002
         """Summed gradients, groups × units × genes, from summed :meth:`accumulate_slopes`."""
         return products * self.encoder
 
-    def _slopes(self, at_units: Any) -> Any:  # noqa: ANN401
+    def _slopes(self, at_units: Array) -> Array:
         """Slopes of SoftPlus, cells × units; 0 where what it gets is clamped."""
         a = at_units + self.bias
-        return softplus_slope(a, BETA) * (a > LOWEST)
+        return softplus_slope(a, BETA) * (a > MIN_PREACTIVATION)
 
     @classmethod
     def from_dict(cls, arrays: Mapping[str, Any]) -> Self:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from . import batch_factors
-from .parts import LOWEST, PartsNetwork
+from .parts import MIN_PREACTIVATION, PartsNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,20 +18,18 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-STEPS = 200
+MAX_ITERATIONS = 200
 """Iterations of the factorisation at most."""
 
 SPARSE = 1.2e-3
 """L1 penalty of the factorisation on both factors, for inputs of mean square 1: few parts a cell, few genes a part.
-Chosen with :data:`RIDGE` by the loss of unseen cells and by how many units come back, not by labels."""
+Chosen with :data:`RIDGE_SHARE` by the loss of unseen cells and by how many units come back, not by labels."""
 
-RIDGE = 5e-4
+RIDGE_SHARE = 5e-4
 """The ridge penalty, as a share of the total sum of squares of the inputs."""
 
 DIRECT_UP_TO = 4096
 """Largest system that is solved directly; beyond it, conjugate gradients need no square matrix in memory."""
-
-GENES_AT_ONCE = 1024
 
 
 def initial_parts(
@@ -68,7 +66,7 @@ def initial_parts(
         encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
     else:
         encoder = ridge(inputs, activity)
-    bias = np.where(activity.any(axis=0), 0, LOWEST).astype(np.float32)
+    bias = np.where(activity.any(axis=0), 0, MIN_PREACTIVATION).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
     by_rows = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))
     encoder_rows, loadings_rows = by_rows
@@ -89,7 +87,7 @@ def factorise(
         result = non_negative_factorization(
             inputs,
             n_components=n_parts,
-            max_iter=STEPS,
+            max_iter=MAX_ITERATIONS,
             random_state=seed,
             alpha_W=alpha,
             alpha_H=alpha,
@@ -112,42 +110,13 @@ def sparsity(inputs: sparse.csr_matrix) -> float:
 
 
 def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Genes × parts: the A that makes ‖inputs·A − targets‖² + λ‖A‖² smallest, λ a share of ‖inputs‖².
+    """Genes × parts: the A that makes ‖inputs·A − targets‖² + λ‖A‖² smallest, λ a share of ‖inputs‖²."""
+    from sklearn.linear_model import Ridge
 
-    Solved among cells or among genes, whichever are fewer: Eᵀ(EEᵀ + λI)⁻¹W = (EᵀE + λI)⁻¹EᵀW.
-    """
-    penalty = RIDGE * float((inputs.data.astype(np.float64) ** 2).sum())
+    exact = inputs.astype(np.float64)
+    penalty = RIDGE_SHARE * float((exact.data**2).sum())
     if penalty == 0:
         return np.zeros((inputs.shape[1], targets.shape[1]))
-    among_cells = inputs.shape[0] <= inputs.shape[1]
-    rows = inputs if among_cells else inputs.T.tocsr()  # what the system is square in
-    right = targets if among_cells else rows @ targets
-    if rows.shape[0] <= DIRECT_UP_TO:
-        solved = np.linalg.solve(_gram(rows) + penalty * np.eye(rows.shape[0]), right)
-    else:
-        solved = _conjugate_gradients(rows, right, penalty)
-    return np.asarray(rows.T @ solved if among_cells else solved)
-
-
-def _gram(rows: sparse.csr_matrix) -> NDArray[np.float64]:
-    """Rows · rowsᵀ, a block of columns at a time: nearly all of it differs from 0."""
-    columns = rows.tocsc()
-    total = np.zeros((rows.shape[0],) * 2)
-    for start in range(0, rows.shape[1], GENES_AT_ONCE):
-        block = columns[:, start : start + GENES_AT_ONCE].toarray()
-        total += block @ block.T
-    return total
-
-
-def _conjugate_gradients(rows: sparse.csr_matrix, right: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """(rows·rowsᵀ + penalty·I)⁻¹ right. The penalty bounds the spread of the eigenvalues, so few steps do."""
-    from scipy.sparse.linalg import LinearOperator, cg
-
-    exact = rows.astype(np.float64)
-    across = exact.T.tocsr()
-
-    def apply(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(exact @ (across @ vector) + penalty * vector)
-
-    system = LinearOperator((rows.shape[0],) * 2, matvec=apply, dtype=np.float64)
-    return np.column_stack([cg(system, column, rtol=1e-6)[0] for column in right.T])
+    solver = "cholesky" if min(inputs.shape) <= DIRECT_UP_TO else "sparse_cg"
+    fitted = Ridge(alpha=penalty, fit_intercept=False, solver=solver, tol=1e-6).fit(exact, targets)
+    return np.asarray(fitted.coef_).T

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ROWS_AT_ONCE = 65_536
+ROWS_PER_MESSAGE = 65_536
 """Rows of a result that a rank sends to the others at once."""
 
 LOST = ("gloo", "connection", "nccl", "socket", "tcpstore")
@@ -86,8 +86,8 @@ class Ranks:
         sizes = self.gather(len(mine))
         starts = np.cumsum([0, *sizes[:-1]])
         whole = np.empty((sum(sizes), *mine.shape[1:]), dtype=mine.dtype)
-        for index in range(0, max(sizes), ROWS_AT_ONCE):  # in pieces, so that what is on its way stays small
-            for start, piece in zip(starts, self.gather(mine[index : index + ROWS_AT_ONCE]), strict=True):
+        for index in range(0, max(sizes), ROWS_PER_MESSAGE):  # in pieces, so that what is on its way stays small
+            for start, piece in zip(starts, self.gather(mine[index : index + ROWS_PER_MESSAGE]), strict=True):
                 whole[start + index : start + index + len(piece)] = piece
         return whole
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae.core.array_backend import to_numpy
 from modulae.core.scores.expression_bins import expression_bins, shuffled_within
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MAX_SHARE = 0.25
 """Share of the genes that is deleted at the end of a curve."""
 
-STEPS = 12
+N_CURVE_POINTS = 12
 """Points of a curve, from one gene on a log scale."""
 
 MAX_ACTIVE_CELLS = 100
@@ -46,7 +47,7 @@ class Deletion:
 def deletion_steps(n_genes: int) -> NDArray[np.int64]:
     """How many genes are gone at each step: 0, then from 1 to a quarter of them on a log scale."""
     most = max(1, round(MAX_SHARE * n_genes))
-    return np.unique(np.concatenate([[0], np.geomspace(1, most, STEPS).round()])).astype(np.int64)
+    return np.unique(np.concatenate([[0], np.geomspace(1, most, N_CURVE_POINTS).round()])).astype(np.int64)
 
 
 def delete_genes(
@@ -110,6 +111,6 @@ def _curves(
         for step, (start, stop) in enumerate(zip(np.concatenate([[0], steps[:-1]]), steps, strict=True)):
             gone = order[start:stop]
             sums -= inputs[:, gone] @ by_gene[gone]
-            result[index, step] = network.unit_from_preactivation(sums, unit).mean(dtype=np.float64)
+            result[index, step] = to_numpy(network.unit_from_preactivation(sums, unit)).mean(dtype=np.float64)
     before = result[:, :1]
     return np.divide(result, before, out=np.ones_like(result), where=before > 0)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-AT_ONCE = 2048
+CELLS_PER_PIECE = 2048
 """Cells a block."""
 
-CELLS_PER_CHUNK = 65_536
+CELLS_PER_SUM = 65_536
 """Cells at a time where only sums are kept."""
 
 
@@ -34,8 +34,7 @@ class ZScores:
 
         def summed(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
             parts = (
-                units[start : start + CELLS_PER_CHUNK].astype(np.float64)
-                for start in range(0, len(units), CELLS_PER_CHUNK)
+                units[start : start + CELLS_PER_SUM].astype(np.float64) for start in range(0, len(units), CELLS_PER_SUM)
             )
             return sum((function(part).sum(axis=0) for part in parts), start=np.zeros(units.shape[1]))
 
@@ -60,8 +59,8 @@ def activity_difference(
     used = group | reference
     standard, sides = ZScores.of(units[used]), (group[used], reference[used])
     sums = np.zeros((2, units.shape[1]))
-    for start in range(0, len(standard), CELLS_PER_CHUNK):
-        rows = slice(start, start + CELLS_PER_CHUNK)
+    for start in range(0, len(standard), CELLS_PER_SUM):
+        rows = slice(start, start + CELLS_PER_SUM)
         block = standard[rows]
         sums += np.stack([block[side[rows]].sum(axis=0) for side in sides])
     return np.asarray(sums[0] / sides[0].sum() - sums[1] / sides[1].sum())
@@ -111,8 +110,8 @@ def activity_values(
         Sets × units: the mean saliency of the units to the genes of each set.
     """
     standard = ZScores.of(units)
-    for start in range(0, len(standard), AT_ONCE):
-        rows = slice(start, min(start + AT_ONCE, len(standard)))
+    for start in range(0, len(standard), CELLS_PER_PIECE):
+        rows = slice(start, min(start + CELLS_PER_PIECE, len(standard)))
         block = standard[rows]
         yield rows, np.hstack([block, block @ set_saliency.T])
 

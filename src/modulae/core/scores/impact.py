@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,21 +14,6 @@ if TYPE_CHECKING:
 Aggregate = Literal["mean", "median"]
 Scale = Literal["all", "set"]
 Difference = Literal["activity", "saliency"]
-
-
-def check_difference(difference: str) -> None:
-    """Refuse a kind of difference there is not."""
-    if difference not in get_args(Difference):
-        msg = f"difference is {difference!r}; choose one of {list(get_args(Difference))}."
-        raise ValueError(msg)
-
-
-def check_aggregate(aggregate: str, scale: str) -> None:
-    """Refuse an aggregate or a scale there is not."""
-    for name, value, choices in (("aggregate", aggregate, Aggregate), ("scale", scale, Scale)):
-        if value not in get_args(choices):
-            msg = f"{name} is {value!r}; choose one of {list(get_args(choices))}."
-            raise ValueError(msg)
 
 
 def aggregate_sets(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-DRAWS_AT_ONCE = 100
+PERMUTATIONS_AT_ONCE = 100
 """Shuffles of the genes that are worked out together."""
 
 LABELS_AT_ONCE = 50_000_000
@@ -59,7 +59,7 @@ def compare_cells(
     strata
         Cells; labels are permuted among cells with the same number only.
     """
-    labels = Labels.permuted(group, reference, n_permutations, rng, strata)
+    labels = PermutedLabels.permuted(group, reference, n_permutations, rng, strata)
     sides, total, squares = sum_values(values, label_sums, labels, group, reference)
     n = np.array([group.sum(), reference.sum()], dtype=np.float64)
     means = np.stack([sides / n[0], (total - sides) / n[1]])  # sides × permutations × statistics
@@ -75,7 +75,7 @@ def compare_cells(
 
 def label_sums(
     values: Iterable[tuple[slice, NDArray[np.floating]]],
-    labels: Labels,
+    labels: PermutedLabels,
     group: NDArray[np.bool_],
     reference: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], ...]:
@@ -92,7 +92,7 @@ def label_sums(
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class PermutedLabels:
     """(1 + permutations) × cells: who is in the group, a bit each; the first row is as it is."""
 
     bits: NDArray[np.uint8]
@@ -166,8 +166,8 @@ def matched_sets(
     exact = gene_difference.astype(np.float64)
     observed = np.asarray(weights @ exact)
     null = np.empty((n_permutations, *observed.shape))
-    for start in range(0, n_permutations, DRAWS_AT_ONCE):
-        n = min(DRAWS_AT_ONCE, n_permutations - start)
+    for start in range(0, n_permutations, PERMUTATIONS_AT_ONCE):
+        n = min(PERMUTATIONS_AT_ONCE, n_permutations - start)
         drawn = shuffled_within(bins, n, rng)[
             :, weights.indices
         ].ravel()  # the genes that stand in for those of the sets

@@ -11,6 +11,7 @@ from modulae._adata.columns.labels import read_labels
 from modulae._adata.columns.reference_labels import UNKNOWN
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -54,9 +55,7 @@ def confusion(
     ValueError
         A column of numbers, no cell with a known label, or no such normalisation.
     """
-    if normalise not in ("truth", None):
-        msg = f"normalise is {normalise!r}; choose 'truth' or None."
-        raise ValueError(msg)
+    check_choice("normalise", normalise, Literal["truth"], none="for numbers of cells")
     label = Fields(key).label if label is None else label
     if label not in adata.obs:
         made = "Run `modulae.tl.classify(adata, reference, labels=...)` first, or name a column"

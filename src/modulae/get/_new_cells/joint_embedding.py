@@ -63,9 +63,6 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
 def _given(adata: AnnData, of_model: str, label: str | None) -> pd.Categorical:
     """Labels of the new cells."""
     name = Fields(of_model).label if label is None else label
-    if name in adata.obs:
-        return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()
-    if label is not None:
-        msg = f"label={label!r} is not a column of adata.obs. Choose one of {list(adata.obs)}."
-        raise KeyError(msg)
-    return pd.Categorical([None] * adata.n_obs)
+    if label is None and name not in adata.obs:
+        return pd.Categorical([None] * adata.n_obs)
+    return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()

@@ -8,20 +8,20 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from .grid import mark_negative
-from .heatmap import Scale, colour_bar
+from .heatmap import ColourScale, colour_bar
 from .style import enlarged, font
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-CELL = 0.19
+DOT_ROOM = 0.19
 """Width and height of the room for a dot, inches."""
 
 SURE = (2.0, 10.0)
 """The largest dot stands for the largest −log10 q that is drawn, but for no less and no more than these."""
 
-STEPS = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
+LEGEND_Q = (0.5, 0.05, 0.01, 1e-3, 1e-5, 1e-10)
 """Values of q that the legend shows."""
 
 
@@ -29,7 +29,7 @@ def draw_dots(
     ax: Axes,
     rates: NDArray[np.float64],
     scores: NDArray[np.float64],
-    scale: Scale,
+    scale: ColourScale,
     *,
     q: str,
     max_q: float,
@@ -39,7 +39,7 @@ def draw_dots(
     n_sets, n_units = rates.shape
     sure = -np.log10(np.maximum(rates, 1e-300))
     largest = float(np.clip(sure.max(), *SURE))
-    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, CELL * enlarged())  # points across
+    marker = 0.85 * 72 * min(size[0] / n_units, size[1] / n_sets, DOT_ROOM * enlarged())  # points across
     rows, columns = np.indices(rates.shape).reshape(2, -1)
     ring = np.where(rates.ravel() <= max_q, 0.9, 0.0).tolist()
     dots = ax.scatter(
@@ -62,7 +62,7 @@ def draw_dots(
     ax.grid(visible=True, color="0.92", linewidth=0.5)
     ax.spines[:].set_linewidth(0.5)
     colour_bar(ax, dots, scale, size=size, share=0.5)
-    steps = [step for step in STEPS if -np.log10(step) <= largest]
+    steps = [step for step in LEGEND_Q if -np.log10(step) <= largest]
     handles = [dot(marker * np.sqrt(-np.log10(step) / largest), ringed=step <= max_q) for step in steps]
     ax.legend(
         handles,

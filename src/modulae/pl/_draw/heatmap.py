@@ -43,7 +43,7 @@ BAR = (0.12, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ColourScale:
     """What the colours mean."""
 
     lowest: float
@@ -59,11 +59,11 @@ class Scale:
 
 def make_scale(
     tables: Sequence[pd.DataFrame], *, label: str, difference: bool, scaled: bool, cmap: str | Colormap | None
-) -> Scale:
+) -> ColourScale:
     """One scale for all tables: [0, 1], [−1, 1] for a difference, and what the values need where they are unscaled."""
     limit = 1.0 if scaled else max(float(np.abs(table.to_numpy()).max()) for table in tables) or 1.0
     diverging = difference or (not scaled and any((table.to_numpy() < 0).any() for table in tables))
-    return Scale(
+    return ColourScale(
         -limit if diverging else 0.0, limit, label, (DIVERGING if diverging else SEQUENTIAL) if cmap is None else cmap
     )
 
@@ -102,7 +102,7 @@ def title(ax: Axes, text: str, *, room: float, size: str | None = None) -> None:
     ax.set_title("\n".join(lines), fontsize=size)
 
 
-def draw_cells(ax: Axes, table: pd.DataFrame, scale: Scale, *, size: tuple[float, float]) -> QuadMesh:
+def draw_cells(ax: Axes, table: pd.DataFrame, scale: ColourScale, *, size: tuple[float, float]) -> QuadMesh:
     """Draw a table that is already in its order; clearly negative cells carry a dash, as grey shows no sign."""
     values = table.to_numpy()
     n_sets, n_units = values.shape
@@ -141,7 +141,9 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
 
 
-def colour_bar(ax: Axes, image: ScalarMappable, scale: Scale, *, size: tuple[float, float], share: float = 1.0) -> Axes:
+def colour_bar(
+    ax: Axes, image: ScalarMappable, scale: ColourScale, *, size: tuple[float, float], share: float = 1.0
+) -> Axes:
     """Add a colour bar of a fixed size, or a share of the height, at the lower right of the cells."""
     width, height = (inches / enlarged() for inches in size)
     bar_ax = ax.inset_axes((1 + 0.12 / width, 0.0, BAR[0] / width, min(BAR[1] / height, share)))

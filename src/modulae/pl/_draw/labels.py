@@ -23,11 +23,11 @@ COLLECTIONS = (
 )
 """Collections whose name MSigDB puts before every set; a longer one stands before one that it starts with."""
 
-WIDTH = 45
+MAX_SET_LENGTH = 45
 """Characters of a set name that are drawn in full."""
 
 
-def set_labels(names: Sequence[str], *, width: int = WIDTH) -> tuple[str, list[str]]:
+def set_labels(names: Sequence[str], *, width: int = MAX_SET_LENGTH) -> tuple[str, list[str]]:
     """Split off the collection all names share ("" if none), and shorten the rest; different names stay different."""
     collection = next((c for c in COLLECTIONS if names and all(_belongs(name, c) for name in names)), "")
     rest = [name[len(collection) + 1 :] if collection else name for name in names]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-SMALL = (
+SMALL_PALETTES = (
     ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd"),
     ("#1845fb", "#ff5e02", "#c91f16", "#c849a9", "#adad7d", "#86c8dd", "#578dff", "#656364"),
     ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
@@ -37,7 +37,7 @@ def category_colours(adata: AnnData, name: str, n: int) -> list[str]:
 
 def palette(n: int) -> list[str]:
     """Colours for `n` categories."""
-    for few in SMALL:
+    for few in SMALL_PALETTES:
         if n <= len(few):
             return list(few[:n])
     return _large(n)
@@ -47,7 +47,7 @@ def unlike(used: Sequence[str], n: int) -> list[str]:
     """Colours for `n` further categories beside those in use: the first of a large palette that are clearly others."""
     from scanpy.plotting import palettes
 
-    pool = [*SMALL[2], *palettes.default_20, *palettes.default_102]
+    pool = [*SMALL_PALETTES[2], *palettes.default_20, *palettes.default_102]
     result: list[str] = []
     for nearest in (0.3, 0.15, -1.0):  # distance in RGB that is asked for, as long as there is such a colour
         for colour in pool:

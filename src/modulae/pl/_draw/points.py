@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 PLAIN = "0.45"
 PER_COLUMN = 18
 """Labels of a legend below each other."""
-MISSING = "0.8"
-NAME = 40
+MISSING_COLOUR = "0.8"
+MAX_NAME_LENGTH = 40
 """Characters of a group's name that are drawn."""
 
 
@@ -92,7 +92,7 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
         msg = f"color is {color!r}; name one column or gene, and draw one picture for each."
         raise TypeError(msg)
     if color in adata.obs:
-        column = obs_column(adata, color)
+        column = obs_column(adata, color, "color")
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             return numbers(color, column.to_numpy(dtype=np.float64, na_value=np.nan))
         labels = labels_of(column, f"adata.obs[{color!r}]", unused=True)
@@ -131,7 +131,7 @@ def draw_points(
     if colours is None:
         options |= {"color": PLAIN}
     elif isinstance(colours, Categories):
-        lookup = np.array([to_rgba(colour) for colour in [*colours.colours, MISSING]])  # −1 is the last
+        lookup = np.array([to_rgba(colour) for colour in [*colours.colours, MISSING_COLOUR]])  # −1 is the last
         order = order[np.argsort(colours.codes[order] >= 0, kind="stable")]  # missing ones below
         options |= {"color": lookup[colours.codes[order]]}
     else:
@@ -139,7 +139,7 @@ def draw_points(
         options |= {"c": colours.values[order], "cmap": cmap, "vmin": colours.lowest, "vmax": colours.highest}
     drawn = ax.scatter(points[order, 0], points[order, 1], **options)
     if isinstance(colours, Numbers):
-        drawn.set_cmap(drawn.get_cmap().with_extremes(bad=MISSING))
+        drawn.set_cmap(drawn.get_cmap().with_extremes(bad=MISSING_COLOUR))
     style_axes(ax, points)
     return drawn
 
@@ -160,7 +160,7 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     """Write each label at the most central of its cells, moved as little as keeps labels apart."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
     centres = np.array([_middle(points[colours.codes == code]) for code in present], dtype=np.float64)
-    labels = shortened([colours.labels[code] for code in present], NAME)
+    labels = shortened([colours.labels[code] for code in present], MAX_NAME_LENGTH)
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     inch = (right - left) / panel
     widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
@@ -200,10 +200,10 @@ def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], hei
 def legend_handles(colours: Categories) -> list[Line2D]:
     """One dot a label that some cell has, in the order of the categories."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    names = shortened([colours.labels[code] for code in present], NAME)
+    names = shortened([colours.labels[code] for code in present], MAX_NAME_LENGTH)
     pairs = list(zip(names, [colours.colours[code] for code in present], strict=True))
     if (colours.codes < 0).any():
-        pairs.append(("no label", MISSING))
+        pairs.append(("no label", MISSING_COLOUR))
     return [Line2D([], [], linestyle="none", marker="o", markersize=6, color=c, label=label) for label, c in pairs]
 
 

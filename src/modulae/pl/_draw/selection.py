@@ -50,7 +50,7 @@ class Shown:
 
 def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
     """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
-    check_number(wanted.n_sets, "n_sets")
+    check_n(wanted.n_sets, "n_sets")
     strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
     every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
     free = unflagged(every_unit, wanted.flagged) if wanted.units is None else np.arange(len(every_unit))
@@ -127,7 +127,7 @@ def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> S
     return given
 
 
-def check_number(value: int | None, parameter: str) -> None:
+def check_n(value: int | None, parameter: str) -> None:
     """Refuse a number of things that is none: -1 would leave out the last; `None` is all of them."""
     if value is not None:
         check_integer(parameter, value, minimum=1)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.colors import Colormap
 
-CELL = (0.42, 0.3)
+LABEL_CELL = (0.42, 0.3)
 """Width and height of a cell, inches."""
-NAME = 26
+MAX_LABEL_LENGTH = 26
 """Characters of a label that are drawn."""
 
 
@@ -81,14 +81,14 @@ def confusion(
     counts = get.confusion(adata, truth=truth, key=key, label=label)
     order = _order(shares)
     shares, written, counts = (table.loc[order] for table in (shares, written, counts))
-    rows = [f"{name} ({n:,})" for name, n in zip(shortened(order, NAME), counts.sum(axis=1), strict=True)]
-    columns = shortened(list(shares.columns), NAME)
-    ylabel = f"known\n({shorten(str(shares.index.name), NAME)})"
+    rows = [f"{name} ({n:,})" for name, n in zip(shortened(order, MAX_LABEL_LENGTH), counts.sum(axis=1), strict=True)]
+    columns = shortened(list(shares.columns), MAX_LABEL_LENGTH)
+    ylabel = f"known\n({shorten(str(shares.index.name), MAX_LABEL_LENGTH)})"
     if ax is None:
-        width = enlarged() * (CELL[0] * len(columns) + 1.7)
+        width = enlarged() * (LABEL_CELL[0] * len(columns) + 1.7)
         names = text_width(rows, font(1)), 0.75 * text_width(columns, font(1))
         beside = text_width(ylabel.split("\n"), font(3))  # the label of the axis may be longer than few rows are high
-        height = max(enlarged() * CELL[1] * len(rows), beside) + 0.9 * enlarged()
+        height = max(enlarged() * LABEL_CELL[1] * len(rows), beside) + 0.9 * enlarged()
         ax = plt.subplots(figsize=(width + names[0], height + names[1]), layout="constrained")[1]
     cells = draw_grid(ax, 100 * shares.to_numpy(), cmap=cmap, limits=(0, 100), lines="0.9")
     _write(ax, cells, shares, written)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
-PANEL = 4.0
+JOINT_PANEL = 4.0
 NOT_KNOWN = "0.1"
 """Colour of new cells of no label, which must stand out from the reference behind them."""
 
@@ -103,7 +103,7 @@ def joint_embedding(
         shared_colours = {} if known is None else dict(zip(known.labels, known.colours, strict=True))
         new = _same_colours(new, shared_colours, stored=f"{color}_colors" in adata.uns)
 
-    side = panel_side(PANEL)
+    side = panel_side(JOINT_PANEL)
     right = 0.9 * enlarged() if isinstance(new, Numbers) else 0.0 if new is None else legend_width(new)
     figure, grid = plt.subplots(1, 2, figsize=(2 * side + right, side + 0.3 * enlarged()), layout="constrained")
     axes = dict(zip(("reference", "new"), grid, strict=True))

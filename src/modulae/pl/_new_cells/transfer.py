@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.container import BarContainer
 from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae.core.checks import check_choice
 from modulae.pl._draw.heatmap import measured, title
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged, font
@@ -60,9 +61,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     ValueError
         No such order.
     """
-    if sort not in get_args(Sort):
-        msg = f"sort is {sort!r}; choose one of {list(get_args(Sort))}."
-        raise ValueError(msg)
+    check_choice("sort", sort, Sort)
     table = get.transfer(adata, key=key)
     if sort != "unit":
         table = table.sort_values(sort, ascending=False, kind="stable")

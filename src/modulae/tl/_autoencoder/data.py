@@ -26,12 +26,6 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
     names = gene_names(adata)
     if mask_var is None:
         return names
-    if mask_var not in adata.var:
-        msg = (
-            f"mask_var={mask_var!r} is not a column of adata.var ({list(adata.var)}). "
-            "Run `modulae.pp.gene_set_mask(adata, gene_sets)` first, or name a boolean column."
-        )
-        raise KeyError(msg)
     mask = read_mask(adata, mask_var)
     if not mask.any():
         msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."

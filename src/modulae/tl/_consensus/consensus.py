@@ -15,7 +15,7 @@ from modulae._adata.stored.fields import DEFAULT_CONSENSUS
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._counts.stored_counts import read_bytes
 from modulae.core.array_backend import pick_device
-from modulae.core.checks import check_integer
+from modulae.core.checks import check_integer, check_number
 from modulae.core.inference.encode import encode
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import config_for
@@ -211,6 +211,4 @@ def _check(n_runs: Any, share_of_cells: Any, min_similarity: Any, min_share: Any
         ("min_similarity", min_similarity),
         ("min_share", min_share),
     ):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-            msg = f"{name} is {value!r}; give a number above 0, up to 1."
-            raise ValueError(msg)
+        check_number(name, value, above=0, maximum=1, give="a number above 0, up to 1")

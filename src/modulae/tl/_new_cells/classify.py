@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.common_genes import read_both
-from modulae.core.checks import check_seed
+from modulae.core.checks import check_choice, check_number, check_seed
 from modulae.core.inference.label_transfer import LabelMethod, transfer_labels
 
 if TYPE_CHECKING:
@@ -114,12 +114,9 @@ def classify(
     check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0
-    if method not in get_args(LabelMethod):
-        msg = f"method is {method!r}; choose one of {list(get_args(LabelMethod))}."
-        raise ValueError(msg)
-    if isinstance(unknown_rate, bool | str) or not 0 <= unknown_rate < 1:
-        msg = f"unknown_rate is {unknown_rate!r}; give a share from 0 up to, not including, 1, such as 0.05."
-        raise ValueError(msg)
+    check_choice("method", method, LabelMethod)
+    give = "a share from 0 up to, not including, 1, such as 0.05"
+    check_number("unknown_rate", unknown_rate, minimum=0, below=1, give=give)
     units, known = read_both(
         adata,
         reference,

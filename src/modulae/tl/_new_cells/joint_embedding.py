@@ -11,7 +11,7 @@ from modulae._adata.columns.reference_labels import reference_colours, reference
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import umap_layout
-from modulae._adata.stored.ownership import ROWS, rows_stamp
+from modulae._adata.stored.ownership import ROW_STAMPS, rows_stamp
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.common_genes import read_both
 from modulae.core.checks import check_integer, check_seed
@@ -138,7 +138,7 @@ def joint_embedding(
         "n_neighbors": n_neighbors,
         "n_units": units.shape[1],
         "seed": seed,
-        ROWS: rows_stamp(points[reference.n_obs :]),
+        ROW_STAMPS: rows_stamp(points[reference.n_obs :]),
     }
     return adata if copy else None
 

@@ -15,6 +15,7 @@ from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._model_io.foreign_model import read_source, read_with, transfer_entry
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
+from modulae.core.checks import check_number
 
 if TYPE_CHECKING:
     import os
@@ -107,9 +108,7 @@ def transfer(
         A file that is broken or of another kind; counts that can't be; gene names that are not unique.
     """
     new_model_name(adata, key_added)
-    if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
-        msg = f"min_reliability is {min_reliability!r}; give a number from 0 to 1."
-        raise ValueError(msg)
+    check_number("min_reliability", min_reliability, minimum=0, maximum=1, give="a number from 0 to 1")
     from modulae.core.inference.encode import encode
 
     source = read_source(model, model_key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.ownership import ROWS, rows_stamp
+from modulae._adata.stored.ownership import ROW_STAMPS, rows_stamp
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.stacklevel import user_stacklevel
-from modulae.core.checks import check_integer, check_seed
+from modulae.core.checks import check_choice, check_integer, check_number, check_seed
 from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.set_scores import score_sets
 
@@ -146,7 +146,7 @@ def pathway_activity(
         "model_cells": model_cells,
         "n_random": n_random,
         "seed": seed,
-        ROWS: rows_stamp(scores),
+        ROW_STAMPS: rows_stamp(scores),
     }
     return adata if copy else None
 
@@ -165,11 +165,8 @@ def _usable(source: Whose, fitted: Fitted) -> Whose:
 
 
 def _check(source: str, n_neighbors: Any, model_cells: Any, n_random: Any) -> None:  # noqa: ANN401
-    if source not in get_args(Whose):
-        msg = f"source is {source!r}; choose one of {list(get_args(Whose))}."
-        raise ValueError(msg)
+    check_choice("source", source, Whose)
     for name, value in (("n_neighbors", n_neighbors), ("n_random", n_random)):
         check_integer(name, value, minimum=1)
-    if isinstance(model_cells, bool) or not isinstance(model_cells, int | float) or not 0 <= model_cells < np.inf:
-        msg = f"model_cells is {model_cells!r}; give 0 or more, or source='decoded' for the decoded rates alone."
-        raise ValueError(msg)
+    give = "0 or more, or source='decoded' for the decoded rates alone"
+    check_number("model_cells", model_cells, minimum=0, give=give)

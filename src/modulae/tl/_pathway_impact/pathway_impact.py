@@ -15,15 +15,10 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
-from modulae.core.inference.saliency import check_method, mean_saliency
-from modulae.core.scores.impact import (
-    Difference,
-    aggregate_sets,
-    check_aggregate,
-    check_difference,
-    scale_difference,
-    scale_strength,
-)
+from modulae.core.checks import check_choice
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.model.network import Method
+from modulae.core.scores.impact import Aggregate, Difference, Scale, aggregate_sets, scale_difference, scale_strength
 
 from .plan import Null, check_sides, plan_test
 from .statistics import SaliencyReading, compare_groups, gene_differences
@@ -163,9 +158,10 @@ def pathway_impact(
         none of them has cells of both sides: then p is 1.
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby))
-    check_method(method)
-    check_aggregate(aggregate, scale)
-    check_difference(difference)
+    check_choice("method", method, Method)
+    check_choice("aggregate", aggregate, Aggregate)
+    check_choice("scale", scale, Scale)
+    check_choice("difference", difference, Difference)
     fitted = read_model(adata, key)
     sets = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     tested = null if groupby is not None and aggregate == "mean" else None

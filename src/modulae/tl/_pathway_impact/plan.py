@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from modulae._adata.columns.labels import read_labels
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
-from modulae.core.checks import check_seed, is_integer
+from modulae.core.checks import check_choice, check_integer, check_seed
 from modulae.core.statistics.donors import count_donors
 
 if TYPE_CHECKING:
@@ -57,13 +57,9 @@ def plan_test(
     ValueError
         An unknown null, too few permutations, strata and donors together, or either where nothing is tested.
     """
-    if null is not None and null not in get_args(Null):
-        msg = f"null is {null!r}; choose one of {list(get_args(Null))}, or None for no p-values."
-        raise ValueError(msg)
+    check_choice("null", null, Null, none="for no p-values")
     check_seed(seed)
-    if not is_integer(n_permutations) or n_permutations < 1:
-        msg = f"n_permutations is {n_permutations!r}; give a whole number, 1000 or more for small p-values."
-        raise ValueError(msg)
+    check_integer("n_permutations", n_permutations, minimum=1, give="a whole number, 1000 or more for small p-values")
     untested = "donor_key" if donor_key is not None else "stratify_by" if stratify_by is not None else None
     if null is None and untested is not None:
         msg = (

@@ -13,6 +13,7 @@ from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.scores.set_values import SetValues, set_indicator
 from modulae.core.statistics.donors import compare_donors
+from modulae.core.statistics.multiple_tests import false_discovery_rates
 from modulae.core.statistics.permutation import compare_cells, matched_sets
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def compare_groups(
         for name, statistic in result.items():
             found.setdefault(name, []).append(statistic)
     stacked = {name: np.stack(statistics) for name, statistics in found.items()}
-    stacked["q"] = _false_discovery_rates(stacked["p"])
+    of_units, of_sums = stacked["p"][..., :-1], stacked["p"][..., -1:]  # each over all groups and sets
+    stacked["q"] = np.concatenate([false_discovery_rates(of_units), false_discovery_rates(of_sums)], axis=-1)
     return {name: statistic.astype(np.float32) for name, statistic in stacked.items()}
 
 
@@ -166,13 +168,3 @@ def _together(result: dict[str, NDArray[np.float64]], null: Null | None) -> NDAr
     larger = np.maximum(result["p_cells"], result["p_matched"])
     agree = np.sign(result["effect"]) == np.sign(result["effect"] - result["null_mean"])
     return np.where(agree, larger, 1.0)
-
-
-def _false_discovery_rates(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Benjamini–Hochberg over all groups and sets: for the sums over units, and for all units together."""
-    from scipy.stats import false_discovery_control
-
-    q = np.empty_like(p)
-    for part in (slice(None, -1), slice(-1, None)):
-        q[..., part] = false_discovery_control(p[..., part], axis=None).reshape(p[..., part].shape)
-    return q

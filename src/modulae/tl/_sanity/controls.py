@@ -29,7 +29,7 @@ CELLS_OF_A_GROUP = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ControlSettings:
     """How many of what."""
 
     n_seeds: int
@@ -78,7 +78,12 @@ def choose_cells(sides: NDArray[np.bool_], n_cells: int | None, rng: np.random.G
 
 
 def run_controls(
-    fitted: Fitted, cells: Cells, spec: ExplanationSpec, settings: Settings, *, on_epoch: Callable[[int, float], None]
+    fitted: Fitted,
+    cells: Cells,
+    spec: ExplanationSpec,
+    settings: ControlSettings,
+    *,
+    on_epoch: Callable[[int, float], None],
 ) -> ControlResults:
     """Explain, make each control, explain again and compare; then delete genes."""
     from modulae.core.sanity.controls import draw_controls

@@ -20,13 +20,13 @@ from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.array_backend import pick_device
-from modulae.core.checks import check_seed
-from modulae.core.inference.saliency import check_method
+from modulae.core.checks import check_choice, check_seed
+from modulae.core.model.network import Method
 from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
-from modulae.core.scores.impact import Difference, check_aggregate, check_difference
+from modulae.core.scores.impact import Aggregate, Difference
 
-from .controls import Settings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
+from .controls import ControlSettings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
 from .words import in_words
 
 if TYPE_CHECKING:
@@ -171,9 +171,9 @@ def sanity(
     .. [3] Petsiuk, Das & Saenko (2018), *RISE*, BMVC; section 4.
     """
     name = result_name(adata, key_added, Fields(key).sanity)
-    check_method(method)
-    check_aggregate(aggregate, "all")
-    check_difference(difference)
+    check_choice("method", method, Method)
+    check_choice("aggregate", aggregate, Aggregate)
+    check_choice("difference", difference, Difference)
     check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
@@ -188,7 +188,7 @@ def sanity(
     members, others = sides[:, :, chosen]
     device = pick_device(device)
     spec = ExplanationSpec(positions, members, others, method, signed, aggregate, batch_size, device, difference)
-    settings = Settings(n_seeds, epochs, n_draws, seed)
+    settings = ControlSettings(n_seeds, epochs, n_draws, seed)
     with progress_bar((n_seeds + 1) * epochs, "training controls", "epoch", progress=progress) as bar:
 
         def show(_epoch: int, _loss: float) -> None:

@@ -16,7 +16,7 @@ from modulae._adata.columns.batches import read_batches
 from modulae._adata.columns.columns import obs_column, read_mask
 from modulae._adata.columns.size_factors import library_sizes
 from modulae._adata.counts import open_counts
-from modulae._adata.features import COLUMNS, of_their_kind
+from modulae._adata.features import FEATURE_TYPE_COLUMNS, of_their_kind
 from modulae._adata.gene_names import gene_names
 from modulae._counts.blocks import counts_of
 from modulae._counts.layers import matrix_of
@@ -101,9 +101,9 @@ def gather(
     for batch_key in batch_keys:
         read_batches(adata, batch_key)
     columns = sorted({*sources, *batch_keys})
-    obs = pd.DataFrame({name: obs_column(adata, name).array for name in columns}, index=adata.obs_names)
+    obs = pd.DataFrame({name: obs_column(adata, name, "settings").array for name in columns}, index=adata.obs_names)
     kept = {} if mask_var is None else {mask_var: read_mask(adata, mask_var)}
-    kept |= {name: adata.var[name].to_numpy() for name in COLUMNS if name in adata.var}
+    kept |= {name: adata.var[name].to_numpy() for name in FEATURE_TYPE_COLUMNS if name in adata.var}
     var = pd.DataFrame(kept, index=adata.var_names)
     if isinstance(counts, Counts):
         matrix: Any = counts.matrix

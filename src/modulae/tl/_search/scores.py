@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 K_MEANS_RUNS = 5
 DISENTANGLED = ["LMS", "MSAS", "MSGS"]
 
-Labels = pd.Series | pd.DataFrame
+FoundLabels = pd.Series | pd.DataFrame
 
 
-def find_labels(adata: AnnData, labels: str | None) -> Labels | None:
+def find_labels(adata: AnnData, labels: str | None) -> FoundLabels | None:
     """The labels that a name stands for, numbered like the cells, checked as the metrics do."""
     if labels is None:
         return None
@@ -36,7 +36,7 @@ def find_labels(adata: AnnData, labels: str | None) -> Labels | None:
     return pd.DataFrame(values).rename(columns=str)
 
 
-def score_runs(setting: Setting, runs: list[SearchRun], labels: Labels | None) -> pd.DataFrame:
+def score_runs(setting: Setting, runs: list[SearchRun], labels: FoundLabels | None) -> pd.DataFrame:
     """One row a run of this setting, in the order of the seeds."""
     rows = []
     for run in runs:
@@ -80,7 +80,7 @@ def sum_up(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("setting")
 
 
-def _against(units: NDArray[np.float32], labels: Labels) -> dict[str, float]:
+def _against(units: NDArray[np.float32], labels: FoundLabels) -> dict[str, float]:
     """How well units, and clusters of cells, stand for the labels."""
     from anndata import AnnData
 

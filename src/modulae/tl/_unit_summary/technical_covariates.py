@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-MIN_GENES = 5
+MIN_GENES_OF_LIST = 5
 """Genes of a list that must be there for a share or a score."""
 
 MAX_CELLS = 20_000
@@ -68,12 +68,12 @@ def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:
         chosen = np.array([start.match(gene) is not None for gene in genes])
         counted = np.asarray(counts.matrix @ chosen.astype(np.float64))
         share = np.divide(counted, totals, out=np.zeros_like(totals), where=totals > 0)
-        table[name] = share if chosen.sum() >= MIN_GENES else np.nan
+        table[name] = share if chosen.sum() >= MIN_GENES_OF_LIST else np.nan
     lists = {"s_phase": S_PHASE, "g2m_phase": G2M_PHASE, "dissociation": DISSOCIATION}
     score = _scorer(counts, seed)
     for name, wanted in lists.items():
         present = np.isin(genes, wanted)
-        enough = present.sum() >= MIN_GENES and len(genes) >= MIN_GENES_IN_ALL
+        enough = present.sum() >= MIN_GENES_OF_LIST and len(genes) >= MIN_GENES_IN_ALL
         table[name] = score(present) if enough else np.nan
     return table
 

@@ -16,10 +16,11 @@ from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import enrichment_entry
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
-from modulae.core.checks import check_integer, check_seed
+from modulae.core.checks import check_choice, check_integer, check_number, check_seed
 from modulae.core.inference.encode import encode
-from modulae.core.inference.saliency import check_method, mean_saliency
+from modulae.core.inference.saliency import mean_saliency
 from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
+from modulae.core.model.network import Method
 from modulae.tl._enrich_units import enrich_units
 
 from .stability import check_stability, stability_of_units
@@ -147,7 +148,7 @@ def unit_summary(
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
     name = result_name(adata, key_added, Fields(key).units)
-    check_method(method)
+    check_choice("method", method, Method)
     check_seed(seed)
     _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
     fitted = read_model(adata, key)
@@ -211,6 +212,4 @@ def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN4
     if n_cells is not None:
         check_integer("n_cells", n_cells, minimum=1)
     for name, value in thresholds.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            msg = f"{name} is {value!r}; give a correlation from 0 to 1, such as 0.5."
-            raise ValueError(msg)
+        check_number(name, value, minimum=0, maximum=1, give="a correlation from 0 to 1, such as 0.5")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class Layer(NamedTuple):
     """A layer's weights and their velocities; rows are genes where there are genes, else outputs.
 
-    Rows go on with zeros to a multiple of :data:`.simd.COUNT`, and what they are multiplied with, so that they stay 0.
+    Rows go on with zeros to a multiple of :data:`.simd.WIDTH`, and what they are multiplied with, so that they stay 0.
     """
 
     weight: Any
@@ -30,7 +30,7 @@ class Sparse(NamedTuple):
     expected: Any  # batches × genes: rates summed before the factors; empty where they are not wanted
 
 
-class Settings(NamedTuple):
+class StepSettings(NamedTuple):
     """Numbers of a step, all in the type of the weights."""
 
     learning_rate: Any

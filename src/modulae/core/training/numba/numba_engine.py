@@ -104,13 +104,13 @@ class NumbaEngine:
         state = (data, self._layers, self._touched, settings, self._unit, *self._scratch)
         return float(kernels.epoch(order, size, *state, learn)) / (len(order) * self._network.n_genes)
 
-    def _settings(self, learning_rate: float, n_steps: int) -> arguments.Settings:
+    def _settings(self, learning_rate: float, n_steps: int) -> arguments.StepSettings:
         number, momentum = self._type, self._config.momentum
         powers = momentum ** np.arange(n_steps + 1)
         powers = np.append(powers[powers > np.finfo(np.float32).tiny], 0)  # below, velocities would be denormal
         last_exp, last_artanh = LAST_TERMS[number]
         penalised = self._config.orthogonality_gradient
-        return arguments.Settings(
+        return arguments.StepSettings(
             learning_rate=number(learning_rate),
             momentum=number(momentum),
             reach=number(learning_rate * momentum**2 / (1 - momentum)),

@@ -13,7 +13,7 @@ ROWS_IN_CACHE = 64
 
 
 @inline
-def compare(cell, place, first, data, rates, deltas, scale, settings):
+def compare_counts(cell, place, first, data, rates, deltas, scale, settings):
     """Turn the slopes of a cell's genes into deltas, scale · s · slope · (1 − x / y).
 
     Returns where the counts of the genes after them begin, and the loss Σ y − x · log y.
@@ -51,7 +51,7 @@ def compare_all(cells, first, linear, deltas, data, settings, scale, block):
         softplus(linear[b], rates, delta, settings.betas[3], settings)
         if data.batch.shape[0]:
             apply_batch_factors(cells[b], first, data, rates, delta)
-        block.places[b], more = compare(cells[b], block.places[b], first, data, rates, delta, scale, settings)
+        block.places[b], more = compare_counts(cells[b], block.places[b], first, data, rates, delta, scale, settings)
         loss += more
     return loss
 
@@ -73,7 +73,7 @@ def output_of_one_cell(cell, data, layer, hidden, settings, scale, block, below,
         softplus(linear[first:last], rate, delta, settings.betas[3], settings)
         if data.batch.shape[0]:
             apply_batch_factors(cell, first, data, rate, delta)
-        place, more = compare(cell, place, first, data, rate, delta, scale, settings)
+        place, more = compare_counts(cell, place, first, data, rate, delta, scale, settings)
         loss += more
         if learn:
             pass_back(below, layer.weight, layer.velocity, first, last, deltas, hidden, settings)

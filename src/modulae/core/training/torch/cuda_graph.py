@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .resident_cells import Batch, ResidentCells
 
-WARM_UP = 3
+STEPS_BEFORE_RECORDING = 3
 """Steps taken one by one before one is recorded, in which libraries and optimiser set themselves up."""
 
 WORTH = 64
@@ -64,7 +64,7 @@ class Replay:
         with _on(self._stream):
             for turn in range(n_steps):
                 worth = max(n_steps - turn, self._taken) >= WORTH
-                if self._may_record and self._taken >= WARM_UP and worth:
+                if self._may_record and self._taken >= STEPS_BEFORE_RECORDING and worth:
                     self._play, self._may_record = self._recorded(step), False
                 if self._play is None:
                     self._next(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -37,7 +37,7 @@ class BatchLoss(torch.nn.Module):
         self, inputs: torch.Tensor, counts: torch.Tensor, scale: torch.Tensor, batch: torch.Tensor | None = None
     ) -> torch.Tensor:
         """In counts; 0 where a rank has no cell of a batch, and only waits for the gradients of the others."""
-        rates = scale * self.network.shared_rates(self.network.encode(inputs))
+        rates = scale * cast("torch.Tensor", self.network.shared_rates(self.network.encode(inputs)))
         if batch is not None and self.expected is not None:
             self.expected.index_add_(0, batch, rates.detach().to(self.expected.dtype))
             rates = rates * self.network.batch_factors[batch]

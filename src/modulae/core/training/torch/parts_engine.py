@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .resident_cells import Batch
 
-WARM_UP = 30
+RISING_STEPS = 30
 """Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
 
 
@@ -47,8 +47,8 @@ class PartsEngine(TorchEngine):
         replay: bool | None = None,
     ) -> None:
         super().__init__(network, train_cells, config, unit, device, ranks=ranks, replay=replay)
-        self._parts = cast("PartsNetwork", self._network)  # of tensors
-        self._lengths = self._parts.loadings.detach().norm(dim=1, keepdim=True)
+        self._loadings = cast("torch.Tensor", cast("PartsNetwork", self._network).loadings)
+        self._lengths = self._loadings.detach().norm(dim=1, keepdim=True)
         self._rate = self._first_rate()
         self._taken: Any = 0 if self._replay is None else torch.zeros((), dtype=torch.int64, device=device)
         self._expected = None
@@ -83,10 +83,12 @@ class PartsEngine(TorchEngine):
 
     def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1
-        warm = min(1.0, self._taken / WARM_UP) if self._replay is None else (self._taken / WARM_UP).clamp_max(1)
+        warm = (
+            min(1.0, self._taken / RISING_STEPS) if self._replay is None else (self._taken / RISING_STEPS).clamp_max(1)
+        )
         self._set_rate(self._rate * warm)
         loss = super()._step(batch, weight)
-        loadings = self._parts.loadings
+        loadings = self._loadings
         with torch.no_grad():
             loadings.clamp_min_(0)
             loadings *= self._lengths / loadings.norm(dim=1, keepdim=True).clamp_min(torch.finfo(loadings.dtype).tiny)

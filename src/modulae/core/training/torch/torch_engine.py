@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -130,7 +130,7 @@ class TorchEngine:
         with torch.no_grad():
             for rows, available in self._batches(np.arange(len(cells)), TEST_BLOCK, -(-len(cells) // TEST_BLOCK)):
                 inputs, counts, scale, batch = resident.batch(rows, available)
-                rates = scale * self._network.decode(self._network.encode(inputs), batch)
+                rates = scale * cast("torch.Tensor", self._network.decode(self._network.encode(inputs), batch))
                 total += poisson_loss(rates, counts) * len(rows)
         return float(total) / len(cells)
 
