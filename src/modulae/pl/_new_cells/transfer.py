@@ -37,13 +37,12 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
 
     One bar a unit: its reliability, the expected correlation with the unit as read from all its genes. The bars of
     flagged units end below the dashed line, and are hatched in another colour. The diamond is the unit's coverage: the
-    share of its absolute saliency that the genes at hand carry. The title says how many of the
-    model's genes there are.
+    share of its absolute saliency that the genes at hand carry. The title says how many of the model's genes are in the
+    data.
 
     Parameters
     ----------
-    adata
-        Cells that :func:`modulae.tl.transfer` has read.
+    {transferred}
     {key}
     sort
         Order of the units: `"reliability"` or `"coverage"`, the best first, or `"unit"`, by number.
@@ -51,7 +50,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -59,6 +58,18 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
         No such model, or one that was trained on these cells.
     ValueError
         No such order.
+
+    See Also
+    --------
+    modulae.get.transfer : The numbers.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> ax = mo.pl.transfer(cells)
     """
     if sort not in get_args(Sort):
         msg = f"sort is {sort!r}; choose one of {list(get_args(Sort))}."
