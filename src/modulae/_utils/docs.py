@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import indent
 from typing import TypeVar
 
 F = TypeVar("F")
@@ -48,7 +49,21 @@ PARAMETERS = {
     ),
     # which explanation
     "method": "Which saliency, see :func:`modulae.tl.saliency`.",
-    "aggregate": '`"mean"` (the paper) or `"median"` (the authors\' scripts) over the genes of a set.',
+    "explanation": (
+        "Settings that differ from the default, as a dict, such as `modulae.presets.KINALIS_2019_IMPACT`:\n"
+        "\n"
+        '- `"method"`: which saliency, `"gradient"` or another of :func:`modulae.tl.saliency`.\n'
+        '- `"signed"`: keep the sign of the saliency (`True`) or take absolute values in each cell (`False`).\n'
+        '- `"aggregate"`: `"mean"` or `"median"` over the genes of a set.\n'
+        '- `"difference"`: what of two groups is compared. `"activity"`: the activity of the units, each weighted\n'
+        "  with the impact of the set on it. Above 0: the set's genes raise a unit that is more active in the group,\n"
+        '  or lower one that is less active there. `"saliency"`: the impact itself. Above 0: the genes of the set\n'
+        "  raise the unit more in the group.\n"
+        '- `"scale"`: scale the impact over all cells over the whole table (`"all"`) or each set over its units\n'
+        '  (`"set"`); only in the stored impact.\n'
+        "\n"
+        "The first choice of each is the default. :doc:`/method/method` has the formulas."
+    ),
     "group": "Which group, for a saliency made with `groupby`.",
     "groups": "Groups to compare with the reference; all of them if `None`.",
     "groupby": "`obs` column with the groups to compare; all cells together if `None`.",
@@ -90,7 +105,6 @@ OTHERS = {
     ),
     "gene_layer": "layer\n    Layer with the values of a gene; `.X` if `None`.",
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
-    "method_signed": "method, signed\n    Which saliency, see :func:`modulae.tl.saliency`.",
     "transferred": "adata\n    Cells that :func:`modulae.tl.transfer` has read.",
     "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
     "back_threshold": "threshold\n    Absolute correlation above which a unit counts as back.",
@@ -116,16 +130,15 @@ OTHERS = {
 }
 """Whole passages, and parameters that mean different things in different functions. `<>` is what `=` names."""
 
-FRAGMENTS = {name: f"{name}\n" + re.sub("^", "    ", text, flags=re.M) for name, text in PARAMETERS.items()} | OTHERS
+FRAGMENTS = {name: f"{name}\n" + indent(text, "    ") for name, text in PARAMETERS.items()} | OTHERS
 
 
 def fill_docs(function: F) -> F:
     """Replace each docstring line that is only ``{name}`` or ``{name=what}``; other braces stay as they are."""
 
     def fill(line: re.Match[str]) -> str:
-        indent, name, what = line.groups()
-        text = FRAGMENTS[name].replace("<>", what or "<>")
-        return str(indent + text.replace("\n", "\n" + indent))
+        margin, name, what = line.groups()
+        return indent(FRAGMENTS[name].replace("<>", what or "<>"), margin)
 
     function.__doc__ = re.sub(r"^( *)\{(\w+)(?:=(.+))?\}$", fill, function.__doc__ or "", flags=re.M)
     return function

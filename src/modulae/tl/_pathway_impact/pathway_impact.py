@@ -15,15 +15,9 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
-from modulae.core.inference.saliency import check_method, mean_saliency
-from modulae.core.scores.impact import (
-    Difference,
-    aggregate_sets,
-    check_aggregate,
-    check_difference,
-    scale_difference,
-    scale_strength,
-)
+from modulae.core.inference.saliency import mean_saliency
+from modulae.core.scores.explanation import resolve_explanation
+from modulae.core.scores.impact import aggregate_sets, scale_difference, scale_strength
 
 from .plan import Null, check_sides, plan_test
 from .statistics import SaliencyReading, compare_groups, gene_differences
@@ -35,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from modulae.core.scores.explanation import ExplanationSettings
 
     from .statistics import Compared
 
@@ -50,11 +46,7 @@ def pathway_impact(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
-    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
-    signed: bool = True,
-    aggregate: Literal["mean", "median"] = "mean",
-    difference: Difference = "activity",
-    scale: Literal["all", "set"] = "all",
+    explanation: ExplanationSettings | None = None,
     null: Null | None = "matched+cells",
     n_permutations: int = 1000,
     donor_key: str | None = None,
@@ -86,23 +78,10 @@ def pathway_impact(
     {groupby}
     {groups}
     {reference}
-    {method}
-    signed
-        Keep the sign of the saliency when averaging over cells and genes. Over all cells the impact is the strength
-        `abs(value)` either way; the sign stays in the unscaled values. `False` (the paper): absolute values in each
-        cell.
-    {aggregate}
-    difference
-        What of two groups is compared. `"activity"`: the activity of the units, each weighted with the impact of the
-        set on it over the cells of both sides. Positive: the set's genes raise a unit that is more active in the group,
-        or lower one that is less active there. `"saliency"` (the paper): the impact itself, on the cells of either
-        side. Positive: the genes of the set raise the unit more in the group.
-    scale
-        Scale the impact of all cells over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the
-        scripts).
+    {explanation}
     null
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
-        or `None` (no p-values). There are none without `groupby`, nor with `aggregate="median"`.
+        or `None` (no p-values). There are none without `groupby`, nor with medians (`aggregate`).
     n_permutations
         Permutations of either null; the smallest p is 1 / (n + 1).
     donor_key
@@ -178,9 +157,8 @@ def pathway_impact(
     (3, 20, 64)
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby))
-    check_method(method)
-    check_aggregate(aggregate, scale)
-    check_difference(difference)
+    how = resolve_explanation(explanation)
+    method, signed, aggregate = how["method"], how["signed"], how["aggregate"]
     fitted = read_model(adata, key)
     sets = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     tested = null if groupby is not None and aggregate == "mean" else None
@@ -202,12 +180,12 @@ def pathway_impact(
     )
     levels = aggregate_sets(saliency, sets.positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
     if plan is None:
-        result = _overall(levels[0], scale)
+        result = _overall(levels[0], how["scale"])
     else:
-        reading = SaliencyReading(method, signed, batch_size, device, difference)
+        reading = SaliencyReading(method, signed, batch_size, device, how["difference"])
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
-        result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, scale)
-        result["difference"] = difference
+        result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, how["scale"])
+        result["difference"] = how["difference"]
         if test.null is not None:
             result["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading
@@ -220,7 +198,7 @@ def pathway_impact(
         "method": method,
         "signed": signed,
         "aggregate": aggregate,
-        "scale": scale,
+        "scale": how["scale"],
         "groupby": groupby,
         **sets.stored(),
         **result,

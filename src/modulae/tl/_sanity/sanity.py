@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,10 +21,9 @@ from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.array_backend import pick_device
 from modulae.core.checks import check_seed
-from modulae.core.inference.saliency import check_method
 from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
-from modulae.core.scores.impact import Difference, check_aggregate, check_difference
+from modulae.core.scores.explanation import resolve_explanation
 
 from .controls import Settings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
 from .words import in_words
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from modulae.core.sanity.results import ControlResults
     from modulae.core.sanity.verdict import Levels
+    from modulae.core.scores.explanation import ExplanationSettings
 
 
 @public
@@ -51,10 +51,7 @@ def sanity(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
-    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
-    signed: bool = True,
-    aggregate: Literal["mean", "median"] = "mean",
-    difference: Difference = "activity",
+    explanation: ExplanationSettings | None = None,
     n_seeds: int = 2,
     n_cells: int | None = 1500,
     max_epochs: int | None = None,
@@ -88,10 +85,7 @@ def sanity(
     {groupby}
     {groups}
     {reference}
-    {method_signed}
-    {aggregate}
-    difference
-        What of two groups is compared, see :func:`modulae.tl.pathway_impact`.
+    {explanation}
     n_seeds
         Other seeds, and draws of the controls that take no training.
     n_cells
@@ -166,9 +160,8 @@ def sanity(
     ['units', 'sets', 'set strength', 'deletion']
     """
     name = result_name(adata, key_added, Fields(key).sanity)
-    check_method(method)
-    check_aggregate(aggregate, "all")
-    check_difference(difference)
+    how = resolve_explanation(explanation)
+    method, signed, aggregate, difference = how["method"], how["signed"], how["aggregate"], how["difference"]
     check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
