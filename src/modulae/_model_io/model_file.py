@@ -90,7 +90,7 @@ def save_model(
 
     See Also
     --------
-    modulae.load_model : Read it.
+    modulae.load_model : Reads the file.
     modulae.tl.transfer : Encode other cells with it.
 
     Examples
@@ -138,7 +138,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
 
     See Also
     --------
-    modulae.save_model, modulae.tl.transfer : Write a model; encode cells with it.
+    modulae.tl.transfer : Encode cells with it.
 
     Examples
     --------

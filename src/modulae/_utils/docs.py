@@ -48,7 +48,6 @@ PARAMETERS = {
         "Changes speed, never a result."
     ),
     # which explanation
-    "method": "Which saliency, see :func:`modulae.tl.saliency`.",
     "explanation": (
         "Settings that differ from the default, as a dict, such as `modulae.presets.KINALIS_2019_IMPACT`:\n"
         "\n"
@@ -59,8 +58,8 @@ PARAMETERS = {
         "  with the impact of the set on it. Above 0: the set's genes raise a unit that is more active in the group,\n"
         '  or lower one that is less active there. `"saliency"`: the impact itself. Above 0: the genes of the set\n'
         "  raise the unit more in the group.\n"
-        '- `"scale"`: scale the impact over all cells over the whole table (`"all"`) or each set over its units\n'
-        '  (`"set"`); only in the stored impact.\n'
+        '- `"scale"`: min–max scale the impact over all sets and units together (`"all"`) or over the units of each\n'
+        '  set (`"set"`). :func:`modulae.tl.sanity` does not use it.\n'
         "\n"
         "The first choice of each is the default. :doc:`/method/method` has the formulas."
     ),

@@ -55,7 +55,7 @@ def simulated(
     fourth runs in half of the cells of every group. `"easy"` and `"hard"` are tests for methods that look for
     programmes: groups are cell types with an identity programme each, and programmes overlap a little. In `"easy"`,
     each programme runs in a quarter of the cells, by itself; in `"hard"`, it depends on the cell type, and some
-    programmes run together. :doc:`/benchmarks/simulator` has the formulas.
+    programmes run together. :doc:`/method/method` has the formulas.
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ def simulated(
 
     See Also
     --------
-    modulae.metrics.programme_recovery, modulae.metrics.disentanglement : Hold a model against the truth.
+    modulae.metrics.programme_recovery : Compare the genes of units with the truth.
+    modulae.metrics.disentanglement : Compare the activities with the truth.
 
     Examples
     --------

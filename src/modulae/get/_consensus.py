@@ -48,8 +48,8 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
 
     See Also
     --------
-    modulae.tl.consensus : Make one.
-    modulae.pl.consensus : Draw it.
+    modulae.tl.consensus : Computes one.
+    modulae.pl.consensus : Draws this result.
 
     Examples
     --------

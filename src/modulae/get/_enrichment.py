@@ -80,8 +80,8 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
 
     See Also
     --------
-    modulae.tl.enrich_units : Make it.
-    modulae.pl.enrichment : Draw it.
+    modulae.tl.enrich_units : Computes this result.
+    modulae.pl.enrichment : Draws this result.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     See Also
     --------
-    modulae.pl.history : Draw it.
+    modulae.pl.history : Draws this result.
 
     Examples
     --------

@@ -47,9 +47,9 @@ def impact(
 
     See Also
     --------
-    modulae.tl.pathway_impact : Make it.
+    modulae.tl.pathway_impact : Computes this result.
     modulae.get.impact_table : The same as a tidy table, with p-values.
-    modulae.pl.impact : Draw it.
+    modulae.pl.impact : Draws this result.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
 
     See Also
     --------
-    modulae.tl.pathway_impact : Make it.
+    modulae.tl.pathway_impact : Computes this result.
     modulae.get.impact : Sets × units.
 
     Examples

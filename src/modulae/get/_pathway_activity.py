@@ -36,6 +36,7 @@ def pathway_activity(
     -------
     `table="cells"`: cells × sets, `float32`
         Scores or percentiles, by name of the cell and of the set.
+
     `table="sets"`: one row a set
 
         `n_genes` : `int64`
@@ -50,8 +51,8 @@ def pathway_activity(
 
     See Also
     --------
-    modulae.tl.pathway_activity : Make it.
-    modulae.pl.pathway_activity : Draw it.
+    modulae.tl.pathway_activity : Computes this result.
+    modulae.pl.pathway_activity : Draws this result.
 
     Examples
     --------

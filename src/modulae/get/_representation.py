@@ -38,8 +38,8 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     See Also
     --------
-    modulae.tl.autoencoder : Make it.
-    modulae.pl.units : Draw it.
+    modulae.tl.autoencoder : Computes this result.
+    modulae.pl.units : Draws this result.
 
     Examples
     --------

@@ -38,7 +38,7 @@ def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | Non
 
     See Also
     --------
-    modulae.tl.saliency : Make it.
+    modulae.tl.saliency : Computes this result.
     modulae.pl.top_genes : Draw the strongest genes of a unit.
 
     Examples

@@ -45,6 +45,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
             Agreement with the best control, and its kind.
         `words` : `object`
             The verdict as a sentence.
+
     `"controls"`: one row a control
 
         `kind` : `object`
@@ -55,6 +56,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
             Quartiles over the units.
         `units_active_alike`
             Share of units that are active in the same cells (abs(r) > 0.9).
+
     `"units"`: one row per unit
 
         `seeds`, `control`, `passed`
@@ -65,14 +67,17 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
             How much further its activity falls without its own top genes than without others, a mean over the curve.
         `deletion_beaten`
             Share of the random draws for which it falls further.
+
     `"agreement"`: units × kinds of controls
         Mean agreement over genes.
+
     `"groups"`: one row a group and control
 
         `group`, `reference`, `control`, `kind` : `object`
             What is compared.
         `effect`, `strength`
             Rank correlations over sets: of the sum over units, and of the strength.
+
     `"deletion"`: one row per unit and step
 
         `unit`, `n_deleted`, `share`
@@ -87,8 +92,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
 
     See Also
     --------
-    modulae.tl.sanity : Make it.
-    modulae.pl.sanity : Draw it.
+    modulae.tl.sanity : Computes this result.
+    modulae.pl.sanity : Draws this result.
 
     Examples
     --------

@@ -91,8 +91,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
 
     See Also
     --------
-    modulae.tl.unit_summary : Make it.
-    modulae.pl.unit_summary : Draw it.
+    modulae.tl.unit_summary : Computes this result.
+    modulae.pl.unit_summary : Draws this result.
 
     Examples
     --------

@@ -124,7 +124,8 @@ def enrich_units(
 
     See Also
     --------
-    modulae.get.enrichment, modulae.pl.enrichment : The result as a table and as a picture.
+    modulae.get.enrichment : The result as a table.
+    modulae.pl.enrichment : The result as a picture.
     modulae.tl.unit_summary : One row for each unit, with its best gene set.
 
     References

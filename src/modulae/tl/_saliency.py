@@ -80,7 +80,8 @@ def saliency(
 
     See Also
     --------
-    modulae.get.saliency, modulae.pl.top_genes : The result as a table and as a picture.
+    modulae.get.saliency : The result as a table.
+    modulae.pl.top_genes : Draw the strongest genes of a unit.
     modulae.tl.pathway_impact : Averages over gene sets.
     modulae.tl.enrich_units : Which gene sets a unit responds to.
 

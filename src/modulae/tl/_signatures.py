@@ -92,7 +92,7 @@ def signatures(
     See Also
     --------
     modulae.read_gene_sets : Read gene sets from a file or a table.
-    modulae.tl.pathway_impact : Use them.
+    modulae.tl.pathway_impact : Which units respond to them.
 
     References
     ----------

@@ -54,7 +54,7 @@ def confusion(
 
     See Also
     --------
-    modulae.pl.confusion : Draw it.
+    modulae.pl.confusion : Draws this result.
 
     Examples
     --------

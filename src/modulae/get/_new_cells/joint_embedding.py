@@ -47,7 +47,7 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
 
     See Also
     --------
-    modulae.pl.joint_embedding : Draw it.
+    modulae.pl.joint_embedding : Draws this result.
 
     Examples
     --------

@@ -41,8 +41,8 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     See Also
     --------
-    modulae.tl.transfer : Make it.
-    modulae.pl.transfer : Draw it.
+    modulae.tl.transfer : Computes this result.
+    modulae.pl.transfer : Draws this result.
 
     Examples
     --------

@@ -121,7 +121,8 @@ def consensus(
 
     See Also
     --------
-    modulae.get.consensus, modulae.pl.consensus : How often each unit came back.
+    modulae.get.consensus : How often each unit came back.
+    modulae.pl.consensus : The same as a picture.
     modulae.metrics.unit_stability : Compare the units of two models.
 
     References

@@ -104,7 +104,8 @@ def classify(
     See Also
     --------
     modulae.tl.transfer : Encode the new cells first.
-    modulae.get.confusion, modulae.pl.confusion : Compare the labels with known ones.
+    modulae.get.confusion : Compare the labels with known ones.
+    modulae.pl.confusion : The same as a picture.
     modulae.tl.joint_embedding : Both data sets in one UMAP.
 
     References

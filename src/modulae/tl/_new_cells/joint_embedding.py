@@ -98,7 +98,8 @@ def joint_embedding(
 
     See Also
     --------
-    modulae.get.joint_embedding, modulae.pl.joint_embedding : The result as a table and as a picture.
+    modulae.get.joint_embedding : The result as a table.
+    modulae.pl.joint_embedding : The result as a picture.
     modulae.tl.classify : Give the new cells the labels of the reference.
 
     References

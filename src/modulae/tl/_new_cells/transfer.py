@@ -111,7 +111,8 @@ def transfer(
 
     See Also
     --------
-    modulae.get.transfer, modulae.pl.transfer : How well each unit can be read.
+    modulae.get.transfer : How well each unit can be read.
+    modulae.pl.transfer : The same as a picture.
     modulae.tl.classify : Labels from the reference.
     modulae.tl.novelty : How badly the model explains each cell.
     modulae.save_model : Write a model to a file.

@@ -113,7 +113,8 @@ def pathway_activity(
 
     See Also
     --------
-    modulae.get.pathway_activity, modulae.pl.pathway_activity : The scores as a table and as a picture.
+    modulae.get.pathway_activity : The result as a table.
+    modulae.pl.pathway_activity : The result as a picture.
     modulae.tl.pathway_impact : Compare groups, with p-values.
 
     Examples

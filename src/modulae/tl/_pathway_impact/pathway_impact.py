@@ -136,8 +136,10 @@ def pathway_impact(
 
     See Also
     --------
-    modulae.get.impact, modulae.get.impact_table : The result as tables.
-    modulae.pl.impact, modulae.pl.impact_groups : The result as pictures.
+    modulae.get.impact : Sets × units.
+    modulae.get.impact_table : A tidy table, with p-values.
+    modulae.pl.impact : The result as a picture.
+    modulae.pl.impact_groups : All groups side by side.
     modulae.tl.sanity : Whether such an explanation is better than its controls.
 
     References

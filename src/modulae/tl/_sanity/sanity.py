@@ -64,12 +64,13 @@ def sanity(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Compare an explanation with those of networks that have learnt nothing from the cells (Adebayo et al. 2018 [1]_).
+    """Compare an explanation with those of networks that have learnt nothing from the cells.
 
-    The same explanation, of the same cells, is read from networks trained with other seeds and from controls: untrained
-    networks, a network trained on counts that were shuffled gene by gene, the model with a redrawn last layer, and
-    expression alone. It passes if other seeds agree with it clearly more than the best control does; else there is a
-    warning. Agreement is Spearman's correlation, of the genes of each unit, of the sets and of the groups.
+    As in Adebayo et al. (2018) [1]_, the same explanation of the same cells is read from networks trained with
+    other seeds and from controls: untrained networks, a network trained on counts that were shuffled gene by gene,
+    the model with a redrawn last layer, and expression alone. It passes if other seeds agree with it clearly more
+    than the best control does; else there is a warning. Agreement is Spearman's correlation, of the genes of each
+    unit, of the sets and of the groups.
 
     Deletion ([2]_, [3]_) asks whether the saliency describes this network: does the activity of a unit fall further
     without its top genes than without other genes of the same expression? :doc:`/method/method` has the controls, the
@@ -141,7 +142,8 @@ def sanity(
 
     See Also
     --------
-    modulae.get.sanity, modulae.pl.sanity : The result as tables and as a picture.
+    modulae.get.sanity : The result as tables.
+    modulae.pl.sanity : The result as a picture.
     modulae.tl.pathway_impact : The explanation that is tested.
 
     References

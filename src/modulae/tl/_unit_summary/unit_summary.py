@@ -85,7 +85,8 @@ def unit_summary(
         written; `f"{key}_enrichment"` if `None`, and then it need not be there.
     {min_genes}
     {min_share}
-    {method}
+    method
+        Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
     n_genes
         Genes to name at either end.
     n_cells
@@ -127,7 +128,8 @@ def unit_summary(
 
     See Also
     --------
-    modulae.get.unit_summary, modulae.pl.unit_summary : The result as a table and as a picture.
+    modulae.get.unit_summary : The result as a table.
+    modulae.pl.unit_summary : The result as a picture.
     modulae.tl.enrich_units : Which gene sets a unit responds to.
     modulae.report : All of it on one HTML page.
 
