@@ -47,9 +47,9 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     -------
     One row per unit and set, the units in their order, the smallest `q` of each first.
 
-    `unit` : `object`
+    `unit` : text
         "0", "1", …
-    `set` : `object`
+    `set` : text
         Name of the gene set.
     `n_genes` : `int64`
         Genes of the set in the model.
@@ -68,7 +68,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
         p-values.
     `q`, `q_correlated`, `q_prerank` : `float64`
         False discovery rates.
-    `leading_edge` : `object`
+    `leading_edge` : text
         Genes of the leading edge, the one furthest out first, separated by semicolons.
 
     Raises

@@ -43,7 +43,7 @@ def impact(
     KeyError
         No such result, or no such group in it.
     ValueError
-        No such `value`, or one that needs a group.
+        No such `value`.
 
     See Also
     --------

@@ -35,22 +35,22 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     -------
     One row for each group and set, and with `by_unit` each unit.
 
-    `group` : `object`
+    `group` : text
         The group; "all cells" where no groups were compared.
-    `reference` : `object`
+    `reference` : text
         What it was compared with; "" where no groups were compared.
-    `set` : `object`
+    `set` : text
         Name of the gene set.
     `n_genes` : `int64`
         Genes of the set in the model.
     `share_found` : `float64`
         Share of the set's genes that `adata` has.
-    `unit` : `object`, with `by_unit`
+    `unit` : text, with `by_unit`
         "0", "1", …
     `effect` : `float64`
         The unscaled impact, or difference, summed over units (over donors if there were donors). Above 0 the set's
         genes raise the units, or move a cell from the reference towards the group.
-    `direction` : `object`, where the comparison was tested
+    `direction` : text, where the comparison was tested
         Such as "more in STIM" or "less in STIM".
     `se`, `p`, `q`, `null_mean` and others : `float64`, where the comparison was tested
         The `"statistics"` of :func:`modulae.tl.pathway_impact`.

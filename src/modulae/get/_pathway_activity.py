@@ -48,6 +48,8 @@ def pathway_activity(
     ------
     KeyError
         No such result.
+    ValueError
+        No such `table`.
 
     See Also
     --------

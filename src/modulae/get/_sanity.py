@@ -43,12 +43,12 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
             Agreement with other seeds.
         `control`, `control_kind`
             Agreement with the best control, and its kind.
-        `words` : `object`
+        `words` : text
             The verdict as a sentence.
 
     `"controls"`: one row a control
 
-        `kind` : `object`
+        `kind` : text
             Kind of control.
         `units`, `sets`, `set_strength`, with groups `groups`, `group_strength`
             Agreement at every level.
@@ -73,7 +73,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
 
     `"groups"`: one row a group and control
 
-        `group`, `reference`, `control`, `kind` : `object`
+        `group`, `reference`, `control`, `kind` : text
             What is compared.
         `effect`, `strength`
             Rank correlations over sets: of the sum over units, and of the strength.
@@ -89,6 +89,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: Table = "verdic
     ------
     KeyError
         No such result, or no groups were compared.
+    ValueError
+        No such `table`.
 
     See Also
     --------

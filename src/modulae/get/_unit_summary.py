@@ -67,12 +67,12 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     `direction`, `direction_r`
         "up" or "down": whether it is active where its strongest genes are, or where they are not; the correlation,
         which is weaker than 0.1 where the text is empty.
-    `top_genes_up`, `top_genes_down` : `object`
+    `top_genes_up`, `top_genes_down` : text
         Genes that raise it most, and that lower it most, the strongest first.
     `set`, `set_q`, `set_direction`
         The gene set of smallest p, its q, and whether its genes raise ("up") or lower ("down") the unit more than genes
         like them.
-    `sets` : `object`
+    `sets` : text
         Up to three sets with q ≤ 0.05.
     `group`, `group_difference`
         The group in which the unit is most active; mean of the group minus that of the other labelled cells, in
@@ -81,7 +81,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
         Absolute correlation with the best match in other runs, a mean over the runs.
     `library_size`, `mitochondrial`, `ribosomal`, `cell_cycle`, `dissociation` : `float64`
         Rank correlation of its activity with each.
-    `flags` : `object`
+    `flags` : text
         Those of the last five whose absolute value is above the threshold.
 
     Raises

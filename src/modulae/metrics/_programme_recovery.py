@@ -50,13 +50,13 @@ def programme_recovery(
     -------
     One row for each programme.
 
-    `unit` : `object`
+    `unit` : text
         Its unit, missing if there are fewer units than programmes.
     `direction` : `int64`
         1 if the programme's genes have the highest weights in this unit, −1 if the lowest, 0 without a unit.
     `auprc` : `float64`
         Area for this unit; 0 without one.
-    `best_unit` : `object`
+    `best_unit` : text
         The unit with the largest area, which may also be another programme's.
     `best_auprc` : `float64`
         That area.

@@ -44,7 +44,7 @@ def signature_recovery(
         Rank of the best expected set, from 1.
     `n_sets` : `int64`
         How many sets were ranked.
-    `top` : `object`
+    `top` : text
         The set that is first.
 
     Raises

@@ -45,7 +45,7 @@ def unit_stability(
     -------
     One row per unit of `first`, named by `unit`; for several runs one for each run and unit, by `run` and `unit`.
 
-    `partner` : `object`
+    `partner` : text
         The unit of the other run, missing if there were not enough.
     `abs_r` : `float64`
         Absolute correlation of the two; 0 without a partner, and for a unit that is the same in all cells.

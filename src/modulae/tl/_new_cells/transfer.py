@@ -98,7 +98,7 @@ def transfer(
     `"share_of_genes"` : `float`
         Share of the model's genes that `adata` has.
     `"model_genes"` : `object`
-        All genes of the model, under the names they had in training.
+        The genes of the model at hand, under the names they had in training.
 
     and the settings.
 

@@ -124,7 +124,7 @@ def search(
     `nmi` : `float64`, with `labels` in `obs`
         Normalised mutual information of the labels and k-means (:func:`modulae.metrics.clustering_nmi`), a mean of
         five.
-    `error` : `object`
+    `error` : text
         What went wrong where the loss stopped being finite, else empty. Any other error ends the search, with a note
         that names the settings and the seed of the run.
 
