@@ -69,7 +69,7 @@ PARAMETERS = {
     "reference": '`"rest"` (all labelled cells outside the group) or the name of a group.',
     # cells of another data set
     "all_units": "Whether to use also units that were flagged when the cells were read.",
-    "model_key": "Name of the model there, if `model` is an `AnnData`.",
+    "model_key": "Name of the model in `model`, where that is an `AnnData`.",
     "reference_key": "Name of the model in `reference`; `key` if `None`.",
     "reference_layer": "Layer of `reference` that holds the raw counts; `None` as in `layer`.",
     "n_neighbors": "Neighbours of each cell in the graph that UMAP lays out.",

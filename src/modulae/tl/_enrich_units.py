@@ -64,7 +64,7 @@ def enrich_units(
     Genes are ranked by their mean signed saliency, so a set can be enriched at either end: its genes raise the unit, or
     lower it. There are three p-values, each with its q (Benjamini–Hochberg over all units and sets):
 
-    - `p`, the one to use: against genes of about the same mean count that the model reads about as strongly (z test).
+    - `p`, the one to use: against genes of about the same mean count that the model responds to as strongly (z test).
     - `p_correlated`: the same, with the variance inflated for genes that vary together, as in CAMERA [2]_.
     - `p_prerank`: gene set enrichment analysis [1]_ against random genes. Too small for highly expressed sets.
 
@@ -107,7 +107,7 @@ def enrich_units(
         - `"effect"` (`float64`, sets × units): mean saliency of the set, the unscaled impact.
         - `"null_mean"` (`float64`, sets × units): that of genes like them.
         - `"z"` (`float64`, sets × units): their difference in standard deviations.
-        - `"p"`, `"p_correlated"`, `"p_prerank"` (`float64`, sets × units): p-values; 1 if a unit reads all genes alike.
+        - `"p"`, `"p_correlated"`, `"p_prerank"` (`float64`, sets × units): p-values; 1 if all saliencies are equal.
         - `"q"`, `"q_correlated"`, `"q_prerank"` (`float64`, sets × units): false discovery rates.
         - `"genes"` (`object`): the genes of all sets, one set after the other.
         - `"leading_edge"` (unsigned integers, those genes × units): place of a gene in the leading edge of its set, 1
