@@ -80,12 +80,21 @@ def public_functions():
 
 
 PUBLIC = dict(public_functions())
+SHORT_NAMES = {name.rpartition(".")[2] for name in PUBLIC}
+
+
+MAX_LINES_OF_TEXT = 10  # of a docstring, between its summary and its parameters
+
+
+def sections(docstring):
+    """The sections of a NumPy-style docstring by name; what stands before them is `""`."""
+    head, *parts = re.split(r"^(\S.*)\n-{3,}$", docstring, flags=re.M)
+    return {"": head, **dict(zip(parts[::2], parts[1::2], strict=True))}
 
 
 def described_parameters(function):
-    """Read the names in the Parameters section of a NumPy-style docstring."""
-    _, *parts = re.split(r"^(\S.*)\n-{3,}$", inspect.getdoc(function) or "", flags=re.M)
-    section = dict(zip(parts[::2], parts[1::2], strict=True)).get("Parameters", "")
+    """Read the names in the Parameters section."""
+    section = sections(inspect.getdoc(function) or "").get("Parameters", "")
     heads = re.findall(r"^(\S.*?)(?: :.*)?$", section, flags=re.M)
     return [name.strip(" *") for head in heads for name in head.split(",")]
 
@@ -128,8 +137,72 @@ def test_every_parameter_is_described():
 
 
 def test_no_shared_description_is_left_unfilled():
-    unfilled = ((name, re.findall(r"^ *\{\w+\} *$", f.__doc__ or "", flags=re.M)) for name, f in PUBLIC.items())
+    unfilled = (
+        (name, re.findall(r"^ *\{\w+(?:=.*)?\} *$|<>", f.__doc__ or "", flags=re.M)) for name, f in PUBLIC.items()
+    )
     assert offenders(unfilled) == {}
+
+
+def test_no_brace_is_doubled():
+    assert offenders((name, re.findall(r"\{\{\w+\}\}", f.__doc__ or "")) for name, f in PUBLIC.items()) == {}
+
+
+def test_every_public_function_has_examples_and_says_what_to_read_next():
+    def missing(docstring):
+        return {"Examples", "See Also"} - set(sections(docstring))
+
+    assert offenders((name, missing(inspect.getdoc(f))) for name, f in PUBLIC.items()) == {}
+
+
+def test_what_is_said_before_the_parameters_is_short():
+    def lines(docstring):
+        return [line for line in sections(docstring)[""].splitlines()[1:] if line]
+
+    lengths = {name: len(lines(inspect.getdoc(f))) for name, f in PUBLIC.items()}
+    assert {name: n for name, n in lengths.items() if n > MAX_LINES_OF_TEXT} == {}, "link a page of docs/ with :doc:"
+
+
+def test_no_summary_has_a_footnote():
+    """Tables of functions show the summary without its references."""
+    assert (
+        offenders((name, re.findall(r"\[\d\]_", inspect.getdoc(f).splitlines()[0])) for name, f in PUBLIC.items()) == {}
+    )
+
+
+def test_see_also_names_what_there_is():
+    """One name in each line: Sphinx reads no others."""
+    known = {*(f"modulae.{name}" for name in PUBLIC), *(f"modulae.presets.{name}" for name in modulae.presets.__all__)}
+
+    def absent(docstring):
+        lines = sections(docstring)["See Also"].strip().splitlines()
+        names = [line.partition(" : ")[0] for line in lines]
+        return [name for name in names if name not in known and not name.startswith("scanpy.")]
+
+    assert offenders((name, absent(inspect.getdoc(f))) for name, f in PUBLIC.items()) == {}
+
+
+def test_pages_that_docstrings_link_exist():
+    def absent(docstring):
+        pages = re.findall(r":doc:`/([\w/]+)`", docstring)
+        return [page for page in pages if not (REPOSITORY / "docs" / f"{page}.md").exists()]
+
+    assert offenders((name, absent(f.__doc__ or "")) for name, f in PUBLIC.items()) == {}
+
+
+def unfilled_parameters():
+    """What docstrings in the files say of a parameter, name and all; shared fragments are not filled in yet."""
+    for tree in TREES.values():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name in SHORT_NAMES:
+                section = sections(ast.get_docstring(node) or "").get("Parameters", "")
+                yield from re.findall(r"^[^\s{].*\n(?: .*\n?|\n(?= ))+", f"{section}\n", flags=re.M)
+
+
+def test_a_description_that_functions_share_stands_once():
+    """Put it into `_utils/docs.py`."""
+    said = Counter(" ".join(text.split()) for text in unfilled_parameters())
+    assert len(said) > 100
+    assert [text for text, n in said.items() if n > 1] == []
 
 
 def test_parameters_are_keyword_only():

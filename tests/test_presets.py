@@ -53,6 +53,28 @@ def test_nobody_can_change_them(name):
         preset["n_latent"] = 2
 
 
+def test_the_explanation_of_the_paper_and_of_the_scripts():
+    paper = {"method": "guided", "signed": False, "difference": "saliency"}
+    assert dict(mo.presets.KINALIS_2019_IMPACT) == paper
+    assert dict(mo.presets.KINALIS_2019_SCRIPTS_IMPACT) == {**paper, "aggregate": "median", "scale": "set"}
+
+
+@pytest.mark.parametrize("name", ["KINALIS_2019_IMPACT", "KINALIS_2019_SCRIPTS_IMPACT"])
+def test_impact_and_its_controls_take_them(name):
+    preset = getattr(mo.presets, name)
+    adata = mo.datasets.simulated(n_cells=60, n_genes=60, n_programmes=6, genes_per_programme=10)
+    mo.tl.autoencoder(adata, n_latent=3, n_hidden=4, max_epochs=1, device="cpu")
+    mo.tl.pathway_impact(adata, adata.uns["gene_sets"], explanation=preset, device="cpu")
+    assert {key: adata.uns["ae_impact"][key] for key in preset if key != "difference"} == {
+        key: value for key, value in preset.items() if key != "difference"
+    }
+    with pytest.warns(UserWarning, match="no better than a control"):
+        mo.tl.sanity(
+            adata, adata.uns["gene_sets"], explanation=preset, n_seeds=1, max_epochs=1, n_draws=2, device="cpu"
+        )
+    assert adata.uns["ae_sanity"]["difference"] == "saliency"
+
+
 def test_gates_are_read_only_all_the_way_down():
     with pytest.raises(TypeError, match="does not support item assignment"):
         mo.presets.VELTEN_2017_GATES["HSC"]["CD34"] = "low"

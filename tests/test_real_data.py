@@ -65,7 +65,7 @@ def test_interferon_leads_in_stimulated_cells(data_dir, hallmark):
             groupby="stim",
             groups=["STIM"],
             reference="CTRL",
-            method=method,
+            explanation={"method": method},
             key_added="ae_impact_stim",
         )
         impact = mo.get.impact(adata, key="ae_impact_stim", group="STIM")
@@ -176,7 +176,7 @@ def test_sums_of_gradients_between_groups_are_better_than_their_controls(named_c
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
 def test_what_multiplies_by_the_input_is_caught_following_expression(named_cells, hallmark, method):
     """It comes back with every seed, and from networks that never saw two genes go together."""
-    verdict, said = checked(named_cells, hallmark, method=method, difference="saliency", n_seeds=1)
+    verdict, said = checked(named_cells, hallmark, explanation={"method": method, "difference": "saliency"}, n_seeds=1)
     for level in ("sets", "set strength", "groups", "group strength"):
         assert verdict.loc[level, "seeds"] > 0.7, level
         assert not verdict.loc[level, "passed"], level

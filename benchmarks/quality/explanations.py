@@ -154,7 +154,9 @@ def run(*, short: bool) -> str:
                     warnings.simplefilter("ignore")  # an untrained model says that it is one
                     mo.tl.autoencoder(adata, mask_var="in_gene_sets", seed=seed, progress=False, **settings)
                 for name, (reading, per_unit) in methods:
-                    mo.tl.pathway_impact(adata, sets, groupby=labels, null=None, key_added="explained", **reading)
+                    mo.tl.pathway_impact(
+                        adata, sets, groupby=labels, null=None, key_added="explained", explanation=reading
+                    )
                     effect = effects(adata, list(expected), per_unit=per_unit)
                     found.setdefault((name, who), []).extend(
                         ranks(effect[group], wanted) for group, wanted in expected.items()

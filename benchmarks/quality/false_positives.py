@@ -82,7 +82,7 @@ def run(*, short: bool) -> str:
     n_permuted, n_random, shown = (2, 20, pairs[:1]) if short else (40, 600, pairs)
     rows = []
     for difference in ("activity", "saliency"):
-        settings = {"difference": difference, "n_permutations": 50 if short else 300}
+        settings = {"explanation": {"difference": difference}, "n_permutations": 50 if short else 300}
         situations: dict[str, list[Any]] = {}
         called = 0
         for pair in shown:
@@ -91,7 +91,9 @@ def run(*, short: bool) -> str:
                 situations.setdefault(name, []).append(random_sets(adata, pair, pool, n_random, **settings))
             if set(INTERFERON) <= set(sets):
                 adata.obs["compared"] = adata.obs["both"].to_numpy()
-                found = compare(adata, sets, pair, difference=difference).set_index("set").loc[INTERFERON]
+                found = (
+                    compare(adata, sets, pair, explanation={"difference": difference}).set_index("set").loc[INTERFERON]
+                )
                 called += bool(((found["q"] < 0.05) & (found["effect"] > 0)).all())
             print(difference, pair, flush=True)
         for name, found in situations.items():

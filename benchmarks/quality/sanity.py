@@ -64,7 +64,7 @@ def run(*, short: bool) -> str:
             start = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the table says it
-                mo.tl.sanity(adata, sets, groupby=labels, progress=False, **given, **reading)
+                mo.tl.sanity(adata, sets, groupby=labels, progress=False, **given, explanation=reading)
             seconds = time.process_time() - start
             verdict, controls = mo.get.sanity(adata), mo.get.sanity(adata, table="controls")
             units = mo.get.sanity(adata, table="units")

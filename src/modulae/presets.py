@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modulae.core.scores.explanation import ExplanationSettings
     from modulae.pp._gate_cells import Level
 
-__all__ = ["KINALIS_2019", "KINALIS_2019_SCRIPTS", "VELTEN_2017_GATES"]
+__all__ = [
+    "KINALIS_2019",
+    "KINALIS_2019_IMPACT",
+    "KINALIS_2019_SCRIPTS",
+    "KINALIS_2019_SCRIPTS_IMPACT",
+    "VELTEN_2017_GATES",
+]
 
 KINALIS_2019: Mapping[str, Any] = MappingProxyType(
     {
@@ -49,6 +56,20 @@ KINALIS_2019_SCRIPTS: Mapping[str, Any] = MappingProxyType(
 SoftPlus gets the width of its layer as β, which makes it a ReLU in effect; the penalty is computed on detached weights,
 so that it moves nothing; and the held-out cells are looked at every tenth epoch.
 """
+
+KINALIS_2019_IMPACT = cast(
+    "ExplanationSettings", MappingProxyType({"method": "guided", "signed": False, "difference": "saliency"})
+)
+"""The paper's explanation: `modulae.tl.pathway_impact(adata, gene_sets, explanation=KINALIS_2019_IMPACT)`.
+
+Absolute values of guided backpropagation, and groups compared by their difference in impact (Kinalis et al. 2019, BMC
+Bioinformatics 20:379, Methods). Any other function with `explanation=` takes it as well.
+"""
+
+KINALIS_2019_SCRIPTS_IMPACT = cast(
+    "ExplanationSettings", MappingProxyType({**KINALIS_2019_IMPACT, "aggregate": "median", "scale": "set"})
+)
+"""The same as in the authors' scripts: medians over the genes of a set, and each set scaled over its units."""
 
 _COMMON: dict[str, Level] = {"SSC": "low", "FSC": "mid", "lin": "low"}
 

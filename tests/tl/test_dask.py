@@ -67,12 +67,12 @@ CALLS = {
     "absolute saliency": lambda a: mo.tl.saliency(a, method="guided", signed=False, device="cpu"),
     "impact": lambda a: mo.tl.pathway_impact(a, SETS, device="cpu"),
     "impact of groups": lambda a: mo.tl.pathway_impact(a, SETS, **GIVEN),
-    "impact, saliency": lambda a: mo.tl.pathway_impact(a, SETS, difference="saliency", **GIVEN),
+    "impact, saliency": lambda a: mo.tl.pathway_impact(a, SETS, explanation={"difference": "saliency"}, **GIVEN),
     "impact, saliency, donors": lambda a: mo.tl.pathway_impact(
-        a, SETS, difference="saliency", donor_key="donor", **GIVEN
+        a, SETS, explanation={"difference": "saliency"}, donor_key="donor", **GIVEN
     ),
     "impact, saliency, strata": lambda a: mo.tl.pathway_impact(
-        a, SETS, difference="saliency", stratify_by="donor", null="cells", groups=["group_1"], **GIVEN
+        a, SETS, explanation={"difference": "saliency"}, stratify_by="donor", null="cells", groups=["group_1"], **GIVEN
     ),
     "novelty": mo.tl.novelty,
     "transfer": lambda a: mo.tl.transfer(a, a.copy(), key_added="moved", device="cpu"),

@@ -102,8 +102,8 @@ def test_saliency(trained, device, method, signed):
 @pytest.mark.parametrize("signed", [True, False])
 def test_pathway_impact(trained, device, signed, difference):
     sets = trained.uns["gene_sets"]
-    assert_same_on(trained, device, mo.tl.pathway_impact, sets, signed=signed, null=None)
-    more = {"signed": signed, "difference": difference, "n_permutations": 100}
+    assert_same_on(trained, device, mo.tl.pathway_impact, sets, explanation={"signed": signed}, null=None)
+    more = {"explanation": {"signed": signed, "difference": difference}, "n_permutations": 100}
     assert_same_on(trained, device, mo.tl.pathway_impact, sets, groupby="group", **more)
     more["donor_key"] = "donor"
     assert_same_on(trained, device, mo.tl.pathway_impact, sets, groupby="group", **more)

@@ -54,7 +54,7 @@ def by_hand(adata, gene_sets, cells, **saliency):
 
 @pytest.mark.parametrize("settings", [{}, {"method": "guided", "signed": False}, {"method": "input_x_gradient"}])
 def test_impact_over_all_cells(trained, gene_sets, settings):
-    mo.tl.pathway_impact(trained, gene_sets, **settings)
+    mo.tl.pathway_impact(trained, gene_sets, explanation=settings)
     unscaled = mo.get.impact(trained, value="unscaled")
     expected = by_hand(trained, gene_sets, slice(None), **settings)
     np.testing.assert_allclose(unscaled, expected, rtol=1e-4, atol=1e-6)
@@ -71,7 +71,7 @@ def test_impact_of_groups_is_the_difference_to_the_reference(trained, gene_sets,
     trained.obs["kind"] = pd.Categorical(kind, categories=["z", "m", "a"])
     trained.obs.loc[trained.obs_names[:6], "kind"] = np.nan  # unlabelled cells are in no group and no rest
     known = trained.obs["kind"].notna().to_numpy()
-    mo.tl.pathway_impact(trained, gene_sets, groupby="kind", difference=difference)
+    mo.tl.pathway_impact(trained, gene_sets, groupby="kind", explanation={"difference": difference})
     mine, rest, both = (by_hand(trained, gene_sets, known & where) for where in (kind == "m", kind != "m", known))
     expected = mine - rest
     if difference == "activity":
@@ -100,7 +100,7 @@ def test_swapping_group_and_reference_flips_every_sign(trained, gene_sets, diffe
     trained.obs["kind"] = ["a", "b"] * 45
     for group, other in (("a", "b"), ("b", "a")):
         sides = {"groups": [group], "reference": other, "key_added": group}
-        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", difference=difference, **sides)
+        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", explanation={"difference": difference}, **sides)
     one, two = (mo.get.impact(trained, key=key, group=key) for key in ("a", "b"))
     np.testing.assert_allclose(one, -two, atol=1e-6)
     assert np.abs(one.to_numpy()).max() == 1
@@ -109,7 +109,7 @@ def test_swapping_group_and_reference_flips_every_sign(trained, gene_sets, diffe
 def test_scales_of_all_and_within_are_one(trained, gene_sets):
     trained.obs["kind"] = ["a", "b"] * 45
     for scale in ("all", "set"):
-        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", scale=scale)
+        mo.tl.pathway_impact(trained, gene_sets, groupby="kind", explanation={"scale": scale})
         entry = trained.uns["ae_impact_kind"]
         levels = np.abs(np.concatenate([entry["all_unscaled"][None], entry["within_unscaled"]]))
         axis = None if scale == "all" else (0, 2)
@@ -160,9 +160,28 @@ MISTAKES = {
         ValueError,
         "no gene of the 1 gene sets is in adata",
     ),
-    "aggregate": (lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, aggregate="max"), ValueError, "aggregate is 'max'"),
+    "aggregate": (
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, explanation={"aggregate": "max"}),
+        ValueError,
+        "aggregate is 'max'",
+    ),
+    "no dict": (
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, explanation="guided"),
+        TypeError,
+        "explanation is 'guided'; give a dict, such as explanation={'method': 'guided', 'signed': False}",
+    ),
+    "unknown setting": (
+        lambda a: mo.tl.sanity(a, {"s": ["x"]}, explanation={"methods": "guided"}),
+        ValueError,
+        r"explanation has no setting 'methods'; choose from \['method', 'signed', 'aggregate', 'difference', 'scale'\]",
+    ),
+    "neither true nor false": (
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, explanation={"signed": "no"}),
+        TypeError,
+        "signed is 'no'; choose True or False",
+    ),
     "difference": (
-        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, difference="units"),
+        lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, explanation={"difference": "units"}),
         ValueError,
         r"difference is 'units'; choose one of \['activity', 'saliency'\]",
     ),

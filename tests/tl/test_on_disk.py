@@ -108,7 +108,7 @@ CALLS = {
     "saliency, times the input": lambda a, **k: mo.tl.saliency(a, method="input_x_gradient", device="cpu", **k),
     "impact": lambda a, **k: mo.tl.pathway_impact(a, SETS, groupby="group", n_permutations=50, device="cpu", **k),
     "impact, saliency": lambda a, **k: mo.tl.pathway_impact(
-        a, SETS, groupby="group", difference="saliency", n_permutations=50, device="cpu", **k
+        a, SETS, groupby="group", explanation={"difference": "saliency"}, n_permutations=50, device="cpu", **k
     ),
     "impact, donors": lambda a, **k: mo.tl.pathway_impact(
         a, SETS, groupby="group", donor_key="donor", n_permutations=50, device="cpu", **k

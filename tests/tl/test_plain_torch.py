@@ -147,7 +147,7 @@ FUNCTIONS = {
         adata, method="integrated_gradients", signed=False, device=device
     ),
     "pathway_impact": lambda adata, device: mo.tl.pathway_impact(
-        adata, SETS, groupby="group", difference="saliency", n_permutations=20, device=device
+        adata, SETS, groupby="group", explanation={"difference": "saliency"}, n_permutations=20, device=device
     ),
     "pathway_activity": lambda adata, device: mo.tl.pathway_activity(adata, SETS, n_random=5, device=device),
     "denoise": mo.tl.denoise,

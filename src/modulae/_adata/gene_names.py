@@ -9,6 +9,9 @@ import numpy as np
 from modulae._genes.explain_names import explain_spelling
 from modulae._utils.text import listed
 
+from .columns.columns import var_column
+from .columns.labels import written
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,6 +77,20 @@ def check_genes(adata: AnnData, fitted: Fitted) -> None:
             reason or "Use the AnnData with all the genes the model was trained on, or train again on these."
         )
         raise KeyError(msg)
+
+
+def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> NDArray[np.str_] | None:
+    """What a column of `adata.var` calls these genes; the usual column, or `None`, where none is named."""
+    if column is None:
+        if "gene_ids" not in adata.var:
+            return None
+        column = "gene_ids"
+    if column not in adata.var:
+        msg = f"gene_ids={column!r} is not a column of adata.var. Choose one of {list(adata.var)}, or leave it out."
+        raise KeyError(msg)
+    values = var_column(adata, column).astype(object)
+    named = values.where(values.notna(), "").reindex(genes, fill_value="")
+    return np.array([written(name) for name in named])
 
 
 def place_by_name(adata: AnnData, genes: NDArray[np.str_], values: NDArray[np.float32]) -> NDArray[np.float32]:

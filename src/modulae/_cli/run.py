@@ -112,11 +112,12 @@ def impact(options: argparse.Namespace) -> None:
 def _impact(adata: AnnData, options: argparse.Namespace, folder: Path) -> None:
     import modulae as mo
 
+    explanation = {"method": options.method, "signed": not options.absolute, "aggregate": options.aggregate}
+    if options.difference is not None:
+        explanation["difference"] = options.difference
     common = {
         "key": options.key,
-        "method": options.method,
-        "signed": not options.absolute,
-        "aggregate": options.aggregate,
+        "explanation": explanation,
         "min_genes": options.min_genes,
         "min_share": options.min_share,
         "layer": options.layer,
@@ -124,7 +125,7 @@ def _impact(adata: AnnData, options: argparse.Namespace, folder: Path) -> None:
     }
     mo.tl.pathway_impact(adata, options.gene_sets, **common)
     if options.groupby is not None:
-        compared = {name: getattr(options, name) for name in ("groupby", "groups", "reference", "difference")}
+        compared = {name: getattr(options, name) for name in ("groupby", "groups", "reference")}
         compared = {name: value for name, value in compared.items() if value is not None}
         mo.tl.pathway_impact(adata, options.gene_sets, **common, **compared)
     _write_impact(adata, folder, groupby=options.groupby, key=options.key)

@@ -32,7 +32,7 @@ def read_gene_sets(
     genes are left out, with a warning that names them. Case is kept: human and mouse symbols differ in nothing else.
 
     Sets have no signs here. Where genes come with weights, those with a weight below 0 become a set of their own, with
-    `(negative)` after its name; genes of weight 0 are left out. How large a weight is, is not read.
+    `(negative)` after its name; genes of weight 0 are left out. Otherwise the size of a weight is not used.
 
     Parameters
     ----------
@@ -56,7 +56,8 @@ def read_gene_sets(
 
     Returns
     -------
-    Set name → genes, both in the order of `source` (the genes of a Python `set`, which has none, are sorted).
+    `dict`
+        Set name → genes, both in the order of `source` (the genes of a Python `set`, which has none, are sorted).
 
     Raises
     ------
@@ -75,6 +76,19 @@ def read_gene_sets(
     UserWarning
         Negative weights; missing genes (NaN), sets without genes, which are left out; genes that Excel has turned into
         dates; a GMT file without descriptions.
+
+    See Also
+    --------
+    modulae.pp.gene_set_mask : Which genes are in any set.
+    modulae.tl.signatures : Sets from reference samples.
+    modulae.datasets.immune_signatures : Sets to try things on.
+
+    Examples
+    --------
+    >>> mo.read_gene_sets({"T cell": ["CD3D", " CD3E", "CD3D"]})
+    {'T cell': ['CD3D', 'CD3E']}
+    >>> mo.read_gene_sets({"T cell": {"naive": ["CCR7", "LEF1"], "memory": ["S100A4"]}})
+    {'T cell: naive': ['CCR7', 'LEF1'], 'T cell: memory': ['S100A4']}
     """
     collected: dict[str, list[str]] = {}
     reading = Reading()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.gene_names import gene_names
+from modulae._adata.gene_names import gene_names, identifiers
 from modulae._adata.stored.models import model_entry, read_model
 from modulae._genes.matching import explain_few, explain_no_match, match_genes, orthologue_table
 from modulae.core.inference.missing_genes import restrict
 from modulae.core.model.fitted import Fitted
 
-from .model_file import TrainedModel, identifiers, load_model, model_fingerprint
+from .model_file import TrainedModel, load_model, model_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

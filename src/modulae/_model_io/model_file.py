@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.columns import var_column
-from modulae._adata.columns.labels import written
+from modulae._adata.gene_names import identifiers
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
@@ -69,8 +68,8 @@ def save_model(
     """Write a trained model to a file, without any cell.
 
     The file holds the weights, the names of the genes, the settings, the history of the training, and means and second
-    moments over the training cells, from which :func:`modulae.tl.transfer` judges how well new cells can be read. It is
-    a safetensors file [1]_ whose header is JSON. An existing file is replaced once the new one is complete.
+    moments over the training cells. It is a safetensors file (:doc:`/guide/transfer`). An existing file is replaced
+    once the new one is complete.
 
     Parameters
     ----------
@@ -89,9 +88,16 @@ def save_model(
     KeyError
         No such model or column.
 
-    References
-    ----------
-    .. [1] https://huggingface.co/docs/safetensors
+    See Also
+    --------
+    modulae.load_model : Reads the file.
+    modulae.tl.transfer : Encode other cells with it.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.save_model(adata, "blood.safetensors", species="human")
     """
     fitted = read_model(adata, key)
     ids = identifiers(adata, fitted.known_genes, gene_ids)
@@ -128,8 +134,19 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is truncated, was changed after it was written, is of another kind, or of a format newer than this
-        version knows.
+        The file is truncated, changed, of another kind, or of a format newer than this version knows.
+
+    See Also
+    --------
+    modulae.tl.transfer : Encode cells with it.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.save_model(adata, "blood.safetensors")
+    >>> mo.load_model("blood.safetensors").species is None
+    True
     """
     header, tensors = _read(Path(path))
     history = _filled(header["history"], "history", tensors)
@@ -141,17 +158,6 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
         species=header["species"],
         made_with=header["modulae"],
     )
-
-
-def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> NDArray[np.str_] | None:
-    """What a column of `adata.var` calls these genes; the usual column, or `None`, where none is named."""
-    if column is None:
-        if "gene_ids" not in adata.var:
-            return None
-        column = "gene_ids"
-    values = var_column(adata, column, "gene_ids", others="Leave it out, or choose one of").astype(object)
-    named = values.where(values.notna(), "").reindex(genes, fill_value="")
-    return np.array([written(name) for name in named])
 
 
 def model_fingerprint(fitted: Fitted) -> str:

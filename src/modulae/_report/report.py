@@ -43,19 +43,13 @@ def report(
 ) -> Path:
     """Write one HTML page on which the units can be looked at: it needs no network, and opens from the disk.
 
-    Every unit that does something has a card, the most important first: how much the reconstruction loses without it,
-    a name (its best gene set with q ≤ 0.05, or its strongest genes), a map of its activity, genes with their sign,
-    gene sets, the groups it is most active in, how well it comes back where that is known, and reasons to doubt it.
-    The page finds the units that read a gene or a set, compares any two groups, shows a unit's activity on a large map
-    beside the groups, and gives every table as CSV.
+    Every unit that has an effect has a card, the most important first: its name, a map of its activity, its genes, gene
+    sets and groups, and reasons to doubt it. :doc:`/guide/report` shows the page.
 
-    The numbers are those of `modulae.get`. What has not been run is worked out on a copy and named at the end of the
-    page, and `adata` is not changed: :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency` (the mean gradient),
-    with `gene_sets` :func:`modulae.tl.enrich_units` (but for the random sets of its prerank, which the page does not
-    show), and a UMAP. Run these beforehand to keep their results and to save their time. What takes many trainings is
-    shown if it is there, and is never run here: :func:`modulae.tl.sanity`, stability over seeds
-    (`tl.unit_summary(stability_keys=...)`, :func:`modulae.tl.consensus`); nor are the permutations of
-    :func:`modulae.tl.pathway_impact`, whose p-values stand beside the differences of the groups it has compared.
+    What has not been run is worked out on a copy and named at the end of the page, and `adata` is not changed:
+    :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency`, :func:`modulae.tl.enrich_units` and a UMAP. Run these
+    beforehand to keep their results. What takes many trainings or permutations is shown if it is there, and never run
+    here: :func:`modulae.tl.sanity`, stability over seeds, and the p-values of :func:`modulae.tl.pathway_impact`.
 
     Parameters
     ----------
@@ -78,7 +72,7 @@ def report(
         Head of the page.
     max_cells
         Cells that are drawn at most. Of more, those are left out that lie where cells are dense, and the page says so;
-        all numbers but those of the maps are over all cells.
+        all numbers except those of the maps are over all cells.
     {seed}
     {model_layer}
     {batch_size_inference}
@@ -87,7 +81,8 @@ def report(
 
     Returns
     -------
-    The path of the file: UTF-8, about 2 MB, and 0.1 KB more for each cell that is drawn.
+    :class:`pathlib.Path`
+        The path of the file: UTF-8, about 2 MB, and 0.1 KB more for each cell that is drawn.
 
     Raises
     ------
@@ -99,6 +94,19 @@ def report(
         A column with too many groups, no gene set of the right size, or a number that makes no sense.
     FileNotFoundError, PermissionError
         No folder to write to, or none that may be written to.
+
+    See Also
+    --------
+    modulae.tl.unit_summary : The numbers of the cards.
+    modulae.pl.unit_summary : The same as a figure.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> page = mo.report(adata, "modules.html", groupby="bulk_labels", basis="X_umap_scanpy")
+    >>> page.name
+    'modules.html'
     """
     from modulae._genes.gene_sets import read_gene_sets
 

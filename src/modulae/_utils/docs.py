@@ -1,64 +1,143 @@
-"""Parameter descriptions that several functions share, written once."""
+"""Texts that several docstrings share, written once."""
 
 from __future__ import annotations
 
 import re
+from textwrap import indent
 from typing import TypeVar
 
 F = TypeVar("F")
 
-FRAGMENTS = {
-    "adata": "adata\n    Cells × genes, with raw counts in `.X` or in a layer.",
-    "copy": "copy\n    Return a changed copy instead of changing `adata`.",
-    "key": "key\n    Name of the trained model, as given to :func:`modulae.tl.autoencoder` as `key_added`.",
-    "layer": "layer\n    Layer that holds the raw counts; `.X` if `None`.",
+PARAMETERS = {
+    "adata": "Cells × genes, with raw counts in `.X` or in a layer.",
+    "copy": "Return a changed copy instead of changing `adata`.",
+    "key": "Name of the trained model, as given to :func:`modulae.tl.autoencoder` as `key_added`.",
+    "layer": "Layer that holds the raw counts; `.X` if `None`.",
+    "gene_sets": (
+        "A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"
+        "or the name of an Enrichr library; see :func:`modulae.read_gene_sets`."
+    ),
+    "min_genes": "Leave out sets of which the model has fewer genes: a mean over one or two says little of the set.",
+    "min_share": (
+        "Leave out sets of which `adata` has a smaller share of the genes, whether they are in the model or not.\n"
+        "0 leaves out none. :doc:`/guide/settings` says what share to expect."
+    ),
+    "seed": "Seed of every random step: same seed, same machine, same numbers.",
+    "device": (
+        '`"auto"` (a GPU if there is one), `"cpu"`, `"cuda"`, `"mps"` or any name PyTorch knows.\n'
+        "Changes speed, never a result beyond rounding."
+    ),
+    "progress": "Show a progress bar. `None` shows one where somebody can see it: in a terminal or a notebook.",
+    "memory_limit": (
+        "Memory for counts that are on disk while they are learnt from, such as `'500MB'`. If they\n"
+        "take more, random blocks of cells are read, shuffled and learnt from, one portion after the other (see\n"
+        ":doc:`/guide/scale`). Counts that are in memory already stay there."
+    ),
+    # which cells and genes a model is trained on
+    "mask_var": (
+        'Boolean column of `adata.var` that names the genes to train on, such as `"in_gene_sets"` from\n'
+        ":func:`modulae.pp.gene_set_mask`; all genes if `None`."
+    ),
+    "test_fraction": "Share of the cells that is held out, at least one cell.",
+    "batch_key": (
+        "`obs` column with the batch of each cell (sample, chemistry), for merged data. What differs between\n"
+        "batches is taken away whatever its cause: never name what you want to compare (:doc:`/guide/merging`)."
+    ),
+    "n_jobs": (
+        "Runs at a time; −1 for one a processor. `None`: what :func:`joblib.parallel_config` says, or 1.\n"
+        "Changes speed, never a result."
+    ),
+    # which explanation
+    "explanation": (
+        "Settings that differ from the default, as a dict, such as `modulae.presets.KINALIS_2019_IMPACT`:\n"
+        "\n"
+        '- `"method"`: which saliency, `"gradient"` or another of :func:`modulae.tl.saliency`.\n'
+        '- `"signed"`: keep the sign of the saliency (`True`) or take absolute values in each cell (`False`).\n'
+        '- `"aggregate"`: `"mean"` or `"median"` over the genes of a set.\n'
+        '- `"difference"`: what of two groups is compared. `"activity"`: the activity of the units, each weighted\n'
+        "  with the impact of the set on it. Above 0: the set's genes raise a unit that is more active in the group,\n"
+        '  or lower one that is less active there. `"saliency"`: the impact itself. Above 0: the genes of the set\n'
+        "  raise the unit more in the group.\n"
+        '- `"scale"`: min–max scale the impact over all sets and units together (`"all"`) or over the units of each\n'
+        '  set (`"set"`). :func:`modulae.tl.sanity` does not use it.\n'
+        "\n"
+        "The first choice of each is the default. :doc:`/method/method` has the formulas."
+    ),
+    "group": "Which group, for a saliency made with `groupby`.",
+    "groups": "Groups to compare with the reference; all of them if `None`.",
+    "groupby": "`obs` column with the groups to compare; all cells together if `None`.",
+    "reference": '`"rest"` (all labelled cells outside the group) or the name of a group.',
+    # cells of another data set
+    "all_units": "Whether to use also units that were flagged when the cells were read.",
+    "model_key": "Name of the model in `model`, where that is an `AnnData`.",
+    "reference_key": "Name of the model in `reference`; `key` if `None`.",
+    "reference_layer": "Layer of `reference` that holds the raw counts; `None` as in `layer`.",
+    "n_neighbors": "Neighbours of each cell in the graph that UMAP lays out.",
+    "truth": "Column of `adata.obs` with the known labels. Cells without one are left out.",
+    "label": 'Column of `adata.obs` with the labels to judge; `f"{key}_label"` if `None`.',
+    # tables and pictures
+    "percentile": "The percentile among random sets of genes of the same expression (0 to 100) rather than the score.",
+    "ax": "Where to draw; a new figure if `None`.",
+    "size": "Area of a point, in points²; by the number of cells if `None`.",
+    "ncols": "Panels side by side at most.",
+    "cluster": "Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.",
+    "sets": "Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.",
+    "units": (
+        "Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that\n"
+        ":func:`modulae.tl.transfer` did not flag."
+    ),
+    "n_sets": "How many sets at most, those with the largest absolute value; `None` for no limit.",
+    "min_impact": "Leave out sets whose largest absolute value is lower.",
+    "color": (
+        "An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend\n"
+        "where they would hide the cells."
+    ),
+    "use_rep": "`obsm` field with the units, where an `AnnData` is given.",
+}
+"""What a parameter means, by its name."""
+
+OTHERS = {
     "model_layer": (
         "layer\n"
         "    Layer that holds the raw counts. If `None`, what the model was trained on: `.X`, or the layer that was\n"
         "    named then (`.X` too where that layer is gone)."
     ),
-    "gene_sets": (
-        "gene_sets\n"
-        "    A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"
-        "    or the name of an Enrichr library; see :func:`modulae.read_gene_sets`."
-    ),
-    "min_genes": (
-        "min_genes\n"
-        "    Leave out sets of which the model has fewer genes: a mean over one or two says little of the set."
-    ),
-    "min_share": (
-        "min_share\n"
-        "    Leave out sets of which `adata` has a smaller share of the genes, be they in the model or not: what is\n"
-        "    there no longer stands for what the name says. Data with all genes have a quarter or more of nearly\n"
-        "    every set, the 2000 most variable genes a tenth of most. Of sets for another species, of which some\n"
-        "    genes happen to be spelt alike, less than a tenth is found. 0 leaves out none."
-    ),
-    "seed": "seed\n    Seed of every random step: same seed, same machine, same numbers.",
-    "device": (
-        "device\n"
-        '    `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"`, `"mps"` or any name PyTorch knows.\n'
-        "    Changes speed, never a result beyond rounding."
-    ),
+    "gene_layer": "layer\n    Layer with the values of a gene; `.X` if `None`.",
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
-    "progress": (
-        "progress\n    Show a progress bar. `None` shows one where somebody can see it: in a terminal or a notebook."
+    "transferred": "adata\n    Cells that :func:`modulae.tl.transfer` has read.",
+    "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
+    "back_threshold": "threshold\n    Absolute correlation above which a unit counts as back.",
+    "cmap_impact": "cmap\n    Colour map; one for [0, 1] or one for differences if `None`.",
+    "key_added": 'key_added\n    Name of the result; `f"{key}_<>"` if `None`.',
+    "result_key": "key\n    Name of the result in `adata.uns`, made by :func:`modulae.tl.<>`.",
+    "saliency_key": 'key\n    Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_phase"`.',
+    "joint_key": "key\n    Name of the result in `adata.obsm` and `adata.uns`, of :func:`modulae.tl.joint_embedding`.",
+    "impact_key": 'key\n    Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_phase"`.',
+    "returns": "`None`, or the changed copy if `copy=True`. Sets the following fields:",
+    "axes": "The axes, for the caller to style, save or show.",
+    "sets_left_out": "UserWarning\n    Sets are left out; the message gives the reason where it is a known one.",
+    "set_entries": (
+        '- `"sets"` (`object`, sets): their names.\n'
+        '- `"n_genes"` (`int64`, sets): how many genes of each set the model has.\n'
+        '- `"share_found"` (`float64`, sets): the share of its genes that `adata` has.\n'
+        '- `"left_out"` (`object`): names of the sets of which too little is there.'
     ),
-    "memory_limit": (
-        "memory_limit\n"
-        "    Memory for counts that are on disk while they are learnt from, such as `'500MB'`. If they\n"
-        "    take more, random blocks of cells are read, shuffled and learnt from, one portion after the other (see\n"
-        "    :doc:`/guide/scale`). Counts that are in memory already stay there."
+    "kinalis_2019": (
+        ".. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological\n"
+        "   regulatory modules from single cell mRNA sequencing data. *BMC Bioinformatics* 20:379."
     ),
-    "ax": "ax\n    Where to draw; a new figure if `None`.",
 }
+"""Whole passages, and parameters that mean different things in different functions. `<>` is what `=` names."""
+
+FRAGMENTS = {name: f"{name}\n" + indent(text, "    ") for name, text in PARAMETERS.items()} | OTHERS
 
 
 def fill_docs(function: F) -> F:
-    """Replace each docstring line that is only ``{name}``; other braces stay as they are."""
+    """Replace each docstring line that is only ``{name}`` or ``{name=what}``; other braces stay as they are."""
 
     def fill(line: re.Match[str]) -> str:
-        indent, name = line.groups()
-        return str(indent + FRAGMENTS[name].replace("\n", "\n" + indent))
+        margin, name, what = line.groups()
+        return indent(FRAGMENTS[name].replace("<>", what or "<>"), margin)
 
-    function.__doc__ = re.sub(r"^( *)\{(\w+)\}$", fill, function.__doc__ or "", flags=re.M)
+    function.__doc__ = re.sub(r"^( *)\{(\w+)(?:=(.+))?\}$", fill, function.__doc__ or "", flags=re.M)
     return function

@@ -10,18 +10,20 @@ from modulae._genes.gene_sets import read_gene_sets
 def immune_signatures() -> dict[str, list[str]]:
     """Return 20 sets of marker genes of human immune cells and of programmes that run in them.
 
-    Twelve to 21 genes a set, by HGNC symbol: B and plasma cells; T cells, naive and memory CD4, regulatory, CD8;
-    cytotoxicity and NK cells; classical (CD14) and non-classical (CD16) monocytes; conventional and plasmacytoid
-    dendritic cells; stem and progenitor cells, platelets, the red lineage; proliferation, the response to interferon,
-    MHC class II and the respiratory chain. Our own compilation of what textbooks and atlases agree on, for tutorials
-    and first looks: for a study take a curated collection, such as MSigDB or signatures from a reference
-    (:func:`modulae.read_gene_sets`). Some genes are in two sets, as they are in two kinds of cells.
-
-    Needs no network. All sets have four genes or more in :func:`modulae.datasets.pbmc68k`, and at least a quarter.
+    Twelve to 21 genes a set, by HGNC symbol: lymphocytes, monocytes, dendritic cells, progenitors, platelets, the red
+    lineage; proliferation, the response to interferon, MHC class II and the respiratory chain. Our own compilation, for
+    tutorials and first looks: for a study take a curated collection, such as MSigDB (:func:`modulae.read_gene_sets`).
+    Some genes are in two sets. Needs no network. All sets have four genes or more in :func:`modulae.datasets.pbmc68k`,
+    and at least a quarter of theirs.
 
     Returns
     -------
-    Set name → genes.
+    `dict`
+        Set name → genes.
+
+    See Also
+    --------
+    modulae.read_gene_sets : Read other gene sets.
 
     Notes
     -----
@@ -31,6 +33,14 @@ def immune_signatures() -> dict[str, list[str]]:
     dendritic cells and monocytes; Novershtern N et al. (2011), *Cell* 144:296–309, for stem cells, platelets and the
     red lineage; Schoggins JW et al. (2011), *Nature* 472:481–485, for interferon; Tirosh I et al. (2016), *Science*
     352:189–196, for proliferation.
+
+    Examples
+    --------
+    >>> gene_sets = mo.datasets.immune_signatures()
+    >>> len(gene_sets)
+    20
+    >>> "CD19" in gene_sets["B_CELL"]
+    True
     """
     with as_file(files("modulae.datasets") / "immune_signatures.gmt") as path:
         return read_gene_sets(path)

@@ -18,7 +18,7 @@ def paul15() -> AnnData:
 
     Returns
     -------
-    2730 cells × 3451 genes, with
+    2730 cells × 3451 genes.
 
     `.X` : :class:`scipy.sparse.csr_matrix` (`float32`)
         Counts of the informative genes, as the authors corrected them for batch.
@@ -32,10 +32,20 @@ def paul15() -> AnnData:
     OSError
         The file can't be downloaded.
 
+    See Also
+    --------
+    scanpy.datasets.paul15 : Where it comes from.
+
     Notes
     -----
     Paul F et al. (2015), Transcriptional heterogeneity and lineage commitment in myeloid progenitors, *Cell*
     163:1663–1677 (GSE72857). Kinalis et al. (2019) train on 4180 cells of it, sorted controls included.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.paul15()
+    >>> adata.X.dtype.name
+    'float32'
     """
     import scanpy as sc
     from scipy import sparse

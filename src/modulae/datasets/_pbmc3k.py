@@ -18,7 +18,7 @@ def pbmc3k() -> AnnData:
 
     Returns
     -------
-    2638 cells × 32738 genes, half of which are never seen, with
+    2638 cells × 32738 genes, half of which are never seen.
 
     `.X` : :class:`scipy.sparse.csr_matrix` (`float32`)
         Raw counts.
@@ -32,9 +32,19 @@ def pbmc3k() -> AnnData:
     OSError
         The files can't be downloaded.
 
+    See Also
+    --------
+    modulae.datasets.pbmc68k : Fewer blood cells, without a download.
+
     Notes
     -----
     10x Genomics, 3k PBMC from a healthy donor, CC BY.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc3k()
+    >>> adata.X.dtype.name
+    'float32'
     """
     import scanpy as sc
     from scipy import sparse

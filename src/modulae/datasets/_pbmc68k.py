@@ -27,12 +27,16 @@ def pbmc68k() -> AnnData:
 
     Returns
     -------
-    700 cells × 765 genes, with
+    700 cells × 765 genes.
 
     `.X` : :class:`scipy.sparse.csr_matrix` (`float32`)
         Raw counts.
-    `.obs['bulk_labels']`, `.obs['louvain']`, `.obs['phase']` : `category`
-        Cell type by correlation with sorted cells (10), scanpy's clusters (11), phase of the cell cycle.
+    `.obs['bulk_labels']` : `category`
+        Cell type by correlation with sorted cells (10).
+    `.obs['louvain']` : `category`
+        scanpy's clusters (11).
+    `.obs['phase']` : `category`
+        Phase of the cell cycle.
     `.obs['n_genes']`, `.obs['n_counts']`, `.obs['percent_mito']`, `.obs['S_score']`, `.obs['G2M_score']`
         Measured on all genes.
     `.obsm['X_umap_scanpy']` : :class:`numpy.ndarray` (cells × 2)
@@ -45,10 +49,20 @@ def pbmc68k() -> AnnData:
     RuntimeError
         The installed scanpy has other values in its copy, from which counts can't be recovered.
 
+    See Also
+    --------
+    modulae.datasets.immune_signatures : Gene sets that fit these cells.
+
     Notes
     -----
     Zheng GXY et al. (2017), Massively parallel digital transcriptional profiling of single cells, *Nature
     Communications* 8:14049 (10x Genomics, fresh 68k PBMC, donor A).
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> adata.shape
+    (700, 765)
     """
     import scanpy as sc
     from anndata import AnnData

@@ -51,33 +51,18 @@ def simulated(
 ) -> AnnData:
     """Draw Poisson counts from programmes that are known.
 
-    The rate of gene g in cell c is depth_c · exp(baseline_g + Σ_p activity_cp · loading_gp), or, additive, depth_c ·
-    exp(baseline_g) · (1 + Σ_p activity_cp · (exp(loading_gp) − 1)): one programme at activity 1 does the same to a gene
-    in both, several multiply in the one and add up in the other. Baselines are normal, so gene means log-normal, depths
-    are log-normal, activities 0 where a programme does not run.
-
-    Without a difficulty, programmes share no gene, have loadings between 0.5 and 1.5 and gamma activities around 1.
-    Most belong to one group and run in all of its cells; every fourth runs in half of the cells of every group.
-
-    `"easy"` and `"hard"` are tests for methods that look for programmes. Groups are cell types, the first 2.5 times as
-    frequent as the last, and each has an identity programme that runs in all of its cells and in no other. The genes of
-    a programme are drawn whatever the others have, so programmes overlap a little; one gene in twenty is highly
-    expressed and in none, and neither are the 30 % that are counted least. Activities are log-normal around 1.
-
-    `"easy"`: each programme runs in a quarter of the cells, by itself. Loadings are between 1.2 and 2.2, the standard
-    deviation of the log depth is 0.3.
-
-    `"hard"`: how often a programme runs depends on the cell type. The third runs where, and only where, the first two
-    both do (an AND). The next ones, two thirds of the rest, are in pairs that run together: in four cells of five the
-    second runs where, and only where, the first does, and in the fifth by itself. Loadings are between 1 and 2, the
-    standard deviation of the log depth is 0.4.
+    Without a difficulty, programmes share no gene; most belong to one group and run in all of its cells, and every
+    fourth runs in half of the cells of every group. `"easy"` and `"hard"` are tests for methods that look for
+    programmes: groups are cell types with an identity programme each, and programmes overlap a little. In `"easy"`,
+    each programme runs in a quarter of the cells, by itself; in `"hard"`, it depends on the cell type, and some
+    programmes run together. :doc:`/method/method` has the formulas.
 
     Parameters
     ----------
     difficulty
-        `None`, `"easy"` or `"hard"`, as above.
+        `None`, `"easy"` or `"hard"`.
     rates
-        `"log-additive"` or `"additive"`: how programmes come together in a gene.
+        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up.
     n_cells
         Cells; 1000 if `None`, and 2000 with a difficulty.
     n_genes
@@ -94,14 +79,16 @@ def simulated(
 
     Returns
     -------
-    Cells × genes, and the truth about them. All of it survives `write_h5ad` and `write_zarr`:
+    Cells × genes, and the truth about them. All of it survives `write_h5ad` and `write_zarr`.
 
     `.X` : :class:`scipy.sparse.csr_matrix` (`float32`)
         Raw counts.
     `.obs['group']` : `category`
         Group, or cell type, of the cell.
-    `.obs['truth_depth']`, `.var['truth_baseline']` : `float64`
-        Depth of the cell, and log rate of the gene where nothing runs.
+    `.obs['truth_depth']` : `float64`
+        Depth of the cell.
+    `.var['truth_baseline']` : `float64`
+        Log rate of the gene where nothing runs.
     `.var['truth_housekeeping']` : `bool`
         With a difficulty: highly expressed, and in no programme.
     `.obsm['truth_activity']` : :class:`numpy.ndarray` (`float32`, cells × programmes)
@@ -111,16 +98,32 @@ def simulated(
     `.uns['gene_sets']` : `dict`
         Programme → names of its genes, ready for :func:`modulae.read_gene_sets`.
     `.uns['truth']` : `dict`
-        `"programmes"` and `"groups"`: names; `"running"` (groups × programmes, `float64`): the expected share of the
-        group's cells in which the programme runs; `"rates"`; and with a difficulty `"difficulty"`, `"identity"`
-        (programmes, `bool`): whether it is that of a cell type, `"co_active"`: names of the pairs, a row each, and
-        `"and"`: a row with the names of two programmes and of the one that runs where both do.
+        - `"programmes"`, `"groups"` (`object`): names.
+        - `"running"` (`float64`, groups × programmes): the expected share of the group's cells in which the programme
+          runs.
+        - `"rates"`, and with a difficulty `"difficulty"`: the settings.
+        - `"identity"` (`bool`, programmes), with a difficulty: whether it is that of a cell type.
+        - `"co_active"`, with a difficulty: names of the pairs, one in each row.
+        - `"and"`, with a difficulty: one row with the names of two programmes and of the one that runs where both do.
 
     Raises
     ------
     ValueError
         An unknown difficulty or kind of rates, sizes that are not positive, programmes with more genes than there are,
         or too few programmes for `"hard"`.
+
+    See Also
+    --------
+    modulae.metrics.programme_recovery : Compare the genes of units with the truth.
+    modulae.metrics.disentanglement : Compare the activities with the truth.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_programmes=8)
+    >>> adata.shape
+    (200, 600)
+    >>> adata.obsm["truth_activity"].shape
+    (200, 8)
     """
     given = {
         "n_cells": n_cells,

@@ -24,12 +24,11 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     ----------
     {adata}
     {key}
-    threshold
-        Absolute correlation above which a unit counts as back.
+    {back_threshold}
 
     Returns
     -------
-    One row per unit ("0", "1", …), in the order of their effect:
+    One row per unit ("0", "1", …), in the order of their effect.
 
     `effect` : `float64`
         How much the Poisson loss rises without the unit, in counts per cell and gene.
@@ -45,7 +44,19 @@ def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float 
     Raises
     ------
     KeyError
-        No such model, or one that is no consensus.
+        No such model, or one that is not a consensus.
+
+    See Also
+    --------
+    modulae.tl.consensus : Computes one.
+    modulae.pl.consensus : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
+    >>> mo.tl.consensus(adata, n_runs=2, n_latent=8, max_epochs=2)
+    >>> mo.get.consensus(adata).columns.tolist()
+    ['effect', 'share', 'stability', 'lowest', 'back']
     """
     available = model_names(adata, "consensus")
     if key not in available:

@@ -32,24 +32,44 @@ ENRICHMENT_STATISTICS = (
 
 @public
 def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | str | None = None) -> pd.DataFrame:
-    """Which gene sets each unit reads more than other genes, as a tidy table.
+    """Which gene sets each unit responds to more than to other genes, as a tidy table.
+
+    `p` and `q` are those to use; :func:`modulae.tl.enrich_units` says what the others mean.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, from :func:`modulae.tl.enrich_units`.
+    {result_key=enrich_units}
     unit
         One unit; all if `None`.
 
     Returns
     -------
-    One row per unit and set, the units in their order, the smallest `q` of each first: `unit` ("0", "1", …), `set`,
-    `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), `es`, `nes`, `effect` (mean
-    saliency of the set), `null_mean` (that of genes like them), `z`, `p`, `q`, `p_correlated`, `q_correlated`,
-    `p_prerank`, `q_prerank`, `leading_edge` (genes, the one furthest out first, with semicolons between them). `z`
-    above 0: the genes raise the unit more than genes like them; below 0: they lower it. `p` and `q` are those to use;
-    see :func:`modulae.tl.enrich_units` for what each p asks.
+    One row per unit and set, the units in their order, the smallest `q` of each first.
+
+    `unit` : text
+        "0", "1", …
+    `set` : text
+        Name of the gene set.
+    `n_genes` : `int64`
+        Genes of the set in the model.
+    `share_found` : `float64`
+        Share of the set's genes that `adata` has.
+    `es`, `nes` : `float64`
+        Enrichment score, and normalised by its null.
+    `effect` : `float64`
+        Mean saliency of the set.
+    `null_mean` : `float64`
+        That of genes like those of the set.
+    `z` : `float64`
+        Their difference in standard deviations. Above 0: the genes raise the unit more than genes like them; below 0:
+        they lower it.
+    `p`, `p_correlated`, `p_prerank` : `float64`
+        p-values.
+    `q`, `q_correlated`, `q_prerank` : `float64`
+        False discovery rates.
+    `leading_edge` : text
+        Genes of the leading edge, the one furthest out first, separated by semicolons.
 
     Raises
     ------
@@ -57,6 +77,19 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
         No such result.
     IndexError
         No such unit.
+
+    See Also
+    --------
+    modulae.tl.enrich_units : Computes this result.
+    modulae.pl.enrichment : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
+    >>> mo.get.enrichment(adata, unit=3).shape
+    (20, 16)
     """
     entry = enrichment_entry(adata, key)
     n_sets, n_units = np.shape(entry["nes"])

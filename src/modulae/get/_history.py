@@ -25,14 +25,30 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Returns
     -------
-    One row an epoch (index `epoch`; 0 is before training), with the columns `train_loss` and `test_loss` (mean Poisson
-    loss over cells and genes, in counts), `orthogonality` (‖I − W Wᵀ‖ of the last encoding layer; for parts, of its
-    rows scaled to length 1) and `best` (`bool`: the epoch whose weights were kept).
+    One row an epoch (index `epoch`; 0 is before training).
+
+    `train_loss`, `test_loss` : `float64`
+        Mean Poisson loss over cells and genes, in counts, of the training and of the held-out cells.
+    `orthogonality` : `float64`
+        ‖I − W Wᵀ‖ of the last encoding layer; for parts, of its rows scaled to length 1.
+    `best` : `bool`
+        Whether the weights of this epoch were kept.
 
     Raises
     ------
     KeyError
         No such model, or only parts of one.
+
+    See Also
+    --------
+    modulae.pl.history : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.get.history(adata).shape
+    (3, 4)
     """
     stored = model_entry(adata, key)["history"]
     columns = ("train_loss", "test_loss", "orthogonality")

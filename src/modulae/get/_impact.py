@@ -26,8 +26,7 @@ def impact(
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_bulk_labels"`.
+    {impact_key}
     group
         Which group; all cells if `None`.
     value
@@ -37,7 +36,29 @@ def impact(
 
     Returns
     -------
-    sets × units, `float32`; sets by name, units by number ("0", "1", …).
+    sets × units, `float32`
+        Sets by name, units by number ("0", "1", …).
+
+    Raises
+    ------
+    KeyError
+        No such result, or no such group in it.
+    ValueError
+        No such `value`.
+
+    See Also
+    --------
+    modulae.tl.pathway_impact : Computes this result.
+    modulae.get.impact_table : The same as a tidy table, with p-values.
+    modulae.pl.impact : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures())
+    >>> mo.get.impact(adata).shape
+    (20, 64)
     """
     entry = impact_entry(adata, key)
     check_choice("value", value, Value)

@@ -27,19 +27,54 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_bulk_labels"`.
+    {impact_key}
     by_unit
         One row a set and unit, rather than the sum over units.
 
     Returns
     -------
-    One row a group and set (and unit): `group` ("all cells" where no groups were compared), `reference` ("" there),
-    `set`, `n_genes` (of the set, in the model), `share_found` (of the set's genes, in `adata`), (`unit`,) `effect`: the
-    unscaled impact, or difference, summed over units. Above 0 the set's genes raise the units, or move a cell from the
-    reference towards the group; with `difference="saliency"` they raise the units more in the group. Where the
-    comparison was tested also `direction` ("more in STIM", "less in STIM"), `se`, `p`, `q`, `null_mean` and what else
-    is in `statistics`, see :func:`modulae.tl.pathway_impact`; `effect` is then over donors if there were donors.
+    One row for each group and set, and with `by_unit` each unit.
+
+    `group` : text
+        The group; "all cells" where no groups were compared.
+    `reference` : text
+        What it was compared with; "" where no groups were compared.
+    `set` : text
+        Name of the gene set.
+    `n_genes` : `int64`
+        Genes of the set in the model.
+    `share_found` : `float64`
+        Share of the set's genes that `adata` has.
+    `unit` : text, with `by_unit`
+        "0", "1", …
+    `effect` : `float64`
+        The unscaled impact, or difference, summed over units (over donors if there were donors). Above 0 the set's
+        genes raise the units, or move a cell from the reference towards the group.
+    `direction` : text, where the comparison was tested
+        Such as "more in STIM" or "less in STIM".
+    `se`, `p`, `q`, `null_mean` and others : `float64`, where the comparison was tested
+        The `"statistics"` of :func:`modulae.tl.pathway_impact`.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+
+    See Also
+    --------
+    modulae.tl.pathway_impact : Computes this result.
+    modulae.get.impact : Sets × units.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", n_permutations=20)
+    >>> table = mo.get.impact_table(adata, key="ae_impact_phase")
+    >>> table["group"].unique().tolist()
+    ['G1', 'G2M', 'S']
+    >>> table.columns.tolist()[:6]
+    ['group', 'reference', 'set', 'n_genes', 'share_found', 'effect']
     """
     entry = impact_entry(adata, key)
     sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 @public
 def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
-    """What every unit makes of every gene, of a model with `architecture="parts"`.
+    """What every unit adds to every gene, of a model with `architecture="parts"`.
 
-    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't take anything away. So the
-    loadings name the genes that a unit *makes*: trust them for what the programme is. The saliency
-    (:func:`modulae.tl.saliency`) names the genes that the unit is *read from*: trust it for what tells this programme
-    from others. There, a gene that two units make has little weight in both, or a negative one in the weaker, while
-    genes that only one of them makes stand out. Genes high in both are safe to name a unit by.
+    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. Loadings name the
+    genes that a unit *makes*; the saliency (:func:`modulae.tl.saliency`) names those that it is *read from*. Genes high
+    in both are safe to name a unit by (:doc:`/guide/modules`).
 
     Parameters
     ----------
@@ -33,14 +31,26 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
 
     Returns
     -------
-    genes × units, `float32`, ≥ 0; genes by name, units by number ("0", "1", …), `nan` for genes outside the model.
-    Units have a mean square activity of 1 at the start of training and loadings of fixed length, so loadings can be
-    compared between units.
+    genes × units, `float32`, ≥ 0
+        Genes by name, units by number ("0", "1", …), `nan` for genes outside the model. Units have a mean square
+        activity of 1 at the start of training and loadings of fixed length, so loadings can be compared between units.
 
     Raises
     ------
     KeyError
         No such field.
+
+    See Also
+    --------
+    modulae.get.saliency : The genes that the units are read from.
+    modulae.tl.autoencoder : Train with `architecture="parts"`.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
+    >>> mo.tl.autoencoder(adata, architecture="parts", n_latent=8, max_epochs=2)
+    >>> mo.get.loadings(adata).shape
+    (300, 8)
     """
     if key not in adata.varm:
         available = [name for name in (Fields(model).loadings for model in model_names(adata)) if name in adata.varm]

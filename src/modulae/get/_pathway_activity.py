@@ -24,23 +24,48 @@ def pathway_activity(
 ) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
-    A column can be put into `adata.obs` for scanpy's plots:
-    `adata.obs["interferon"] = mo.get.pathway_activity(adata)["HALLMARK_INTERFERON_ALPHA_RESPONSE"]`.
-
     Parameters
     ----------
     {adata}
     key
         Name of the result in `adata.obsm`, such as `"ae_pathways"`.
-    percentile
-        The percentile among random sets of genes of the same expression (0 to 100), rather than the score.
+    {percentile}
     table
         `"cells"`: the scores. `"sets"`: how much of each set was found.
 
     Returns
     -------
-    cells × sets, `float32`, by name. With `table="sets"` one row a set: `n_genes` (in the model) and `share_found` (of
-    the set's genes, in `adata`).
+    `table="cells"`: cells × sets, `float32`
+        Scores or percentiles, by name of the cell and of the set.
+
+    `table="sets"`: one row a set
+
+        `n_genes` : `int64`
+            Genes of the set in the model.
+        `share_found` : `float64`
+            Share of the set's genes that `adata` has.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    ValueError
+        No such `table`.
+
+    See Also
+    --------
+    modulae.tl.pathway_activity : Computes this result.
+    modulae.pl.pathway_activity : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_activity(adata, mo.datasets.immune_signatures())
+    >>> scores = mo.get.pathway_activity(adata)
+    >>> scores.shape
+    (700, 20)
+    >>> adata.obs["interferon"] = scores["INTERFERON_RESPONSE"]
     """
     check_choice("table", table, ActivityTable)
     entry = activity_entry(adata, key)

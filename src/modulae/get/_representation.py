@@ -26,7 +26,8 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Returns
     -------
-    cells × units, `float32`; cells by name, units by number ("0", "1", …).
+    cells × units, `float32`
+        Cells by name, units by number ("0", "1", …).
 
     Raises
     ------
@@ -34,6 +35,18 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
         No representation, or no model that it is of.
     ValueError
         The values are not those that this model has written, as where objects with different models were joined.
+
+    See Also
+    --------
+    modulae.tl.autoencoder : Computes this result.
+    modulae.pl.units : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.get.representation(adata).shape
+    (700, 64)
     """
     values = model_units(adata, key)
     return pd.DataFrame(values, index=adata.obs_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

@@ -21,14 +21,33 @@ def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | Non
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_bulk_labels"`.
-    group
-        Which group, for a result made with `groupby`.
+    {saliency_key}
+    {group}
 
     Returns
     -------
-    genes × units, `float32`; genes by name, units by number ("0", "1", …), `nan` for genes outside the model.
+    genes × units, `float32`
+        Genes by name, units by number ("0", "1", …), `nan` for genes outside the model.
+
+    Raises
+    ------
+    KeyError
+        No such result, or no such group in it.
+    ValueError
+        A result by group, and no group named.
+
+    See Also
+    --------
+    modulae.tl.saliency : Computes this result.
+    modulae.pl.top_genes : Draw the strongest genes of a unit.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.saliency(adata)
+    >>> mo.get.saliency(adata).shape
+    (765, 64)
     """
     entry = saliency_entry(adata, key)
     values = adata.varm[key]

@@ -25,41 +25,89 @@ SanityTable = Literal["verdict", "controls", "units", "agreement", "groups", "de
 
 @public
 def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "verdict") -> pd.DataFrame:
-    """What :func:`modulae.tl.sanity` found.
+    """What :func:`modulae.tl.sanity` measured, in one of six tables.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`.
+    {result_key=sanity}
     table
-        Which table, see below.
+        Which table: `"verdict"`, `"controls"`, `"units"`, `"agreement"`, `"groups"` or `"deletion"`.
 
     Returns
     -------
-    `"verdict"`: one row a level, and `"deletion"`: `passed` (`bool`), `seeds` (agreement with other seeds), `control`
-    and `control_kind` (the best control) and `words`.
+    `"verdict"`: one row a level, and `"deletion"`
 
-    `"controls"`: one row a control, with its `kind` and the agreement at every level (`units`, `sets`, `set_strength`,
-    with groups `groups`, `group_strength`), for units also the quartiles (`units_25`, `units_75`), and
-    `units_active_alike`, the share of units that are active in the same cells (abs(r) > 0.9).
+        `passed` : `bool`
+            Whether the explanation is better than its controls.
+        `seeds` : `float64`
+            Agreement with other seeds.
+        `control`, `control_kind`
+            Agreement with the best control, and its kind.
+        `words` : text
+            The verdict as a sentence.
 
-    `"units"`: one row per unit: `seeds` and `control` as above, `passed`, `activity` (mean abs(r) over the cells with
-    its partners of other seeds), `deletion_score` (how much further its activity falls without its own top genes than
-    without others, a mean over the curve) and `deletion_beaten` (share of the random draws).
+    `"controls"`: one row a control
 
-    `"agreement"`: units × kinds of controls, mean agreement over genes.
+        `kind` : text
+            Kind of control.
+        `units`, `sets`, `set_strength`, with groups `groups`, `group_strength`
+            Agreement at every level.
+        `units_25`, `units_75`
+            Quartiles over the units.
+        `units_active_alike`
+            Share of units that are active in the same cells (abs(r) > 0.9).
 
-    `"groups"`: one row a group and control: `group`, `reference`, `control`, `kind`, `effect` (summed over units) and
-    `strength`, both rank correlations over sets.
+    `"units"`: one row per unit
 
-    `"deletion"`: one row per unit and step: `unit`, `n_deleted`, `share` of the model's genes, `top` and `random`
-    (activity relative to before).
+        `seeds`, `control`, `passed`
+            As in `"verdict"`.
+        `activity`
+            Mean abs(r) over the cells with its partners of other seeds.
+        `deletion_score`
+            How much further its activity falls without its own top genes than without others, a mean over the curve.
+        `deletion_beaten`
+            Share of the random draws for which it falls further.
+
+    `"agreement"`: units × kinds of controls
+        Mean agreement over genes.
+
+    `"groups"`: one row a group and control
+
+        `group`, `reference`, `control`, `kind` : text
+            What is compared.
+        `effect`, `strength`
+            Rank correlations over sets: of the sum over units, and of the strength.
+
+    `"deletion"`: one row per unit and step
+
+        `unit`, `n_deleted`, `share`
+            The unit, and how many genes, or which share of the model's, were set to 0.
+        `top`, `random`
+            Activity relative to before, without its top genes and without others.
 
     Raises
     ------
     KeyError
         No such result, or no groups were compared.
+    ValueError
+        No such `table`.
+
+    See Also
+    --------
+    modulae.tl.sanity : Computes this result.
+    modulae.pl.sanity : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> gene_sets = mo.datasets.immune_signatures()
+    >>> mo.tl.sanity(adata, gene_sets, n_seeds=1, n_cells=200, max_epochs=1)
+    >>> mo.get.sanity(adata).columns.tolist()
+    ['passed', 'seeds', 'control', 'control_kind', 'words']
+    >>> mo.get.sanity(adata, table="units").shape
+    (64, 6)
     """
     entry = sanity_entry(adata, key)
     check_choice("table", table, SanityTable)

@@ -44,46 +44,63 @@ TABLE_COLUMNS = (
 def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     """What :func:`modulae.tl.unit_summary` found, one row per unit, the one of largest effect first.
 
+    Several names in one text are separated by semicolons; a text is empty, and a number NaN, where there is nothing to
+    say. :doc:`/method/method` says how each number is made.
+
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`.
+    {result_key=unit_summary}
 
     Returns
     -------
-    One row per unit (index `unit`: "0", "1", …). Several names in one text have semicolons between them; a text is
-    empty, a number NaN, where there is nothing to say. :func:`modulae.tl.unit_summary` says how each number is made.
+    One row per unit (index `unit`: "0", "1", …).
 
-    `effect`, `effect_share` : `float64`
-        How much the loss rises without the unit, in counts, on the cells it was measured on; its share of the effects
-        of all units (those below 0 count as 0).
+    `effect` : `float64`
+        How much the loss rises without the unit, in counts, on the cells it was measured on.
+    `effect_share` : `float64`
+        Its share of the effects of all units (those below 0 count as 0).
     `dead` : `bool`
-        Whether it does nothing.
+        Whether the unit has no effect.
     `redundant_with`, `redundant_r`
         A unit of larger effect that varies with it, and their correlation.
     `direction`, `direction_r`
         "up" or "down": whether it is active where its strongest genes are, or where they are not; the correlation,
         which is weaker than 0.1 where the text is empty.
-    `top_genes_up`, `top_genes_down`
+    `top_genes_up`, `top_genes_down` : text
         Genes that raise it most, and that lower it most, the strongest first.
-    `set`, `set_q`, `set_direction`, `sets`
-        The gene set of smallest p, its q, whether its genes raise ("up") or lower ("down") the unit more than genes
-        like them; and up to three sets with q ≤ 0.05.
+    `set`, `set_q`, `set_direction`
+        The gene set of smallest p, its q, and whether its genes raise ("up") or lower ("down") the unit more than genes
+        like them.
+    `sets` : text
+        Up to three sets with q ≤ 0.05.
     `group`, `group_difference`
         The group in which the unit is most active; mean of the group minus that of the other labelled cells, in
         standard deviations.
-    `stability`
+    `stability` : `float64`
         Absolute correlation with the best match in other runs, a mean over the runs.
     `library_size`, `mitochondrial`, `ribosomal`, `cell_cycle`, `dissociation` : `float64`
         Rank correlation of its activity with each.
-    `flags`
+    `flags` : text
         Those of the last five whose absolute value is above the threshold.
 
     Raises
     ------
     KeyError
         No such result.
+
+    See Also
+    --------
+    modulae.tl.unit_summary : Computes this result.
+    modulae.pl.unit_summary : Draws this result.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.unit_summary(adata)
+    >>> mo.get.unit_summary(adata).shape
+    (64, 22)
     """
     stored = units_entry(adata, key)["table"]
     table = pd.DataFrame({name: np.asarray(stored[name]) for name in TABLE_COLUMNS})

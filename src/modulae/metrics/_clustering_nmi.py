@@ -46,12 +46,24 @@ def clustering_nmi(
 
     Returns
     -------
-    The NMI of each run (arithmetic mean in the denominator, as scikit-learn does), in [0, 1].
+    :class:`numpy.ndarray` (`float64`, runs)
+        The NMI of each run (arithmetic mean in the denominator, as scikit-learn does), in [0, 1].
 
     Raises
     ------
     KeyError
         No such column or field.
+
+    See Also
+    --------
+    modulae.tl.search : The same for many settings.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.metrics.clustering_nmi(adata, labels="bulk_labels", n_runs=3).shape
+    (3,)
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import normalized_mutual_info_score

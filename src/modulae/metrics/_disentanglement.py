@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import pandas as pd
 
 from modulae._adata.stored.fields import Fields
+from modulae._utils.docs import fill_docs
 from modulae.core.scores import disentanglement as core
 
 from ._cells import read_labels, read_units
@@ -27,31 +28,16 @@ def disentanglement(
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]: ...
 
 
+@fill_docs
 def disentanglement(
     data: Units, labels: GivenLabels, *, use_rep: str = Fields().representation, details: bool = False
 ) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Score how far every label has one unit of its own: LMS, MSAS and MSGS, over SMI and SPN.
 
-    The measures of Moinfar & Theis (2024). Each unit is scored for each label in two ways:
-
-    SMI, scaled mutual information: the unit is cut into ten bins of equal width between its lowest and its highest
-    value; the mutual information of bin and label, over the entropy of the label. A monotone transform of the units
-    moves it, so compare representations on the same footing.
-
-    SPN, same-process neighbours: cells stand in the order of the unit; the share of the label's cells whose next cell
-    has the label too, f, over what chance gives, the label's share p: max(0, (f − p) / (1 − p)). Only the order
-    counts. Among cells with the same value, such as 0, every order is as good as another: the number of pairs is its
-    mean over all of them.
-
-    The scores, units × labels, are summed up in three ways:
-
-    LMS, latent matching score: each label is given a unit of its own, the best way round (Hungarian matching); mean
-    score over the labels. A label that is left without a unit counts as 0.
-
-    MSAS, most similar averaging score: mean over the labels of the best unit's score; a unit may serve twice.
-
-    MSGS, most similar gap score: mean over the labels of the distance from the best unit to the second best. High where
-    no second unit knows about the label.
+    The measures of Moinfar & Theis (2024). Each unit is scored for each label by scaled mutual information (SMI) and by
+    same-process neighbours (SPN). LMS, the latent matching score, gives each label a unit of its own; MSAS takes the
+    best unit of each label, which may serve twice; MSGS is the distance from the best unit to the second best.
+    :doc:`/method/method` has the definitions.
 
     Parameters
     ----------
@@ -62,15 +48,16 @@ def disentanglement(
         labels, booleans or activities: a label is on where the activity is above 0, so cut activities that are never
         quite 0 at the level that means something. With an `AnnData` also the name of an `obs` column or `obsm` field.
         Tables are matched to the cells by name.
-    use_rep
-        `obsm` field with the units, where `data` is an `AnnData`.
+    {use_rep}
     details
         Return the scores of each unit for each label as well.
 
     Returns
     -------
-    A table with the rows LMS, MSAS, MSGS and the columns SMI, SPN, each in [0, 1], 1 at best. With `details`, a pair:
-    this table, and a dict `"SMI"`, `"SPN"` → units × labels, `float64`.
+    Rows LMS, MSAS, MSGS and columns SMI, SPN
+        Each in [0, 1], 1 at best.
+    With `details` a pair: this table and a `dict`
+        `"SMI"`, `"SPN"` → units × labels, `float64`.
 
     Raises
     ------
@@ -82,11 +69,24 @@ def disentanglement(
         Values that are not finite, other cells in one than in the other, fewer than two units, or a label that is on
         in fewer than two cells or in all of them.
 
+    See Also
+    --------
+    modulae.metrics.programme_recovery : The same question for the genes of planted programmes.
+    modulae.tl.search : The scores of many settings.
+
     Notes
     -----
     Moinfar AA, Theis FJ (2024), Unsupervised deep disentangled representation of single-cell omics, *bioRxiv*
     2024.11.06.622266, Methods. The numbers are those of `drvi-py` 0.2.8 (`drvi.utils.metrics`), which the tests hold
     them to within 1e-6; only where units tie does that package take one random order instead of the mean over all.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200)
+    >>> mo.tl.autoencoder(adata, n_latent=8, max_epochs=2)
+    >>> table = mo.metrics.disentanglement(adata, "group")
+    >>> table.index.tolist(), table.columns.tolist()
+    (['LMS', 'MSAS', 'MSGS'], ['SMI', 'SPN'])
     """
     units = read_units(data, use_rep=use_rep)
     if units.shape[1] < 2:

@@ -26,11 +26,31 @@ def orthogonality(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, float]
 
     Returns
     -------
-    `"weights"`: ‖I − W Wᵀ‖_F of the last encoding layer (`architecture="parts"`: of its rows scaled to length 1), 0
-    where its rows are orthonormal. `"singular_values"`: the L2
-    norm of the singular values of the representation (cells × units), which the paper reports to fall faster with the
-    penalty (Kinalis et al. 2019, Results); it equals the Frobenius norm, so it measures size more than orthogonality.
-    `"correlation"`: mean absolute correlation between the activities of two units that vary.
+    `"weights"` : `float`
+        ‖I − W Wᵀ‖_F of the last encoding layer (`architecture="parts"`: of its rows scaled to length 1), 0 where its
+        rows are orthonormal.
+    `"singular_values"` : `float`
+        L2 norm of the singular values of the representation (cells × units), which the paper reports to fall faster
+        with the penalty (Kinalis et al. 2019, Results). It is the Frobenius norm: it measures size more than
+        orthogonality.
+    `"correlation"` : `float`
+        Mean absolute correlation between the activities of two units that vary.
+
+    Raises
+    ------
+    KeyError
+        No such model.
+
+    See Also
+    --------
+    modulae.get.history : ‖I − W Wᵀ‖ in every epoch.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> list(mo.metrics.orthogonality(adata))
+    ['weights', 'singular_values', 'correlation']
     """
     network = read_model(adata, key).network
     units = get.representation(adata, key=key).to_numpy(dtype=np.float64)

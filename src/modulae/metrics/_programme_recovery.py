@@ -30,10 +30,10 @@ def programme_recovery(
 ) -> pd.DataFrame:
     """Area under the precision-recall curve of every programme's genes in the gene weights of its unit.
 
-    Genes are ranked by their weight in a unit, from either end, since the sign of a unit says nothing; the end that
-    ranks the programme higher counts. The area is scikit-learn's average precision: 1 if the programme's genes all
-    come first, about their share of the genes for a ranking by chance. Each programme has a unit of its own, so that
-    the sum of the areas is largest (Hungarian matching); what the best unit of all would give stands beside it.
+    Genes are ranked by their weight in a unit, from either end, since the sign of a unit means nothing; the end that
+    ranks the programme higher counts. The area is scikit-learn's average precision: 1 if the programme's genes all come
+    first, about their share of the genes for a random ranking. Each programme has a unit of its own, so that the sum of
+    the areas is largest (Hungarian matching); the best unit of all is given as well.
 
     Parameters
     ----------
@@ -48,16 +48,18 @@ def programme_recovery(
 
     Returns
     -------
-    One row a programme:
+    One row for each programme.
 
-    `unit` : `object`
+    `unit` : text
         Its unit, missing if there are fewer units than programmes.
     `direction` : `int64`
         1 if the programme's genes have the highest weights in this unit, −1 if the lowest, 0 without a unit.
     `auprc` : `float64`
         Area for this unit; 0 without one.
-    `best_unit`, `best_auprc`
+    `best_unit` : text
         The unit with the largest area, which may also be another programme's.
+    `best_auprc` : `float64`
+        That area.
     `n_genes` : `int64`
         Genes of the programme among those with weights.
     `chance` : `float64`
@@ -68,7 +70,19 @@ def programme_recovery(
     KeyError
         No such `varm` field.
     ValueError
-        Weights that are no genes × units, no genes with weights, or a programme that has none or all of them.
+        Weights that are not genes × units, no genes with weights, or a programme that has none or all of them.
+
+    See Also
+    --------
+    modulae.datasets.simulated : Data with planted programmes.
+    modulae.metrics.disentanglement : The same question for the activities.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200)
+    >>> mo.tl.autoencoder(adata, architecture="parts", n_latent=8, max_epochs=2)
+    >>> mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key="ae_loadings").shape
+    (8, 7)
     """
     weights = _weights(data, key)
     programmes = read_gene_sets(gene_sets)

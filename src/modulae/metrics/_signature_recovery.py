@@ -22,15 +22,15 @@ def signature_recovery(
 ) -> pd.DataFrame:
     """Rank of the right gene set of each group among all sets, by the difference in impact.
 
-    For data whose groups are known, with one signature each: 1 is the top; a ranking by chance has
-    (number of sets + 1) / 2 on average. An untrained network is the control that a finding has to beat.
+    For data whose groups are known, with one signature each: 1 is the top; a random ranking has (number of sets + 1) /
+    2 on average. An untrained network is the control that a result has to beat.
 
     Parameters
     ----------
     {adata}
     expected
-        For each group the set, or sets of which any will do, that should lead. Groups that are not in the result are
-        passed over.
+        For each group the set, or sets of which any will do, that should be first. Groups that are not in the result
+        are passed over.
     key
         Name of a comparison of groups in `adata.uns`, such as `"ae_impact_bulk_labels"`.
     per_unit
@@ -38,7 +38,14 @@ def signature_recovery(
 
     Returns
     -------
-    One row a group: `rank` of the best expected set (from 1), `n_sets`, `top` (the set that leads).
+    One row for each group.
+
+    `rank` : `int64`
+        Rank of the best expected set, from 1.
+    `n_sets` : `int64`
+        How many sets were ranked.
+    `top` : text
+        The set that is first.
 
     Raises
     ------
@@ -46,6 +53,19 @@ def signature_recovery(
         No such result, or an expected set that is not in it.
     ValueError
         The result compares no groups, or none of those expected.
+
+    See Also
+    --------
+    modulae.tl.pathway_impact : Compare the groups.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="bulk_labels", null=None)
+    >>> expected = {"CD19+ B": "B_CELL", "CD56+ NK": "NK_CELL"}
+    >>> mo.metrics.signature_recovery(adata, expected=expected, key="ae_impact_bulk_labels").columns.tolist()
+    ['rank', 'n_sets', 'top']
     """
     entry = impact_entry(adata, key)
     if not is_comparison(entry):

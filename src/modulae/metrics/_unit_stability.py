@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.stored.fields import Fields
+from modulae._utils.docs import fill_docs
 from modulae.core.scores.correlation import match_units
 
 from ._cells import read_units, same_cells
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._cells import Units
 
 
+@fill_docs
 def unit_stability(
     first: Units,
     second: Units | Sequence[Units] | Mapping[str, Units],
@@ -36,16 +38,14 @@ def unit_stability(
     second
         The same of another run, whose units may be more or fewer; or several runs, as a list or by name in a dict.
         Tables are matched to the cells of `first` by name.
-    use_rep
-        `obsm` field with the units, where an `AnnData` is given.
-    threshold
-        Absolute correlation above which a unit counts as back.
+    {use_rep}
+    {back_threshold}
 
     Returns
     -------
-    One row per unit of `first`, named by `unit`; for several runs one a run and unit, by `run` and `unit`:
+    One row per unit of `first`, named by `unit`; for several runs one for each run and unit, by `run` and `unit`.
 
-    `partner` : `object`
+    `partner` : text
         The unit of the other run, missing if there were not enough.
     `abs_r` : `float64`
         Absolute correlation of the two; 0 without a partner, and for a unit that is the same in all cells.
@@ -59,6 +59,19 @@ def unit_stability(
         No such `obsm` field.
     ValueError
         Values that are not finite, other cells in one run than in the other, or no second run.
+
+    See Also
+    --------
+    modulae.tl.unit_summary : Shows the stability of each unit, with `stability=`.
+    modulae.tl.consensus : Keep the units that come back.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200)
+    >>> mo.tl.autoencoder(adata, n_latent=8, max_epochs=2)
+    >>> second = mo.tl.autoencoder(adata, n_latent=8, max_epochs=2, seed=1, copy=True)
+    >>> mo.metrics.unit_stability(adata, second).columns.tolist()
+    ['partner', 'abs_r', 'back']
     """
     mine = read_units(first, use_rep=use_rep, what="first")
     if isinstance(second, Mapping):

@@ -26,26 +26,36 @@ UNIT_HEIGHT = 0.19
 @public
 @literal
 def consensus(adata: AnnData, *, key: str = DEFAULT_CONSENSUS, threshold: float = 0.9, ax: Axes | None = None) -> Axes:
-    """Draw how often each unit came back, beside how much it matters.
+    """Draw how often each unit came back, beside its effect.
+
+    One row per unit, the most important on top: a dot at the mean correlation with the unit's match in the runs, a line
+    from the lowest to the highest, and the share of the runs that found it. The bars on the right are the effects.
 
     Parameters
     ----------
     {adata}
     {key}
-    threshold
-        Absolute correlation that is marked: above it a unit counts as back.
+    {back_threshold}
     {ax}
 
     Returns
     -------
-    The axes, one row per unit, the most important on top: a dot at the mean correlation with the unit's match in the
-    runs, a line from the lowest to the highest, and the share of the runs that found it. The axes of the effects, bars
-    on the right, are `ax.child_axes[0]`.
+    The axes of the correlations; that of the effects is `ax.child_axes[0]`.
 
     Raises
     ------
     KeyError
-        No such model, or one that is no consensus.
+        No such model, or one that is not a consensus.
+
+    See Also
+    --------
+    modulae.get.consensus : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
+    >>> mo.tl.consensus(adata, n_runs=2, n_latent=8, max_epochs=2)
+    >>> ax = mo.pl.consensus(adata)
     """
     table = get.consensus(adata, key=key, threshold=threshold)
     r = np.asarray(model_entry(adata, key)["consensus"]["returns"])

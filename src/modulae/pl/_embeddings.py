@@ -59,26 +59,35 @@ def embeddings(
     {key}
     epochs
         Epochs to draw in between, of those that :func:`modulae.tl.autoencoder` took snapshots of (0: before training).
-    layer
-        Layer with the values of a gene; `.X` if `None`.
+    {gene_layer}
     legend
         Where the names of categories go: `"right"`, `"on data"` or `None`.
-    size
-        Area of a point, in points²; by the number of cells if `None`.
-    ncols
-        Panels side by side at most.
+    {size}
+    {ncols}
     cmap
         Colour map for numbers; matplotlib's `image.cmap`, which is viridis, if `None`.
 
     Returns
     -------
-    One axes a panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or the highest
-    number on top; as a bitmap above 10 000 points.
+    One axes for each panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or the
+    highest number on top; as a bitmap above 10 000 points.
 
     Raises
     ------
     KeyError
         No embeddings, no snapshot of an epoch, or nothing called `color`.
+
+    See Also
+    --------
+    modulae.tl.embeddings : Make the UMAPs.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], max_epochs=2)
+    >>> mo.tl.embeddings(adata)
+    >>> list(mo.pl.embeddings(adata, color="bulk_labels", epochs=[0]))
+    ['input', 'before training', 'representation']
     """
     check_choice("legend", legend, Legend, none="for none")
     check_integer("ncols", ncols, minimum=1)

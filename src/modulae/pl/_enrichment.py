@@ -65,18 +65,16 @@ def enrichment(
     cmap: str | Colormap = DIVERGING,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which gene sets each unit responds to more than to other genes, a dot for each.
+    """Draw which gene sets each unit responds to more than to other genes, one dot for each pair.
 
-    The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. The colour says how far out the set lies,
-    and on which side: red where its genes raise the unit, blue where they lower it. Ringed dots below 0 also carry a
-    dash, so that the sign survives a print in grey. The axes say how many sets and units of how many are shown. A
-    figure of its own grows with them.
+    The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. Red: the genes of the set raise the unit;
+    blue: they lower it. Ringed dots below 0 also carry a dash, so that the sign survives a print in grey. The axes say
+    how many sets and units of how many are shown. A figure of its own grows with them.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, from :func:`modulae.tl.enrich_units`.
+    {result_key=enrich_units}
     q
         Which false discovery rate: `"q"` (against genes like those of the set), `"q_correlated"` (and against any unit
         that mixes the cells' differences), both with z as colour; or `"q_prerank"` (against random genes), with the
@@ -90,15 +88,14 @@ def enrichment(
         :func:`modulae.tl.transfer` did not flag.
     n_sets
         How many sets at most, those with the smallest p; `None` for no limit.
-    cluster
-        Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.
+    {cluster}
     cmap
         Colour map, with 0 in the middle.
     {ax}
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -108,6 +105,17 @@ def enrichment(
         No such unit.
     ValueError
         Nothing is left to draw.
+
+    See Also
+    --------
+    modulae.get.enrichment : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
+    >>> ax = mo.pl.enrichment(adata, max_q=1.0)
     """
     check_choice("q", q, FalseDiscoveryRate)
     score = "nes" if q == "q_prerank" else "z"

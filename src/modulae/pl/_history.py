@@ -41,13 +41,22 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
 
     Returns
     -------
-    The axes of the losses, for the caller to style, save or show. ‖I − WWᵀ‖ has an axis of its own on the right, on a
-    log scale: `ax.figure.axes[-1]`.
+    The axes of the losses. ‖I − WWᵀ‖ has an axis of its own on the right, on a log scale: `ax.figure.axes[-1]`.
 
     Raises
     ------
     KeyError
         No such model.
+
+    See Also
+    --------
+    modulae.get.history : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> ax = mo.pl.history(adata)
     """
     table = get.history(adata, key=key)
     ax = plt.subplots(figsize=figure_size(6.0, 3.6), layout="constrained")[1] if ax is None else ax

@@ -61,15 +61,14 @@ def impact(
 ) -> Axes:
     """Draw the impact of gene sets on units as a heat map (Kinalis et al. 2019, Fig. 1d and, with `overlay`, 1e).
 
-    What matters most is shown, and the axes say how many sets and units of how many that is.
+    Only the largest values are shown, and the axes say how many sets and units of how many that is.
     `n_sets=None, min_unit_impact=0` shows everything; the authors' scripts take `min_impact=0.85, min_unit_impact=0.7`.
     A figure of its own grows with the number of sets and units.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_stim"`.
+    {impact_key}
     group
         Group whose difference from its reference is drawn; all cells if `None`.
     value
@@ -78,26 +77,19 @@ def impact(
     overlay
         Draw the differences of `group` as triangles over the impact of all cells in grey: upwards where the group has
         more, downwards where it has less, the larger the greater the difference; below 0.2 none.
-    sets
-        Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
-    units
-        Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that
-        :func:`modulae.tl.transfer` did not flag.
-    n_sets
-        How many sets at most, those with the largest absolute value; `None` for no limit.
-    min_impact
-        Leave out sets whose largest absolute value is lower.
+    {sets}
+    {units}
+    {n_sets}
+    {min_impact}
     min_unit_impact
         Leave out units whose largest absolute value on the drawn sets is lower. Of an unscaled value, all are drawn.
-    cluster
-        Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.
-    cmap
-        Colour map; one for [0, 1] or one for differences if `None`.
+    {cluster}
+    {cmap_impact}
     {ax}
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -107,6 +99,18 @@ def impact(
         No such unit.
     ValueError
         Nothing is left to draw.
+
+    See Also
+    --------
+    modulae.get.impact : The numbers.
+    modulae.pl.impact_groups : All groups side by side.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures())
+    >>> ax = mo.pl.impact(adata, n_sets=10)
     """
     difference = group is not None and not value.startswith("within")
     if overlay and (group is None or value != "impact"):

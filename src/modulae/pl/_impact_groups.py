@@ -78,27 +78,20 @@ def impact_groups(
     value
         `"within"`: the impact over each group's own cells, after a panel of all cells. `"impact"`: how each group
         differs from its reference, scaled in each panel; cells that are clearly negative carry a dash.
-    sets
-        Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.
-    units
-        Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that
-        :func:`modulae.tl.transfer` did not flag.
-    n_sets
-        How many sets at most, those with the largest absolute value in any panel; `None` for no limit.
-    min_impact
-        Leave out sets whose largest absolute value is lower.
+    {sets}
+    {units}
+    {n_sets}
+    {min_impact}
     min_unit_impact
         Leave out units whose largest absolute value on the drawn sets is lower.
-    cluster
-        Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.
+    {cluster}
     ncols
         Panels side by side; as many as fit a page if `None`.
-    cmap
-        Colour map; one for [0, 1] or one for differences if `None`.
+    {cmap_impact}
 
     Returns
     -------
-    One axes a panel, by the name of the group; that of all cells is `"all cells"`.
+    One axes for each panel, by the name of the group; that of all cells is `"all cells"`.
 
     Raises
     ------
@@ -108,6 +101,19 @@ def impact_groups(
         No such unit.
     ValueError
         Nothing is left to draw.
+
+    See Also
+    --------
+    modulae.get.impact : The numbers.
+    modulae.pl.impact : One group, larger.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", null=None)
+    >>> list(mo.pl.impact_groups(adata, groupby="phase"))
+    ['all cells', 'G1', 'G2M', 'S']
     """
     check_choice("value", value, GroupValue)
     key = Fields().impact(groupby) if key is None else key

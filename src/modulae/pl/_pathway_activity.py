@@ -55,33 +55,39 @@ def pathway_activity(
         Which sets, in this order; the `n` whose score varies most between cells if `None`.
     n
         How many sets at most, where none are named.
-    percentile
-        The percentile among random sets of genes of the same expression, from 0 to 100, rather than the score.
-    color
-        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
-        they would hide the cells.
+    {percentile}
+    {color}
     basis
         Coordinates in `adata.obsm`; those of the model, `"X_ae_umap"`, or else `"X_umap"`, if `None`.
     key
         Name of the result in `adata.obsm`.
-    layer
-        Layer with the values of a gene; `.X` if `None`.
-    size
-        Area of a point, in points²; by the number of cells if `None`.
-    ncols
-        Panels side by side at most.
+    {gene_layer}
+    {size}
+    {ncols}
     cmap
         Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. That of percentiles goes from 0 to 100; 50
         is what random sets have.
 
     Returns
     -------
-    One axes a panel, by the name of the set; that of `color` first, by its name.
+    One axes for each panel, by the name of the set; that of `color` first, by its name.
 
     Raises
     ------
     KeyError
         No such result, set or coordinates, or nothing called `color`.
+
+    See Also
+    --------
+    modulae.get.pathway_activity : The scores.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_activity(adata, mo.datasets.immune_signatures())
+    >>> list(mo.pl.pathway_activity(adata, ["B_CELL"], color="bulk_labels", basis="X_umap_scanpy"))
+    ['bulk_labels', 'B_CELL']
     """
     scores = get.pathway_activity(adata, key=key, percentile=percentile)
     chosen = _chosen(scores, sets, n)

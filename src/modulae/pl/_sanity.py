@@ -54,17 +54,15 @@ SPREAD = 0.11
 def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     """Draw the agreement of an explanation with that of its controls, and the deletion curves.
 
-    Left, one box a kind of control: how the genes of each unit agree (the box holds the middle half of the units, the
-    line is the median, whiskers reach the 5th and 95th percentile). Middle, one row a level and one dot a control in
-    the colour of its box, and of the shape that stands at its left: how the sets agree. In both, agreement with other
-    seeds should be on the right, all else on the left. Right: what is left of a unit's activity as its top genes are
-    set to 0 (median and middle half of the units), and as others of the same expression are.
+    Left, one box a kind of control: how the genes of each unit agree (median, middle half, 5th and 95th percentile of
+    the units). Middle, one row a level and one dot a control, in the colour of its box: how the sets agree. In both,
+    agreement with other seeds should be on the right, everything else on the left. Right: how far a unit's activity
+    falls as its top genes are set to 0 (median and middle half of the units), and as others of the same expression are.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, made by :func:`modulae.tl.sanity`.
+    {result_key=sanity}
 
     Returns
     -------
@@ -74,6 +72,19 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     ------
     KeyError
         No such result.
+
+    See Also
+    --------
+    modulae.get.sanity : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> gene_sets = mo.datasets.immune_signatures()
+    >>> mo.tl.sanity(adata, gene_sets, n_seeds=1, n_cells=200, max_epochs=1)
+    >>> list(mo.pl.sanity(adata))
+    ['units', 'sets', 'deletion']
     """
     verdict, controls = get.sanity(adata, key=key), get.sanity(adata, key=key, table="controls")
     agreement = get.sanity(adata, key=key, table="agreement")

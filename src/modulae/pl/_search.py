@@ -22,10 +22,10 @@ NEEDED_COLUMNS = {"stability", "loss"}
 @fill_docs
 @literal
 def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:
-    """Draw how stable the units are and how well unseen cells are described, over one setting.
+    """Draw how stable the units are, and how well held-out cells are described, over one setting.
 
-    What to look for is a setting up to which the loss falls and the units still come back, as in the choice of the
-    number of components by consensus NMF (Kotliar et al. 2019, *eLife* 8:e43803, Fig. 1).
+    Look for the setting up to which the loss falls and the units still come back, as in the choice of the number of
+    components by consensus NMF (Kotliar et al. 2019, *eLife* 8:e43803, Fig. 1).
 
     Parameters
     ----------
@@ -47,6 +47,16 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
         A table without that column, or that is not from a search.
     ValueError
         No stability: it takes two seeds.
+
+    See Also
+    --------
+    modulae.tl.search : Make the table.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200)
+    >>> table = mo.tl.search(adata, {"n_latent": [4, 8], "max_epochs": [2]}, seeds=[0, 1])
+    >>> ax = mo.pl.search(table)
     """
     absent = [name for name in (x, *sorted(NEEDED_COLUMNS)) if name not in table]
     if absent:

@@ -44,15 +44,13 @@ def top_genes(
         Which unit of the representation, counted from 0.
     n
         How many genes; all, if there are fewer.
-    key
-        Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_bulk_labels"`.
-    group
-        Which group, for a result made with `groupby`.
+    {saliency_key}
+    {group}
     {ax}
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -62,6 +60,17 @@ def top_genes(
         No such unit.
     ValueError
         A result by group, and no group named; or no gene asked for.
+
+    See Also
+    --------
+    modulae.get.saliency : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.saliency(adata)
+    >>> ax = mo.pl.top_genes(adata, 3)
     """
     table = get.saliency(adata, key=key, group=group)
     name = unit_name(unit, list(table.columns))

@@ -46,16 +46,15 @@ GENES_IN_NAME = 4
 def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
-    A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before
-    what it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares,
-    correlations above the threshold of :func:`modulae.tl.unit_summary` are written out, and others that are clearly
-    negative carry a dash; light grey is unknown.
+    A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before what
+    it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares, correlations
+    above the threshold of :func:`modulae.tl.unit_summary` are written as numbers, and others that are clearly negative
+    carry a dash; light grey is unknown.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.uns`, made by :func:`modulae.tl.unit_summary`.
+    {result_key=unit_summary}
     n_units
         Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
         ones with a note.
@@ -69,7 +68,19 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     KeyError
         No such result.
     ValueError
-        `n_units` is no whole number above 0; or all units are flagged.
+        `n_units` is not an integer above 0; or all units are flagged.
+
+    See Also
+    --------
+    modulae.get.unit_summary : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.unit_summary(adata)
+    >>> list(mo.pl.unit_summary(adata))
+    ['effect', 'flags']
     """
     if n_units is not None:
         check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")

@@ -47,25 +47,20 @@ def units(
         :func:`modulae.tl.transfer` did not flag.
     n
         How many units at most, where none are named.
-    color
-        An `obs` column or a gene to draw first, with the names of categories among the cells, or in a legend where
-        they would hide the cells.
+    {color}
     basis
         Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
     {key}
-    layer
-        Layer with the values of a gene; `.X` if `None`.
-    size
-        Area of a point, in points²; by the number of cells if `None`.
-    ncols
-        Panels side by side at most.
+    {gene_layer}
+    {size}
+    {ncols}
     cmap
         Colour map; matplotlib's `image.cmap`, which is viridis, if `None`. Every panel has its own colour bar, from the
         1st to the 99th percentile of its unit.
 
     Returns
     -------
-    One axes a panel, by the name of the unit ("0", "1", …); that of `color` first, by its name.
+    One axes for each panel, by the name of the unit ("0", "1", …); that of `color` first, by its name.
 
     Raises
     ------
@@ -75,6 +70,18 @@ def units(
         No such unit.
     ValueError
         All units are flagged, and none is named; or `color` is called like a unit that is drawn.
+
+    See Also
+    --------
+    modulae.get.representation : The numbers.
+    modulae.tl.embeddings : Make a UMAP of the representation.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> list(mo.pl.units(adata, [3, 5], color="bulk_labels", basis="X_umap_scanpy"))
+    ['bulk_labels', '3', '5']
     """
     activity = get.representation(adata, key=key)
     points = read_layout(adata, find_basis(adata, basis, key))

@@ -44,8 +44,8 @@ def gate_cells(
     - `"low"`: not above it, which includes every cell that does not express the marker;
     - `"mid"`: their second and third quartile, above the first quartile and not above the third.
 
-    Equal values are never separated: a value equal to a threshold counts as below it, so with many ties `"high"` is
-    less than half. Every cell is either high or low; mid overlaps both. Where no cell expresses a marker, all are low.
+    A value equal to a threshold counts as below it, so with many ties `"high"` is less than half. Every cell is either
+    high or low; mid overlaps both. Where no cell expresses a marker, all are low.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def gate_cells(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field:
+    {returns}
 
     `adata.obs[key_added]` : ordered `category`
         The label, with the categories in the order of `gates`, also those without cells. `nan` for cells in no gate,
-        and for those in more than one, of which a warning tells how many and where.
+        and for those in more than one; a warning says how many these are, and in which gates.
 
     Raises
     ------
@@ -77,10 +77,22 @@ def gate_cells(
     ValueError
         An unknown level, missing or infinite values, or no gates.
 
+    See Also
+    --------
+    modulae.presets.VELTEN_2017_GATES : The gates of the paper.
+
     References
     ----------
-    .. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological
-       regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adata = mo.datasets.pbmc68k()
+    >>> adata.obs["CD34"] = np.arange(700)
+    >>> mo.pp.gate_cells(adata, {"stem": {"CD34": "high"}, "other": {"CD34": "low"}}, markers=["CD34"])
+    >>> adata.obs["gate"].value_counts(sort=False).to_dict()
+    {'stem': 349, 'other': 351}
     """
     import pandas as pd
 

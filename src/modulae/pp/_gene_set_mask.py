@@ -46,9 +46,9 @@ def gene_set_mask(
 ) -> AnnData | None:
     """Mark the genes that are in some gene set and counted often enough.
 
-    Training on these genes alone is what Kinalis et al. (2019) [1]_ do: every gene of the model can then be read in a
-    pathway. One warning names the sets that are lost, shows how many genes are left of the sets that keep less than a
-    quarter, and says why where the reason is a known one (mouse against human symbols, Ensembl ids against symbols).
+    Kinalis et al. (2019) [1]_ train on these genes alone: every gene of the model can then be read in a pathway. A
+    warning names the sets that are lost and those that keep less than a quarter of their genes, and says why where the
+    reason is a known one (mouse against human symbols, Ensembl ids against symbols).
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def gene_set_mask(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field:
+    {returns}
 
     `adata.var[key_added]` : `bool`
         Whether to train on the gene: `modulae.tl.autoencoder(adata, mask_var="in_gene_sets")`.
@@ -78,10 +78,21 @@ def gene_set_mask(
         No gene of any set is in the data, or none is counted often enough; gene names that are not unique; values that
         no count can have.
 
+    See Also
+    --------
+    modulae.tl.autoencoder : Train on these genes.
+    modulae.read_gene_sets : Read gene sets.
+
     References
     ----------
-    .. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological
-       regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.pp.gene_set_mask(adata, {"T cells": ["CD3D", "CD3E", "CD3G"], "B cells": ["CD79A", "CD79B"]})
+    >>> sorted(adata.var_names[adata.var["in_gene_sets"]])
+    ['CD3D', 'CD3E', 'CD3G', 'CD79A', 'CD79B']
     """
     model_name(key_added)
     give = "a number, such as 1 (every gene that was seen) or 3"

@@ -67,25 +67,17 @@ def denoise(
 ) -> AnnData | None:
     """Decode every cell: the Poisson rate of each gene, free of counting noise.
 
-    With the model trained on these cells, with one that :func:`modulae.tl.transfer` has brought here, or, given
-    `model`, with a foreign one that is not kept: the rates are those after :func:`modulae.tl.transfer`.
-
-    A foreign model expects of each gene what its own platform counts, and another platform counts some genes several
-    times as often. With `rescale`, the rates y of each gene are therefore multiplied by (Σx + 1) / (Σy + 1), the sums
-    over all cells of `adata` with counts x: the posterior mean of the factor between the data sets if it has mean and
-    standard deviation 1 (gamma prior), so that genes hardly seen keep their rates. This one number a gene depends on
-    all the cells together, and takes a gene that all of them express more for one that the platform counts more often.
-    :doc:`/benchmarks/denoising` has the measurements.
+    With the model of these cells, or, given `model`, with a foreign one that is not kept. Another platform counts some
+    genes several times as often; with `rescale` the rates of each gene are therefore scaled to the counts of `adata`.
+    This factor depends on all the cells together (:doc:`/guide/transfer`). :doc:`/benchmarks/denoising` has the
+    measurements.
 
     Parameters
     ----------
     {adata}
     model
-        A foreign model, as :func:`modulae.tl.transfer` takes it: the path of a file that :func:`modulae.save_model`
-        wrote, what :func:`modulae.load_model` returned, or the `AnnData` that the model is in. `None`: the model that
-        `adata` has under `key`.
-    model_key
-        Name of the model there, if `model` is an `AnnData`.
+        A foreign model, as :func:`modulae.tl.transfer` takes it. `None`: the model that `adata` has under `key`.
+    {model_key}
     key
         Name of the model in `adata`. With `model`, it only names the result.
     {model_layer}
@@ -94,33 +86,30 @@ def denoise(
         How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
         Rates are of the genes that `adata` has; a layer has no room for others.
     batch
-        Of a model with batches (`batch_key` of :func:`modulae.tl.autoencoder`), as of which one a cell is decoded.
+        For a model with batches (`batch_key` of :func:`modulae.tl.autoencoder`): the batch each cell is decoded for.
         `"own"`: its own, as the column of that name says; the average where the model does not know it, and for all
         cells of a foreign model. `"average"`: the average of all batches, weighted by their training cells, so that
-        rates do not depend on the batch. The name of a batch: all cells as if they were of that one.
+        rates do not depend on the batch. The name of a batch: that one for all cells.
     rescale
         Whether each gene's rates are scaled to its counts. `None`: for foreign models only.
     {batch_size_inference}
     {device}
     store
-        Folder to write the rates to as a zarr array, a block of cells after the other, so that they never are in memory
-        all at once; the layer then only refers to it (as a dask array where dask is installed).
-    key_added
-        Name of the layer; `f"{key}_denoised"` if `None`.
+        Folder to write the rates to as a zarr array, one block of cells after the other, so that they are never in
+        memory all at once; the layer then only refers to it (as a dask array where dask is installed).
+    {key_added=denoised}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields:
+    {returns}
 
     `adata.layers[f'{key}_denoised']` : :class:`numpy.ndarray` (`float32`, cells × genes)
         Expected counts, at each cell's own sequencing depth; `nan` for genes outside the model. Dense: 4 bytes a cell
-        and gene of `adata`, inside the model or not, and as much again for the model's genes while it is made. To save
-        memory, denoise blocks of cells (with `rescale=False`: the same numbers).
+        and gene of `adata`, and as much again for the model's genes while it is made.
     `adata.uns[f'{key}_denoised']` : `dict`
-        `"of_model"`: training or reading another model under this name removes the layer; `"rescaled"`; `"batch"`, if
-        the model has batches; and, given
-        `model`, `"model"` (which it was), `"share_of_genes"` (how much of it was found) and `"missing"`.
+        `of_model`, `rescaled` (`bool`); if the model has batches, `batch`; given `model`, also `model` (which it was),
+        `share_of_genes` (how much of it was found) and `missing`.
 
     Raises
     ------
@@ -129,10 +118,21 @@ def denoise(
     FileExistsError
         There is something in `store` already.
     ValueError
-        Rates of counts on disk that hardly fit into memory: name `store`.
-        A batch that the model does not know.
-        Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
-        can't be; gene names that are not unique.
+        Rates that do not fit into memory (name `store`); an unknown batch; options for a foreign model without `model`;
+        a broken file; values that are no counts; gene names that are not unique.
+
+    See Also
+    --------
+    modulae.tl.transfer : Bring a foreign model here and keep it.
+    modulae.tl.pathway_activity : Gene sets in single cells, from the same rates.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.denoise(adata)
+    >>> adata.layers["ae_denoised"].shape
+    (700, 765)
     """
     name = result_name(adata, key_added, Fields(key).denoised)
     options: dict[str, Any] = {

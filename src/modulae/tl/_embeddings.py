@@ -38,16 +38,15 @@ def embeddings(
 ) -> AnnData | None:
     """Embed what the encoder reads, the representation, and every snapshot of it with UMAP.
 
-    The paper's Fig. 1a/c and S2 (Kinalis et al. 2019). A pretty picture is no proof of a good model: snapshots from
-    before training can look as tidy. scanpy's `neighbors` and `umap` do the work.
+    The paper's Fig. 1a/c and S2 (Kinalis et al. 2019 [1]_); scanpy's `neighbors` and `umap` do the work. A pretty
+    picture is no proof of a good model: snapshots from before training can look as tidy (:doc:`/guide/reading_units`).
 
     Parameters
     ----------
     {adata}
     {key}
     {model_layer}
-    n_neighbors
-        Neighbours of each cell in the graph that UMAP lays out.
+    {n_neighbors}
     n_pcs
         Principal components of the input to build its graph from; `None` takes the genes themselves, as the paper does.
     {seed}
@@ -55,15 +54,16 @@ def embeddings(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields, each :class:`numpy.ndarray` (`float32`,
-    cells × 2), with the settings in `adata.uns` under the same name:
+    {returns}
 
-    `adata.obsm[f'X_{key}_umap_input']`
-        Of what the encoder reads: log1p of the size-corrected counts of the model's genes.
-    `adata.obsm[f'X_{key}_umap']`
-        Of the representation.
-    `adata.obsm[f'X_{key}_umap_epoch{n}']`
-        Of each snapshot asked for with `tl.autoencoder(snapshot_epochs=...)`.
+    `adata.obsm[f'X_{key}_umap_input']` : :class:`numpy.ndarray` (`float32`, cells × 2)
+        UMAP of what the encoder reads: log1p of the size-corrected counts of the model's genes.
+    `adata.obsm[f'X_{key}_umap']` : :class:`numpy.ndarray` (`float32`, cells × 2)
+        UMAP of the representation.
+    `adata.obsm[f'X_{key}_umap_epoch{n}']` : :class:`numpy.ndarray` (`float32`, cells × 2)
+        UMAP of each snapshot asked for with `tl.autoencoder(snapshot_epochs=...)`.
+    `adata.uns`, under each of these names : `dict`
+        The settings.
 
     Raises
     ------
@@ -71,6 +71,22 @@ def embeddings(
         No such model, layer or representation.
     ValueError
         Too few cells for a graph, or a number that makes no sense.
+
+    See Also
+    --------
+    modulae.pl.embeddings : Draw them.
+
+    References
+    ----------
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], max_epochs=2)
+    >>> mo.tl.embeddings(adata)
+    >>> sorted(name for name in adata.obsm if name.startswith("X_ae_umap"))
+    ['X_ae_umap', 'X_ae_umap_epoch0', 'X_ae_umap_input']
     """
     check_seed(seed)
     check_integer("n_neighbors", n_neighbors, minimum=2)

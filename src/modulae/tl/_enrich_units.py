@@ -60,23 +60,16 @@ def enrich_units(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Test for every unit and gene set whether the unit reads the genes of the set more than other genes.
+    """Test for every unit and gene set whether the unit responds to the genes of the set more than to other genes.
 
-    The genes are ranked by their mean signed saliency, so a set can be enriched at either end: its genes raise the
-    unit, or lower it. Three p-values are given, each with its own q (Benjamini–Hochberg over all units and sets):
+    Genes are ranked by their mean signed saliency, so a set can be enriched at either end: its genes raise the unit, or
+    lower it. There are three p-values, each with its q (Benjamini–Hochberg over all units and sets):
 
-    - `p`, to be used: do the genes of the set move this unit more than *genes like them*? Those are genes with about
-      the same mean count that the model reads about as strongly (root mean square of the saliency over the units). A z
-      test with the exact mean and variance of all such sets.
-    - `p_correlated`: is that more than *any unit* would show that mixes the cells' differences at random? Genes that
-      vary together are read together, so that a set of them lies further out by chance: the variance is inflated as in
-      CAMERA [2]_. Units of a trained model are such mixtures. What passes is a unit's own; little does.
-    - `p_prerank`: are the genes of the set ranked higher, or lower, than *random genes*? This is gene set enrichment
-      analysis of a ranking [1]_, with the `es` and `nes` of GSEApy's `prerank`. It is too small for highly expressed
-      sets, as the model reads such genes strongly whatever they stand for: in blood cells 74 % of *random* sets of the
-      600 most expressed genes have `p_prerank < 0.05`, and 5 % have `p < 0.05`.
+    - `p`, the one to use: against genes of about the same mean count that the model responds to as strongly (z test).
+    - `p_correlated`: the same, with the variance inflated for genes that vary together, as in CAMERA [2]_.
+    - `p_prerank`: gene set enrichment analysis [1]_ against random genes. Too small for highly expressed sets.
 
-    All three speak about the units of this model; none says that other cells would give such a unit again.
+    :doc:`/method/method` says what each of them means. None says that other cells would give such a unit again.
 
     Parameters
     ----------
@@ -86,54 +79,69 @@ def enrich_units(
     saliency
         Name of a signed gradient, plain or guided, in `adata.varm`, from :func:`modulae.tl.saliency`; the plain
         gradient over all cells, worked out anew, if `None`.
-    group
-        Which group, for a saliency made with `groupby`.
+    {group}
     {min_genes}
     {min_share}
     max_genes
         Leave out sets with more genes in the model; no limit if `None`.
     n_permutations
-        Random sets of each size, for `nes` and `p_prerank`. The smallest `p_prerank` is 1 / (n + 1), with n the random
-        sets that lie on the same side, about half of them. The other p-values need none.
+        Random sets of each size, for the null of `nes` and `p_prerank`. The smallest `p_prerank` is 1 / (n + 1), with n
+        the random sets of the same sign, about half of them. The other p-values need none.
     seed
         Seed of the random sets, and of the order of genes with equal saliencies.
     {model_layer}
     {batch_size_inference}
     {device}
     {progress}
-    key_added
-        Name of the result; `f"{key}_enrichment"` if `None`.
+    {key_added=enrichment}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with
-    :func:`modulae.get.enrichment`:
+    {returns}
 
-    `adata.uns[f'{key}_enrichment']` : `dict`
-        `"sets"`, `"n_genes"`, `"share_found"`, `"variance_inflation"` (sets): names, genes of each that the model has,
-        the share of them that `adata` has, and how much more its mean varies than that of genes like them, because its
-        genes vary together. Sets × units, `float64`: `"es"`, `"nes"`; `"effect"`, the mean saliency of the set (the
-        unscaled impact), `"null_mean"`, that of genes like them, `"z"`, their difference in standard deviations; `"p"`,
-        `"q"`, `"p_correlated"`, `"q_correlated"`, `"p_prerank"`, `"q_prerank"`. `"genes"` (the genes of all sets, one
-        set after the other) and `"leading_edge"` (those × units, unsigned integers): the place of a gene in the leading
-        edge of its set, 1 furthest out, 0 not in it. `"left_out"`: names of the sets of which too little is there, and
-        of those that are too large. And how it was made: `of_model`, `saliency`, `group`, `min_genes`, `min_share`,
-        `max_genes`, `n_permutations`, `seed`. A unit that reads all genes alike has p 1.
+    `adata.uns[f'{key}_enrichment']` : `dict`, read with :func:`modulae.get.enrichment`
+        {set_entries}
+        - `"variance_inflation"` (`float64`, sets): how much more the mean of the set varies than that of genes like its
+          own, because its genes vary together.
+        - `"es"`, `"nes"` (`float64`, sets × units): enrichment score, and normalised by the null.
+        - `"effect"` (`float64`, sets × units): mean saliency of the set, the unscaled impact.
+        - `"null_mean"` (`float64`, sets × units): that of genes like them.
+        - `"z"` (`float64`, sets × units): their difference in standard deviations.
+        - `"p"`, `"p_correlated"`, `"p_prerank"` (`float64`, sets × units): p-values; 1 if all saliencies are equal.
+        - `"q"`, `"q_correlated"`, `"q_prerank"` (`float64`, sets × units): false discovery rates.
+        - `"genes"` (`object`): the genes of all sets, one set after the other.
+        - `"leading_edge"` (unsigned integers, those genes × units): place of a gene in the leading edge of its set, 1
+          furthest out, 0 not in it.
+        - `of_model`, `saliency`, `group` and the other settings.
 
     Raises
     ------
     KeyError
         No such model, layer, saliency or group.
     ValueError
-        No set of the right size is left, of which enough is there, or a saliency without sign, times the input or of
-        another model.
+        No set of the right size is left, or the saliency has no sign, is multiplied by the input, or is of another
+        model.
+
+    See Also
+    --------
+    modulae.get.enrichment : The result as a table.
+    modulae.pl.enrichment : The result as a picture.
+    modulae.tl.unit_summary : One row for each unit, with its best gene set.
 
     References
     ----------
     .. [1] Subramanian A et al. (2005). Gene set enrichment analysis. PNAS 102:15545–15550, Appendix; weight 1.
     .. [2] Wu D, Smyth GK (2012). Camera: a competitive gene set test accounting for inter-gene correlation. Nucleic
        Acids Research 40:e133.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
+    >>> adata.uns["ae_enrichment"]["p"].shape
+    (20, 64)
     """
     name = result_name(adata, key_added, Fields(key).enrichment)
     check_integer("n_permutations", n_permutations, minimum=1)

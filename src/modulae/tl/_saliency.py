@@ -40,18 +40,18 @@ def saliency(
     """Average over cells how strongly each unit responds to each gene.
 
     The saliency of a cell is the gradient of a unit with respect to what the encoder reads (log1p of the size-corrected
-    counts; the raw counts where the model has no size factors), or one of its relatives. The paper's is
-    `method="guided", signed=False` (Kinalis et al. 2019, Methods).
+    counts; the raw counts where the model has no size factors), or a variant of it. The paper's is
+    `method="guided", signed=False` (Kinalis et al. 2019 [1]_). :doc:`/method/method` has the formulas.
 
     Parameters
     ----------
     {adata}
     {key}
     method
-        `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which clips
-        what is negative on the way back (`architecture="parts"` has one layer, so there it changes nothing).
-        `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan et al. 2017): along the path
-        from an input of zeros. The last two multiply by the input, so they follow expression whatever the network has
+        `"gradient"`: d unit / d input. `"guided"`: guided backpropagation (Springenberg et al. 2014), which sets
+        negative gradients to 0 on the way back (no difference for `architecture="parts"`, which has one layer).
+        `"input_x_gradient"`: gradient × input. `"integrated_gradients"` (Sundararajan et al. 2017): along the path from
+        an input of zeros. The last two multiply by the input, so they follow expression whatever the network has
         learnt: they are no evidence of that.
     signed
         Average the saliency itself; `False` averages its absolute value, where opposite signs don't cancel.
@@ -66,18 +66,41 @@ def saliency(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields:
+    {returns}
 
     `adata.varm[f'{key}_saliency']` : :class:`numpy.ndarray` (`float32`, genes × units)
-        Mean saliency; `nan` for genes outside the model. With `groupby`, genes × units × groups in
-        `adata.varm[f'{key}_saliency_{groupby}']`, the groups in the order of the categories.
-    `adata.uns[f'{key}_saliency']` : `dict`
-        How it was made: `of_model`, `method`, `signed`, `groupby`, `groups`.
+        Mean saliency; `nan` for genes outside the model.
+    `adata.varm[f'{key}_saliency_{groupby}']` : :class:`numpy.ndarray` (`float32`, genes × units × groups)
+        Instead, with `groupby`: the same for each group, in the order of the categories.
+    `adata.uns[f'{key}_saliency']`, with `groupby` `adata.uns[f'{key}_saliency_{groupby}']` : `dict`
+        `of_model`, `method`, `signed`, `groupby`, `groups`.
 
     Raises
     ------
     KeyError
         No such model, layer or `obs` column, or the model's genes are missing.
+
+    See Also
+    --------
+    modulae.get.saliency : The result as a table.
+    modulae.pl.top_genes : Draw the strongest genes of a unit.
+    modulae.tl.pathway_impact : Averages over gene sets.
+    modulae.tl.enrich_units : Which gene sets a unit responds to.
+
+    References
+    ----------
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.saliency(adata)
+    >>> adata.varm["ae_saliency"].shape
+    (765, 64)
+    >>> mo.tl.saliency(adata, groupby="phase")
+    >>> adata.varm["ae_saliency_phase"].shape
+    (765, 64, 3)
     """
     name = result_name(adata, key_added, Fields(key).saliency(groupby))
     check_choice("method", method, Method)

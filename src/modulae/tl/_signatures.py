@@ -46,11 +46,10 @@ def signatures(
 ) -> dict[str, list[str]]:
     """Derive gene sets from reference samples: the genes that set one population apart from the others.
 
-    The paper derives its haematopoietic signatures so, with limma on the DMAP study, one population against the others
-    (Kinalis et al. 2019 [1]_, Methods). Here genes are ranked by the log-fold change, or by a t statistic of
-    :func:`scanpy.tl.rank_genes_groups`. On DMAP, where the samples of a lineage are different populations rather than
-    replicates, the log-fold change names the cell types of other cells better (8 of 9 against 3 to 4, see
-    `python -m benchmarks paper_signatures`); with true replicates the three do equally well.
+    The paper derives its haematopoietic signatures in this way, with limma on the DMAP study (Kinalis et al. 2019
+    [1]_). Here genes are ranked by the log-fold change, or by a t statistic of :func:`scanpy.tl.rank_genes_groups`. On
+    DMAP the log-fold change names the cell types of other cells better; with true replicates all three do equally well
+    (:doc:`/benchmarks/paper_signatures`).
 
     Parameters
     ----------
@@ -64,11 +63,11 @@ def signatures(
     n_genes
         Genes in a set at most, the best first.
     method
-        What genes are ranked by. `"log_fold_change"` is the mean of the population minus the mean of the others; it
-        serves a population with a single sample too, and knows nothing of the spread between samples. `"t-test"`
-        (Welch) and `"t-test_overestim_var"` need two samples or more of a population; the second takes the mean of the
-        others for as uncertain as if they were as few as the population, so that a gene does not win by a chance
-        agreement of two or three replicates.
+        What genes are ranked by. `"log_fold_change"`: the mean of the population minus the mean of the others, which
+        needs one sample only and takes no account of the spread between samples. `"t-test"` (Welch) and
+        `"t-test_overestim_var"` need two samples or more of a population; the second takes the sample size of the
+        others to be no larger than that of the population, so that a chance agreement of two or three replicates weighs
+        less.
     direction
         Genes that are `"up"` in the population, or `"down"`.
     min_log_fold_change
@@ -91,10 +90,22 @@ def signatures(
         Less than two populations, a single sample where a test needs two, gene names that are not unique, missing or
         infinite values, or no gene in any set.
 
+    See Also
+    --------
+    modulae.read_gene_sets : Read gene sets from a file or a table.
+    modulae.tl.pathway_impact : Which units respond to them.
+
     References
     ----------
-    .. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological
-       regulatory modules from single cell mRNA sequencing data. BMC Bioinformatics 20:379.
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> reference = sc.datasets.pbmc68k_reduced().raw.to_adata()
+    >>> signatures = mo.tl.signatures(reference, groupby="bulk_labels", n_genes=10)
+    >>> len(signatures), len(signatures["CD19+ B"])
+    (10, 10)
     """
     _check_settings(n_genes, method, direction, min_log_fold_change)
     genes = gene_names(reference)

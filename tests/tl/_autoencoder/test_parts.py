@@ -104,7 +104,7 @@ def everything(adata):
     mo.tl.saliency(adata, groupby="group")
     mo.tl.pathway_impact(adata, sets)
     mo.tl.pathway_impact(adata, sets, groupby="group")
-    mo.tl.pathway_impact(adata, sets, groupby="group", difference="saliency", key_added="by_saliency")
+    mo.tl.pathway_impact(adata, sets, groupby="group", explanation={"difference": "saliency"}, key_added="by_saliency")
     mo.tl.pathway_activity(adata, sets)
     mo.tl.denoise(adata)
     return {

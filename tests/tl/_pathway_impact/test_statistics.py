@@ -48,7 +48,9 @@ BOTH = pytest.mark.parametrize("difference", ["activity", "saliency"])
 
 @BOTH
 def test_two_groups_against_each_other_mirror_each_other(groups, gene_sets, difference):
-    table = run(groups, gene_sets, n_permutations=400, difference=difference).set_index(["group", "set"])
+    table = run(groups, gene_sets, n_permutations=400, explanation={"difference": difference}).set_index(
+        ["group", "set"]
+    )
     one, other = table.loc["one"], table.loc["other"]
     np.testing.assert_allclose(one["effect"], -other["effect"], rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(one["se"], other["se"], rtol=1e-4)
@@ -77,7 +79,7 @@ def cell_values(adata, gene_sets, difference):
 def test_effect_and_error_are_welchs_over_cells(groups, gene_sets, difference):
     from scipy import stats
 
-    table = run(groups, gene_sets, groups=["one"], difference=difference)
+    table = run(groups, gene_sets, groups=["one"], explanation={"difference": difference})
     values = cell_values(groups, gene_sets, difference)
     inside = (groups.obs["side"] == "one").to_numpy()
     welch = stats.ttest_ind(values[inside], values[~inside], equal_var=False)
@@ -89,7 +91,7 @@ def test_effect_and_error_are_welchs_over_cells(groups, gene_sets, difference):
 
 @BOTH
 def test_units_add_up_to_their_sum(groups, gene_sets, difference):
-    table = run(groups, gene_sets, difference=difference)
+    table = run(groups, gene_sets, explanation={"difference": difference})
     by_unit = mo.get.impact_table(groups, key="result", by_unit=True)
     of_set = ["group", "set"]
     np.testing.assert_allclose(
@@ -119,20 +121,24 @@ def test_only_the_nulls_that_were_asked_for(groups, gene_sets, null, there):
 
 
 def test_no_p_values_where_they_would_not_hold(groups, gene_sets):
-    assert "p" not in run(groups, gene_sets, aggregate="median")
+    assert "p" not in run(groups, gene_sets, explanation={"aggregate": "median"})
     mo.tl.pathway_impact(groups, gene_sets)
     assert "p" not in mo.get.impact_table(groups)
 
 
 @BOTH
 def test_donors_are_replicates(groups, gene_sets, difference):
-    table = run(groups, gene_sets, groupby="late", donor_key="donor", null="cells", difference=difference)
+    table = run(
+        groups, gene_sets, groupby="late", donor_key="donor", null="cells", explanation={"difference": difference}
+    )
     assert table["p"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
     for by_unit in (False, True):
         table = mo.get.impact_table(groups, key="result", by_unit=by_unit)
         assert (table["effect_lowest"] <= table["effect"] + 1e-7).all()
         assert (table["effect_highest"] >= table["effect"] - 1e-7).all()
-    paired = run(groups, gene_sets, groupby="late", donor_key="paired", null="cells", difference=difference)
+    paired = run(
+        groups, gene_sets, groupby="late", donor_key="paired", null="cells", explanation={"difference": difference}
+    )
     assert paired["p"].min() >= 2 / 32 - 1e-6
 
 
@@ -204,7 +210,11 @@ MISTAKES = {
     "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "group 'early': there are fewer than two"),
     "untested donors": ({"donor_key": "donor", "groupby": None}, ValueError, "donor_key= says how .* groupby="),
     "untested strata": ({"stratify_by": "batch", "null": None}, ValueError, "stratify_by= says how .* a null"),
-    "untested median": ({"donor_key": "donor", "aggregate": "median"}, ValueError, "donor_key= .* aggregate='mean'"),
+    "untested median": (
+        {"donor_key": "donor", "explanation": {"aggregate": "median"}},
+        ValueError,
+        "donor_key= .* mean over genes",
+    ),
     "genes only": ({"stratify_by": "batch", "null": "matched"}, ValueError, "null='matched' exchanges genes only"),
     "cells as donors": ({"donor_key": "cell"}, ValueError, "has 90 values for 90 cells, so donor_key= would group"),
     "cells as strata": ({"stratify_by": "cell"}, ValueError, "has 90 values for 90 cells, so stratify_by= would"),

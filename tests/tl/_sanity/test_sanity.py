@@ -164,8 +164,8 @@ def test_retraining_takes_the_result_away(checked):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"method": "lime"}, ValueError, "choose one of"),
-        ({"aggregate": "sum"}, ValueError, "choose one of"),
+        ({"explanation": {"method": "lime"}}, ValueError, "choose one of"),
+        ({"explanation": {"aggregate": "sum"}}, ValueError, "choose one of"),
         ({"n_seeds": 0}, ValueError, "n_seeds is 0; give a whole number of at least 1"),
         ({"n_cells": 1}, ValueError, "at least 2"),
         ({"max_epochs": 1.5}, ValueError, "max_epochs is 1.5"),

@@ -26,27 +26,25 @@ def confusion(
     label: str | None = None,
     normalise: Literal["truth"] | None = None,
 ) -> pd.DataFrame:
-    """How many cells of each known label got which one from :func:`modulae.tl.classify`.
+    """How many cells of each known label got which label from :func:`modulae.tl.classify`.
 
-    Cells without a known label are left out; so are categories without cells, but no label of the reference.
+    Rows that share a name with a column come first, in the order of the columns; then the others. `"unknown"` is the
+    last column. Categories without cells are left out of the rows, no label of the reference is left out of the
+    columns.
 
     Parameters
     ----------
-    adata
-        Labelled cells.
-    truth
-        Column of `adata.obs` with the known labels.
+    {labelled}
+    {truth}
     {key}
-    label
-        Column of `adata.obs` with the labels to judge; `f"{{key}}_label"` if `None`.
+    {label}
     normalise
         `"truth"`: shares of the cells of each known label. `None`: numbers of cells.
 
     Returns
     -------
-    known labels (index, named `truth`) × labels (columns, named `label`), `int64` or `float64`. Columns are in the
-    order of their categories, `"unknown"` last. Rows that share a name with a column come first, in the order of the
-    columns; then the others in the order of theirs.
+    known labels (index, named `truth`) × labels (columns, named `label`)
+        Numbers of cells, `int64`; with `normalise` shares, `float64`.
 
     Raises
     ------
@@ -54,6 +52,20 @@ def confusion(
         No such column.
     ValueError
         A column of numbers, no cell with a known label, or no such normalisation.
+
+    See Also
+    --------
+    modulae.pl.confusion : Draws this result.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.classify(cells, blood, labels="louvain")
+    >>> int(mo.get.confusion(cells, truth="louvain").to_numpy().sum())
+    350
     """
     check_choice("normalise", normalise, Literal["truth"], none="for numbers of cells")
     label = Fields(key).label if label is None else label

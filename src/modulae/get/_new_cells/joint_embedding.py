@@ -24,21 +24,40 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
     ----------
     adata
         The new cells.
-    key
-        Name of the result in `adata.obsm` and `adata.uns`.
+    {joint_key}
     label
         Column of `adata.obs` with the labels of the new cells; if `None` those of :func:`modulae.tl.classify`, where
         there are some.
 
     Returns
     -------
-    One row a cell (index `cell`), those of the reference first: `x`, `y` (`float32`); `of` (`category`): `"reference"`
-    or `"new"`; `label` (`category`; the labels of the reference first): missing where there is none.
+    One row a cell (index `cell`), those of the reference first.
+
+    `x`, `y` : `float32`
+        Coordinates.
+    `of` : `category`
+        `"reference"` or `"new"`.
+    `label` : `category`
+        The label, missing where there is none; the labels of the reference are the first categories.
 
     Raises
     ------
     KeyError
         No such result or column.
+
+    See Also
+    --------
+    modulae.pl.joint_embedding : Draws this result.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.joint_embedding(cells, blood)
+    >>> mo.get.joint_embedding(cells)["of"].value_counts().to_dict()
+    {'reference': 700, 'new': 350}
     """
     entry = joint_entry(adata, key)
     cells = [str(name) for name in entry["cells"]]

@@ -20,20 +20,38 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Parameters
     ----------
-    adata
-        Cells that :func:`modulae.tl.transfer` has read.
+    {transferred}
     {key}
 
     Returns
     -------
-    One row per unit, named "0", "1", …: `coverage`, the share of the unit's absolute saliency that the genes at hand
-    carry; `reliability`, the expected correlation with the unit as read from all its genes; `trusted`, whether that is
-    high enough. `.attrs` has `share_of_genes`, `n_model_genes` and the settings.
+    One row per unit, named "0", "1", …; `.attrs` has `share_of_genes`, `n_model_genes` and the settings.
+
+    `coverage` : `float32`
+        Share of the unit's absolute saliency that the genes at hand carry.
+    `reliability` : `float32`
+        Expected correlation with the unit as read from all its genes.
+    `trusted` : `bool`
+        Whether that is high enough.
 
     Raises
     ------
     KeyError
         No such model, or one that was trained on these cells.
+
+    See Also
+    --------
+    modulae.tl.transfer : Computes this result.
+    modulae.pl.transfer : Draws this result.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.get.transfer(cells).shape
+    (64, 3)
     """
     entry = model_entry(adata, key, "transfer(adata, model)").get("transfer")
     if entry is None:

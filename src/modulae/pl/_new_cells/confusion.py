@@ -43,21 +43,18 @@ def confusion(
     cmap: str | Colormap = SEQUENTIAL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how many cells of each known label got which one from :func:`modulae.tl.classify`.
+    """Draw how many cells of each known label got which label from :func:`modulae.tl.classify`.
 
-    Known labels are the rows, with their numbers of cells. A row stands where the label is that most of its cells got,
-    or the label of the same name where there is one: cells that agree lie along the diagonal. Cells of the same name
-    in row and column are framed.
+    Known labels are the rows, with their numbers of cells. A row is at the place of the label that most of its cells
+    got, or of the label of the same name where there is one: cells that agree lie along the diagonal. Cells of the same
+    name in row and column are framed.
 
     Parameters
     ----------
-    adata
-        Labelled cells.
-    truth
-        Column of `adata.obs` with the known labels. Cells without one are left out.
+    {labelled}
+    {truth}
     {key}
-    label
-        Column of `adata.obs` with the labels to judge; `f"{{key}}_label"` if `None`.
+    {label}
     normalise
         What is written: `"truth"`, the percentage of the cells of each known label; `None`, numbers of cells. The
         colours are the percentage in both. Nothing is written where there is no cell.
@@ -67,7 +64,7 @@ def confusion(
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -75,6 +72,19 @@ def confusion(
         No such column.
     ValueError
         A column of numbers, no cell with a known label, or no such normalisation.
+
+    See Also
+    --------
+    modulae.get.confusion : The numbers.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.classify(cells, blood, labels="louvain")
+    >>> ax = mo.pl.confusion(cells, truth="louvain")
     """
     shares = get.confusion(adata, truth=truth, key=key, label=label, normalise="truth")
     written = get.confusion(adata, truth=truth, key=key, label=label, normalise=normalise)

@@ -65,12 +65,9 @@ def joint_embedding(
     color
         An `obs` column or a gene that colours the new cells; if `None` the labels of :func:`modulae.tl.classify`, or
         else one colour. `"unknown"` is black.
-    key
-        Name of the result in `adata.obsm` and `adata.uns`.
-    layer
-        Layer with the values of a gene; `.X` if `None`.
-    size
-        Area of a point, in points²; by the number of cells if `None`.
+    {joint_key}
+    {gene_layer}
+    {size}
     cmap
         Colour map for numbers, from their 1st to their 99th percentile; matplotlib's `image.cmap`, which is viridis,
         if `None`.
@@ -83,6 +80,21 @@ def joint_embedding(
     ------
     KeyError
         No such result, or nothing called `color`.
+
+    See Also
+    --------
+    modulae.tl.joint_embedding : Make the UMAP.
+    modulae.get.joint_embedding : The coordinates.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.joint_embedding(cells, blood, labels="bulk_labels")
+    >>> list(mo.pl.joint_embedding(cells))
+    ['reference', 'new']
     """
     entry, table = joint_entry(adata, key), get.joint_embedding(adata, key=key)
     points = table[["x", "y"]].to_numpy()

@@ -38,13 +38,12 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
 
     One bar a unit: its reliability, the expected correlation with the unit as read from all its genes. The bars of
     flagged units end below the dashed line, and are hatched in another colour. The diamond is the unit's coverage: the
-    share of its absolute saliency that the genes at hand carry. The title says how many of the
-    model's genes there are.
+    share of its absolute saliency that the genes at hand carry. The title says how many of the model's genes are in the
+    data.
 
     Parameters
     ----------
-    adata
-        Cells that :func:`modulae.tl.transfer` has read.
+    {transferred}
     {key}
     sort
         Order of the units: `"reliability"` or `"coverage"`, the best first, or `"unit"`, by number.
@@ -52,7 +51,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
 
     Returns
     -------
-    The axes, for the caller to style, save or show.
+    {axes}
 
     Raises
     ------
@@ -60,6 +59,18 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
         No such model, or one that was trained on these cells.
     ValueError
         No such order.
+
+    See Also
+    --------
+    modulae.get.transfer : The numbers.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> ax = mo.pl.transfer(cells)
     """
     check_choice("sort", sort, Sort)
     table = get.transfer(adata, key=key)

@@ -65,90 +65,58 @@ def autoencoder(
 ) -> AnnData | None:
     """Train an orthogonal Poisson autoencoder on raw counts and encode every cell.
 
-    Genes → 128 → 64 units (the *representation*) → 128 → genes, SoftPlus after every layer. Loss, after eq. 1 of
-    Kinalis et al. (2019) [1]_ with its letters the right way round (x counts, y rates, W the last encoding weight)::
+    Genes → 128 → 64 units (the *representation*) → 128 → genes, with SoftPlus after every layer (Kinalis et al. 2019
+    [1]_). The loss is the Poisson loss of the counts plus a penalty on weights that are not orthogonal. Unlike the
+    paper, the model corrects for sequencing depth by default; `**modulae.presets.KINALIS_2019` gives the paper's
+    settings. `architecture="parts"` is another model: one layer each way, and units that other seeds find again
+    (:doc:`/guide/modules`).
 
-        mean(y − x·log(y + ε)) + λ·‖I − W Wᵀ‖
-
-    Unlike the paper, the model carries the sequencing depth by default: the encoder reads log1p(x / s) and the decoded
-    rate is multiplied by s, the cell's size factor. `**modulae.presets.KINALIS_2019` gives the paper's setting.
-    Training stops when the loss of the held-out cells has not improved for `patience` epochs; the best weights are
-    kept. Ctrl-C stops early and keeps the best weights so far.
-
-    Where `torch.distributed` has been initialised (as in a script that `torchrun` starts), all processes of the group
-    train one model and end with the same `adata`: call this in each of them with the same cells (:doc:`/guide/scale`).
-
-    `architecture="parts"` is another model for the same fields: units that are parts of a cell, and that other seeds
-    find again. Genes → 32 units → genes, one layer each way, the decoder's weights V ≥ 0 (see :doc:`/guide/modules`)::
-
-        E = log1p(x / s)    z = softplus(E·A + c)    y = s·(expm1(z·V) + 1e-4)    loss = mean(y − x·log(y + ε))
-
-    SoftPlus has β = 10; 1e-4 is added to z. It starts from a non-negative matrix factorisation of E [2]_ and trains
-    with Adam [3]_. What follows in this table differs between the two:
-
-    ==================  ======================  ===========================
-    parameter           `"orthogonal"`          `"parts"`
-    ==================  ======================  ===========================
-    `n_latent`          64                      32
-    `batch_size`        16                      128
-    `learning_rate`     0.2                     0.001
-    `max_epochs`        80; 200 if constant     15
-    `patience`          20                      5
-    `n_hidden`          128                     not for it: refused
-    `orthogonality`     0.05                    not for it: refused
-    `momentum`          0.9                     not for it: refused
-    `activation_beta`   1                       not for it: refused
-    `loss_scale`        `"mean"`                not for it: refused
-    `output_bias`       `"halfway"`             not for it: refused
-    `size_factors`      any                     not `None`
-    `engine`            any                     not `"numba"`
-    ==================  ======================  ===========================
+    Training stops when the loss of the held-out cells has not improved for `patience` epochs, or at Ctrl-C; the best
+    weights are kept. Under `torch.distributed` all processes train one model (:doc:`/guide/scale`).
+    :doc:`/method/method` has the formulas, :doc:`/guide/settings` the effect of each setting.
 
     Parameters
     ----------
     {adata}
     {layer}
-    mask_var
-        Boolean column of `adata.var` that names the genes to train on, such as `"in_gene_sets"` from
-        :func:`modulae.pp.gene_set_mask`; all genes if `None`.
+    {mask_var}
     n_latent
-        Units of the representation. The paper takes slightly more than there are gene sets. Parts: at most as many as
-        there are training cells, and genes.
+        Units of the representation; 64 if `None`, for parts 32. The paper takes slightly more than there are gene sets.
+        Parts: at most as many as there are training cells, and genes.
     n_hidden
-        Width of the layers before and after the representation.
+        Width of the layers before and after the representation; 128 if `None`. Not for parts.
     orthogonality
-        λ, the weight of the orthogonality penalty.
+        λ, the weight of the orthogonality penalty; 0.05 if `None`. Not for parts.
     size_factors
-        `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells.
-        The name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper).
-    batch_key
-        `obs` column with the batch of each cell (sample, chemistry), for merged data. Rates are multiplied by a factor
-        for each batch and gene, so that units need not tell batches apart; the encoder sees no batch. What differs
-        between batches is taken away whatever its cause: never name what you want to compare (:doc:`/guide/merging`).
+        `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells. The
+        name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper). Not `None` for
+        parts.
+    {batch_key}
     batch_size
-        Cells per step, over all processes together where there are several. The paper takes 1.
+        Cells per step, over all processes together where there are several; 16 if `None`, for parts 128. The paper
+        takes 1.
     learning_rate
-        Step size of Nesterov's accelerated gradient, or of Adam for parts, in the first epoch.
+        Step size in the first epoch; 0.2 (Nesterov's accelerated gradient) if `None`, for parts 0.001 (Adam).
     momentum
-        Momentum of Nesterov's method.
+        Momentum of Nesterov's method; 0.9 if `None`. Not for parts.
     schedule
         `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most.
+        Passes over the training cells at most. `None`: 80, with the constant schedule 200; for parts 15.
     patience
-        Epochs without a better held-out loss before training stops.
-    test_fraction
-        Share of the cells that is held out, at least one cell.
+        Epochs without a better held-out loss before training stops; 20 if `None`, for parts 5.
+    {test_fraction}
     test_every
         Epochs between two looks at the held-out loss (the authors' scripts: 10).
     activation_beta
-        β of SoftPlus; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
+        β of SoftPlus, 1 if `None`; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
+        Not for parts.
     loss_scale
-        `"mean"` divides the Poisson loss by the mean count (above 1, by its square root), which makes one learning rate
-        serve thin and deep data; `"counts"` leaves it as published.
+        `"mean"` (if `None`) divides the Poisson loss by the mean count (above 1, by its square root), so that one
+        learning rate serves thin and deep data; `"counts"` leaves it as published. Not for parts.
     output_bias
-        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` to there from
-        0, so that the rest has to be learnt; or a small `"constant"`, as published.
+        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` (if `None`) to
+        there from 0, so that the rest has to be learnt; or a small `"constant"`, as published. Not for parts.
     orthogonality_gradient
         Whether the penalty moves the weights (the default). In the authors' scripts it does not: they detach the
         weights first. Not for parts.
@@ -158,8 +126,9 @@ def autoencoder(
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
     {seed}
     engine
-        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds), or `"torch"`; the
-        same steps up to rounding. `"auto"`: numba on a CPU, torch elsewhere, and where there are several processes.
+        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds; not for parts), or
+        `"torch"`; the same steps up to rounding. `"auto"`: numba on a CPU, torch elsewhere, and where there are several
+        processes.
     {device}
     {progress}
     {memory_limit}
@@ -175,26 +144,35 @@ def autoencoder(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields, and removes the results of an earlier model
-    of the same name:
+    {returns}
 
     `adata.obsm[f'X_{key_added}']` : :class:`numpy.ndarray` (`float32`, cells × units)
         The representation, ≥ 0.
     `adata.obsm[f'X_{key_added}_epoch{n}']` : :class:`numpy.ndarray` (`float32`, cells × units)
         The same after `n` epochs, for every entry of `snapshot_epochs` that was reached.
-    `adata.uns[key_added]` : `dict`
-        `"params"`: the settings; `"history"`: `epoch`, `train_loss`, `test_loss` (mean Poisson loss over cells and
-        genes, in counts), `orthogonality` (‖I − W Wᵀ‖; for parts W is A, its rows scaled to length 1), `best_epoch`,
-        `stopped`; `"model"`: weights and gene names; `"layer"`, where one was named; `"rows"`, `"whole"`: checksums.
+    `adata.uns[key_added]["params"]` : `dict`
+        The settings.
+    `adata.uns[key_added]["history"]` : `dict`
+        `epoch`, `train_loss`, `test_loss`, `gene_means_loss`, `orthogonality`, `best_epoch`, `stopped`; see
+        :func:`modulae.get.history`.
+    `adata.uns[key_added]["model"]` : `dict`
+        Weights and gene names.
+    `adata.uns[key_added]["layer"]` : `str`, where a layer was named
+        The layer the model was trained on.
+    `adata.uns[key_added]["rows"]`, `["whole"]`
+        Checksums, which show later whether the fields still belong together.
     `adata.var[f'{key_added}_gene']` : `bool`
         Whether the model was trained on the gene.
     `adata.varm[f'{key_added}_loadings']` : :class:`numpy.ndarray` (`float32`, genes × units), parts only
-        V: what a unit adds to log1p of the gene's rate; see :func:`modulae.get.loadings`.
+        What a unit adds to log1p of the gene's rate; see :func:`modulae.get.loadings`.
+
+    The results of an earlier model of the same name are removed.
 
     Raises
     ------
     ValueError
-        Counts, genes, settings or names that are of no use, or a checkpoint of another training; nothing is written.
+        The training can't use these counts, genes, settings or names, or the checkpoint is of another training; nothing
+        is written.
     KeyError
         An unknown layer, mask or column of size factors or batches.
     OSError
@@ -202,11 +180,25 @@ def autoencoder(
     FloatingPointError
         The loss stopped being finite; the message names the learning rate to try.
 
+    See Also
+    --------
+    modulae.get.representation : The activities as a table.
+    modulae.get.history : The losses of every epoch.
+    modulae.tl.consensus : Train many times and keep the units that come back.
+    modulae.tl.search : Compare settings.
+
     References
     ----------
-    .. [1] Kinalis, Nielsen, Winther & Bagger (2019), *BMC Bioinformatics* 20:379, Methods.
-    .. [2] Lee & Seung (1999), *Nature* 401:788–791.
-    .. [3] Kingma & Ba (2015), *ICLR*, arXiv:1412.6980.
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> adata.obsm["X_ae"].shape
+    (700, 64)
+    >>> mo.get.history(adata).columns.tolist()
+    ['train_loss', 'test_loss', 'orthogonality', 'best']
     """
     config = config_for(
         architecture,

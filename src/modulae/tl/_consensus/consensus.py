@@ -61,13 +61,13 @@ def consensus(
 ) -> AnnData | None:
     """Train many times on parts of the cells, and make one model of the units that come back.
 
-    Every run trains `architecture="parts"` from another seed on another random share of the cells. The units of all
-    runs are grouped by likeness: the cosine of their loadings or the correlation of their activities over all cells,
+    Every run trains `architecture="parts"` from another seed on another random share of the cells. Units of all runs
+    are grouped by similarity: the cosine of their loadings or the correlation of their activities over all cells,
     whichever is smaller (average linkage, as consensus NMF [1]_ does with loadings alone). A group with units of enough
     runs becomes a unit of the consensus, its loadings their median; from these a last model is trained on all cells.
 
     The result is a model like any other: give its name as `key` to what follows. The orthogonal architecture has no
-    consensus, as its units do not come back at all.
+    consensus, as its units do not come back. See :doc:`/guide/modules`.
 
     Parameters
     ----------
@@ -77,25 +77,20 @@ def consensus(
     share_of_cells
         Share of the cells of each run.
     min_similarity
-        How alike the units of a group are on average, 0 to 1. Too high, and the forms of one unit are counted apart, so
-        that none is in enough runs; too low, and different units become one.
+        Mean similarity within a group, 0 to 1. Too high, and one unit is split into several groups, none of which has
+        units of enough runs; too low, and different units become one.
     min_share
         In which share of the runs a unit has to be found. Higher: fewer units, which come back more often.
     {layer}
-    mask_var
-        Boolean column of `adata.var` that names the genes to train on; all genes if `None`.
+    {mask_var}
     n_latent, batch_size, learning_rate, max_epochs, patience
-        Of each run, and (but for the first) of the last one, see :func:`modulae.tl.autoencoder`.
+        Of each run, and (except for `n_latent`) of the last one, see :func:`modulae.tl.autoencoder`.
     size_factors
         `"total"`, or an `obs` column.
-    batch_key
-        `obs` column with the batch of each cell, see :func:`modulae.tl.autoencoder`.
-    test_fraction
-        Share of the cells held out.
+    {batch_key}
+    {test_fraction}
     {seed}
-    n_jobs
-        Runs at a time; −1 for one a processor. `None`: what :func:`joblib.parallel_config` says, or 1. Changes speed,
-        never a result.
+    {n_jobs}
     {device}
     {progress}
     {memory_limit}
@@ -105,14 +100,17 @@ def consensus(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the fields of :func:`modulae.tl.autoencoder`, under `key_added`,
-    with units ordered by how much the reconstruction of the cells loses without them, and
+    `None`, or the changed copy if `copy=True`. Sets the fields of :func:`modulae.tl.autoencoder` under `key_added`, the
+    units in the order of their effect, and in `adata.uns[key_added]["consensus"]`:
 
-    `adata.uns[key_added]["consensus"]` : `dict`
-        `"share"` (units): in which share of the runs it was found; `"returns"` (units × runs, `float32`): absolute
-        correlation of its activity with that of its match in each run, over all cells; `"effect"` (units): rise of the
-        Poisson loss without it, in counts per cell and gene, on 4000 random cells where there are more; and the
-        settings. Read it with :func:`modulae.get.consensus`.
+    `"share"` : `float32`, units
+        In which share of the runs the unit was found.
+    `"returns"` : `float32`, units × runs
+        Absolute correlation of its activity with that of its match in each run, over all cells.
+    `"effect"` : `float64`, units
+        Rise of the Poisson loss without it, in counts per cell and gene, on 4000 random cells where there are more.
+
+    and the settings.
 
     Raises
     ------
@@ -121,10 +119,23 @@ def consensus(
     KeyError
         An unknown layer, mask or column of size factors.
 
+    See Also
+    --------
+    modulae.get.consensus : How often each unit came back.
+    modulae.pl.consensus : The same as a picture.
+    modulae.metrics.unit_stability : Compare the units of two models.
+
     References
     ----------
     .. [1] Kotliar D et al. (2019). Identifying gene expression programs of cell-type identity and cellular activity
        with single-cell RNA-Seq. *eLife* 8:e43803.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
+    >>> mo.tl.consensus(adata, n_runs=2, n_latent=8, max_epochs=2)
+    >>> mo.get.consensus(adata).columns.tolist()
+    ['effect', 'share', 'stability', 'lowest', 'back']
     """
     from modulae.core.training.consensus import agree
 

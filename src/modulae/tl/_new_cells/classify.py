@@ -42,14 +42,13 @@ def classify(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Give cells the labels of reference cells that one model reads alike, without training it again.
+    """Label cells like those of a reference, with one model that reads both and no new training.
 
-    Both data sets are encoded by the same model from the genes that both have. On the square roots of the activities,
-    reference cells of one label are taken for normal with a covariance that all labels share (linear discriminant
-    analysis [1]_). The new cells may lie elsewhere as a whole, since protocols differ: this shift is estimated together
-    with the labels, so it does not matter how common each label is in the new data, or whether it is there at all.
-    Labels are given as if all were equally common, so that a common one does not swallow those like it.
-    :doc:`/guide/transfer` has the comparison of the methods.
+    Both data sets are encoded from the genes that both have. A linear discriminant analysis [1]_ of the square roots of
+    the activities gives each cell a label, or calls it unknown. The new cells may differ from the reference by a shift
+    of all cells, since protocols differ; the shift is estimated together with the labels. Labels are given as if all
+    were equally common, so that a common one does not swallow those like it. :doc:`/guide/transfer` compares the
+    methods.
 
     Parameters
     ----------
@@ -60,43 +59,40 @@ def classify(
     labels
         Column of `reference.obs`. Cells without a label are left out.
     method
-        What decides: `"discriminant"`, as above; `"knn"`, 15 nearest neighbours; `"logistic"`, multinomial logistic
-        regression; all on the same whitened, shifted square roots of the activities.
+        What decides: `"discriminant"`, linear discriminant analysis; `"knn"`, 15 nearest neighbours; `"logistic"`,
+        multinomial logistic regression; all on the same whitened, shifted square roots of the activities.
     align
         Whether to take away the shift. `False` labels each cell by itself, whatever the others are.
     unknown_rate
         A cell is `"unknown"` if it lies farther (Mahalanobis distance) from every label than this share of the
         reference cells does from the nearest one, held out. That is the rate of false alarms for cells like the
         reference's; 0 calls no cell unknown.
-    all_units
-        Whether to use also units that were flagged when the cells were read.
+    {all_units}
     {key}
-    reference_key
-        Name of the model in `reference`; `key` if `None`.
+    {reference_key}
     {model_layer}
-    reference_layer
-        The same of `reference`.
+    {reference_layer}
     {batch_size_inference}
     {device}
     {seed}
-    key_added
-        Name of the column; `f"{{key}}_label"` if `None`.
+    {key_added=label}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields:
+    {returns}
 
     `adata.obs[f'{key}_label']` : `category`
         Label of the reference, or `"unknown"`.
     `adata.obs[f'{key}_label_confidence']` : `float32`
-        How often reference cells of this probability had the right label when they were held out (5 folds, isotonic
-        regression [2]_): for cells like the reference's, 0.9 means 9 of 10 are right. Also given where `"unknown"`.
+        How often held-out reference cells of this probability had the right label (5 folds, isotonic regression [2]_):
+        for cells like the reference's, 0.9 means 9 of 10 are right. Also given where the label is `"unknown"`.
     `adata.obs[f'{key}_label_distance']` : `float32`
         Distance to the nearest label, 1 where cells begin to be unknown (0 for all if `unknown_rate=0`).
     `adata.uns[f'{key}_label']` : `dict`
-        `of_model` and the settings; the labels' colours go to `adata.uns[f'{key}_label_colors']` where the reference
-        has them.
+        `of_model` and the settings.
+    `adata.uns[f'{key}_label_colors']`
+        The labels' colours, where the reference has them.
 
     Raises
     ------
@@ -105,10 +101,27 @@ def classify(
     ValueError
         `adata` and `reference` are read by different models; fewer than two labels, or a label called `"unknown"`.
 
+    See Also
+    --------
+    modulae.tl.transfer : Encode the new cells first.
+    modulae.get.confusion : Compare the labels with known ones.
+    modulae.pl.confusion : The same as a picture.
+    modulae.tl.joint_embedding : Both data sets in one UMAP.
+
     References
     ----------
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.classify(cells, blood, labels="bulk_labels")
+    >>> [name for name in cells.obs if name.startswith("ae_")]
+    ['ae_label', 'ae_label_confidence', 'ae_label_distance']
     """
     name = result_name(adata, key_added, Fields(key).label)
     check_seed(seed)

@@ -41,17 +41,15 @@ def joint_embedding(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Lay out the cells of two data sets that one model reads in one UMAP, to be drawn side by side.
+    """Embed the cells of two data sets that one model reads in one UMAP, to be drawn side by side.
 
-    Both data sets are encoded by the same model from the genes that both have, as by :func:`modulae.tl.classify`, and
-    UMAP [1]_ lays out the square roots of the activities of all cells together. A layout of the reference in which new
-    cells are placed afterwards would put each on the reference cells it is least unlike, whether like them or not:
-    what is new would not be seen.
+    Both data sets are encoded from the genes that both have, and UMAP [1]_ embeds the square roots of the activities of
+    all cells together. (If new cells were placed into a finished UMAP of the reference, each would lie on some
+    reference cell, like it or not: what is new would not be seen.)
 
-    Two protocols usually differ by a shift of all cells, which is larger than the differences between kinds of cells.
-    With `labels`, it is estimated as by :func:`modulae.tl.classify` and taken away. Labels have no other part in the
-    layout. The shift is one for all new cells: where only some of them differ from the reference, as treated cells do,
-    these stay apart.
+    With `labels`, the shift between the two protocols is estimated as by :func:`modulae.tl.classify` and taken away. It
+    is one shift for all new cells: where only some of them differ from the reference, as treated cells do, these stay
+    apart.
 
     Parameters
     ----------
@@ -63,34 +61,32 @@ def joint_embedding(
         Column of `reference.obs`: names and colours of the reference cells in the picture, and what `align` needs.
     align
         Whether to take away the shift; done only where there are `labels`.
-    all_units
-        Whether to use also units that were flagged when the cells were read.
-    n_neighbors
-        Neighbours of each cell in the graph that UMAP lays out.
+    {all_units}
+    {n_neighbors}
     {key}
-    reference_key
-        Name of the model in `reference`; `key` if `None`.
+    {reference_key}
     {model_layer}
-    reference_layer
-        The same of `reference`.
+    {reference_layer}
     {batch_size_inference}
     {device}
     {seed}
     key_added
-        Name of the result; `f"X_{{key}}_joint"` if `None`.
+        Name of the result; `f"X_{key}_joint"` if `None`.
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields, to be read with
-    :func:`modulae.get.joint_embedding`:
+    {returns}
 
     `adata.obsm[f'X_{key}_joint']` : :class:`numpy.ndarray` (`float32`, cells × 2)
         The new cells.
-    `adata.uns[f'X_{key}_joint']` : `dict`
-        `"reference"` (`float32`, reference cells × 2) and their names, `"cells"`; with labels `"names"`, `"codes"` (of
-        each reference cell, −1 where it has none) and, where the reference has them, `"colors"`; `of_model` and the
-        settings.
+    `adata.uns[f'X_{key}_joint']` : `dict`, read with :func:`modulae.get.joint_embedding`
+        - `"reference"` (`float32`, reference cells × 2): the reference cells.
+        - `"cells"` (`object`): their names.
+        - `"names"` (`object`), with labels: the labels.
+        - `"codes"` (integers), with labels: the label of each reference cell, −1 where it has none.
+        - `"colors"`, where the reference has them.
+        - `of_model` and the settings.
 
     Raises
     ------
@@ -100,9 +96,25 @@ def joint_embedding(
         `adata` and `reference` are read by different models; too few cells for a graph; no unit that can be read; fewer
         than two labels, or a label called `"unknown"`.
 
+    See Also
+    --------
+    modulae.get.joint_embedding : The result as a table.
+    modulae.pl.joint_embedding : The result as a picture.
+    modulae.tl.classify : Give the new cells the labels of the reference.
+
     References
     ----------
     .. [1] McInnes, Healy & Melville (2018), arXiv:1802.03426.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.joint_embedding(cells, blood, labels="bulk_labels")
+    >>> cells.obsm["X_ae_joint"].shape
+    (350, 2)
     """
     name = result_name(adata, key_added, Fields(key).joint)
     check_seed(seed)

@@ -29,18 +29,13 @@ def novelty(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Judge each cell by how badly the model explains its counts.
+    """Measure how badly the model explains the counts of each cell.
 
-    The Poisson deviance of a cell's counts from their decoded rates, over the deviance expected of a held-out training
-    cell with these rates::
-
-        novelty = Σ d(x, y) / Σ φ·E[d(X, y)]     d(x, y) = 2·(x·log(x / y) − x + y)     X ~ Poisson(y)
-
-    with the sums over the model's genes that `adata` has, and φ of a gene the same ratio over all held-out training
-    cells. A deep cell has a larger deviance than a thin one, and also a larger expectation: the ratio is about 1 for
-    cells like those of the training, whatever their depth and their genes. Another protocol raises it for all cells, so
-    across data sets compare cells with each other rather than with 1. A model with batches (`batch_key` of
-    :func:`modulae.tl.autoencoder`) decodes each cell as of its own, and cells it was brought to as of the average.
+    The Poisson deviance of a cell's counts from their decoded rates, divided by the deviance expected of a held-out
+    training cell with these rates (:doc:`/guide/transfer` has the formula). The ratio is about 1 for cells like those
+    of the training, whatever their depth. Another protocol raises it for all cells: across data sets, compare cells
+    with each other rather than with 1. A model with batches decodes each cell as of its own batch, and cells of another
+    data set as of the average.
 
     Parameters
     ----------
@@ -54,7 +49,7 @@ def novelty(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields:
+    {returns}
 
     `adata.obs[f'{key}_novelty']` : `float32`
         The ratio; 1 for a cell without counts.
@@ -66,6 +61,19 @@ def novelty(
     KeyError
         No such model, layer or column of batches, or the model's genes are missing (read the cells with
         :func:`modulae.tl.transfer`).
+
+    See Also
+    --------
+    modulae.tl.classify : Labels, or "unknown", from a reference.
+    modulae.tl.transfer : Encode cells with a model that never saw them.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.novelty(adata)
+    >>> [name for name in adata.obs if name.startswith("ae_")]
+    ['ae_novelty', 'ae_novelty_percentile']
     """
     from modulae.core.inference.novelty import novelty as judge
     from modulae.core.inference.training_summary import QUANTILES

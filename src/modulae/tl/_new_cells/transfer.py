@@ -49,16 +49,13 @@ def transfer(
 ) -> AnnData | None:
     """Encode new cells with a model that never saw them, without training.
 
-    The model is fitted to the genes at hand and stored in `adata` like one trained there, so that
-    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. Size factors
-    come from the genes that model and data share: their total in a cell, over what they have in a training cell of size
-    factor 1. Nothing else of the new cells is looked at: no cell's result depends on another's.
+    The model is adapted to the genes at hand and stored in `adata` like one trained there, so that
+    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. No cell's
+    result depends on another's: size factors come from the genes that model and data share.
 
-    Genes of the model that `adata` lacks have the value expected of them given the genes it has, under a linear model
-    of the inputs on the model's own units (`missing="model"`). As the first layer is linear, this goes into its
-    weights: saliencies of the genes at hand include what they say of the absent ones. How well each unit can be read
-    this way follows from the same linear model, before a cell is looked at: its *reliability*, the expected correlation
-    with the unit as read from all its genes. :doc:`/guide/transfer` shows how it, and `missing`, were chosen.
+    Genes of the model that `adata` lacks take the value expected from the genes it has (`missing="model"`). The same
+    linear model gives the *reliability* of each unit: the expected correlation with the unit as read from all its
+    genes. :doc:`/guide/transfer` has the formulas, and shows how both were chosen.
 
     Parameters
     ----------
@@ -66,8 +63,7 @@ def transfer(
     model
         The path of a file that :func:`modulae.save_model` wrote, what :func:`modulae.load_model` returned, or the
         `AnnData` that the model is in.
-    model_key
-        Name of the model there, if `model` is an `AnnData`.
+    {model_key}
     {layer}
     gene_ids
         Column of `adata.var` with other names of the genes, such as Ensembl ids, to match as well. `None`: the column
@@ -78,8 +74,8 @@ def transfer(
     upper_case
         Match genes of `adata` in capitals: takes mouse `Cd3d` for human `CD3D`. Right for most genes, not all.
     missing
-        What is assumed of genes that `adata` lacks: `"model"`, as above; `"mean"`, their mean over the training cells;
-        `"zero"`, no counts.
+        What is assumed of genes that `adata` lacks: `"model"`, the value expected from the genes it has; `"mean"`,
+        their mean over the training cells; `"zero"`, no counts.
     min_reliability
         Units below are flagged: :func:`modulae.tl.classify` and pictures leave them out unless asked.
     {batch_size_inference}
@@ -92,20 +88,46 @@ def transfer(
     -------
     `None`, or the changed copy if `copy=True`. Sets the fields of :func:`modulae.tl.autoencoder` under `key_added`
     (`"model"` is for the genes at hand; `"history"` is that of the training), removes the results of an earlier model
-    of the same name, and
+    of the same name, and sets in `adata.uns[key_added]["transfer"]`, read with :func:`modulae.get.transfer`:
 
-    `adata.uns[key_added]["transfer"]` : `dict`
-        `"coverage"` (units, `float32`): share of the absolute saliency that the genes at hand carry; `"reliability"`
-        (units, `float32`); `"trusted"` (units, `bool`): reliability of at least `min_reliability`;
-        `"share_of_genes"`; `"model_genes"`: the genes under their first names; and the settings. Read it with
-        :func:`modulae.get.transfer`.
+    `"coverage"` : `float32`, units
+        Share of the absolute saliency that the genes at hand carry.
+    `"reliability"` : `float32`, units
+        Expected correlation with the unit as read from all its genes.
+    `"trusted"` : `bool`, units
+        Whether the reliability is at least `min_reliability`.
+    `"share_of_genes"` : `float`
+        Share of the model's genes that `adata` has.
+    `"model_genes"` : `object`
+        The genes of the model at hand, under the names they had in training.
+
+    and the settings.
 
     Raises
     ------
     KeyError
         No such model, layer or column; or `adata` has none of the model's genes.
     ValueError
-        A file that is broken or of another kind; counts that can't be; gene names that are not unique.
+        A file that is broken or of another kind; values that are no counts; gene names that are not unique.
+
+    See Also
+    --------
+    modulae.get.transfer : How well each unit can be read.
+    modulae.pl.transfer : The same as a picture.
+    modulae.tl.classify : Labels from the reference.
+    modulae.tl.novelty : How badly the model explains each cell.
+    modulae.save_model : Write a model to a file.
+
+    Examples
+    --------
+    >>> blood = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
+    >>> mo.tl.transfer(cells, blood)
+    >>> cells.obsm["X_ae"].shape
+    (700, 64)
+    >>> mo.get.transfer(cells).columns.tolist()
+    ['coverage', 'reliability', 'trusted']
     """
     new_model_name(adata, key_added)
     check_number("min_reliability", min_reliability, minimum=0, maximum=1, give="a number from 0 to 1")

@@ -54,12 +54,13 @@ def pathway_activity(
 ) -> AnnData | None:
     """Score every gene set in every cell, also where counts are thin.
 
-    The counts of a single cell say little about a set whose genes are rarely seen. So each cell borrows: from the cells
+    The counts of a single cell say little about a set whose genes are rarely seen. So each cell borrows from the cells
     that share its neighbours in the representation, and from the rates that the model decodes. The score is the mean
     Pearson residual of the set's genes minus that of all genes of the same expression, over the cells of `adata`.
 
-    The scores of neighbouring cells are not independent, so there is no p-value, and none should be made of them: to
-    compare groups use :func:`modulae.tl.pathway_impact`. What is borrowed makes unrelated sets agree a little more.
+    Scores of neighbouring cells are not independent, so there is no p-value: to compare groups use
+    :func:`modulae.tl.pathway_impact`. :doc:`/method/method` has the formulas, :doc:`/benchmarks/activity` the
+    measurements.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def pathway_activity(
         most the model can say, and makes unrelated sets agree most. `"counts"`: the cell's own counts alone.
     n_neighbors
         Cells to borrow from, the cell itself included, each weighted by the squared share of neighbours in common; 1:
-        from none. Only for `"neighbors"`.
+        no borrowing. Only for `"neighbors"`.
     model_cells
         How many cells' worth of counts the decoded rates stand for; 0 leaves them out. Only for `"neighbors"`.
     n_random
@@ -82,29 +83,20 @@ def pathway_activity(
     {batch_size_inference}
     {device}
     {seed}
-    key_added
-        Name of the result; `f"{key}_pathways"` if `None`.
+    {key_added=pathways}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following fields, to be read with
-    :func:`modulae.get.pathway_activity`:
+    {returns}
 
     `adata.obsm[f'{key}_pathways']` : :class:`numpy.ndarray` (`float32`, cells × sets)
         The scores: above 0 where the set is expressed more than genes like its own.
     `adata.obsm[f'{key}_pathways_percentile']` : :class:`numpy.ndarray` (`float32`, cells × sets)
         Share of the random sets with a lower score in the same cell, 0 to 100.
     `adata.uns[f'{key}_pathways']` : `dict`
-        `"sets"`, `"n_genes"`, `"share_found"` (sets): names, how many of each set's genes the model has, and the share
-        of them that `adata` has. `"left_out"`: names of the sets of which too little is there. And how it was made:
-        `of_model`, `min_genes`, `min_share`, `source`, `n_neighbors`, `model_cells`, `n_random`, `seed`.
-
-    Warns
-    -----
-    UserWarning
-        Sets are left out, with the reason where it is a known one. The model predicts held-out cells no better than
-        gene means do: then there is nothing to borrow, and the cells' own counts are scored.
+        {set_entries}
+        - `of_model`, `min_genes`, `min_share`, `source`, `n_neighbors`, `model_cells`, `n_random`, `seed`.
 
     Raises
     ------
@@ -112,6 +104,26 @@ def pathway_activity(
         No such model or layer, or the model's genes are missing.
     ValueError
         Too little of every set is there, or a number is out of range.
+
+    Warns
+    -----
+    {sets_left_out}
+        The model predicts held-out cells no better than gene means do: then there is nothing to borrow, and the cells'
+        own counts are scored.
+
+    See Also
+    --------
+    modulae.get.pathway_activity : The result as a table.
+    modulae.pl.pathway_activity : The result as a picture.
+    modulae.tl.pathway_impact : Compare groups, with p-values.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.pathway_activity(adata, mo.datasets.immune_signatures())
+    >>> adata.obsm["ae_pathways"].shape
+    (700, 20)
     """
     name = result_name(adata, key_added, Fields(key).pathways)
     _check(source, n_neighbors, model_cells, n_random)

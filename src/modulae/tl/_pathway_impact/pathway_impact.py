@@ -15,10 +15,9 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
-from modulae.core.checks import check_choice
 from modulae.core.inference.saliency import mean_saliency
-from modulae.core.model.network import Method
-from modulae.core.scores.impact import Aggregate, Difference, Scale, aggregate_sets, scale_difference, scale_strength
+from modulae.core.scores.explanation import resolve_explanation
+from modulae.core.scores.impact import aggregate_sets, scale_difference, scale_strength
 
 from .plan import Null, check_sides, plan_test
 from .statistics import SaliencyReading, compare_groups, gene_differences
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from modulae.core.scores.explanation import ExplanationSettings
 
     from .statistics import Compared
 
@@ -45,11 +46,7 @@ def pathway_impact(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
-    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
-    signed: bool = True,
-    aggregate: Literal["mean", "median"] = "mean",
-    difference: Difference = "activity",
-    scale: Literal["all", "set"] = "all",
+    explanation: ExplanationSettings | None = None,
     null: Null | None = "matched+cells",
     n_permutations: int = 1000,
     donor_key: str | None = None,
@@ -61,19 +58,15 @@ def pathway_impact(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Sum the saliencies of the genes of each set: its impact on each unit.
+    """Average the saliencies of the genes of each set: the impact of the set on each unit.
 
-    Without `groupby`, the impact over all cells, min–max scaled to [0, 1] (Kinalis et al. 2019, Methods). With it, what
+    Without `groupby`, the impact over all cells, min–max scaled to [0, 1] (Kinalis et al. 2019 [1]_). With it, what
     moves the representation from the reference to the group: the impact on each unit, times the difference in the
-    activity of that unit, in standard deviations; divided by the largest absolute value, so in [−1, 1]. The paper's own
-    numbers, impact(group) − impact(reference), are `method="guided", signed=False, difference="saliency"`; the authors'
-    scripts add `aggregate="median", scale="set"`.
+    activity of that unit, scaled to [−1, 1]. :doc:`/method/method` has the formulas, and the paper's own settings.
 
-    A comparison is tested, by default with two nulls of which the larger p counts: the labels of the cells permuted
-    (is there a difference between these groups?) and the genes of the set exchanged for genes of the same expression
-    and detection (is it more than any such genes would show?). Either alone is fooled: the first by highly expressed
-    sets, the second by chance differences. Cells are not replicates: such a p speaks of these cells, not of the
-    population they were drawn from. Where there are donors, name them in `donor_key`.
+    A comparison is tested against two nulls, and the larger p-value counts: the labels of the cells are permuted, and
+    the genes of the set are exchanged for genes of the same expression. Cells are not replicates: such a p-value speaks
+    of these cells, not of the population they were drawn from. Where there are donors, name them in `donor_key`.
 
     Parameters
     ----------
@@ -82,37 +75,19 @@ def pathway_impact(
     {key}
     {min_genes}
     {min_share}
-    groupby
-        `obs` column with the groups to compare; all cells together if `None`.
-    groups
-        Groups to compare with the reference; all of them if `None`.
-    reference
-        `"rest"` (all labelled cells outside the group) or the name of a group.
-    method
-        Which saliency, see :func:`modulae.tl.saliency`.
-    signed
-        Keep the sign of the saliency when averaging over cells and genes. Over all cells the impact is the strength
-        `abs(value)` either way; the sign stays in the unscaled values.
-    aggregate
-        `"mean"` (the paper) or `"median"` (the authors' scripts) over the genes of a set.
-    difference
-        What of two groups is compared. `"activity"`: the activity of the units, each weighted with the impact of the
-        set on it over the cells of both sides. Positive: more of the set's genes moves a cell towards the group,
-        because they raise a unit that is more active there, or turn one down that is less active there. Summed over
-        units this is the gradient along the direction in which the groups differ. `"saliency"` (the paper): the impact
-        itself, on the cells of either side. Positive: the genes of the set raise the unit more in the group.
-    scale
-        Scale the impact of all cells over the whole table (`"all"`, the paper) or each set over its units (`"set"`, the
-        scripts).
+    {groupby}
+    {groups}
+    {reference}
+    {explanation}
     null
-        How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (other labels only), or
-        `None` (no p-values). There are none without `groupby`, nor with `aggregate="median"`.
+        How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
+        or `None` (no p-values). There are none without `groupby`, nor with medians (`aggregate`).
     n_permutations
         Permutations of either null; the smallest p is 1 / (n + 1).
     donor_key
-        `obs` column with the donor of each cell. Donors are then what is replicated: their means are compared, and
-        their labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped). Cells
-        without a donor are left out of the test. Every side needs two donors.
+        `obs` column with the donor of each cell. Donors are then the replicates: their means are compared, and their
+        labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped). Cells without
+        a donor are left out of the test. Every side needs two donors.
     stratify_by
         `obs` column; labels of cells are permuted within its categories only, such as cell types or batches; cells
         without one among themselves.
@@ -126,42 +101,66 @@ def pathway_impact(
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with :func:`modulae.get.impact` and
-    :func:`modulae.get.impact_table`:
+    {returns}
 
-    `adata.uns[f'{key}_impact']` or `adata.uns[f'{key}_impact_{groupby}']` : `dict`
-        `"sets"`, `"n_genes"` and `"share_found"` (sets): names, how many of each set's genes the model has, and the
-        share of them that `adata` has. `"left_out"`: names of the sets of which too little is there. `"all"` and
-        `"all_unscaled"` (sets × units, `float32`): the impact over all cells. With `groupby` also `"groups"`,
-        `"references"`, `"n_cells"` (groups), `"impact"` and `"unscaled"` (groups × sets × units, `float32`): the
-        differences between the groups; `"within"` and `"within_unscaled"` (same shape): the impact over each group's
-        own cells, on one scale with `"all"`; `"statistics"` (`dict` of groups × sets × (units + 1), `float32`, the last
-        for the sum over units): `effect`, `se` (Welch over cells, or over donors; NaN where a side has one cell), `p`
-        (two-sided; 1 where the two nulls disagree about the direction), `q` (Benjamini–Hochberg over groups and sets,
-        and units), `p_cells`, `p_matched`, `null_mean` (of the matched sets), with donors `effect_lowest` and
-        `effect_highest` (with one donor left out). And how it was made: `of_model`, `min_genes`, `min_share`, `method`,
-        `signed`, `aggregate`, `scale`, `difference`, `groupby`, `reference`, `null`, `n_permutations`, `donor_key`,
-        `stratify_by`, `seed`.
+    `adata.uns[f'{key}_impact']`, with `groupby` `adata.uns[f'{key}_impact_{groupby}']` : `dict`
+        {set_entries}
+        - `"all"`, `"all_unscaled"` (`float32`, sets × units): the impact over all cells.
+        - `of_model` and the settings.
+
+        With `groupby` also
+
+        - `"groups"`, `"references"` (`object`, groups): what is compared with what.
+        - `"n_cells"` (integers, groups): cells of each group.
+        - `"impact"`, `"unscaled"` (`float32`, groups × sets × units): the differences between the groups.
+        - `"within"`, `"within_unscaled"` (`float32`, groups × sets × units): the impact over each group's own cells, on
+          one scale with `"all"`.
+        - `"statistics"` (`dict` of `float32`, groups × sets × (units + 1), the last for the sum over units): `effect`;
+          `se` (Welch, over cells or donors; NaN where a side has one cell); `p` (two-sided; 1 where the two nulls
+          disagree about the direction); `q` (Benjamini–Hochberg over groups and sets, and units); `p_cells`;
+          `p_matched`; `null_mean` (of the matched sets); with donors `effect_lowest` and `effect_highest` (with one
+          donor left out).
 
     Raises
     ------
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        Too little of every set is there, a group has nothing to be compared with, or too few donors; or
-        groups, donors or strata where nothing is compared or tested.
+        Too little of every set is there; a group has nothing to be compared with, or too few donors; or groups, donors
+        or strata are given where nothing is compared or tested.
 
     Warns
     -----
-    UserWarning
-        Sets are left out, with the reason where it is a known one. Strata in which no label can be permuted, because
-        none of them has cells of both sides: then p is 1.
+    {sets_left_out}
+        No stratum has cells of both sides, so that no label can be permuted: then p is 1.
+
+    See Also
+    --------
+    modulae.get.impact : Sets × units.
+    modulae.get.impact_table : A tidy table, with p-values.
+    modulae.pl.impact : The result as a picture.
+    modulae.pl.impact_groups : All groups side by side.
+    modulae.tl.sanity : Whether such an explanation is better than its controls.
+
+    References
+    ----------
+    {kinalis_2019}
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> gene_sets = mo.datasets.immune_signatures()
+    >>> mo.tl.pathway_impact(adata, gene_sets)
+    >>> mo.get.impact(adata).shape
+    (20, 64)
+    >>> mo.tl.pathway_impact(adata, gene_sets, groupby="phase", n_permutations=20)
+    >>> adata.uns["ae_impact_phase"]["impact"].shape
+    (3, 20, 64)
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby))
-    check_choice("method", method, Method)
-    check_choice("aggregate", aggregate, Aggregate)
-    check_choice("scale", scale, Scale)
-    check_choice("difference", difference, Difference)
+    how = resolve_explanation(explanation)
+    method, signed, aggregate = how["method"], how["signed"], how["aggregate"]
     fitted = read_model(adata, key)
     sets = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share))
     tested = null if groupby is not None and aggregate == "mean" else None
@@ -183,12 +182,12 @@ def pathway_impact(
     )
     levels = aggregate_sets(saliency, sets.positions, aggregate=aggregate)  # (1 + 2 · groups) × sets × units
     if plan is None:
-        result = _overall(levels[0], scale)
+        result = _overall(levels[0], how["scale"])
     else:
-        reading = SaliencyReading(method, signed, batch_size, device, difference)
+        reading = SaliencyReading(method, signed, batch_size, device, how["difference"])
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
-        result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, scale)
-        result["difference"] = difference
+        result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, how["scale"])
+        result["difference"] = how["difference"]
         if test.null is not None:
             result["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading
@@ -201,7 +200,7 @@ def pathway_impact(
         "method": method,
         "signed": signed,
         "aggregate": aggregate,
-        "scale": scale,
+        "scale": how["scale"],
         "groupby": groupby,
         **sets.stored(),
         **result,

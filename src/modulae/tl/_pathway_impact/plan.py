@@ -64,7 +64,7 @@ def plan_test(
     if null is None and untested is not None:
         msg = (
             f"{untested}= says how groups are tested, and nothing is: that needs groupby=, a null and "
-            f"aggregate='mean'. Name the groups, or leave out {untested}=."
+            f"the mean over genes (explanation=). Name the groups, or leave out {untested}=."
         )
         raise ValueError(msg)
     if stratify_by is not None and null == "matched":

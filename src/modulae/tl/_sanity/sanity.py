@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +20,10 @@ from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.array_backend import pick_device
-from modulae.core.checks import check_choice, check_seed
-from modulae.core.model.network import Method
+from modulae.core.checks import check_seed
 from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
-from modulae.core.scores.impact import Aggregate, Difference
+from modulae.core.scores.explanation import resolve_explanation
 
 from .controls import ControlSettings, as_stored, check_numbers, check_sets, choose_cells, run_controls, sides_of
 from .words import in_words
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from modulae.core.sanity.results import ControlResults
     from modulae.core.sanity.verdict import Levels
+    from modulae.core.scores.explanation import ExplanationSettings
 
 
 @public
@@ -51,10 +51,7 @@ def sanity(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
-    method: Literal["gradient", "guided", "input_x_gradient", "integrated_gradients"] = "gradient",
-    signed: bool = True,
-    aggregate: Literal["mean", "median"] = "mean",
-    difference: Difference = "activity",
+    explanation: ExplanationSettings | None = None,
     n_seeds: int = 2,
     n_cells: int | None = 1500,
     max_epochs: int | None = None,
@@ -67,37 +64,17 @@ def sanity(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Make the same explanation from networks that know nothing, and say whether the model's own is any better.
+    """Compare an explanation with those of networks that have learnt nothing from the cells.
 
-    A saliency map looks convincing whatever made it; what it is worth shows beside controls (Adebayo et al. 2018 [1]_).
-    The same explanation, of the same cells, is read from
+    As in Adebayo et al. (2018) [1]_, the same explanation of the same cells is read from networks trained with
+    other seeds and from controls: untrained networks, a network trained on counts that were shuffled gene by gene,
+    the model with a redrawn last layer, and expression alone. It passes if other seeds agree with it clearly more
+    than the best control does; else there is a warning. Agreement is Spearman's correlation, of the genes of each
+    unit, of the sets and of the groups.
 
-    - **other seeds**: `n_seeds` networks trained with the model's settings. What does not come back with them is no
-      property of the cells: this agreement is the most that can be asked for.
-    - **untrained, same start** and **untrained, other start**: the network before training, and `n_seeds` others.
-    - **shuffled counts**: a network trained, from another start, on counts that were dealt anew to the cells, gene by
-      gene. Each gene keeps its counts, and deep cells stay deep; which genes go together is lost. It is trained for as
-      many epochs as the model's weights took.
-    - **last layer redrawn**: the model itself with new random weights before the representation, `n_seeds` draws.
-    - **expression alone**: no network; the mean of what the encoder reads of each gene, over all cells, and its
-      difference between groups. It is shown beside the controls and never counted: a true explanation may follow it.
-
-    Agreement is Spearman's correlation. Of *units*: over genes, the median over units, each paired with the unit of the
-    other network that is active in the same cells (one to one, the largest sum of `abs(r)`; with the network's own
-    start, unit k with unit k). Of *sets*: over the sets, their impact over all cells, summed over units with its sign
-    as in :func:`modulae.get.impact_table` ("sets"), and as root mean square over units ("set strength"), which is what
-    a heat map of sets × units shows. Of *groups*: the same two for group against reference, the median over groups.
-
-    **The rule.** At each level, take the mean agreement with other seeds, and the highest mean agreement with one kind
-    of control. The explanation passes if the first is more than 0.1 above the second, and the second below 0.7, from
-    where on an explanation is said to come back; between groups, at least half of the groups must also pass by
-    themselves. Otherwise there is a warning. A redrawn last layer counts for units only: it keeps what the first layer
-    has learnt, and sums over units do not ask which units there are. The two numbers are conventions.
-
-    **Deletion** (Samek et al. 2017 [2]_; RISE [3]_): in the cells where a unit is most active (a tenth, 100 at most),
-    the genes of highest saliency are set to 0, the value of a gene that was not seen, and the unit is computed anew;
-    then genes of the same expression and detection in those cells. It asks whether the saliency describes *this*
-    network: an untrained one passes too.
+    Deletion ([2]_, [3]_) asks whether the saliency describes this network: does the activity of a unit fall further
+    without its top genes than without other genes of the same expression? :doc:`/method/method` has the controls, the
+    rule and what was found.
 
     Parameters
     ----------
@@ -106,23 +83,15 @@ def sanity(
     {key}
     {min_genes}
     {min_share}
-    groupby
-        `obs` column with groups to compare; only all cells together if `None`.
-    groups
-        Groups to compare with the reference; all of them if `None`.
-    reference
-        `"rest"` (all labelled cells outside the group) or the name of a group.
-    method, signed
-        Which saliency is judged, see :func:`modulae.tl.saliency`.
-    aggregate
-        `"mean"` or `"median"` over the genes of a set.
-    difference
-        What of two groups is compared, see :func:`modulae.tl.pathway_impact`.
+    {groupby}
+    {groups}
+    {reference}
+    {explanation}
     n_seeds
         Other seeds, and draws of the controls that take no training.
     n_cells
-        Cells at most that controls are trained on and all explanations read from, drawn at random; of small groups that
-        are compared at least 50 cells stay. All cells if `None`.
+        Cells at most that controls are trained on and all explanations read from, drawn at random; at least 50 cells of
+        each small group that is compared are kept. All cells if `None`.
     max_epochs
         Epochs of the controls; the model's if `None`. Fewer are faster, and lower the agreement with other seeds.
     n_draws
@@ -132,30 +101,31 @@ def sanity(
     {batch_size_inference}
     {device}
     {progress}
-    key_added
-        Name of the result; `f"{key}_sanity"` if `None`.
+    {key_added=sanity}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with :func:`modulae.get.sanity`:
+    {returns}
 
-    `adata.uns[f'{key}_sanity']` : `dict`
-        `"verdict"` (texts): a sentence a level, and one on the deletions. `"levels"`, and for each `"seeds"` (agreement
-        with other seeds), `"control"` and `"control_kind"` (the best control), `"passed"` (`bool`). `"controls"` and
-        `"kinds"`, and for each `"agreement"` (levels × controls), `"unit_agreement"`, `"unit_activity"` (r over the
-        cells; units × controls), with `groupby` `"group_agreement"`, `"group_strength_agreement"` (groups × controls),
-        all `float32`, `"groups"` and `"references"`; `"unit_partner"` (units × controls: which unit; −1: none).
-        `"deletion"`: `n_deleted` (steps), `top` and `random` (units × steps: activity relative to before, `random` a
-        mean over draws), `score` (units: how much further it falls, a mean over steps), `beaten` (units: share of the
-        draws). And how it was made: `of_model`, `method`, `signed`, `aggregate`, `difference`, `groupby`, `n_sets`,
-        `n_genes`, `n_cells`, `n_seeds`, `max_epochs`, `n_draws`, `seed`.
-
-    Warns
-    -----
-    UserWarning
-        Sets are left out, with the reason where it is a known one. The explanation is no better than a control, at the
-        levels that the message names; or units do not fall further without their own top genes.
+    `adata.uns[f'{key}_sanity']` : `dict`, read with :func:`modulae.get.sanity`
+        - `"verdict"` (texts): a sentence for each level, and one on the deletions.
+        - `"levels"` (`object`): what is compared: units, sets, set strength, with `groupby` also groups, group
+          strength.
+        - `"seeds"` (`float32`, levels): agreement with other seeds.
+        - `"control"`, `"control_kind"` (levels): agreement with the best control, and which it is.
+        - `"passed"` (`bool`, levels): whether the explanation is better than its controls.
+        - `"controls"`, `"kinds"` (`object`, controls): their names and kinds.
+        - `"agreement"` (`float32`, levels × controls).
+        - `"unit_agreement"`, `"unit_activity"` (`float32`, units × controls): rank correlation of the genes, and
+          correlation of the activity over the cells.
+        - `"unit_partner"` (integers, units × controls): which unit each is compared with; −1: none.
+        - `"groups"`, `"references"`, with `groupby`: what is compared with what.
+        - `"group_agreement"`, `"group_strength_agreement"` (`float32`, groups × controls), with `groupby`.
+        - `"deletion"` (`dict`): `n_deleted` (steps); `top`, `random` (units × steps: activity relative to before,
+          `random` a mean over draws); `score` (units: how much further it falls, a mean over steps); `beaten` (units:
+          share of the draws).
+        - `of_model` and the settings.
 
     Raises
     ------
@@ -164,16 +134,36 @@ def sanity(
     ValueError
         Fewer than five sets are left, or a number that makes no sense.
 
+    Warns
+    -----
+    {sets_left_out}
+        The explanation is no better than a control, at the levels that the message names; or units do not fall further
+        without their own top genes.
+
+    See Also
+    --------
+    modulae.get.sanity : The result as tables.
+    modulae.pl.sanity : The result as a picture.
+    modulae.tl.pathway_impact : The explanation that is tested.
+
     References
     ----------
     .. [1] Adebayo et al. (2018), *Sanity checks for saliency maps*, NeurIPS; sections 3 and 4.
     .. [2] Samek et al. (2017), *IEEE Trans. Neural Networks and Learning Systems* 28:2660, section III.
     .. [3] Petsiuk, Das & Saenko (2018), *RISE*, BMVC; section 4.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> gene_sets = mo.datasets.immune_signatures()
+    >>> mo.tl.sanity(adata, gene_sets, n_seeds=1, n_cells=200, max_epochs=1)
+    >>> mo.get.sanity(adata).index.tolist()
+    ['units', 'sets', 'set strength', 'deletion']
     """
     name = result_name(adata, key_added, Fields(key).sanity)
-    check_choice("method", method, Method)
-    check_choice("aggregate", aggregate, Aggregate)
-    check_choice("difference", difference, Difference)
+    how = resolve_explanation(explanation)
+    method, signed, aggregate, difference = how["method"], how["signed"], how["aggregate"], how["difference"]
     check_seed(seed)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)

@@ -51,19 +51,15 @@ def search(
     progress: bool | None = None,
     memory_limit: str | int = "4GB",
 ) -> pd.DataFrame:
-    """Train with many settings, each from several seeds, and put what comes of it in a table; `adata` stays as it is.
+    """Train with many settings, each from several seeds, and compare the results in a table; `adata` is not changed.
 
-    No single column says which setting is best. A lower held-out loss is a better description of the counts; a higher
-    stability means that units come back whatever the seed, which is what a name for a unit presupposes; LMS and MSGS
-    say how far each label has a unit of its own. Look for settings that are good in all.
+    No single column says which setting is best: look for settings that are good in all. A lower held-out loss is a
+    better description of the counts, a higher stability means that units come back whatever the seed, LMS and MSGS say
+    how far each label has a unit of its own. All settings hold out the same cells where the seed is the same, so their
+    losses can be compared. :doc:`/guide/settings` shows how to choose.
 
-    All settings hold out the same cells where the seed is the same, so their losses can be compared; what is tried is
-    never compared by the loss of training cells. The held-out cells also say when a training stops, which favours every
-    setting a little and alike.
-
-    Trainings go through :class:`joblib.Parallel`, so that :func:`joblib.parallel_config` chooses where they run: other
-    processes (the default), threads, or a cluster (see :doc:`/guide/scale`). The table is the same to the last bit for
-    every number of jobs and every backend on machines of one kind, as each run has `n_threads` threads everywhere.
+    Trainings go through :class:`joblib.Parallel`: :func:`joblib.parallel_config` chooses whether they run in processes,
+    threads or on a cluster (:doc:`/guide/scale`). The table is the same to the last bit on machines of one kind.
 
     Parameters
     ----------
@@ -79,17 +75,14 @@ def search(
     labels
         `obs` column with one category a cell, or `obsm` field with cells × programmes, to score the units against.
     {layer}
-    mask_var
-        Boolean column of `adata.var` that names the genes to train on, the same for all runs; all genes if `None`.
-    test_fraction
-        Share of the cells that is held out, the same for all runs.
+    {mask_var}
+    {test_fraction}
     folder
         Where to keep every finished run, made if it is not there. A search that is started again with the same folder
         reads back the runs whose settings, seed, counts and version of modulae are the same, and trains the others.
     by_run
         One row a run; one a setting if `False`.
-    n_jobs
-        Runs at a time; −1 for one a processor. `None`: what :func:`joblib.parallel_config` says, or 1.
+    {n_jobs}
     n_threads
         Threads of each run. Small batches gain nothing by more than one.
     seed
@@ -97,33 +90,41 @@ def search(
     {device}
     {progress}
     memory_limit
-        Memory for counts that are on disk, such as `'500MB'`. If what a training makes of all genes takes more, they
-        stay there, and every run reads them for itself within this limit; so many runs at a time take as many times as
-        much. Otherwise they are read once, and the result is that of counts in memory.
+        Memory for counts that are on disk, such as `'500MB'`. If a training needs more for all genes, they stay on
+        disk, and every run reads them for itself within this limit, so that n runs at a time take n times as much.
+        Otherwise they are read once, and the result is that of counts in memory.
 
     Returns
     -------
-    One row a setting (index `setting`, in the order of the grid): means over its seeds, NaN where a run failed. The
-    arguments that were searched (the default where a dict of a list leaves one out), then
+    One row for each setting (index `setting`, in the order of the grid): means over its seeds, NaN where a run failed.
 
+    The arguments that were searched
+        One column each; the default where a dict of a list leaves one out.
     `n_runs` : `int64`
-        Seeds; with `by_run` instead `seed`.
-    `loss`, `loss_sd` : `float64`
-        Mean Poisson loss of the held-out cells, over cells and genes, in counts whatever the `loss_scale`; its standard
-        deviation over the seeds, which hold out different cells (not with `by_run`).
+        Number of seeds.
+    `seed` : `int64`
+        Instead of `n_runs`, with `by_run`.
+    `loss` : `float64`
+        Mean Poisson loss of the held-out cells, over cells and genes, in counts whatever the `loss_scale`.
+    `loss_sd` : `float64`, not with `by_run`
+        Its standard deviation over the seeds, which hold out different cells.
     `gain` : `float64`
-        How much lower that is than the loss of the gene means of the training cells, times the size factors.
-    `epochs`, `seconds` : `float64`
+        How much lower the loss is than that of the gene means of the training cells, times the size factors.
+    `epochs` : `float64`
         Until the training stopped. The best weights are often earlier.
-    `stability`, `back` : `float64`
-        Mean absolute correlation of each unit with its match in another seed, and the share of units above 0.9, over
-        all pairs of seeds; see :func:`modulae.metrics.unit_stability`. NaN with one seed.
+    `seconds` : `float64`
+        Time of the training.
+    `stability` : `float64`
+        Mean absolute correlation of each unit with its match in another seed (:func:`modulae.metrics.unit_stability`),
+        over all pairs of seeds; NaN with one seed.
+    `back` : `float64`
+        Share of units for which it is above 0.9.
     `LMS`, `MSAS`, `MSGS` : `float64`, with `labels`
-        Scores over SMI; see :func:`modulae.metrics.disentanglement`. NaN with fewer than two units.
+        Scores over SMI (:func:`modulae.metrics.disentanglement`); NaN with fewer than two units.
     `nmi` : `float64`, with `labels` in `obs`
-        Normalised mutual information of the labels and k-means, a mean of five; see
-        :func:`modulae.metrics.clustering_nmi`.
-    `error` : `object`
+        Normalised mutual information of the labels and k-means (:func:`modulae.metrics.clustering_nmi`), a mean of
+        five.
+    `error` : text
         What went wrong where the loss stopped being finite, else empty. Any other error ends the search, with a note
         that names the settings and the seed of the run.
 
@@ -132,11 +133,25 @@ def search(
     KeyError
         An argument that cannot be searched (the message lists those that can), or an unknown layer, column or label.
     TypeError
-        Values that are no list.
+        Values that are not a list.
     ValueError
         A value, a seed or counts that the training can't use.
     KeyboardInterrupt
         Ctrl-C ends the search; with a `folder` the finished runs are kept.
+
+    See Also
+    --------
+    modulae.pl.search : Draw stability and loss over one setting.
+    modulae.tl.autoencoder : Train with the setting that was chosen.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200)
+    >>> table = mo.tl.search(adata, {"n_latent": [4, 8], "max_epochs": [2]}, seeds=[0, 1])
+    >>> table["n_latent"].tolist()
+    [4, 8]
+    >>> {"loss", "gain", "stability", "back"} <= set(table)
+    True
     """
     require_alone("tl.search")
     check_seed(seed)

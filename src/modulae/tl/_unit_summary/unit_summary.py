@@ -60,29 +60,13 @@ def unit_summary(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Sum up every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
+    """Summarise every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
 
-    **Effect.** Cells are decoded again with one unit held at its mean over all cells and all others as they are; the
-    effect is how much the Poisson loss rises, a mean over cells and genes, in counts. Units share work, so effects do
-    not add up to what the model gains. It takes the work of decoding the cells as many times as there are units, so
-    `n_cells` random ones stand for all.
-
-    **Dead** is a unit whose effect, of either sign, is at most a thousandth of the largest, or whose standard deviation
-    is at most a thousandth of its mean activity. An effect below 0, a unit that makes things worse, is not dead.
-
-    **Redundant** is a unit that correlates (Pearson's abs(r) over the cells) above `redundant_above` with a unit of
-    larger effect; the strongest of those is named. Leaving out all redundant units keeps one of each kind.
-
-    **Direction.** `"up"` if more activity goes with more counts of the `n_genes` genes of largest absolute saliency
-    (Spearman's correlation of the activity with their mean, as the encoder reads them, above 0.1), `"down"` if with
-    fewer (below −0.1). Empty where neither holds: what the unit responds to is then not what it goes with.
-
-    **Flags** are Spearman's correlations over the cells with what may vary for reasons other than biology: the total
-    count; the share of it in mitochondrial (MT-, mt-) and in ribosomal genes (RPL, RPS, without the kinases RPS6K); the
-    cell cycle (the stronger of the scores of S and G2/M phase, Tirosh et al. 2016 [1]_); stress of dissociation (core
-    genes of van den Brink et al. 2017 [2]_). Scores are those of :func:`scanpy.tl.score_genes` on log-normalised counts
-    of all genes in `adata`. NaN where fewer than 5 genes of a list are there, and for scores where `adata` has fewer
-    than 250 genes. A flag is no verdict: cycling cells are biology, and cell types differ in RNA content.
+    The effect of a unit is how much the Poisson loss rises when the unit is held at its mean. A *dead* unit has next to
+    no effect or variance; a *redundant* one correlates with a unit of larger effect. The direction says whether the
+    unit is active where its strongest genes are. Flags are rank correlations with sequencing depth, mitochondrial and
+    ribosomal genes, the cell cycle [1]_ and stress of dissociation [2]_. A flag is not a verdict: cycling cells are
+    biology. :doc:`/method/method` says how each number is made, :doc:`/guide/reading_units` how to read it.
 
     Parameters
     ----------
@@ -105,34 +89,35 @@ def unit_summary(
     method
         Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
     n_genes
-        Genes at either end.
+        Genes to name at either end.
     n_cells
         Cells on which the effects are measured, drawn at random where there are more; all if `None`. The default puts
         the units in the same order but for a few of nearly the same effect; a unit of very few cells may want all.
     redundant_above
-        Absolute correlation from which on a unit is redundant.
+        Absolute correlation (Pearson, over the cells) above which a unit is redundant.
     flag_above
-        Absolute correlation from which on a flag is listed in `flags`.
+        Absolute correlation above which a flag is listed in `flags`.
     seed
-        Seed of the cells that effects are measured on, and of the genes that scores are held against.
+        Seed of the cells that effects are measured on, and of the control genes of the scores.
     {model_layer}
     {batch_size_inference}
     {device}
     {progress}
-    key_added
-        Name of the result; `f"{key}_units"` if `None`.
+    {key_added=units}
     {copy}
 
     Returns
     -------
-    `None`, or the changed copy if `copy=True`. Sets the following field, to be read with
-    :func:`modulae.get.unit_summary`, which describes the columns, and with `gene_sets` what
-    :func:`modulae.tl.enrich_units` sets:
+    {returns}
 
-    `adata.uns[f'{key}_units']` : `dict`
-        `"table"`: one array a column, units in their order; texts as `object`, numbers as `float64`, `"dead"` as
-        `bool`. And how it was made: `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`,
-        `flag_above`, `n_cells` (on which effects were measured), `seed`.
+    `adata.uns[f'{key}_units']["table"]` : `dict`
+        Read it with :func:`modulae.get.unit_summary`, which describes the columns. One array a column, units in their
+        order; texts as `object`, numbers as `float64`, `"dead"` as `bool`.
+    `adata.uns[f'{key}_units']`, other entries
+        `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`, `flag_above`, `n_cells` (on which
+        effects were measured), `seed`.
+    `adata.uns[f'{key}_enrichment']` : `dict`, with `gene_sets`
+        See :func:`modulae.tl.enrich_units`.
 
     Raises
     ------
@@ -142,10 +127,26 @@ def unit_summary(
         A stability table of other units, an enrichment of another model, no gene set of the right size, or a number
         that makes no sense.
 
+    See Also
+    --------
+    modulae.get.unit_summary : The result as a table.
+    modulae.pl.unit_summary : The result as a picture.
+    modulae.tl.enrich_units : Which gene sets a unit responds to.
+    modulae.report : All of it on one HTML page.
+
     References
     ----------
     .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.unit_summary(adata, groupby="bulk_labels")
+    >>> units = mo.get.unit_summary(adata)
+    >>> len(units), units["group"].isin(adata.obs["bulk_labels"]).all().item()
+    (64, True)
     """
     name = result_name(adata, key_added, Fields(key).units)
     check_choice("method", method, Method)
