@@ -9,13 +9,13 @@ import numpy as np
 from modulae._utils.docs import fill_docs
 from modulae.core.checks import check_seed
 
-from ._planted import MIN_HARD, Planted, in_types, of_groups
+from ._planted import MIN_HARD, MIN_TOGETHER, Planted, in_types, of_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-Difficulty = Literal["easy", "hard"]
+Difficulty = Literal["easy", "hard", "together", "rare"]
 Rates = Literal["log-additive", "additive"]
 
 SMALL: dict[str, Any] = {
@@ -34,13 +34,14 @@ SERIOUS: dict[str, Any] = {
     "n_groups": 5,
     "mean_counts": 1700.0,
 }
+TOGETHER: dict[str, Any] = SERIOUS | {"n_programmes": 14, "n_groups": 6}
 
 
 @fill_docs
 def simulated(
     *,
     difficulty: Difficulty | None = None,
-    rates: Rates = "log-additive",
+    rates: Rates | None = None,
     n_cells: int | None = None,
     n_genes: int | None = None,
     n_programmes: int | None = None,
@@ -59,7 +60,7 @@ def simulated(
     Without a difficulty, programmes share no gene, have loadings between 0.5 and 1.5 and gamma activities around 1.
     Most belong to one group and run in all of its cells; every fourth runs in half of the cells of every group.
 
-    `"easy"` and `"hard"` are tests for methods that look for programmes. Groups are cell types, the first 2.5 times as
+    The difficulties are tests for methods that look for programmes. Groups are cell types, the first 2.5 times as
     frequent as the last, and each has an identity programme that runs in all of its cells and in no other. The genes of
     a programme are drawn whatever the others have, so programmes overlap a little; one gene in twenty is highly
     expressed and in none, and neither are the 30 % that are counted least. Activities are log-normal around 1.
@@ -72,22 +73,30 @@ def simulated(
     second runs where, and only where, the first does, and in the fifth by itself. Loadings are between 1 and 2, the
     standard deviation of the log depth is 0.4.
 
+    `"together"`: as `"easy"`, but there is one pair of programmes for every four programmes: of the cells in which one
+    of a pair runs, 60 % have both. Rates are additive, the standard deviation of the log depth is 0.5.
+
+    `"rare"`: as `"easy"`, but the second half of the programmes run in 0.5 % to 2 % of the cells, in equal ratios from
+    the rarest to the most frequent: exactly so many cells, though at least one, of whatever type.
+
     Parameters
     ----------
     difficulty
-        `None`, `"easy"` or `"hard"`, as above.
+        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`, as above.
     rates
-        `"log-additive"` or `"additive"`: how programmes come together in a gene.
+        `"log-additive"` or `"additive"`: how programmes come together in a gene. `None`: additive for `"together"`,
+        log-additive for all others.
     n_cells
         Cells; 1000 if `None`, and 2000 with a difficulty.
     n_genes
         Genes; 600, and 2000 with a difficulty.
     n_programmes
-        Planted programmes, not counting identities; 8, and 10 with a difficulty. `"hard"` needs 6.
+        Planted programmes, not counting identities; 8, 10 with a difficulty, 14 for `"together"`. `"hard"` needs 6,
+        `"together"` 4.
     genes_per_programme
         Genes of each, or the fewest and the most: 30, and (20, 60) with a difficulty.
     n_groups
-        Groups of cells; 4, and 5 with a difficulty.
+        Groups of cells; 4, 5 with a difficulty, 6 for `"together"`.
     mean_counts
         Mean total count of a cell; 2000, and 1700 with a difficulty, which gives a median of about 1500.
     {seed}
@@ -113,14 +122,15 @@ def simulated(
     `.uns['truth']` : `dict`
         `"programmes"` and `"groups"`: names; `"running"` (groups × programmes, `float64`): the expected share of the
         group's cells in which the programme runs; `"rates"`; and with a difficulty `"difficulty"`, `"identity"`
-        (programmes, `bool`): whether it is that of a cell type, `"co_active"`: names of the pairs, a row each, and
-        `"and"`: a row with the names of two programmes and of the one that runs where both do.
+        (programmes, `bool`): whether it is that of a cell type, `"rare"` (programmes, `bool`), `"co_active"`: names of
+        the pairs, a row each, and `"and"`: a row with the names of two programmes and of the one that runs where both
+        do.
 
     Raises
     ------
     ValueError
         An unknown difficulty or kind of rates, sizes that are not positive, programmes with more genes than there are,
-        or too few programmes for `"hard"`.
+        or too few programmes for `"hard"` or `"together"`.
     """
     given = {
         "n_cells": n_cells,
@@ -130,16 +140,17 @@ def simulated(
         "n_groups": n_groups,
         "mean_counts": mean_counts,
     }
-    sizes = (SMALL if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
+    usual = SMALL if difficulty is None else TOGETHER if difficulty == "together" else SERIOUS
+    sizes = usual | {k: v for k, v in given.items() if v is not None}
+    if rates is None:
+        rates = "additive" if difficulty == "together" else "log-additive"
     _check(sizes, difficulty, rates)
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)
     mean = sizes.pop("mean_counts")
     check_seed(seed)
     rng = np.random.default_rng(seed)
-    planted = (
-        of_groups(**sizes, rng=rng) if difficulty is None else in_types(hard=difficulty == "hard", **sizes, rng=rng)
-    )
+    planted = of_groups(**sizes, rng=rng) if difficulty is None else in_types(difficulty=difficulty, **sizes, rng=rng)
     if rates == "additive":
         expected = np.exp(planted.baseline) * (1 + planted.activity @ np.expm1(planted.loadings).T)
     else:
@@ -167,6 +178,7 @@ def _as_anndata(
     if planted.housekeeping is not None:
         var["truth_housekeeping"] = planted.housekeeping
         truth["identity"] = np.arange(n_programmes) >= n_programmes - n_identities
+        truth["rare"] = np.isin(np.arange(n_programmes), planted.rare)
         truth["co_active"] = programmes[np.array(planted.pairs, dtype=np.intp).reshape(-1, 2)]
         truth["and"] = programmes[np.array(planted.both, dtype=np.intp).reshape(-1, 3)]
     group = pd.Categorical(groups[planted.group], categories=groups)
@@ -217,11 +229,13 @@ def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
             f"a programme of {most} genes needs twice as many to choose from, and n_genes is {n_genes}. Raise n_genes."
         )
         raise ValueError(msg)
-    if difficulty == "hard" and n_programmes < MIN_HARD:
-        msg = (
-            f"n_programmes is {n_programmes}; the hard data need {MIN_HARD}, three for an AND and two for a pair. "
-            "Raise n_programmes."
-        )
+    fewest_by = {
+        "hard": (MIN_HARD, "three for an AND and two for a pair"),
+        "together": (MIN_TOGETHER, "two for a pair and two on their own"),
+    }
+    least, why = fewest_by.get(difficulty or "", (1, ""))
+    if n_programmes < least:
+        msg = f"n_programmes is {n_programmes}; the {difficulty} data need {least}, {why}. Raise n_programmes."
         raise ValueError(msg)
 
 
