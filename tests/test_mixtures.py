@@ -12,12 +12,17 @@ import modulae as mo
 
 
 @pytest.fixture(scope="module")
-def score():
+def mixtures():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parents[1]))
-        from benchmarks.quality.mixtures import score
+        from benchmarks.quality import mixtures
 
-    return score
+    return mixtures
+
+
+@pytest.fixture(scope="module")
+def score(mixtures):
+    return mixtures.score
 
 
 @pytest.fixture
@@ -85,16 +90,18 @@ def test_a_single_unit_is_held_against_none(score, shares):
 
 
 @pytest.mark.slow
-def test_units_follow_the_known_shares_of_rna(score, data_dir):
+def test_units_follow_the_known_shares_of_rna(mixtures, score, data_dir):
     import anndata as ad
 
-    wells = ad.read_h5ad(data_dir / "rnamix_sortseq.h5ad")
-    lines = ["H2228", "H1975", "HCC827"]
-    shares = wells.obs[[f"{line}_prop" for line in lines]].set_axis(lines, axis=1)
+    wells = mixtures.mark_variable(ad.read_h5ad(data_dir / "rnamix_sortseq.h5ad"))
+    assert wells.var["learn"].sum() == 2000
+    shares = mixtures.shares_of(wells)
+    assert list(shares) == ["H2228", "H1975", "HCC827"]
     assert score(shares.to_numpy(), shares)["gap"].mean() == pytest.approx(1.44, abs=0.01)  # what 3 perfect units have
-    mo.tl.consensus(wells, progress=False)
+    mo.tl.consensus(wells, mask_var="learn", progress=False)
     found = score(wells.obsm["X_consensus"], shares)
-    assert found["r"].min() > 0.8
-    assert found["gap"].min() > 0.3
+    assert found["r"].mean() > 0.85  # 0.92 and more over three seeds
+    assert found["r"].min() > 0.7
+    assert found["gap"].mean() > 0.6  # 0.86 and more
     shuffled = shares.sample(frac=1, random_state=0)
     assert score(wells.obsm["X_consensus"], shuffled)["r"].max() < 0.4
