@@ -47,19 +47,19 @@ WORDS = (
     "given to another line.\n\n"
     "Units of the orthogonal architecture, of the paper's preset, PCA and ICA may mean more of something when they "
     "fall: each is turned so that its strongest correlation with a share is positive. Parts are taken as they are. "
-    "Mean of {n} seeds, and in brackets the lowest and the highest.\n\n"
+    "Mean of {n} seeds (no more, as it takes long), and in brackets the lowest and the highest.\n\n"
     "![Activity of each cell line's unit against the known share of its RNA](../images/mixtures.png)\n\n"
     "*Units of `tl.consensus`, first seed. Each point is a well; the line is the straight line that fits best. Points "
     "are spread a little to the left and the right of the known share, so that they can be told apart. The point far "
-    "below in the first panel and far above in the third is one well, L19: its label says 68 % H2228, its counts say "
-    "HCC827. It is kept, here and in the tables.*\n\n"
+    "below in the first panel (at 0.68) and far above in the third (at 0.16) is one well, L19: its label says 68 % "
+    "H2228, its counts say HCC827. It is kept, here and in the tables.*\n\n"
     "`tl.consensus` and `tl.autoencoder` have their defaults; the paper's preset is `presets.KINALIS_2019`. PCA, ICA "
     "and NMF (scikit-learn) see log1p of the counts over the size factor, and are told how many units to find: 32, or "
     "the true number, which nobody knows of other data. {peers}"
 )
 EVERY_GENE = (
-    "**The same with all {n_genes} genes,** most of which vary by chance alone. The paper's preset, which takes long, "
-    "is left out."
+    "**The same with all {n_genes} genes,** without the paper's preset, which takes long. NMF starts from `nndsvda` "
+    "throughout; from another start it may end elsewhere."
 )
 CELLS = (
     "**Five cell lines.** {n} single cells of five lung cancer lines, one plate of CEL-seq2, lines known by genotype "
