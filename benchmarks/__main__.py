@@ -21,6 +21,7 @@ FOLDERS = {
         "explanations",
         "false_positives",
         "missing_genes",
+        "mixtures",
         "modules",
         "parts",
         "sanity",

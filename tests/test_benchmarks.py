@@ -16,6 +16,7 @@ def test_a_short_run_prints_its_tables_and_writes_nothing():
     )
     assert done.returncode == 0, done.stderr
     assert "# Import time" in done.stdout
+    assert "# Physical truth" in done.stdout
     assert "| pbmc68k | default |" in done.stdout
     for name in ("clustering", "orthogonality"):
         assert f"# The paper's {name} experiment" in done.stdout

@@ -6,6 +6,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import modulae as mo
@@ -140,9 +142,18 @@ def test_more_programme_genes_than_genes():
 # Programmes across cell types
 
 
-@pytest.fixture(scope="module", params=["easy", "hard"])
+DIFFICULTIES = ["easy", "hard", "together", "rare"]
+
+
+@pytest.fixture(scope="module", params=DIFFICULTIES)
 def planted(request):
-    return mo.datasets.simulated(difficulty=request.param, n_cells=6000, n_genes=400, seed=1)
+    sizes = {"n_programmes": 10, "n_groups": 5, "n_cells": 6000, "n_genes": 400}
+    return mo.datasets.simulated(difficulty=request.param, **sizes, seed=1)
+
+
+@pytest.fixture(scope="module")
+def together():
+    return mo.datasets.simulated(difficulty="together", n_cells=6000, n_genes=400, seed=1)
 
 
 def on(adata):
@@ -152,7 +163,7 @@ def on(adata):
     )
 
 
-@pytest.mark.parametrize("difficulty", [None, "easy", "hard"])
+@pytest.mark.parametrize("difficulty", [None, *DIFFICULTIES])
 @pytest.mark.parametrize("kind", ["log-additive", "additive"])
 def test_counts_are_poisson_around_the_rates_of_the_formula(difficulty, kind):
     """As above, for every kind; the other formula fits far worse, so the two do differ."""
@@ -251,10 +262,130 @@ def test_hard_programmes_hang_together_as_the_truth_says():
     assert (np.ptp(shares, axis=0) > 0.1).all()
 
 
+def test_sizes_of_the_data_with_pairs():
+    adata = mo.datasets.simulated(difficulty="together")
+    truth = adata.uns["truth"]
+    assert adata.shape == (2000, 2000)
+    assert adata.obsm["truth_activity"].shape == (2000, 14 + 6)
+    assert truth["identity"].tolist() == [False] * 14 + [True] * 6
+    assert truth["co_active"].tolist() == [[f"programme_{p:02d}", f"programme_{p + 1:02d}"] for p in (0, 2, 4)]
+    assert truth["rates"] == "additive"
+    assert not truth["rare"].any()
+    assert len(truth["and"]) == 0
+
+
+def test_pairs_run_together_in_60_percent_of_the_cells_that_have_one(together):
+    """Four of a binomial's standard deviations; each programme runs in a quarter of the cells all the same."""
+    runs, truth = on(together).iloc[:, :14], together.uns["truth"]
+    for first, second in truth["co_active"]:
+        both, either = (runs[first] & runs[second]).sum(), (runs[first] | runs[second]).sum()
+        assert abs(both / either - 0.6) < 4 * np.sqrt(0.6 * 0.4 / either)
+    assert (np.abs(runs.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 6000)).all()
+    np.testing.assert_array_equal(truth["running"][:, :14], 0.25)
+    r = runs.astype(float).corr().to_numpy()
+    apart = np.array([[a // 2 != b // 2 or a >= 6 for a in range(14)] for b in range(14)]) & ~np.eye(14, dtype=bool)
+    assert np.abs(r[apart]).max() < 0.07
+
+
+def test_activities_of_a_pair_are_their_own_where_both_run(together):
+    """They share when they run, not how strongly: else no method could tell them apart."""
+    activity = pd.DataFrame(together.obsm["truth_activity"], columns=list(together.uns["truth"]["programmes"]))
+    for first, second in together.uns["truth"]["co_active"]:
+        both = activity[(activity[first] > 0) & (activity[second] > 0)]
+        assert abs(np.corrcoef(both[first], both[second])[0, 1]) < 5 / np.sqrt(len(both))
+
+
+def test_counts_of_programmes_that_run_together_add_up(together):
+    """Each gene of both: the count over all cells with both is the sum of three parts, as far as Poisson counts go."""
+    depth, activity = together.obs["truth_depth"].to_numpy(), together.obsm["truth_activity"].astype(float)
+    loadings, names = together.varm["truth_loadings"].astype(float), list(together.uns["truth"]["programmes"])
+    baseline, counts = np.exp(together.var["truth_baseline"].to_numpy()), together.X.toarray()
+    for first, second in together.uns["truth"]["co_active"]:
+        a, b = names.index(first), names.index(second)
+        cells = (activity[:, [a, b]] > 0).all(axis=1)
+        genes = (loadings[:, [a, b]] > 0).any(axis=1)
+        parts = [np.outer(depth[cells], baseline[genes])]
+        parts += [
+            np.outer(depth[cells] * activity[cells, p], baseline[genes] * np.expm1(loadings[genes, p]))
+            for p in range(len(names))
+        ]
+        expected = sum(part.sum() for part in parts)
+        observed = counts[np.ix_(cells, genes)].sum()
+        assert abs(observed - expected) < 5 * np.sqrt(expected)
+        multiplied = np.exp(np.log(baseline[genes]) + activity[cells] @ loadings[genes].T)
+        assert abs(observed - (depth[cells, None] * multiplied).sum()) > 50 * np.sqrt(expected)
+
+
+def test_depths_spread_most_in_the_data_with_pairs(planted):
+    spread = {"easy": 0.3, "hard": 0.4, "together": 0.5, "rare": 0.3}[planted.uns["truth"]["difficulty"]]
+    found = np.log(planted.obs["truth_depth"]).std()
+    assert abs(found - spread) < 5 * spread / np.sqrt(2 * 6000)  # standard error of a normal's standard deviation
+
+
+def test_rare_programmes_run_in_exactly_so_many_cells():
+    adata = mo.datasets.simulated(difficulty="rare", seed=4)
+    truth, runs = adata.uns["truth"], on(adata)
+    assert truth["rare"].tolist() == [False] * 5 + [True] * 5 + [False] * 5
+    assert truth["rates"] == "log-additive"
+    ratio = 4 ** (1 / 4)  # from 0.5 % to 2 % in four steps
+    assert runs.loc[:, truth["rare"]].sum().tolist() == [round(10 * ratio**step) for step in range(5)]
+    np.testing.assert_allclose(truth["running"][:, truth["rare"]], [[0.005 * ratio**step for step in range(5)]] * 5)
+    np.testing.assert_array_equal(truth["running"][:, :5], 0.25)
+
+
+def test_rare_programmes_run_in_cells_of_whatever_type():
+    adata = mo.datasets.simulated(difficulty="rare", n_cells=20_000, n_genes=200, seed=2)
+    rare = adata.obsm["truth_activity"][:, adata.uns["truth"]["rare"]] > 0
+    for g, share in enumerate(adata.obs["group"].value_counts(normalize=True, sort=False)):
+        inside = rare[adata.obs["group"].cat.codes == g].sum(axis=0)
+        n = rare.sum(axis=0)
+        assert (np.abs(inside - n * share) < 5 * np.sqrt(n * share * (1 - share))).all()
+
+
+@pytest.mark.parametrize("n_cells", [1, 7, 60])
+def test_a_rare_programme_runs_in_one_cell_at_least(n_cells):
+    adata = mo.datasets.simulated(difficulty="rare", n_cells=n_cells, n_genes=130, n_programmes=1, n_groups=1)
+    assert adata.uns["truth"]["rare"].tolist() == [True, False]
+    assert (adata.obsm["truth_activity"][:, 0] > 0).sum() == 1
+
+
+@given(
+    difficulty=st.sampled_from([None, *DIFFICULTIES]),
+    kind=st.sampled_from([None, "log-additive", "additive"]),
+    n_cells=st.integers(1, 60),
+    n_programmes=st.integers(6, 12),
+    n_groups=st.integers(1, 7),
+    size=st.integers(1, 20),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_asked_for_the_truth_fits_the_cells(difficulty, kind, n_cells, n_programmes, n_groups, size, seed):
+    asked = {"difficulty": difficulty, "rates": kind, "n_cells": n_cells, "n_genes": 260, "n_programmes": n_programmes}
+    asked |= {"n_groups": n_groups, "genes_per_programme": size, "seed": seed}
+    adata = mo.datasets.simulated(**asked)
+    truth, activity = adata.uns["truth"], adata.obsm["truth_activity"]
+    n_units = n_programmes + (0 if difficulty is None else n_groups)
+    assert activity.shape == (n_cells, n_units)
+    assert truth["running"].shape == (n_groups, n_units)
+    assert ((truth["running"] >= 0) & (truth["running"] <= 1)).all()
+    assert (activity >= 0).all()
+    assert not activity[truth["running"][adata.obs["group"].cat.codes] == 0].any()
+    assert [len(genes) for genes in adata.uns["gene_sets"].values()] == [size] * n_units
+    assert (adata.X.data > 0).all()
+    if difficulty is not None:
+        assert set(truth["co_active"].ravel()) <= set(truth["programmes"][~truth["identity"]])
+        assert len(truth["co_active"]) == {"hard": (n_programmes - 3) // 3, "together": n_programmes // 4}.get(
+            difficulty, 0
+        )
+        assert truth["rare"].sum() == (difficulty == "rare") * (n_programmes - n_programmes // 2)
+    again = mo.datasets.simulated(**asked)
+    np.testing.assert_array_equal(again.X.toarray(), adata.X.toarray())
+
+
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own default
 @pytest.mark.parametrize("form", ["h5ad", "zarr"])
-def test_the_truth_of_hard_and_easy_data_survives_a_file(tmp_path, form):
-    for difficulty in ("easy", "hard"):
+def test_the_truth_of_every_difficulty_survives_a_file(tmp_path, form):
+    for difficulty in DIFFICULTIES:
         adata = mo.datasets.simulated(difficulty=difficulty, rates="additive", n_cells=50, n_genes=200, seed=1)
         path = tmp_path / f"{difficulty}.{form}"
         getattr(adata, f"write_{form}")(path)
@@ -295,9 +426,17 @@ def test_unusual_sizes_of_hard_data(sizes):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"difficulty": "medium"}, r"difficulty is 'medium'; choose None or one of \['easy', 'hard'\]"),
+        (
+            {"difficulty": "medium"},
+            r"difficulty is 'medium'; choose None or one of \['easy', 'hard', 'together', 'rare'\]",
+        ),
         ({"rates": "multiplicative"}, r"rates is 'multiplicative'; choose one of \['log-additive', 'additive'\]"),
         ({"difficulty": "hard", "n_programmes": 5}, "n_programmes is 5; the hard data need 6, .* Raise n_programmes"),
+        (
+            {"difficulty": "together", "n_programmes": 3},
+            "n_programmes is 3; the together data need 4, .* Raise n_programmes",
+        ),
+        ({"rates": ""}, "rates is ''; choose one of"),
         ({"difficulty": "easy", "n_genes": 100}, "60 genes needs twice as many .* n_genes is 100. Raise n_genes"),
         ({"difficulty": "easy", "genes_per_programme": (9, 3)}, "the fewest first, then the most"),
         (

@@ -85,10 +85,7 @@ def identifiers(adata: AnnData, genes: NDArray[np.str_], column: str | None) -> 
         if "gene_ids" not in adata.var:
             return None
         column = "gene_ids"
-    if column not in adata.var:
-        msg = f"gene_ids={column!r} is not a column of adata.var. Choose one of {list(adata.var)}, or leave it out."
-        raise KeyError(msg)
-    values = var_column(adata, column).astype(object)
+    values = var_column(adata, column, "gene_ids", others="Leave it out, or choose one of").astype(object)
     named = values.where(values.notna(), "").reindex(genes, fill_value="")
     return np.array([written(name) for name in named])
 

@@ -9,13 +9,13 @@ import numpy as np
 from modulae._utils.docs import fill_docs
 from modulae.core.checks import check_choice, check_seed
 
-from ._planted import MIN_HARD, Planted, in_types, of_groups
+from ._planted import MIN_HARD, MIN_TOGETHER, Planted, in_types, of_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-Difficulty = Literal["easy", "hard"]
+Difficulty = Literal["easy", "hard", "together", "rare"]
 Rates = Literal["log-additive", "additive"]
 
 PLAIN_SIZES: dict[str, Any] = {
@@ -34,13 +34,14 @@ SERIOUS: dict[str, Any] = {
     "n_groups": 5,
     "mean_counts": 1700.0,
 }
+TOGETHER: dict[str, Any] = SERIOUS | {"n_programmes": 14, "n_groups": 6}
 
 
 @fill_docs
 def simulated(
     *,
     difficulty: Difficulty | None = None,
-    rates: Rates = "log-additive",
+    rates: Rates | None = None,
     n_cells: int | None = None,
     n_genes: int | None = None,
     n_programmes: int | None = None,
@@ -52,27 +53,31 @@ def simulated(
     """Draw Poisson counts from programmes that are known.
 
     Without a difficulty, programmes share no gene; most belong to one group and run in all of its cells, and every
-    fourth runs in half of the cells of every group. `"easy"` and `"hard"` are tests for methods that look for
-    programmes: groups are cell types with an identity programme each, and programmes overlap a little. In `"easy"`,
-    each programme runs in a quarter of the cells, by itself; in `"hard"`, it depends on the cell type, and some
-    programmes run together. :doc:`/method/method` has the formulas.
+    fourth runs in half of the cells of every group. The difficulties are tests for methods that look for programmes:
+    groups are cell types with an identity programme each, and programmes overlap a little. `"easy"`: each programme
+    runs in a quarter of the cells, by itself. `"hard"`: it depends on the cell type, and some programmes run together.
+
+    `"together"`: as easy, but pairs of programmes run together in 60 % of their cells, and rates add up. `"rare"`: as
+    easy, but half of the programmes run in 0.5 % to 2 % of the cells. :doc:`/method/method` has the formulas.
 
     Parameters
     ----------
     difficulty
-        `None`, `"easy"` or `"hard"`.
+        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
     rates
-        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up.
+        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
+        log-additive for all others.
     n_cells
         Cells; 1000 if `None`, and 2000 with a difficulty.
     n_genes
         Genes; 600, and 2000 with a difficulty.
     n_programmes
-        Planted programmes, not counting identities; 8, and 10 with a difficulty. `"hard"` needs 6.
+        Planted programmes, not counting identities; 8, 10 with a difficulty, 14 for `"together"`. `"hard"` needs 6,
+        `"together"` 4.
     genes_per_programme
         Genes of each, or the fewest and the most: 30, and (20, 60) with a difficulty.
     n_groups
-        Groups of cells; 4, and 5 with a difficulty.
+        Groups of cells; 4, 5 with a difficulty, 6 for `"together"`.
     mean_counts
         Mean total count of a cell; 2000, and 1700 with a difficulty, which gives a median of about 1500.
     {seed}
@@ -98,32 +103,19 @@ def simulated(
     `.uns['gene_sets']` : `dict`
         Programme → names of its genes, ready for :func:`modulae.read_gene_sets`.
     `.uns['truth']` : `dict`
-        - `"programmes"`, `"groups"` (`object`): names.
-        - `"running"` (`float64`, groups × programmes): the expected share of the group's cells in which the programme
-          runs.
-        - `"rates"`, and with a difficulty `"difficulty"`: the settings.
-        - `"identity"` (`bool`, programmes), with a difficulty: whether it is that of a cell type.
-        - `"co_active"`, with a difficulty: names of the pairs, one in each row.
-        - `"and"`, with a difficulty: one row with the names of two programmes and of the one that runs where both do.
+        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
+    rates
+        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
+        log-additive for all others.
 
     Raises
     ------
     ValueError
         An unknown difficulty or kind of rates, sizes that are not positive, programmes with more genes than there are,
-        or too few programmes for `"hard"`.
-
-    See Also
-    --------
-    modulae.metrics.programme_recovery : Compare the genes of units with the truth.
-    modulae.metrics.disentanglement : Compare the activities with the truth.
-
-    Examples
-    --------
-    >>> adata = mo.datasets.simulated(n_cells=200, n_programmes=8)
-    >>> adata.shape
-    (200, 600)
-    >>> adata.obsm["truth_activity"].shape
-    (200, 8)
+        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
+    rates
+        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
+        log-additive for all others.
     """
     given = {
         "n_cells": n_cells,
@@ -133,16 +125,17 @@ def simulated(
         "n_groups": n_groups,
         "mean_counts": mean_counts,
     }
-    sizes = (PLAIN_SIZES if difficulty is None else SERIOUS) | {k: v for k, v in given.items() if v is not None}
+        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
+    rates
+        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
+        log-additive for all others.
     _check(sizes, difficulty, rates)
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)
     mean = sizes.pop("mean_counts")
     check_seed(seed)
     rng = np.random.default_rng(seed)
-    planted = (
-        of_groups(**sizes, rng=rng) if difficulty is None else in_types(hard=difficulty == "hard", **sizes, rng=rng)
-    )
+    planted = of_groups(**sizes, rng=rng) if difficulty is None else in_types(difficulty=difficulty, **sizes, rng=rng)
     if rates == "additive":
         expected = np.exp(planted.baseline) * (1 + planted.activity @ np.expm1(planted.loadings).T)
     else:
@@ -170,6 +163,7 @@ def _as_anndata(
     if planted.housekeeping is not None:
         var["truth_housekeeping"] = planted.housekeeping
         truth["identity"] = np.arange(n_programmes) >= n_programmes - n_identities
+        truth["rare"] = np.isin(np.arange(n_programmes), planted.rare)
         truth["co_active"] = programmes[np.array(planted.pairs, dtype=np.intp).reshape(-1, 2)]
         truth["and"] = programmes[np.array(planted.both, dtype=np.intp).reshape(-1, 3)]
     group = pd.Categorical(groups[planted.group], categories=groups)
@@ -216,11 +210,13 @@ def _check(sizes: dict[str, Any], difficulty: str | None, rates: str) -> None:
             f"a programme of {most} genes needs twice as many to choose from, and n_genes is {n_genes}. Raise n_genes."
         )
         raise ValueError(msg)
-    if difficulty == "hard" and n_programmes < MIN_HARD:
-        msg = (
-            f"n_programmes is {n_programmes}; the hard data need {MIN_HARD}, three for an AND and two for a pair. "
-            "Raise n_programmes."
-        )
+    fewest_by = {
+        "hard": (MIN_HARD, "three for an AND and two for a pair"),
+        "together": (MIN_TOGETHER, "two for a pair and two on their own"),
+    }
+    least, why = fewest_by.get(difficulty or "", (1, ""))
+    if n_programmes < least:
+        msg = f"n_programmes is {n_programmes}; the {difficulty} data need {least}, {why}. Raise n_programmes."
         raise ValueError(msg)
 
 
