@@ -134,7 +134,7 @@ def denoise(
         Options for the genes of a foreign model without `model`; a file that is broken or of another kind; counts that
         can't be; gene names that are not unique.
     """
-    name = result_name(adata, key_added, Fields(key).denoised)
+    name = result_name(adata, key_added, Fields(key).denoised, "denoise")
     options: dict[str, Any] = {
         "gene_ids": gene_ids,
         "orthologues": orthologues,

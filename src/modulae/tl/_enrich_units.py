@@ -134,7 +134,7 @@ def enrich_units(
     .. [2] Wu D, Smyth GK (2012). Camera: a competitive gene set test accounting for inter-gene correlation. Nucleic
        Acids Research 40:e133.
     """
-    name = result_name(adata, key_added, Fields(key).enrichment)
+    name = result_name(adata, key_added, Fields(key).enrichment, "enrich_units")
     check_integer("n_permutations", n_permutations, minimum=1)
     check_seed(seed)
     fitted = read_model(adata, key)

@@ -77,7 +77,7 @@ def saliency(
     KeyError
         No such model, layer or `obs` column, or the model's genes are missing.
     """
-    name = result_name(adata, key_added, Fields(key).saliency(groupby))
+    name = result_name(adata, key_added, Fields(key).saliency(groupby), "saliency")
     check_method(method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)

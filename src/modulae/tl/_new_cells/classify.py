@@ -110,7 +110,7 @@ def classify(
     .. [1] Hastie, Tibshirani & Friedman (2009), *The Elements of Statistical Learning*, §4.3.
     .. [2] Zadrozny & Elkan (2002), *KDD*, 694–699.
     """
-    name = result_name(adata, key_added, Fields(key).label)
+    name = result_name(adata, key_added, Fields(key).label, "classify")
     check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0

@@ -113,7 +113,7 @@ def pathway_activity(
     ValueError
         Too little of every set is there, or a number is out of range.
     """
-    name = result_name(adata, key_added, Fields(key).pathways)
+    name = result_name(adata, key_added, Fields(key).pathways, "pathway_activity")
     _check(source, n_neighbors, model_cells, n_random)
     check_seed(seed)
     fitted = read_model(adata, key)

@@ -162,7 +162,7 @@ def pathway_impact(
         Sets are left out, with the reason where it is a known one. Strata in which no label can be permuted, because
         none of them has cells of both sides: then p is 1.
     """
-    name = result_name(adata, key_added, Fields(key).impact(groupby))
+    name = result_name(adata, key_added, Fields(key).impact(groupby), "pathway_impact")
     check_method(method)
     check_aggregate(aggregate, scale)
     check_difference(difference)

@@ -170,7 +170,7 @@ def sanity(
     .. [2] Samek et al. (2017), *IEEE Trans. Neural Networks and Learning Systems* 28:2660, section III.
     .. [3] Petsiuk, Das & Saenko (2018), *RISE*, BMVC; section 4.
     """
-    name = result_name(adata, key_added, Fields(key).sanity)
+    name = result_name(adata, key_added, Fields(key).sanity, "sanity")
     check_method(method)
     check_aggregate(aggregate, "all")
     check_difference(difference)

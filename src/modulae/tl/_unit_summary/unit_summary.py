@@ -146,7 +146,7 @@ def unit_summary(
     .. [1] Tirosh et al. (2016), *Science* 352:189, Table S5.
     .. [2] van den Brink et al. (2017), *Nature Methods* 14:935.
     """
-    name = result_name(adata, key_added, Fields(key).units)
+    name = result_name(adata, key_added, Fields(key).units, "unit_summary")
     check_method(method)
     check_seed(seed)
     _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
