@@ -282,6 +282,11 @@ def test_cell_types_that_a_merge_made_floats_are_labels(model):
     assert table.to_numpy().sum() == adata.obs["type"].notna().sum()
 
 
+def test_a_list_of_columns_is_refused(model):
+    with pytest.raises(TypeError, match=r"groupby is the list \['a', 'b'\]; name one column, such as groupby='a'\."):
+        mo.tl.saliency(model.copy(), groupby=["a", "b"])
+
+
 @pytest.mark.parametrize("group", [0, 0.0, np.float64(0), np.int64(0), "0"])
 def test_a_group_is_named_as_it_stands_in_the_column(model, group):
     """A merge made floats of whole numbers: who takes a group from the column has 0.0."""

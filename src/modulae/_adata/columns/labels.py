@@ -100,6 +100,9 @@ def read_labels(
     ValueError
         Two columns of this name; numbers that were measured or counted; labels that are written alike.
     """
+    if isinstance(name, list):
+        msg = f"{argument} is the list {name!r}; name one column, such as {argument}={next(iter(name), '...')!r}."
+        raise TypeError(msg)
     if name not in adata.obs:
         msg = f"{argument}={name!r} is not a column of {of}.obs. Choose one of {list(adata.obs)}."
         raise KeyError(msg)
