@@ -125,12 +125,12 @@ def as_numbers(what: str, weights: Iterable[Any], step: str) -> NDArray[np.float
 
 def weight_column(table: pd.DataFrame) -> str | None:
     """The first column that holds weights; `interaction` and the like may say something else, such as an id."""
-    names = {str(name).strip().lower(): name for name in reversed(list(table))}
+    names = {str(name).strip().lower(): str(name) for name in reversed(list(table))}
     for column in COLUMNS:
         if column not in names:
             continue
         if column in {"weight", "mor"} or table[names[column]].map(_is_weight).any():
-            return names[column]  # type: ignore[no-any-return]
+            return names[column]
     return None
 
 
