@@ -50,6 +50,38 @@ def test_counts_in_raw_as_cellxgene_has_them(cells, base):
     assert "X_ae" in adata.obsm
 
 
+@pytest.mark.parametrize("place", ["raw", "layer"])
+def test_logarithms_of_counts_that_were_not_normalised(cells, place):
+    if place == "raw":
+        cells.raw = cells.copy()
+    else:
+        cells.layers["counts"] = cells.X.copy()
+    sc.pp.log1p(cells)
+    with pytest.raises(ValueError, match=r"adata\.X holds logarithms of counts.*layer='counts'") as caught:
+        mo.tl.autoencoder(cells, **SMALL)
+    read_counts(run_lines(str(caught.value), cells), layer="counts")
+
+
+@pytest.mark.parametrize("place", ["raw", "layer", "raw on disk"])
+def test_the_report_finds_the_counts_too(cells, place, tmp_path):
+    """Trained on `.X`, which was normalised later."""
+    pytest.importorskip("bokeh", reason="needs modulae[report]")
+    mo.tl.autoencoder(cells, **SMALL)
+    if place == "layer":
+        cells.layers["counts"] = cells.X.copy()
+    else:
+        cells.raw = cells.copy()
+    logged(cells)
+    if place == "raw on disk":
+        cells.write_h5ad(tmp_path / "cells.h5ad")
+        cells = sc.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    with pytest.raises(ValueError, match=r"adata\.X holds logarithms of normalised counts.*layer='counts'"):
+        mo.report(cells, tmp_path / "modules.html", progress=False)
+    assert not (tmp_path / "modules.html").exists()
+    if cells.isbacked:
+        cells.file.close()
+
+
 def test_raw_with_other_genes_keeps_the_cells(cells):
     cells.raw = cells.copy()
     part = logged(cells.copy())[:, :20].copy()

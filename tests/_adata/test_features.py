@@ -55,6 +55,19 @@ def test_two_kinds_are_refused_with_the_line_that_keeps_the_genes(cite):
     assert after["adata"].obsm["X_ae"].shape == (120, 4)
 
 
+@pytest.mark.parametrize("unnamed", [None, np.nan])
+def test_genes_without_a_kind_beside_antibodies_with_one(cite, rna, unnamed):
+    """As where only the antibodies came with the column."""
+    cite.var["feature_types"] = [unnamed] * rna.n_vars + [ADT] * 8
+    with pytest.raises(ValueError, match=r"2 kinds of features \(Antibody Capture, Gene Expression\)") as caught:
+        mo.tl.autoencoder(cite, **SMALL)
+    after = {"adata": cite}
+    exec(str(caught.value).split("`")[1], after)  # noqa: S102 (the line that the message says to run)
+    assert list(after["adata"].var_names) == list(rna.var_names)
+    read = read_counts(cite, genes=rna.var_names, layer=None)
+    np.testing.assert_array_equal(read.totals, np.asarray(rna.X.sum(axis=1)).ravel())
+
+
 def test_with_a_mask_the_antibodies_change_nothing(cite, rna):
     """Equal RNA: whatever the antibodies, the same model, activity and rates as on the RNA alone."""
     sets = {f"set {at}": list(rna.var_names[at::6]) for at in range(6)}
@@ -157,13 +170,16 @@ def test_whatever_the_kinds_all_are_refused_or_all_are_counted(kinds, categorica
     adata.var_names = [f"g{at}" for at in range(len(kinds))]
     adata.var[column] = values
     before = adata.copy()
-    known = set(kinds) - {None}
-    if len(known) > 1:
-        with pytest.raises(ValueError, match=rf"has {len(known)} kinds of features"):
+    meant = {RNA if kind is None else kind for kind in kinds}
+    if set(kinds) != {None} and len(meant) > 1:
+        with pytest.raises(ValueError, match=rf"has {len(meant)} kinds of features") as caught:
             read_counts(adata, layer=None)
         genes = adata.var_names[gene_features(adata)]
         assert (read_counts(adata, genes=genes, layer=None).totals == len(genes)).all()
-        if RNA in known:
+        after = {"adata": adata}
+        exec(str(caught.value).split("`")[1], after)  # noqa: S102 (the line that the message says to run)
+        assert list(after["adata"].var_names) == list(genes)
+        if RNA in meant:
             assert [kinds[int(name[1:])] in {RNA, None} for name in genes] == [True] * len(genes)
             assert len(genes) == sum(kind in {RNA, None} for kind in kinds)
     else:

@@ -29,20 +29,29 @@ def follow(message, adata):
 @settings(deadline=None)
 @given(
     genome=st.sampled_from(["GRCh38", "GRCh37", "hg19", "hg38", "mm10", "GRCm39", "GRCh38-2020-A", "rn6"]),
-    underscores=st.integers(1, 6),
+    mark=st.sampled_from("_-"),  # Seurat makes hyphens of underscores
+    times=st.integers(1, 6),
     genes=st.lists(st.sampled_from(GENES), min_size=1, unique=True),
     species=st.integers(1, 2),
 )
-def test_the_genome_before_the_gene(genome, underscores, genes, species):
-    names = [genome + "_" * underscores + gene for gene in genes]
+def test_the_genome_before_the_gene(genome, mark, times, genes, species):
+    names = [genome + mark * times + gene for gene in genes]
     if species == 2:
-        names += ["dm6___ple", "dm6___elav"]
+        names += [f"dm6{mark * 3}ple", f"dm6{mark * 3}elav"]
     adata = cells(names)
     reason = explain_mismatch({"a": genes}, names)
     assert "without the name of the genome" in reason
     assert ("there are also those of dm6" in reason) == (species == 2)
     assert list(adata.var_names) == names
     assert list(follow(reason, adata).var_names) == genes
+
+
+def test_spaces_around_names():
+    names = [f"{gene} " for gene in GENES]
+    reason = explain_mismatch({"a": GENES}, names)
+    assert "have spaces before or after them ('CD3D ')" in reason
+    assert list(follow(reason, cells(names)).var_names) == GENES
+    assert explain_spelling(names, GENES, ours="the model's genes") == ""
 
 
 def test_the_genome_before_the_genes_that_are_looked_for():

@@ -105,6 +105,8 @@ def test_no_gene_is_lost_and_none_changes_sides(weights, as_text, form):
         (net(["high", "1", "-1"]), r"such as 'high'\. Give numbers, below 0"),
         (net(["activation", "unknown", "repression"], "interaction"), "'interaction' of the table.*'unknown'"),
         ({"T": {"CD3D": 1.0, "CD19": float("nan")}}, r"gene set 'T' has 1 values.*`list\(sets\['T'\]\)`"),
+        ({"T": {"CD3D": -1.0, "CD19": None}}, r"gene set 'T' has 1 values.*such as None"),
+        ({"T": {"CD3D": -1, "CD19": pd.NA}}, r"gene set 'T' has 1 values.*such as <NA>"),
     ],
 )
 def test_weights_that_say_nothing_are_refused(source, message):
@@ -115,6 +117,21 @@ def test_weights_that_say_nothing_are_refused(source, message):
 def test_columns_that_hold_no_weights_are_not_read():
     assert silent(net(["binding", "SIGNOR-1", "x"], "interaction")) == {"T": ["CD3D", "CD3E", "CD19"]}
     assert silent(net(["a", "b", "c"], "direction")) == {"T": ["CD3D", "CD3E", "CD19"]}
+
+
+@pytest.mark.parametrize("name", ["MOR", "Weight", " weight "])
+def test_capitals_of_the_column_do_not_matter(name):
+    with pytest.warns(UserWarning, match="negative weights"):
+        assert mo.read_gene_sets(net([1, 2, -1], name)) == {"T": ["CD3D", "CD3E"], "T (negative)": ["CD19"]}
+
+
+def test_numbers_below_0_that_are_not_read_are_said():
+    with pytest.warns(UserWarning, match="'logFC' of the table has numbers below 0, which are not read") as caught:
+        assert mo.read_gene_sets(net([1.5, 2, -1], "logFC")) == {"T": ["CD3D", "CD3E", "CD19"]}
+    renamed = eval(str(caught[0].message).split("`")[1], {"table": net([1.5, 2, -1], "logFC")})  # noqa: S307
+    with pytest.warns(UserWarning, match="negative weights"):
+        assert mo.read_gene_sets(renamed)["T (negative)"] == ["CD19"]
+    assert silent(net([1.5, 2, 1], "logFC")) == {"T": ["CD3D", "CD3E", "CD19"]}
 
 
 # Nested
@@ -191,6 +208,30 @@ def test_a_regulator_named_in_its_set_is_a_description(file):
 def test_where_it_cannot_be_told_the_user_is_asked(file, text):
     with pytest.warns(UserWarning, match=r"looks like a gene \(CD3D.*If it is a gene, put a description"):
         assert mo.read_gene_sets(file(text))["T"] == ["CD3E"]
+
+
+def test_entrez_ids_without_descriptions(file):
+    with pytest.warns(UserWarning, match=r"second field .* is a gene \(920, 930, 915\)"):
+        assert mo.read_gene_sets(file("T\t920\t915\t3932\nB\t930\t931\t920\nC\t915\t930\t931\n")) == {
+            "T": ["920", "915", "3932"],
+            "B": ["930", "931", "920"],
+            "C": ["915", "930", "931"],
+        }
+    numbers_of_genes = "T\t2\t920\t915\nB\t3\t930\t931\t920\n"
+    assert silent(file(numbers_of_genes)) == {"T": ["920", "915"], "B": ["930", "931", "920"]}
+
+
+def test_columns_under_another_ending_are_refused(file):
+    path = file("T\tB\tNK\nna\tNA\t\nCD3D\tCD79A\tNKG7\nCD3E\tMS4A1\tGNLY\n", "sets.txt")
+    with pytest.raises(ValueError, match=r"has its sets in columns\. Rename it .*: sets\.gmx"):
+        mo.read_gene_sets(path)
+    assert silent(file("T\tna\tCD3D\nB\tna\tCD79A\nNK\tna\tNKG7\n")) == {"T": ["CD3D"], "B": ["CD79A"], "NK": ["NKG7"]}
+
+
+def test_a_table_with_semicolons(file):
+    path = file("source;target;weight\nT;CD3D;1\nT;CD19;-1\n", "net.csv")
+    with pytest.warns(UserWarning, match="negative weights"):
+        assert mo.read_gene_sets(path) == {"T": ["CD3D"], "T (negative)": ["CD19"]}
 
 
 @pytest.mark.parametrize("name", ["sets.gmx", "sets.gmx.gz"])

@@ -27,8 +27,10 @@ N_ROWS_TRIED = 64
 SAME = 1e-3
 """Relative difference that rounding leaves between two ratios which are one."""
 
+NORMALISED = "normalised counts"
+
 UNDO: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "normalised counts": lambda x: x,
+    NORMALISED: lambda x: x,
     "logarithms of normalised counts": np.expm1,
     "logarithms (to base 2) of normalised counts": lambda x: np.exp2(x) - 1,
     "logarithms (to base 10) of normalised counts": lambda x: 10.0**x - 1,
@@ -150,6 +152,7 @@ def _made_of(values: NDArray[np.float64], names: pd.Index, place: Place) -> str:
         known = np.isfinite(ratio).any(axis=1)
         low, high = np.nanmin(ratio[known], axis=1), np.nanmax(ratio[known], axis=1)
         telling = counts[known].max(axis=1) > np.where(counts[known] > 0, counts[known], np.inf).min(axis=1)
-        if telling.any() and (high - low <= SAME * high).all() and np.abs(high - 1).max() > SAME:
-            return what
+        same = np.abs(high - 1).max() <= SAME  # the counts themselves
+        if telling.any() and (high - low <= SAME * high).all() and not (same and what == NORMALISED):
+            return what.replace("normalised ", "") if same else what
     return ""

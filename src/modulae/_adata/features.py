@@ -30,10 +30,14 @@ OTHERS = frozenset(
 """Kinds that are no genes. A column with none of all these names says something else, such as the biotype."""
 
 
+UNNAMED = "Gene Expression"
+"""What genes are called where only the other kinds have a name."""
+
+
 def feature_kinds(adata: AnnData) -> tuple[str, NDArray[np.str_]] | None:
     """The column of `var` that tells several kinds of features apart, and each feature's kind.
 
-    A feature without a kind counts as a gene, where there are genes.
+    A feature without a kind counts as a gene.
     """
     for column in FEATURE_TYPE_COLUMNS:
         if column not in adata.var:
@@ -41,9 +45,10 @@ def feature_kinds(adata: AnnData) -> tuple[str, NDArray[np.str_]] | None:
         values = adata.var[column]
         values = values if isinstance(values, pd.Series) else values.to_series()  # `var` may lie on disk too
         known = values.dropna().astype(str)
-        kinds = known.unique()
-        if len(kinds) > 1 and any(_plain(kind) in GENES | OTHERS for kind in kinds):
-            kind_of_genes = _genes_among(known)
+        kinds = {_plain(kind) for kind in known.unique()}
+        only_others = bool(kinds) and kinds <= OTHERS
+        if (len(kinds) > 1 and kinds & (GENES | OTHERS)) or (only_others and len(known) < len(values)):
+            kind_of_genes = UNNAMED if only_others else _genes_among(known)
             return column, np.asarray(values.astype(object).where(values.notna(), kind_of_genes).astype(str), dtype=str)
     return None
 
@@ -71,10 +76,13 @@ def of_their_kind(adata: AnnData, columns: NDArray[np.intp] | None) -> NDArray[n
     asked = np.unique(kinds if columns is None else kinds[columns])
     if len(asked) > 1:
         genes = _genes_among(pd.Series(kinds))
+        said = f"adata.var[{column!r}]"
+        others = [str(kind) for kind in np.unique(kinds) if kind != genes]
+        keep = f"~{said}.isin({others!r})" if adata.var[column].isna().any() else f"{said} == {genes!r}"
         msg = (
-            f"adata.var[{column!r}] has {len(asked)} kinds of features ({', '.join(asked)}), and the "
+            f"{said} has {len(asked)} kinds of features ({', '.join(asked)}), and the "
             f"model and its size factors would take them all for genes. Keep the genes: "
-            f"`adata = adata[:, adata.var[{column!r}] == {genes!r}].copy()`, or name a column that marks genes only: "
+            f"`adata = adata[:, {keep}].copy()`, or name a column that marks genes only: "
             "mask_var=."
         )
         raise ValueError(msg)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 ENSEMBL_ID = re.compile(r"(ENS[A-Z]*G)\d{11}(\.\d+)?")
 VERSION = re.compile(r"\.\d+$")
 
-GENOME = re.compile(r"((?:GRC[a-z]|hg|mm|rn|danRer|dm|ce|susScr|Mmul_?|Rnor_?|Sscrofa)\d[\w.-]*?)_+(?=[^_])")
-"""What Cell Ranger puts before a gene where cells of several species are mixed: `GRCh38_CD3D`, `mm10___Cd3d`."""
+_NAMES = r"(?:GRC[a-z]|hg|mm|rn|danRer|dm|ce|susScr|Mmul_?|Rnor_?|Sscrofa)\d"
+GENOME = re.compile(rf"({_NAMES}[\w.-]*?)(_)_*(?=[^_])|({_NAMES}\d*(?:-20\d\d-A)?)(-)-*(?=[^-])")
+"""What Cell Ranger puts before a gene where cells of several species are mixed: `GRCh38_CD3D`, `mm10___Cd3d`; Seurat
+makes hyphens of the underscores."""
 
 MOST_HEADS = 20
 """Beginnings of names (`HLA` of `HLA-A`) that one line of advice can hold."""
@@ -71,6 +73,12 @@ def explain_spelling(wanted: Sequence[str], there: Sequence[str], *, ours: str) 
     ours
         Whose the first are, such as `"the gene sets"`.
     """
+    spaced = [name for name in there if name != name.strip()]
+    if spaced and _explains(str.strip, wanted, there):
+        return (
+            f"The names of genes in the data have spaces before or after them ({spaced[0]!r}). Remove "
+            "them: `adata.var_names = adata.var_names.str.strip()`."
+        )
     if _explains(_without_genome, wanted, there):
         return _about_genomes(wanted, there, ours)
     absent = set(wanted) - set(there)
@@ -99,19 +107,24 @@ def _about_genomes(wanted: Sequence[str], there: Sequence[str], ours: str) -> st
             f"({result.string}). "
             f'Put it before the genes of the data too: `adata.var_names = "{result[0]}" + adata.var_names`.'
         )
-    genome = Counter(result[1] for result in matching).most_common(1)[0][0]
-    example = next(result.string for result in matching if result[1] == genome)
-    others = sorted({result[1] for name in there if (result := GENOME.match(name))} - {genome})
+    genome, mark = Counter(map(_genome, matching)).most_common(1)[0][0]
+    example = next(result.string for result in matching if _genome(result)[0] == genome)
+    others = sorted({_genome(result)[0] for name in there if (result := GENOME.match(name))} - {genome})
     keep = (
         f"Keep the genes of one genome (there are also those of {', '.join(others)}), "
-        f'`adata = adata[:, adata.var_names.str.startswith("{genome}_")].copy()`, and remove'
+        f'`adata = adata[:, adata.var_names.str.startswith("{genome}{mark}")].copy()`, and remove'
         if others
         else "Remove"
     )
     return (
         f"The genes match only without the name of the genome, which the data have before the gene ({example}). {keep} "
-        f'it: `adata.var_names = adata.var_names.str.replace("^{genome.replace(".", "[.]")}_+", "", regex=True)`.'
+        f'it: `adata.var_names = adata.var_names.str.replace("^{genome.replace(".", "[.]")}{mark}+", "", regex=True)`.'
     )
+
+
+def _genome(result: re.Match[str]) -> tuple[str, str]:
+    """The genome, and what stands between it and the gene."""
+    return (result[1], result[2]) if result[1] else (result[3], result[4])
 
 
 def _kind_of(name: str) -> str:

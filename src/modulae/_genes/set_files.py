@@ -35,7 +35,10 @@ Line = tuple[int, str, list[str]]
 def sets_in_file(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Names and genes of a GMT or GMX file."""
     text = text_of(path)
-    lines = list(_columns(text) if ".gmx" in path.suffixes[-2:] else _lines(text, path))
+    in_columns = ".gmx" in path.suffixes[-2:]
+    lines = list(_columns(text) if in_columns else _lines(text, path))
+    if not in_columns:
+        _refuse_columns(lines, path)
     first_seen: dict[str, int] = {}
     for number, name, _ in lines:
         if name in first_seen:
@@ -60,7 +63,7 @@ def table_in_file(path: Path) -> pd.DataFrame | None:
     comma = ".csv" in path.suffixes[-2:]
     text = text_of(path)
     head = next((line for line in text.split("\n") if line.strip()), "")
-    for separator in "\t,":
+    for separator in "\t,;":
         names = [name.strip().strip('"') for name in head.split(separator)]
         if {"source", "target"} <= set(names):
             given = {"sep": separator, "dtype": str, "keep_default_na": False, "na_values": [""]}
@@ -106,6 +109,13 @@ def _lines(text: str, path: Path) -> Iterator[Line]:
         yield number, name.strip(), rest
 
 
+def _refuse_columns(lines: list[Line], path: Path) -> None:
+    """Refuse a GMX file under another ending: its second row has the descriptions, so every field says nothing."""
+    if len(lines) > 2 and all(field.strip().lower() in NO_DESCRIPTION for field in [lines[1][1], *lines[1][2]]):
+        msg = f"{path} has its sets in columns. Rename it so that it ends in .gmx, which is read so: {path.stem}.gmx."
+        raise ValueError(msg)
+
+
 def _columns(text: str) -> Iterator[Line]:
     """Sets that stand beside each other: the first row has the names, the second the descriptions."""
     rows = [line.split("\t") for line in text.split("\n") if line.strip()]
@@ -121,10 +131,11 @@ def _lacks_descriptions(lines: list[Line], path: Path) -> bool:
     and what is part of the set's name are descriptions; so are ids of pathways, which differ in their digits alone.
     """
     seconds = [(name, rest[0].strip()) for _, name, rest in lines if any(field.strip() for field in rest[1:])]
-    open_ones = [bare_gene(text) for name, text in seconds if _may_be_a_gene(name, text)]
+    genes = {bare_gene(field.strip()) for _, _, rest in lines for field in rest[1:]}
+    entrez = all(map(str.isdecimal, genes - {""}))
+    open_ones = [bare_gene(text) for name, text in seconds if _may_be_a_gene(name, text, entrez=entrez)]
     if not open_ones or 2 * len(open_ones) < len(seconds):
         return False
-    genes = {bare_gene(field.strip()) for _, _, rest in lines for field in rest[1:]}
     ids = [text for text in open_ones if ENSEMBL_ID.fullmatch(text)]
     known = [text for text in open_ones if text in genes]
     if 2 * len(ids) >= len(open_ones) or (2 * len(known) >= len(open_ones) and len(known) > 1):
@@ -148,7 +159,9 @@ def _lacks_descriptions(lines: list[Line], path: Path) -> bool:
     return False
 
 
-def _may_be_a_gene(name: str, text: str) -> bool:
+def _may_be_a_gene(name: str, text: str, *, entrez: bool) -> bool:
+    if entrez:
+        return text.isdecimal()
     if text.lower() in NO_DESCRIPTION or text.casefold() in name.casefold() or ACCESSION.fullmatch(text):
         return False
     return NAME_OF_GENE.fullmatch(bare_gene(text)) is not None

@@ -84,8 +84,10 @@ def weights_of(genes: object) -> tuple[list[Any], list[Any]] | None:
     if isinstance(genes, pd.Series):
         weighted = len(genes) and genes.dtype.kind in "biuf" and all(isinstance(name, str) for name in genes.index)
         return (list(genes.index), list(genes)) if weighted else None
-    if isinstance(genes, Mapping) and genes and all(_is_weight(value) for value in genes.values()):
-        return list(genes), list(genes.values())
+    if isinstance(genes, Mapping):
+        weights = list(genes.values())
+        if any(map(_is_weight, weights)) and all(_is_weight(value) or _is_missing(value) for value in weights):
+            return list(genes), weights
     return None
 
 
@@ -123,12 +125,26 @@ def as_numbers(what: str, weights: Iterable[Any], step: str) -> NDArray[np.float
 
 def weight_column(table: pd.DataFrame) -> str | None:
     """The first column that holds weights; `interaction` and the like may say something else, such as an id."""
+    names = {str(name).strip().lower(): str(name) for name in reversed(list(table))}
     for column in WEIGHT_COLUMNS:
-        if column not in table:
+        if column not in names:
             continue
-        if column in {"weight", "mor"} or table[column].map(_is_weight).any():
-            return column
+        if column in {"weight", "mor"} or table[names[column]].map(_is_weight).any():
+            return names[column]
     return None
+
+
+def warn_of_unread_signs(table: pd.DataFrame) -> None:
+    """Say which other columns hold numbers below 0, as a logarithm of fold changes does."""
+    numbers = table.select_dtypes("number")
+    negative = [str(name) for name in numbers if (numbers[name] < 0).any()]
+    if negative:
+        warnings.warn(
+            f"the column {negative[0]!r} of the table has numbers below 0, which are not read. If they tell which "
+            f"genes are turned down, rename it: `table.rename(columns={{{negative[0]!r}: 'weight'}})`.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def _number(value: object) -> float:
@@ -144,3 +160,7 @@ def _number(value: object) -> float:
 
 def _is_weight(value: object) -> bool:
     return isinstance(value, int | float | np.number) or (isinstance(value, str) and not np.isnan(_number(value)))
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA

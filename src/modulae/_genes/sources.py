@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .set_files import sets_in_file, table_in_file
-from .signs import Weighted, as_numbers, weight_column
+from .signs import Weighted, as_numbers, warn_of_unread_signs, weight_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,8 @@ def _from_table(table: pd.DataFrame) -> Iterator[tuple[object, object]]:
         )
         raise ValueError(msg)
     column = weight_column(table)
+    if column is None:
+        warn_of_unread_signs(table)
     for name, rows in table.groupby("source", sort=False, observed=True):
         genes = list(rows["target"])
         if column is None:

@@ -14,7 +14,7 @@ from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import umap_layout
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import enrichment_entry, saliency_entry
-from modulae._counts.layers import matrix_of
+from modulae._counts.layers import layer_names, matrix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,8 +66,10 @@ def light_copy(adata: AnnData, layer: str | None) -> AnnData:
         var=adata.var[[name for name in FEATURE_TYPE_COLUMNS if name in adata.var]].copy(),
         obsm=dict(adata.obsm),
         varm=dict(adata.varm),
-        layers={} if layer is None else {layer: counts},
+        layers={name: counts if name == layer else adata.layers[name] for name in layer_names(adata)},  # none is copied
     )
+    if adata.raw is not None:  # where counts are looked for if these are none
+        work.raw = New(adata.raw.X, var=adata.raw.var)
     work.uns.update(dict(adata.uns))
     return work
 

@@ -56,7 +56,6 @@ def simulated(
     fourth runs in half of the cells of every group. The difficulties are tests for methods that look for programmes:
     groups are cell types with an identity programme each, and programmes overlap a little. `"easy"`: each programme
     runs in a quarter of the cells, by itself. `"hard"`: it depends on the cell type, and some programmes run together.
-
     `"together"`: as easy, but pairs of programmes run together in 60 % of their cells, and rates add up. `"rare"`: as
     easy, but half of the programmes run in 0.5 % to 2 % of the cells. :doc:`/method/method` has the formulas.
 
@@ -72,12 +71,11 @@ def simulated(
     n_genes
         Genes; 600, and 2000 with a difficulty.
     n_programmes
-        Planted programmes, not counting identities; 8, 10 with a difficulty, 14 for `"together"`. `"hard"` needs 6,
-        `"together"` 4.
+        Planted programmes, not counting identities; 8, and 10 with a difficulty. `"hard"` needs 6.
     genes_per_programme
         Genes of each, or the fewest and the most: 30, and (20, 60) with a difficulty.
     n_groups
-        Groups of cells; 4, 5 with a difficulty, 6 for `"together"`.
+        Groups of cells; 4, and 5 with a difficulty.
     mean_counts
         Mean total count of a cell; 2000, and 1700 with a difficulty, which gives a median of about 1500.
     {seed}
@@ -103,19 +101,33 @@ def simulated(
     `.uns['gene_sets']` : `dict`
         Programme → names of its genes, ready for :func:`modulae.read_gene_sets`.
     `.uns['truth']` : `dict`
-        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
-    rates
-        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
-        log-additive for all others.
+        - `"programmes"`, `"groups"` (`object`): names.
+        - `"running"` (`float64`, groups × programmes): the expected share of the group's cells in which the programme
+          runs.
+        - `"rates"`, and with a difficulty `"difficulty"`: the settings.
+        - `"identity"` (`bool`, programmes), with a difficulty: whether it is that of a cell type.
+        - `"rare"` (`bool`, programmes), with a difficulty: whether few cells have it.
+        - `"co_active"`, with a difficulty: names of the pairs, one in each row.
+        - `"and"`, with a difficulty: one row with the names of two programmes and of the one that runs where both do.
 
     Raises
     ------
     ValueError
         An unknown difficulty or kind of rates, sizes that are not positive, programmes with more genes than there are,
-        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
-    rates
-        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
-        log-additive for all others.
+        or too few programmes for `"hard"` or `"together"`.
+
+    See Also
+    --------
+    modulae.metrics.programme_recovery : Compare the genes of units with the truth.
+    modulae.metrics.disentanglement : Compare the activities with the truth.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_programmes=8)
+    >>> adata.shape
+    (200, 600)
+    >>> adata.obsm["truth_activity"].shape
+    (200, 8)
     """
     given = {
         "n_cells": n_cells,
@@ -125,10 +137,10 @@ def simulated(
         "n_groups": n_groups,
         "mean_counts": mean_counts,
     }
-        `None`, `"easy"`, `"hard"`, `"together"` or `"rare"`.
-    rates
-        `"log-additive"`: programmes multiply in a gene. `"additive"`: they add up. `None`: additive for `"together"`,
-        log-additive for all others.
+    usual = PLAIN_SIZES if difficulty is None else TOGETHER if difficulty == "together" else SERIOUS
+    sizes = usual | {k: v for k, v in given.items() if v is not None}
+    if rates is None:
+        rates = "additive" if difficulty == "together" else "log-additive"
     _check(sizes, difficulty, rates)
     members = sizes.pop("genes_per_programme")
     sizes["n_members"] = tuple(members) if isinstance(members, tuple | list) else (members, members)

@@ -155,9 +155,7 @@ def _known(adata: AnnData, key: str, groups: Sequence[str]) -> list[str]:
         msg = f"groups is {groups!r}; give a list of names, or leave it out to draw all."
         raise TypeError(msg)
     entry = impact_entry(adata, key)
-    for group in groups:
-        group_position(entry, group, key)  # raises, and lists those there are
-    return [str(group) for group in groups]
+    return [str(entry["groups"][group_position(entry, group, key)]) for group in groups]  # raises, and lists them
 
 
 def _draw(

@@ -134,7 +134,7 @@ def denoise(
     >>> adata.layers["ae_denoised"].shape
     (700, 765)
     """
-    name = result_name(adata, key_added, Fields(key).denoised)
+    name = result_name(adata, key_added, Fields(key).denoised, "denoise")
     options: dict[str, Any] = {
         "gene_ids": gene_ids,
         "orthologues": orthologues,

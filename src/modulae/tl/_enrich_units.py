@@ -143,7 +143,7 @@ def enrich_units(
     >>> adata.uns["ae_enrichment"]["p"].shape
     (20, 64)
     """
-    name = result_name(adata, key_added, Fields(key).enrichment)
+    name = result_name(adata, key_added, Fields(key).enrichment, "enrich_units")
     check_integer("n_permutations", n_permutations, minimum=1)
     check_seed(seed)
     fitted = read_model(adata, key)

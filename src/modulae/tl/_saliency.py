@@ -102,7 +102,7 @@ def saliency(
     >>> adata.varm["ae_saliency_phase"].shape
     (765, 64, 3)
     """
-    name = result_name(adata, key_added, Fields(key).saliency(groupby))
+    name = result_name(adata, key_added, Fields(key).saliency(groupby), "saliency")
     check_choice("method", method, Method)
     fitted = read_model(adata, key)
     groups, members = ([], None) if groupby is None else membership(adata, groupby)

@@ -282,3 +282,25 @@ def test_cell_types_that_a_merge_made_floats_are_labels(model):
     table = mo.get.confusion(adata, truth="type")
     assert list(table.index) == ["0", "1"]
     assert table.to_numpy().sum() == adata.obs["type"].notna().sum()
+
+
+def test_a_list_of_columns_is_refused(model):
+    with pytest.raises(TypeError, match=r"groupby is the list \['a', 'b'\]; name one column, such as groupby='a'\."):
+        mo.tl.saliency(model.copy(), groupby=["a", "b"])
+
+
+@pytest.mark.parametrize("group", [0, 0.0, np.float64(0), np.int64(0), "0"])
+def test_a_group_is_named_as_it_stands_in_the_column(model, group):
+    """A merge made floats of whole numbers: who takes a group from the column has 0.0."""
+    adata = model.copy()
+    adata.obs["type"] = [np.nan if i % 5 == 0 else float(i % 2) for i in range(72)]
+    sets = {"a": list(adata.var_names[:5]), "b": list(adata.var_names[5:10])}
+    mo.tl.pathway_impact(adata, sets, groupby="type", groups=[group], null=None)
+    assert list(adata.uns["ae_impact_type"]["groups"]) == ["0"]
+    mo.tl.pathway_impact(adata, sets, groupby="type", reference=group, null=None)
+    assert list(adata.uns["ae_impact_type"]["groups"]) == ["1"]
+    mo.tl.pathway_impact(adata, sets, groupby="type", null=None)
+    pd.testing.assert_frame_equal(
+        mo.get.impact(adata, key="ae_impact_type", group=group), mo.get.impact(adata, key="ae_impact_type", group="0")
+    )
+    assert list(mo.pl.impact_groups(adata, groupby="type", groups=[group])) == ["all cells", "0"]

@@ -97,6 +97,36 @@ def test_results_overwrite_nothing_of_the_user_either(first, name):
     assert str(adata) == before
 
 
+NAMED = {
+    "saliency": lambda a: mo.tl.saliency(a, device="cpu", key_added="mine"),
+    "pathway_impact": lambda a: mo.tl.pathway_impact(a, sets_of(a), device="cpu", key_added="mine"),
+    "pathway_activity": lambda a: mo.tl.pathway_activity(a, sets_of(a), source="counts", n_random=5, key_added="mine"),
+    "enrich_units": lambda a: mo.tl.enrich_units(a, sets_of(a), n_permutations=5, device="cpu", key_added="mine"),
+    "unit_summary": lambda a: mo.tl.unit_summary(a, device="cpu", key_added="mine"),
+    "denoise": lambda a: mo.tl.denoise(a, device="cpu", key_added="mine"),
+    "classify": lambda a: mo.tl.classify(a, a, labels="group", unknown_rate=0, device="cpu", key_added="mine"),
+    "joint_embedding": lambda a: mo.tl.joint_embedding(a, a, n_neighbors=5, device="cpu", key_added="mine"),
+}
+"""What writes a result, under one name."""
+
+
+def sets_of(adata):
+    return {f"set {at}": list(adata.var_names[at::5]) for at in range(5)}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "joint_embedding"])  # umap warns of twins
+def test_the_result_of_another_function_is_not_lost(first, name):
+    """As where all that is done with one collection of sets is called after it."""
+    adata = first.copy()
+    NAMED[name](adata)
+    before = str(adata)
+    for other in set(NAMED) - {name}:
+        with pytest.raises(ValueError, match=rf"result of `modulae\.tl\.{name}`, which .* key_added='mine_{other}'"):
+            NAMED[other](adata)
+    assert str(adata) == before
+    NAMED[name](adata)  # its own is replaced
+
+
 def reads(adata):
     return {
         "representation": lambda: mo.get.representation(adata),

@@ -121,7 +121,8 @@ def in_batch(
     """
     names, column = fitted.batches, fitted.config.batch_key
     if batch not in {OWN, AVERAGE, *names}:
-        available = f"{OWN!r}, {AVERAGE!r}" + (f" or one of {listed(names, 20)}" if len(names) else "")
+        own = listed(map(repr, names.tolist()), 20)
+        available = f"{OWN!r}, {AVERAGE!r}" + (f" or one of {own}" if own else "")
         msg = f"batch is {batch!r}; {'it has to be' if len(names) else 'the model has no batches: choose'} {available}."
         raise ValueError(msg)
     foreign = key is None or "transfer" in model_entry(adata, key)

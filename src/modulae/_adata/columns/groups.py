@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .labels import read_labels
+from .labels import read_labels, written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def plan_groups(
         As :func:`membership` and :func:`contrasts`; or groups are chosen of no column.
     """
     if groupby is None:
-        if groups is not None or str(reference) != REST:
+        if groups is not None or written(reference) != REST:
             msg = "groups= and reference= choose among the groups of a column. Name it: groupby=."
             raise ValueError(msg)
         return None
@@ -76,8 +76,8 @@ def contrasts(
     if isinstance(groups, str):
         msg = f"groups is the text {groups!r}; give a list of names: groups=[{groups!r}]."
         raise TypeError(msg)
-    reference = str(reference)
-    given = names if groups is None else list(dict.fromkeys(str(group) for group in groups))  # each is tested once
+    reference = written(reference)
+    given = names if groups is None else list(dict.fromkeys(map(written, groups)))  # each is tested once
     if not given and names:
         msg = f"groups is empty, so there is nothing to compare. Choose from {names}, or leave it out."
         raise ValueError(msg)

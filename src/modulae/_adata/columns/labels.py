@@ -100,6 +100,9 @@ def read_labels(
     ValueError
         Two columns of this name; numbers that were measured or counted; labels that are written alike.
     """
+    if isinstance(name, list):
+        msg = f"{argument} is the list {name!r}; name one column, such as {argument}={next(iter(name), '...')!r}."
+        raise TypeError(msg)
     column = obs_column(adata, name, argument, of=of)
     return labels_of(column, f"{of}.obs[{name!r}]", what=what, most_numbers=most_numbers, unused=unused)
 

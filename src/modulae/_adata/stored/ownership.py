@@ -39,6 +39,19 @@ NEEDED_PARTS = {
 }
 """What every model has; joining leaves out what differs."""
 
+TELLING = {
+    "all_unscaled": "pathway_impact",
+    "model_cells": "pathway_activity",
+    "nes": "enrich_units",
+    "flag_above": "unit_summary",
+    "verdict": "sanity",
+    "cells": "joint_embedding",
+    "unknown_rate": "classify",
+    "rescaled": "denoise",
+    "signed": "saliency",  # the last: others have it too
+}
+"""A field of a result that tells which function has written it."""
+
 STORES = ("uns", "obsm", "varm", "layers", "obs", "var")
 
 
@@ -50,6 +63,11 @@ def is_model(entry: object) -> bool:
 def is_result(entry: object) -> bool:
     """Whether an entry of `uns` is what a function has made with a model."""
     return isinstance(entry, dict) and "of_model" in entry
+
+
+def made_by(entry: Mapping[str, Any]) -> str | None:
+    """The function that wrote a result; `None` where nothing in it tells."""
+    return next((function for field, function in TELLING.items() if field in entry), None)
 
 
 def refuse_model_over_others(adata: AnnData, key: str) -> None:

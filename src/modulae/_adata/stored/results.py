@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.columns.labels import written
+
 from .lazy_results import loaded
 from .ownership import check_rows
 
@@ -114,10 +116,10 @@ def is_comparison(entry: dict[str, Any]) -> bool:
 def group_position(entry: dict[str, Any], group: str, key: str) -> int:
     """Where a group stands in a stored result."""
     groups = [str(name) for name in np.asarray(entry.get("groups", []))]
-    if str(group) not in groups:
+    if written(group) not in groups:
         hint = (
             f"Choose one of {groups}." if groups else "It covers all cells: leave out group=, or make it with groupby=."
         )
         msg = f"{key!r} has no group {group!r}. {hint}"
         raise KeyError(msg)
-    return groups.index(str(group))
+    return groups.index(written(group))

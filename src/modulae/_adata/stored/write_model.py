@@ -13,6 +13,8 @@ from .ownership import (
     ENTRY_STAMP,
     ROW_STAMPS,
     is_model,
+    is_result,
+    made_by,
     refuse_model_over_others,
     refuse_result_over_others,
     rows_stamp,
@@ -54,13 +56,14 @@ def new_model_name(adata: AnnData, given: str) -> str:
     return given
 
 
-def result_name(adata: AnnData, given: str | None, usual: str) -> str:
-    """The name of a result, `usual` if none is given.
+def result_name(adata: AnnData, given: str | None, usual: str, function: str) -> str:
+    """The name of a result of a function, `usual` if none is given.
 
     Raises
     ------
     ValueError
-        As :func:`model_name`; or a model, or something that is no result, has that name.
+        As :func:`model_name`; or a model, the result of another function, or something that is no result, has that
+        name.
     """
     if given is None and "/" in usual:
         msg = f"the result would be called {usual!r}, and files take a slash for a folder. Name it: key_added=."
@@ -70,6 +73,13 @@ def result_name(adata: AnnData, given: str | None, usual: str) -> str:
         msg = f"key_added={name!r} is the name of a trained model, which would be lost. Choose another name."
         raise ValueError(msg)
     refuse_result_over_others(adata, name)
+    other = made_by(adata.uns[name]) if is_result(adata.uns.get(name)) else None
+    if other not in {None, function}:
+        msg = (
+            f"adata.uns[{name!r}] has the result of `modulae.tl.{other}`, which would be lost. Choose another name, "
+            f"such as key_added={f'{name}_{function}'!r}."
+        )
+        raise ValueError(msg)
     return name
 
 

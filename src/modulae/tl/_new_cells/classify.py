@@ -123,7 +123,7 @@ def classify(
     >>> [name for name in cells.obs if name.startswith("ae_")]
     ['ae_label', 'ae_label_confidence', 'ae_label_distance']
     """
-    name = result_name(adata, key_added, Fields(key).label)
+    name = result_name(adata, key_added, Fields(key).label, "classify")
     check_seed(seed)
     names, codes = reference_labels(reference, labels)
     labelled = codes >= 0

@@ -116,7 +116,7 @@ def joint_embedding(
     >>> cells.obsm["X_ae_joint"].shape
     (350, 2)
     """
-    name = result_name(adata, key_added, Fields(key).joint)
+    name = result_name(adata, key_added, Fields(key).joint, "joint_embedding")
     check_seed(seed)
     check_integer("n_neighbors", n_neighbors, minimum=2)
     names, codes = ([], None) if labels is None else reference_labels(reference, labels)

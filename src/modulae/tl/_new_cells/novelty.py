@@ -78,7 +78,7 @@ def novelty(
     from modulae.core.inference.novelty import novelty as judge
     from modulae.core.inference.training_summary import QUANTILES
 
-    name = result_name(adata, key_added, Fields(key).novelty)
+    name = result_name(adata, key_added, Fields(key).novelty, "novelty")
     fitted = read_model(adata, key)
     layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)

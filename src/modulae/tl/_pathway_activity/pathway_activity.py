@@ -125,7 +125,7 @@ def pathway_activity(
     >>> adata.obsm["ae_pathways"].shape
     (700, 20)
     """
-    name = result_name(adata, key_added, Fields(key).pathways)
+    name = result_name(adata, key_added, Fields(key).pathways, "pathway_activity")
     _check(source, n_neighbors, model_cells, n_random)
     check_seed(seed)
     fitted = read_model(adata, key)

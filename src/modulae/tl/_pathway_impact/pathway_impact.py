@@ -158,7 +158,7 @@ def pathway_impact(
     >>> adata.uns["ae_impact_phase"]["impact"].shape
     (3, 20, 64)
     """
-    name = result_name(adata, key_added, Fields(key).impact(groupby))
+    name = result_name(adata, key_added, Fields(key).impact(groupby), "pathway_impact")
     how = resolve_explanation(explanation)
     method, signed, aggregate = how["method"], how["signed"], how["aggregate"]
     fitted = read_model(adata, key)

@@ -161,7 +161,7 @@ def sanity(
     >>> mo.get.sanity(adata).index.tolist()
     ['units', 'sets', 'set strength', 'deletion']
     """
-    name = result_name(adata, key_added, Fields(key).sanity)
+    name = result_name(adata, key_added, Fields(key).sanity, "sanity")
     how = resolve_explanation(explanation)
     method, signed, aggregate, difference = how["method"], how["signed"], how["aggregate"], how["difference"]
     check_seed(seed)

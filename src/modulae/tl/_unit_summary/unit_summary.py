@@ -148,7 +148,7 @@ def unit_summary(
     >>> len(units), units["group"].isin(adata.obs["bulk_labels"]).all().item()
     (64, True)
     """
-    name = result_name(adata, key_added, Fields(key).units)
+    name = result_name(adata, key_added, Fields(key).units, "unit_summary")
     check_choice("method", method, Method)
     check_seed(seed)
     _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
