@@ -54,7 +54,7 @@ def penalised(name: str, weight: float) -> type[parts_engine.PartsEngine]:
 
     class Penalised(parts_engine.PartsEngine):
         def _objective(self, loss: torch.Tensor) -> torch.Tensor:
-            return super()._objective(loss) + weight * orthogonality_penalty(unit_rows(getattr(self._parts, name)))
+            return super()._objective(loss) + weight * orthogonality_penalty(unit_rows(getattr(self._network, name)))
 
     return Penalised
 

@@ -428,7 +428,7 @@ def test_unusual_sizes_of_hard_data(sizes):
     [
         (
             {"difficulty": "medium"},
-            r"difficulty is 'medium'; choose None or one of \['easy', 'hard', 'together', 'rare'\]",
+            r"difficulty is 'medium'; choose one of \['easy', 'hard', 'together', 'rare'\]",
         ),
         ({"rates": "multiplicative"}, r"rates is 'multiplicative'; choose one of \['log-additive', 'additive'\]"),
         ({"difficulty": "hard", "n_programmes": 5}, "n_programmes is 5; the hard data need 6, .* Raise n_programmes"),

@@ -119,4 +119,4 @@ def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np
         return np.zeros((inputs.shape[1], targets.shape[1]))
     solver = "cholesky" if min(inputs.shape) <= DIRECT_UP_TO else "sparse_cg"
     fitted = Ridge(alpha=penalty, fit_intercept=False, solver=solver, tol=1e-6).fit(exact, targets)
-    return np.asarray(fitted.coef_).T
+    return np.asarray(fitted.coef_).reshape(targets.shape[1], -1).T  # of one part it has one axis only
