@@ -99,7 +99,7 @@ def embeddings(
         raise ValueError(msg)
     units = np.asarray(model_units(adata, key))
     for name in (fields.umap("input"), fields.umap()):
-        refuse_result_over_others(adata, name)
+        refuse_result_over_others(adata, name, "embeddings")
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
     result = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}

@@ -97,6 +97,21 @@ def test_results_overwrite_nothing_of_the_user_either(first, name):
     assert str(adata) == before
 
 
+def test_a_field_that_a_function_does_not_write_is_the_users(first):
+    """Of the same name as a result: it neither stops the function nor goes with the result."""
+    adata = first.copy()
+    adata.layers["ae_saliency"] = mine = np.ones((60, 30))
+    mo.tl.saliency(adata, device="cpu")
+    mo.tl.unit_summary(adata, device="cpu", key_added="mine")
+    adata.obs["mine"], adata.obsm["mine"] = 1, np.ones((60, 2))
+    mo.tl.autoencoder(adata, **SETTINGS)
+    assert not {"mine", "ae_saliency"} & set(adata.uns)
+    assert "ae_saliency" not in adata.varm
+    np.testing.assert_array_equal(adata.layers["ae_saliency"], mine)
+    assert (adata.obs["mine"] == 1).all()
+    np.testing.assert_array_equal(adata.obsm["mine"], np.ones((60, 2)))
+
+
 NAMED = {
     "saliency": lambda a: mo.tl.saliency(a, device="cpu", key_added="mine"),
     "pathway_impact": lambda a: mo.tl.pathway_impact(a, sets_of(a), device="cpu", key_added="mine"),

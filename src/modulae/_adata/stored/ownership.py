@@ -18,7 +18,7 @@ from .fields import Fields
 from .lazy_results import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -54,6 +54,17 @@ TELLING = {
 
 STORES = ("uns", "obsm", "varm", "layers", "obs", "var")
 
+WRITES: dict[str, tuple[tuple[str, Callable[[str], str]], ...]] = {
+    "saliency": (("varm", str),),
+    "denoise": (("layers", str),),
+    "embeddings": (("obsm", str),),
+    "joint_embedding": (("obsm", str),),
+    "pathway_activity": (("obsm", str), ("obsm", Fields.percentile)),
+    "novelty": (("obs", str), ("obs", Fields.percentile)),
+    "classify": (("obs", str), ("obs", Fields.confidence), ("obs", Fields.distance)),
+}
+"""Where functions write beside `uns`, and what a field there is called, given the name of the result."""
+
 
 def is_model(entry: object) -> bool:
     """Whether an entry of `uns` is a trained model."""
@@ -85,12 +96,17 @@ def refuse_model_over_others(adata: AnnData, key: str) -> None:
     _refuse(adata, key, [(store, name) for store, name in wanted if name in getattr(adata, store)])
 
 
-def refuse_result_over_others(adata: AnnData, name: str) -> None:
-    """The same of a result, and of what stands beside it."""
+def fields_beside(function: str | None, name: str) -> list[tuple[str, str]]:
+    """What a function writes beside the `uns` entry of this name; all that any does, where it is not known which."""
+    written = [pair for pairs in WRITES.values() for pair in pairs] if function is None else WRITES.get(function, ())
+    return [(store, called(name)) for store, called in written]
+
+
+def refuse_result_over_others(adata: AnnData, name: str, function: str) -> None:
+    """The same of a result, and of what the function writes beside it."""
     if is_result(adata.uns.get(name)):
         return
-    beside = [("obs", f(name)) for f in (Fields.percentile, Fields.confidence, Fields.distance)]
-    wanted = [*((store, name) for store in STORES[:-1]), *beside, ("obsm", Fields.percentile(name))]
+    wanted = [("uns", name), *fields_beside(function, name)]
     _refuse(adata, name, [(store, field) for store, field in wanted if field in getattr(adata, store)])
 
 
@@ -99,8 +115,8 @@ def _refuse(adata: AnnData, name: str, there: Iterable[tuple[str, str]]) -> None
     if places:
         free = next(f"{name}{n}" for n in range(2, 1000) if not any(f"{name}{n}" in getattr(adata, s) for s in STORES))
         msg = (
-            f"{listed(places)} would be overwritten, now or when the model is trained again, and nothing in adata.uns "
-            f"says that it is an earlier result of this kind. Choose another name, such as key_added={free!r}; or, "
+            f"{listed(places)} would be overwritten, and nothing in adata.uns says that it is an earlier result of "
+            f"this kind. Choose another name, such as key_added={free!r}; or, "
             f"where you don't need it: `del {', '.join(places)}`."
         )
         raise ValueError(msg)

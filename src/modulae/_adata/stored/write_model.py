@@ -12,6 +12,7 @@ from .fields import Fields
 from .ownership import (
     ENTRY_STAMP,
     ROW_STAMPS,
+    fields_beside,
     is_model,
     is_result,
     made_by,
@@ -72,7 +73,7 @@ def result_name(adata: AnnData, given: str | None, usual: str, function: str) ->
     if is_model(adata.uns.get(name)):
         msg = f"key_added={name!r} is the name of a trained model, which would be lost. Choose another name."
         raise ValueError(msg)
-    refuse_result_over_others(adata, name)
+    refuse_result_over_others(adata, name, function)
     other = made_by(adata.uns[name]) if is_result(adata.uns.get(name)) else None
     if other not in {None, function}:
         msg = (
@@ -137,14 +138,10 @@ def forget_results(adata: AnnData, key: str) -> None:
     """Drop what an earlier model of this name left behind: read with the new one it would be silently wrong."""
     stale = [name for name, value in adata.uns.items() if isinstance(value, dict) and value.get("of_model") == key]
     for name in stale:
+        for store, field in fields_beside(made_by(adata.uns[name]), name):
+            if field in getattr(adata, store):
+                del getattr(adata, store)[field]
         del adata.uns[name]
-        for store in (adata.varm, adata.obsm, adata.layers):
-            for field in (name, Fields.percentile(name)):
-                if field in store:
-                    del store[field]
-        for column in (name, Fields.percentile(name), Fields.confidence(name), Fields.distance(name)):
-            if column in adata.obs:
-                del adata.obs[column]
     if is_model(adata.uns.get(key)):
         for epoch in adata.uns[key]["params"].get("snapshot_epochs", ()):
             adata.obsm.pop(Fields(key).snapshot(int(epoch)), None)
