@@ -51,7 +51,8 @@ def numbers(adata):
     """Every array that a call may have written."""
     found = {f"obs {name}": adata.obs[name].to_numpy() for name in adata.obs if adata.obs[name].dtype.kind == "f"}
     for part in ("varm", "layers", "obsm"):
-        found |= {f"{part} {name}": np.asarray(getattr(adata, part)[name]) for name in getattr(adata, part)}
+        names = [name for name in getattr(adata, part) if name is not None]  # anndata 0.13 has `.X` among the layers
+        found |= {f"{part} {name}": np.asarray(getattr(adata, part)[name]) for name in names}
     for name, value in adata.uns.items():
         if isinstance(value, dict) and "of_model" in value:
             flat = {**value, **(value.get("table") or {}), **(value.get("statistics") or {})}
