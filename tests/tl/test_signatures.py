@@ -12,6 +12,9 @@ from scipy import sparse, stats
 
 import modulae as mo
 
+# `sc.get.rank_genes_groups_df` of scanpy 1.12 drops columns in place, which pandas 3.1 asks not to
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.drop:DeprecationWarning")
+
 MARKERS = {"A": ["g0", "g1", "g2"], "B": ["g3", "g4", "g5"], "C": ["g6", "g7", "g8"]}
 
 
