@@ -1,7 +1,7 @@
 """Whether a change of the code changes a result: every number that the main functions write, before and after.
 
-`python -m benchmarks.same_results write before.npz`, then, with the changed code,
-`python -m benchmarks.same_results compare before.npz`.
+`python -m benchmarks.quality.same_results write before.npz`, then, with the changed code,
+`python -m benchmarks.quality.same_results compare before.npz`.
 """
 
 from __future__ import annotations

@@ -128,9 +128,8 @@ def stamp_rows(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
     result = np.empty(len(matrix), dtype=np.uint32)
     weights = _mixed(np.arange(1, matrix.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
     for start in range(0, len(matrix), ROWS_PER_STAMP):
-        exact = np.ascontiguousarray(matrix[start : start + ROWS_PER_STAMP], dtype="<f4") + np.float32(
-            0
-        )  # one zero, not two
+        rows = np.ascontiguousarray(matrix[start : start + ROWS_PER_STAMP], dtype="<f4")
+        exact = rows + np.float32(0)  # one zero, not two
         words = _mixed(exact.view("<u4").astype(np.uint64))
         result[start : start + ROWS_PER_STAMP] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
     return result
