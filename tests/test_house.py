@@ -41,6 +41,7 @@ ORDER = (
     "core.array_backend",
     "core.processes",
     "core.data",
+    "core.factorisation",
     "core.model",
     "core.inference",
     "core.scores",
