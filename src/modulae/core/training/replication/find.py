@@ -1,0 +1,94 @@
+"""What one half of the cells finds on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae.core.factorisation.factorise import factorise
+from modulae.core.factorisation.low_rank import LowRank, low_rank
+from modulae.core.factorisation.read import read_parts
+from modulae.core.factorisation.start import nndsvda
+from modulae.core.factorisation.sweeps import sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    Floats = NDArray[np.float32]
+
+RANK = 200
+"""Directions that are kept of a half. Fewer lose programmes of few cells; more take longer and find the same."""
+
+ITERATIONS = 60
+"""Passes of a factorisation over both factors."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfUnits:
+    """The units that one half of the cells found."""
+
+    loadings: Floats  # units × genes
+    activity: Floats  # cells × units, of all cells, also those of the other half
+
+
+def compress(inputs: sparse.csr_matrix, rows: NDArray[np.intp], seed: int) -> LowRank:
+    """A half in a few directions, which all factorisations of it share."""
+    return low_rank(inputs[rows], RANK, seed=seed)
+
+
+def find(inputs: sparse.csr_matrix, half: LowRank, sizes: Sequence[int]) -> list[HalfUnits]:
+    """Factorise a half into so many parts, for each size on its own, and read all cells with each."""
+    found = []
+    for size in sizes:
+        loadings = factorise(half, min(size, half.rank), n_iterations=ITERATIONS).loadings
+        found.append(HalfUnits(loadings, read_parts(inputs, loadings)))
+    return found
+
+
+def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any]) -> HalfUnits:
+    """What a half finds beside units that are known: one part more, while the loadings of the known stay.
+
+    It starts from the largest direction of what the known units leave over. What all cells share is often found this
+    way only: with many parts at once, each half cuts it into other pieces.
+    """
+    fixed = np.asarray(known, dtype=np.float32)
+    activity = _read(half, fixed)  # units × cells of the half
+    extra_activity, extra = nndsvda(_left_over(half, activity, fixed), 1)
+    both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
+    n = len(fixed)
+    for _ in range(ITERATIONS):
+        sweep(both, loadings @ loadings.T, (loadings @ half.right.T) @ half.left.T)
+        gram = both @ both.T
+        products = (both[n:] @ half.left) @ half.right - gram[n:, :n] @ fixed
+        last = np.ascontiguousarray(loadings[n:])
+        sweep(last, np.ascontiguousarray(gram[n:, n:]), products)
+        loadings[n:] = last
+    size = np.sqrt((both[n:].astype(np.float64) ** 2).mean(axis=1, keepdims=True))
+    one = np.asarray(loadings[n:] * size, dtype=np.float32)
+    if not one.any():
+        return HalfUnits(one[:0], np.zeros((inputs.shape[0], 0), dtype=np.float32))
+    return HalfUnits(one, read_parts(inputs, np.concatenate([fixed, one]))[:, n:])
+
+
+def _read(half: LowRank, loadings: Floats) -> Floats:
+    activity = np.zeros((len(loadings), len(half.left)), dtype=np.float32)
+    sweep(activity, loadings @ loadings.T, (loadings @ half.right.T) @ half.left.T, n_sweeps=ITERATIONS)
+    return activity
+
+
+def _left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
+    """The largest directions of the half less what the units make, without making either of them cells × genes."""
+    cells, small = np.linalg.qr(np.concatenate([half.left, activity.T], axis=1))
+    genes, other = np.linalg.qr(np.concatenate([half.right, -loadings]).T)
+    left, values, right = np.linalg.svd(small @ other.T)
+    first = slice(0, 1)
+    return LowRank(
+        np.ascontiguousarray(cells @ left[:, first], dtype=np.float32),
+        np.ascontiguousarray(values[first, None] * (right[first] @ genes.T), dtype=np.float32),
+        half.mean,
+    )

@@ -1,0 +1,190 @@
+"""Find the units that both halves of the cells find, and how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae.core.model.ridge import RidgeReader
+from modulae.core.scores.correlation import correlation
+
+from .agree import Agreed, agree
+from .explained import HeldOut, within_noise
+from .find import RANK, compress, find, find_one_more
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from modulae.core.factorisation.low_rank import LowRank
+
+    from .find import HalfUnits
+    from .halves import Halves
+
+    Call = tuple[Callable[..., Any], tuple[Any, ...]]
+    Run = Callable[[Sequence[Call]], Iterator[Any]]
+
+MIN_SHARE = 0.6
+"""In which share of the splits both halves have a unit at least."""
+
+SIZES = (4, 8, 12, 16, 24)
+"""Numbers of parts to look for first; then they grow until more explain no more."""
+
+GROWTH = (32, 48, 64, 96, 128, RANK)
+
+PATIENCE = 2
+"""Sizes in a row that explain no more of held-out cells than an earlier one, before the search ends."""
+
+ENOUGH = 0.99
+"""Share of the best explained variance that is as good as the best: where there is little noise, less still counts."""
+
+MAX_MORE = 4
+"""Units that are looked for one by one beside those found together, at most."""
+
+DEPTH = 0.8
+"""A unit whose activity correlates so with the logarithm of the size factor is the depth itself, not a programme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What starts of one size gave."""
+
+    size: int  # parts that were looked for in each half
+    agreed: Agreed  # the units that replicate
+    errors: NDArray[np.float64]  # held-out cells: squared errors
+    n_depth: int  # units left out because they are the depth of the cells
+
+
+def smallest_enough(tried: Sequence[Tried]) -> Tried:
+    """The smallest size that explains held-out cells as well as the best: within noise, or within a hundredth of it."""
+    best = min(tried, key=lambda each: each.errors.mean())
+    enough = 1 - ENOUGH * (1 - best.errors.mean())
+    return next(each for each in tried if each.errors.mean() <= enough or within_noise(each.errors, best.errors))
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """The units that both halves have in enough of the splits."""
+
+    agreed: Agreed
+    sizes: NDArray[np.int64]  # numbers of parts that were looked for
+    n_units: NDArray[np.int64]  # sizes: how many units of them replicate
+    explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
+    size: int  # the one that was taken
+    n_more: int  # units that were found one by one beside them
+    n_depth: int  # units that are the depth of the cells, and left out
+
+
+class Replication:
+    """Halves of the cells, and what each of them finds."""
+
+    def __init__(
+        self,
+        inputs: sparse.csr_matrix,
+        unseen: sparse.csr_matrix,
+        log_depth: NDArray[np.floating],
+        halves: Halves,
+        *,
+        seed: int,
+        run: Run,
+    ) -> None:
+        self._inputs, self._run = inputs, run
+        self._log_depth = log_depth[:, None]
+        self._held_out = HeldOut(inputs, unseen, RidgeReader(inputs))
+        rows = [half for split in halves for half in split]
+        self._halves: list[LowRank] = list(run([(compress, (inputs, half, seed + i)) for i, half in enumerate(rows)]))
+
+    @property
+    def most(self) -> int:
+        """The largest number of parts that the smallest half bears."""
+        return max(1, min(min(half.left.shape[0], half.right.shape[1]) for half in self._halves) // 2)
+
+    def search(self, n_latent: int | None) -> Replicated:
+        """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
+
+        Raises
+        ------
+        ValueError
+            No unit replicates.
+        """
+        tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)])
+        some = [each for each in tried if len(each.agreed.loadings)]
+        if not some:
+            msg = (
+                f"no unit was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells or "
+                "counts nothing can be told from chance. Train on more cells, or take n_splits=0, which trains once "
+                "and promises nothing."
+            )
+            raise ValueError(msg)
+        chosen = smallest_enough(some)
+        agreed, n_depth = self._one_by_one(chosen)
+        return Replicated(
+            agreed,
+            np.array([each.size for each in tried]),
+            np.array([len(each.agreed.loadings) for each in tried]),
+            np.array([self._held_out.explained(each.errors) for each in tried]),
+            chosen.size,
+            len(agreed.loadings) - len(chosen.agreed.loadings),
+            n_depth,
+        )
+
+    def _grow(self) -> list[Tried]:
+        sizes = [size for size in (*SIZES, *GROWTH) if size <= self.most] or [self.most]
+        first = [size for size in sizes if size <= SIZES[-1]]
+        tried = self._try(first)
+        for size in sizes[len(first) :]:
+            means = [each.errors.mean() for each in tried]
+            if len(tried) - 1 - int(np.argmin(means)) >= PATIENCE:
+                break
+            tried += self._try([size])
+        return tried
+
+    def _try(self, sizes: Sequence[int]) -> list[Tried]:
+        found: list[list[HalfUnits]] = list(self._run([(find, (self._inputs, half, sizes)) for half in self._halves]))
+        tried = []
+        for size, units in zip(sizes, zip(*found, strict=True), strict=True):
+            agreed, n_depth = self._kept(agree(units))
+            tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_depth))
+        return tried
+
+    def _kept(self, agreed: Agreed) -> tuple[Agreed, int]:
+        """Those that replicate and are not the depth; and how many are."""
+        from modulae.core.factorisation.read import read_parts
+
+        agreed = agreed.take(agreed.replicated >= MIN_SHARE - 1e-9)
+        if not len(agreed.loadings):
+            return agreed, 0
+        r = correlation(read_parts(self._inputs, agreed.loadings), self._log_depth)[:, 0]
+        depth = np.abs(r) >= DEPTH
+        return agreed.take(~depth), int(depth.sum())
+
+    def _one_by_one(self, tried: Tried) -> tuple[Agreed, int]:
+        """Look for more units beside those that replicate, while there are any and they explain more."""
+        agreed, errors, n_depth = tried.agreed, tried.errors, tried.n_depth
+        for _ in range(MAX_MORE):
+            found: list[HalfUnits] = list(
+                self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
+            )
+            more = agree(found)
+            more = more.take(more.replicated >= MIN_SHARE - 1e-9)
+            if not len(more.loadings):
+                break
+            joined = agreed.joined(more.take(np.array([0])))
+            if self._is_depth(joined):
+                n_depth += 1
+                break
+            now = self._held_out.errors(joined.loadings)
+            if now.mean() >= errors.mean() or within_noise(errors, now):
+                break
+            agreed, errors = joined, now
+        return agreed, n_depth
+
+    def _is_depth(self, agreed: Agreed) -> bool:
+        from modulae.core.factorisation.read import read_parts
+
+        last = read_parts(self._inputs, agreed.loadings)[:, -1:]
+        return bool(abs(correlation(last, self._log_depth)[0, 0]) >= DEPTH)
