@@ -22,6 +22,7 @@ PAPER = {
     "activation_beta": 1.0,
     "loss_scale": "counts",
     "output_bias": "constant",
+    "architecture": "orthogonal",
 }
 
 

@@ -138,7 +138,7 @@ def enrich_units(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
     >>> adata.uns["ae_enrichment"]["p"].shape
     (20, 64)

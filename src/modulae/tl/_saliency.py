@@ -94,7 +94,7 @@ def saliency(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.saliency(adata)
     >>> adata.varm["ae_saliency"].shape
     (765, 64)

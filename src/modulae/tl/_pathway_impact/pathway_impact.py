@@ -149,7 +149,7 @@ def pathway_impact(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> gene_sets = mo.datasets.immune_signatures()
     >>> mo.tl.pathway_impact(adata, gene_sets)
     >>> mo.get.impact(adata).shape
