@@ -58,7 +58,7 @@ def impact(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures())
     >>> mo.get.impact(adata).shape
-    (20, 64)
+    (20, 32)
     """
     entry = impact_entry(adata, key)
     check_choice("value", value, Value)

@@ -107,7 +107,7 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "
     >>> mo.get.sanity(adata).columns.tolist()
     ['passed', 'seeds', 'control', 'control_kind', 'words']
     >>> mo.get.sanity(adata, table="units").shape
-    (64, 6)
+    (32, 6)
     """
     entry = sanity_entry(adata, key)
     check_choice("table", table, SanityTable)

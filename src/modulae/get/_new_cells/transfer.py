@@ -51,7 +51,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> mo.get.transfer(cells).shape
-    (64, 3)
+    (32, 3)
     """
     entry = model_entry(adata, key, "transfer(adata, model)").get("transfer")
     if entry is None:

@@ -125,7 +125,7 @@ def transfer(
     >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> cells.obsm["X_ae"].shape
-    (700, 64)
+    (700, 32)
     >>> mo.get.transfer(cells).columns.tolist()
     ['coverage', 'reliability', 'trusted']
     """
