@@ -22,7 +22,7 @@ from modulae.core.statistics.permutation import PermutedLabels
 array = pytest.importorskip("dask.array", reason="needs modulae[scale]: dask")
 
 N_CELLS, N_GENES = 640, 40
-SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 2, "device": "cpu"}
+SETTINGS = {"n_latent": 5, "n_splits": 0, "max_epochs": 2, "device": "cpu"}
 SETS = {"a": [f"gene_{at:02d}" for at in range(8)], "b": [f"gene_{at:02d}" for at in range(5, 20)]}
 
 

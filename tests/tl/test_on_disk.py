@@ -16,7 +16,8 @@ from modulae._model_io import checkpoint
 from modulae.core.data import stored_cells as core_stored
 
 N_CELLS = 1500
-SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}
+SETTINGS = {"n_latent": 5, "n_splits": 0, "max_epochs": 4, "device": "cpu"}
+ORTHOGONAL = {"architecture": "orthogonal", "n_hidden": 8}
 SETS = {"a": [f"gene_{at:02d}" for at in range(8)], "b": [f"gene_{at:02d}" for at in range(5, 20)]}
 FORMS = ["backed", "dask", "dask layer", "lazy zarr", "lazy h5ad"]
 
@@ -158,15 +159,12 @@ def test_embeddings_of_cells_on_disk(source, on_disk, nothing_in_memory):
     assert max(nothing_in_memory) <= 128
 
 
-def test_consensus_and_sanity_of_cells_on_disk(source, on_disk, nothing_in_memory):
+def test_sanity_of_cells_on_disk(source, on_disk, nothing_in_memory):
     adata = on_disk(source, "backed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        given = {"n_runs": 2, "n_latent": 3, "max_epochs": 2, "min_similarity": 0.1, "device": "cpu"}
-        mo.tl.consensus(adata, memory_limit=1, **given)
         sets = {str(at): [f"gene_{gene:02d}" for gene in range(at, at + 8)] for at in range(0, 30, 5)}
         mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1, n_draws=2, n_cells=60, device="cpu")
-    assert adata.obsm["X_ae_consensus"].shape[0] == N_CELLS
     assert max(nothing_in_memory) <= 512  # the blocks in which cells are encoded
 
 
@@ -192,7 +190,7 @@ def test_what_is_wrong_is_found_in_the_first_look(source, on_disk, method, nothi
             mo.tl.autoencoder(lazy, memory_limit=1, **SETTINGS)
 
 
-@pytest.mark.parametrize("kind", [{}, {"engine": "torch"}, {"architecture": "parts", "n_hidden": None}])
+@pytest.mark.parametrize("kind", [{}, ORTHOGONAL, {**ORTHOGONAL, "engine": "torch"}])
 def test_a_training_on_disk_that_ended_amid_an_epoch_goes_on_to_the_same_bits(
     source, on_disk, kind, nothing_in_memory, tmp_path, monkeypatch
 ):
