@@ -338,7 +338,7 @@ def test_a_cell_without_counts(trained):
 def test_depth_is_flagged_where_the_model_reads_raw_counts():
     """The strongest units of a model without size factors follow the depth; with them, none does."""
     adata = mo.datasets.simulated(n_cells=300, n_genes=120, n_programmes=3, genes_per_programme=10, seed=0)
-    given = {"n_latent": 6, "n_splits": 0, "max_epochs": 25, "device": "cpu"}
+    given = {"architecture": "orthogonal", "n_latent": 6, "n_hidden": 16, "max_epochs": 25, "device": "cpu"}
     strongest = {}
     for source, rate in (("total", 0.2), (None, 0.02)):
         mo.tl.autoencoder(adata, size_factors=source, learning_rate=rate, **given)
