@@ -152,7 +152,7 @@ def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> No
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--splits", type=int, help="see n_splits of tl.autoencoder; 0: one training")
+    parser.add_argument("--splits", dest="n_splits", type=int, help="see n_splits of tl.autoencoder; 0: one training")
     parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
     parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the training here, and go on from it")

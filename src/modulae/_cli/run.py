@@ -176,7 +176,7 @@ def _training(options: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {"seed": options.seed, "device": options.device}
     settings["progress"] = False if options.no_progress else None
     settings["checkpoint"] = options.checkpoint
-    given = {"n_splits": options.splits, "max_epochs": options.max_epochs}
+    given = {"n_splits": options.n_splits, "max_epochs": options.max_epochs}
     return settings | {name: value for name, value in given.items() if value is not None}
 
 
