@@ -15,7 +15,6 @@ FOLDERS = {
     "quality": (
         "activity",
         "batches",
-        "consensus",
         "denoising",
         "enrichment",
         "explanations",

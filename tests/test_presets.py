@@ -22,6 +22,7 @@ PAPER = {
     "activation_beta": 1.0,
     "loss_scale": "counts",
     "output_bias": "constant",
+    "architecture": "orthogonal",
 }
 
 
@@ -63,7 +64,7 @@ def test_the_explanation_of_the_paper_and_of_the_scripts():
 def test_impact_and_its_controls_take_them(name):
     preset = getattr(mo.presets, name)
     adata = mo.datasets.simulated(n_cells=60, n_genes=60, n_programmes=6, genes_per_programme=10)
-    mo.tl.autoencoder(adata, n_latent=3, n_hidden=4, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(adata, architecture="orthogonal", n_latent=3, n_hidden=4, max_epochs=1, device="cpu")
     mo.tl.pathway_impact(adata, adata.uns["gene_sets"], explanation=preset, device="cpu")
     assert {key: adata.uns["ae_impact"][key] for key in preset if key != "difference"} == {
         key: value for key, value in preset.items() if key != "difference"

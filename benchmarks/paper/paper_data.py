@@ -19,7 +19,7 @@ TEXT, SCRIPTS = "genes_text", "genes_scripts"
 MODELS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "the text": (SCRIPTS, mo.presets.KINALIS_2019),
     "the scripts": (SCRIPTS, mo.presets.KINALIS_2019_SCRIPTS),
-    "modulae's defaults": (SCRIPTS, {}),
+    "modulae's orthogonal defaults": (SCRIPTS, {"architecture": "orthogonal"}),
     "the text, all genes": (TEXT, mo.presets.KINALIS_2019),
 }
 """Genes and settings of each model."""

@@ -33,7 +33,7 @@ MODELS: dict[str, Mapping[str, Any]] = {
     "the text": mo.presets.KINALIS_2019,
     "the scripts, given the gradient": {**mo.presets.KINALIS_2019_SCRIPTS, "orthogonality_gradient": True},
     "the scripts as they are": mo.presets.KINALIS_2019_SCRIPTS,
-    "modulae's defaults": {},
+    "modulae's orthogonal defaults": {},
 }
 
 

@@ -65,7 +65,8 @@ def train(adata: AnnData, sets: dict[str, list[str]], *, short: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mo.pp.gene_set_mask(adata, genes)
-        mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False, **({"max_epochs": 5} if short else {}))
+        given: dict[str, Any] = {"architecture": "orthogonal", **({"max_epochs": 5} if short else {})}
+        mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False, **given)
 
 
 def normalised(adata: AnnData) -> AnnData:

@@ -93,7 +93,12 @@ def stand_ins(adata: AnnData, sets: dict[str, list[str]], rng: np.random.Generat
 
 def models(adata: AnnData, seed: int, *, short: bool) -> Iterator[tuple[str, AnnData]]:
     """A trained model; random mixtures of its units; the same network on counts that hold no programme; untrained."""
-    settings: dict[str, Any] = {"mask_var": "in_gene_sets", "seed": seed, "progress": False}
+    settings: dict[str, Any] = {
+        "architecture": "orthogonal",
+        "mask_var": "in_gene_sets",
+        "seed": seed,
+        "progress": False,
+    }
     trained = mo.tl.autoencoder(adata, **settings, **({"max_epochs": 3} if short else {}), copy=True)
     mo.tl.saliency(trained)
     yield "trained", trained
@@ -256,9 +261,8 @@ def simulated(seed: int, *, short: bool) -> dict[str, pd.DataFrame]:
     adata = mo.datasets.simulated(
         n_cells=200 if short else 1000, n_genes=600, n_programmes=8, genes_per_programme=30, seed=seed
     )
-    mo.tl.autoencoder(
-        adata, n_latent=16, n_hidden=64, seed=seed, progress=False, **({"max_epochs": 3} if short else {})
-    )
+    given: dict[str, Any] = {"architecture": "orthogonal", "n_latent": 16, "n_hidden": 64}
+    mo.tl.autoencoder(adata, seed=seed, progress=False, **given, **({"max_epochs": 3} if short else {}))
     mo.tl.saliency(adata)
     rng = np.random.default_rng(seed)
     chance = {f"random {i}": list(rng.choice(adata.var_names, 30, replace=False)) for i in range(8 if short else 50)}

@@ -79,6 +79,9 @@ LINEAGES = {
 """Cell types with a lineage of DMAP of their own; the 19 contrasts."""
 
 
+ORTHOGONAL: dict[str, Any] = {"architecture": "orthogonal"}
+
+
 def data(*, short: bool) -> Iterator[tuple[AnnData, str, dict[str, list[str]], dict[str, list[str]]]]:
     """Cells with their mask, the labels, the signatures, and which is right for which label."""
     import anndata as ad
@@ -147,8 +150,8 @@ def run(*, short: bool) -> str:
         )
         for seed in range(seeds):
             for who, settings in (
-                ("trained", {"max_epochs": 5} if short else {}),
-                ("untrained", {"max_epochs": 1, "learning_rate": 1e-12}),
+                ("trained", {**ORTHOGONAL, **({"max_epochs": 5} if short else {})}),
+                ("untrained", {**ORTHOGONAL, "max_epochs": 1, "learning_rate": 1e-12}),
             ):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # an untrained model says that it is one

@@ -35,7 +35,8 @@ def data(*, short: bool) -> tuple[AnnData, dict[str, list[str]], list[tuple[str,
         sets = mo.read_gene_sets(folder / "hallmark_human_v2025.gmt")
         kinds, sides = adata.obs["seurat_annotations"].astype(str), adata.obs["stim"].astype(str)
     mo.pp.gene_set_mask(adata, sets)
-    mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False, **({"max_epochs": 5} if short else {}))
+    given: dict[str, Any] = {"architecture": "orthogonal", **({"max_epochs": 5} if short else {})}
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False, **given)
     adata.obs["both"] = [f"{kind} {side}" for kind, side in zip(kinds, sides, strict=True)]
     counts = adata.obs["both"].value_counts()
     first, second = sorted(set(sides), reverse=True)

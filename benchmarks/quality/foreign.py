@@ -61,7 +61,7 @@ def simulated() -> tuple[dict[str, AnnData], dict[str, list[str]]]:
 
 def train(adata: AnnData, architecture: Any, seed: int, *, short: bool) -> None:  # noqa: ANN401
     """Train with the defaults, on the genes of the sets."""
-    settings = {"max_epochs": 3} if short else {}
+    settings = {"n_splits": 0, **({"max_epochs": 3} if short else {})}
     mo.tl.autoencoder(
         adata, mask_var="in_gene_sets", architecture=architecture, seed=seed, progress=False, device="cpu", **settings
     )

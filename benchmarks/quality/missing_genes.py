@@ -130,7 +130,8 @@ def task(architecture: str, *, short: bool) -> Task:
         sets = mo.read_gene_sets(folder / "hallmark_human_v2025.gmt")
         sets |= mo.read_gene_sets(folder / "xcell_novershtern_DMAP.gmt")
     mo.pp.gene_set_mask(adata, sets)
-    mo.tl.autoencoder(adata, mask_var="in_gene_sets", architecture=architecture, progress=False, **quick)
+    given = {"mask_var": "in_gene_sets", "architecture": architecture, "n_splits": 0, "progress": False}
+    mo.tl.autoencoder(adata, **given, **quick)
     fitted, names = read_model(adata, "ae"), adata.obs[labels].astype(str).to_numpy()
     test = fitted.test_cells
     classifier = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.1).fit(adata.obsm["X_ae"][~test], names[~test])

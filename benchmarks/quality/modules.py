@@ -185,7 +185,7 @@ WORDS = (
     "that the second has at |r| > 0.9, on the cells that both learnt from. CPU seconds are of one thread."
 )
 OF_METHODS = (
-    "Ours with their defaults; the paper preset is `presets.KINALIS_2019`, the consensus ten runs. PCA, ICA and NMF "
+    "Ours with their defaults; the paper preset is `presets.KINALIS_2019`. PCA, ICA and NMF "
     "read the same log1p(x / s) as ours; units of NMF are scaled to mean square 1, as ours start; sparse NMF has the "
     "L1 penalty of our start."
 )

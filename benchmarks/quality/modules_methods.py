@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_UNITS = 32
-PARTS = 'ours, `architecture="parts"`'
+PARTS = "ours, `n_splits=0`"
 EPOCHS = 400
 """What the authors of scVI and DRVI train for with so few cells."""
 
@@ -76,13 +76,13 @@ def inputs(adata: AnnData) -> NDArray[np.float64]:
     return np.log1p(adata.X.toarray().astype(np.float64) / adata.obs["size"].to_numpy()[:, None])
 
 
-def ours(task: Task, *, consensus: bool = False, **settings: Any) -> Fit:  # noqa: ANN401
+def ours(task: Task, **settings: Any) -> Fit:  # noqa: ANN401
     """One of our models."""
     adata = task.adata[task.drawn].copy()
     given = {"size_factors": "size", "seed": task.seed, "progress": False, "device": "cpu", "key_added": "ae"}
     given |= settings
     start = time.process_time()
-    (mo.tl.consensus if consensus else mo.tl.autoencoder)(adata, **given)
+    mo.tl.autoencoder(adata, **given)
     mo.tl.saliency(adata, device="cpu")
     seconds = time.process_time() - start
     fitted = read_model(adata, "ae")
@@ -150,11 +150,9 @@ def methods(*, short: bool) -> dict[str, Method]:
     quick = {"max_epochs": 3} if short else {}
     paper = {**mo.presets.KINALIS_2019, **({"max_epochs": 2} if short else {})}
     return {
-        PARTS: Method(lambda task: ours(task, architecture="parts", **few)),
-        "ours, consensus": Method(
-            lambda task: ours(replace(task, seed=1000 * task.seed), consensus=True, **few, n_runs=3 if short else 10)
-        ),
-        "ours, default": Method(lambda task: ours(task, **quick)),
+        PARTS: Method(lambda task: ours(task, n_splits=0, **few)),
+        "`tl.autoencoder`, default": Method(lambda task: ours(replace(task, seed=1000 * task.seed), **few)),
+        "ours, orthogonal": Method(lambda task: ours(task, architecture="orthogonal", **quick)),
         "ours, paper preset": Method(lambda task: ours(task, **paper), n_draws=1, first_seed_only=True),
         **{
             f"{name}({n_units})": Method(lambda task, name=name: classical(task, name, n_units))
@@ -189,6 +187,6 @@ def peers(*, short: bool) -> dict[str, Method]:
 
 def warm_up(few: Callable[[], AnnData]) -> None:
     """What is imported or compiled at first use belongs to no method."""
-    for settings in ({"architecture": "parts", "n_latent": 4}, {}, {**mo.presets.KINALIS_2019}):
+    for settings in ({"n_splits": 0, "n_latent": 4}, {"architecture": "orthogonal"}, {**mo.presets.KINALIS_2019}):
         adata = few()
         ours(Task(adata, np.arange(adata.n_obs - 10), 0), **{**settings, "max_epochs": 1})

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     Numbers = dict[str, NDArray[Any]]
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "orthogonal": {"max_epochs": 5},
-    "parts": {"architecture": "parts", "n_latent": 12, "max_epochs": 5},
+    "orthogonal": {"architecture": "orthogonal", "max_epochs": 5},
+    "parts": {"n_splits": 0, "n_latent": 12, "max_epochs": 5},
 }
 
 

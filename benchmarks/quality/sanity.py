@@ -41,7 +41,8 @@ def data(*, short: bool) -> Iterator[tuple[str, AnnData, dict[str, list[str]], s
 
     if short or "MODULAE_DATA" not in os.environ:
         adata = mo.datasets.pbmc68k()
-        mo.tl.autoencoder(adata, size_factors="n_counts", progress=False, **({"max_epochs": 3} if short else {}))
+        given: dict[str, Any] = {"architecture": "orthogonal", **({"max_epochs": 3} if short else {})}
+        mo.tl.autoencoder(adata, size_factors="n_counts", progress=False, **given)
         yield "pbmc68k", adata, mo.datasets.immune_signatures(), "bulk_labels", {}
         return
     folder = Path(os.environ["MODULAE_DATA"])
@@ -52,7 +53,7 @@ def data(*, short: bool) -> Iterator[tuple[str, AnnData, dict[str, list[str]], s
     ):
         adata = ad.read_h5ad(folder / file)
         mo.pp.gene_set_mask(adata, sets)
-        mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False)
+        mo.tl.autoencoder(adata, architecture="orthogonal", mask_var="in_gene_sets", progress=False)
         yield name, adata, sets, labels, given
 
 

@@ -7,8 +7,8 @@ import os
 import modulae as mo
 from benchmarks import table
 
-SETTINGS = {"n_latent": [8, 16, 32, 64], "orthogonality": [0.0, 0.05, 0.5]}
-SHORT = {"n_latent": [4], "orthogonality": [0.0, 0.05], "max_epochs": [2]}
+SETTINGS = {"architecture": ["orthogonal"], "n_latent": [8, 16, 32, 64], "orthogonality": [0.0, 0.05, 0.5]}
+SHORT = {"architecture": ["orthogonal"], "n_latent": [4], "orthogonality": [0.0, 0.05], "max_epochs": [2]}
 
 
 def run(*, short: bool) -> str:

@@ -76,14 +76,14 @@ def _cells(*, short: bool) -> dict[str, tuple[AnnData, dict[str, list[str]], str
     many = mo.datasets.simulated(n_cells=n_cells, n_genes=n_genes, n_programmes=10, seed=0)
     loadings = many.varm["truth_loadings"]
     sets = {f"programme {i}": list(many.var_names[loadings[:, i] > 0]) for i in range(loadings.shape[1])}
-    mo.tl.autoencoder(many, max_epochs=epochs, progress=False)
+    mo.tl.autoencoder(many, architecture="orthogonal", max_epochs=epochs, progress=False)
     if not short and "MODULAE_DATA" in os.environ:
         folder = Path(os.environ["MODULAE_DATA"])
         real = ad.read_h5ad(folder / "pbmc3k.h5ad")
         both = mo.read_gene_sets(folder / "hallmark_human_v2025.gmt")
         both |= mo.read_gene_sets(folder / "xcell_novershtern_DMAP.gmt")
         mo.pp.gene_set_mask(real, both)
-        mo.tl.autoencoder(real, mask_var="in_gene_sets", max_epochs=10, progress=False)
+        mo.tl.autoencoder(real, architecture="orthogonal", mask_var="in_gene_sets", max_epochs=10, progress=False)
         found["pbmc3k, 2638"] = (real, both, "seurat_celltype")
     return {**found, f"simulated, {n_cells}": (many, sets, "group")}
 
@@ -145,9 +145,9 @@ def _pictures(folder: Path) -> None:
     data = Path(os.environ["MODULAE_DATA"])
     adata, sets = ad.read_h5ad(data / "kang_ifnb_sub2000.h5ad"), mo.read_gene_sets(data / "hallmark_human_v2025.gmt")
     mo.pp.gene_set_mask(adata, sets)
-    mo.tl.consensus(adata, mask_var="in_gene_sets", progress=False)
-    mo.tl.pathway_impact(adata, sets, key="ae_consensus", groupby="stim")
-    settings = {"gene_sets": sets, "groupby": ["seurat_annotations", "stim"], "key": "ae_consensus", "progress": False}
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets", progress=False)
+    mo.tl.pathway_impact(adata, sets, groupby="stim")
+    settings = {"gene_sets": sets, "groupby": ["seurat_annotations", "stim"], "progress": False}
     title = "2000 blood cells, half of them given interferon-β"
     path = mo.report(adata, folder / "kang.html", title=title, **settings)
     with sync_playwright() as playwright:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+ORTHOGONAL: dict[str, Any] = {"architecture": "orthogonal"}
 LIMIT = "1GB"
 SIZES = (10_000, 100_000, 1_000_000)
 N_PERMUTATIONS = 200
@@ -61,7 +62,7 @@ def one(path: str) -> None:
         print(name, f"{found[name]:.1f} s, {found[f'{name}, peak MB']:.0f} MB", file=sys.stderr, flush=True)
 
     found["start, peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timed("train", lambda: mo.tl.autoencoder(adata, max_epochs=1, memory_limit=LIMIT, device="cpu"))
+    timed("train", lambda: mo.tl.autoencoder(adata, **ORTHOGONAL, max_epochs=1, memory_limit=LIMIT, device="cpu"))
     fitted = read_model(adata, "ae")
     timed("encode", lambda: encode(fitted.network, read_cells(adata, fitted, layer=None)))
     timed("saliency", lambda: mo.tl.saliency(adata, groupby="group", device="cpu"))
@@ -73,7 +74,7 @@ def one(path: str) -> None:
 def warm_up(mo: Any) -> None:  # noqa: ANN401
     """Compile, so that it is not counted."""
     small = mo.datasets.simulated(n_cells=60, n_genes=30, n_programmes=2, genes_per_programme=5, seed=0)
-    mo.tl.autoencoder(small, n_latent=4, n_hidden=4, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(small, **ORTHOGONAL, n_latent=4, n_hidden=4, max_epochs=1, device="cpu")
 
 
 def in_its_own_process(path: Path) -> dict[str, float]:
@@ -169,7 +170,7 @@ def orders(folder: Path, n_cells: int, seeds: range, epochs: int) -> list[dict[s
         for name, limit in (("in memory", None), ("a tenth at a time", 0.1), ("a fortieth at a time", 0.025)):
             adata = ad.read_h5ad(path) if limit is None else opened(path)
             room = "4GB" if limit is None else int(limit * n_cells * 2 * (40 * atlas.NON_ZERO * atlas.N_GENES + 32))
-            mo.tl.autoencoder(adata, max_epochs=epochs, memory_limit=room, seed=seed, device="cpu")
+            mo.tl.autoencoder(adata, **ORTHOGONAL, max_epochs=epochs, memory_limit=room, seed=seed, device="cpu")
             history = mo.get.history(adata)
             gain = adata.uns["ae"]["history"]["gene_means_loss"] - history["test_loss"].min()
             nmi = mo.metrics.clustering_nmi(adata, labels="group")
@@ -199,7 +200,7 @@ def page(
         f"Simulated cells × {atlas.N_GENES} genes, {atlas.NON_ZERO:.0%} of the counts not zero, in runs of "
         f"{atlas.CELLS_AT_ONCE} cells of one group; h5ad without, zarr with its default compression. Each row is "
         "a process of its own; times are of the processor, all threads together. "
-        f"`train` is `tl.autoencoder(max_epochs=1, memory_limit='{LIMIT}')` with all "
+        f"`train` is `tl.autoencoder(architecture='orthogonal', max_epochs=1, memory_limit='{LIMIT}')` with all "
         "it does besides the epoch: a first look at all counts, first losses, encoding, the summary that goes with the "
         "model. Then encoding alone, `tl.saliency(groupby=)`, and `tl.pathway_impact(groupby=)` of eight groups, 50 "
         f"sets and {N_PERMUTATIONS} permutations. `before` is what Python and its libraries take. "

@@ -21,6 +21,7 @@ __all__ = [
 
 KINALIS_2019: Mapping[str, Any] = MappingProxyType(
     {
+        "architecture": "orthogonal",
         "n_latent": 64,
         "n_hidden": 128,
         "orthogonality": 0.05,

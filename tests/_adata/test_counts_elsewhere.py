@@ -13,7 +13,7 @@ from scipy import sparse
 import modulae as mo
 from modulae._adata.counts import read_counts
 
-SMALL = {"n_latent": 4, "n_hidden": 8, "max_epochs": 2, "device": "cpu", "progress": False}
+SMALL = {"n_latent": 4, "n_splits": 0, "max_epochs": 2, "device": "cpu", "progress": False}
 
 
 @pytest.fixture

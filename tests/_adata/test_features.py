@@ -16,7 +16,7 @@ from modulae._adata.features import feature_kinds, gene_features
 from modulae._adata.stored.models import read_model
 
 RNA, ADT = "Gene Expression", "Antibody Capture"
-SMALL = {"n_latent": 4, "n_hidden": 8, "max_epochs": 3, "device": "cpu", "progress": False}
+SMALL = {"n_latent": 4, "n_splits": 0, "max_epochs": 3, "device": "cpu", "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_genes_a_model_knows_are_genes(cite):
 
 
 def test_a_search_leaves_them_out_too(cite, rna):
-    grid = {"n_latent": [2, 3], "max_epochs": [2], "n_hidden": [4]}
+    grid = {"n_latent": [2, 3], "max_epochs": [2]}
     tables = [
         mo.tl.search(adata, grid, mask_var=mask, device="cpu", progress=False)
         for adata, mask in ((rna, None), (cite, "is_gene"))

@@ -16,7 +16,7 @@ import modulae as mo
 from modulae.__main__ import main
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 
-SMALL = {"n_latent": 3, "n_hidden": 4, "max_epochs": 2, "device": "cpu", "progress": False}
+SMALL = {"n_latent": 3, "n_splits": 0, "max_epochs": 2, "device": "cpu", "progress": False}
 SETS = mo.datasets.immune_signatures()
 ALIKE = {genes[0] for genes in list(SETS.values())[:12]}
 """A gene each of a dozen sets, spelt alike in both species."""

@@ -158,7 +158,7 @@ def test_a_part_of_a_backed_object_is_refused_before_any_work(file, name):
 @pytest.mark.filterwarnings("ignore:.*fewer than.*held out")
 def test_a_copy_of_such_a_part_is_made_in_memory(file):
     adata = ad.read_h5ad(file, backed="r")
-    done = mo.tl.autoencoder(adata[:15], n_latent=2, n_hidden=4, max_epochs=1, device="cpu", copy=True)
+    done = mo.tl.autoencoder(adata[:15], n_latent=2, n_splits=0, max_epochs=1, device="cpu", copy=True)
     assert not done.isbacked
     assert done.obsm["X_ae"].shape == (15, 2)
     adata.file.close()

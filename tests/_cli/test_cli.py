@@ -12,6 +12,9 @@ import modulae as mo
 from modulae.__main__ import main
 from modulae._counts.layers import layer_names
 
+ONCE = ["--splits", "0"]
+"""One training."""
+
 
 @pytest.fixture
 def h5ad(tmp_path):
@@ -26,7 +29,7 @@ def h5ad(tmp_path):
 
 
 def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
-    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress"]
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress", *ONCE]
     words += ["--checkpoint", str(tmp_path / "run")]
     assert main(words) == 0
     first = ad.read_h5ad(tmp_path / "trained.h5ad").obsm["X_ae"]
@@ -40,7 +43,7 @@ def test_train_goes_on_from_a_checkpoint(h5ad, tmp_path, monkeypatch):
 
 
 def test_train_with_batches(h5ad, tmp_path):
-    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress"]
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "trained.h5ad"), "--max-epochs", "2", "--no-progress", *ONCE]
     adata = ad.read_h5ad(h5ad[0])
     adata.obs["sample"] = ["a", "b"] * (adata.n_obs // 2) + ["a"] * (adata.n_obs % 2)
     adata.write_h5ad(h5ad[0])
@@ -74,7 +77,7 @@ def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written
     """Matrices are copied in small blocks, and the counts stay on disk."""
     monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 1000)
     path = tmp_path / f"out.{written}"
-    words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress"]
+    words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress", *ONCE]
     assert main([*words, "--memory-limit", "1KB", "--layer", "twice", "--device", "cpu"]) == 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -86,15 +89,15 @@ def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written
     assert (found.layers["twice"] != rich.layers["twice"]).nnz == 0
     np.testing.assert_array_equal(found.layers["dense"], rich.layers["dense"])
     assert found.uns["number"] == 3
-    assert found.obsm["X_ae"].shape == (120, 64)
+    assert found.obsm["X_ae"].shape == (120, 32)
     assert "ae_saliency" in found.varm
     assert sorted(path.name for path in tmp_path.glob("out*")) == [path.name]
 
 
 def test_a_trained_folder_can_be_explained(rich, h5ad, tmp_path):
     trained = tmp_path / "trained.zarr"
-    words = ["train", str(tmp_path / "rich.zarr"), "-o", str(trained), "--max-epochs", "1", "--no-progress"]
-    assert main([*words, "--architecture", "parts", "--batch-size", "32"]) == 0
+    words = ["train", str(tmp_path / "rich.zarr"), "-o", str(trained), "--max-epochs", "1", "--no-progress", *ONCE]
+    assert main([*words, "--batch-size", "32"]) == 0
     sets = ["--gene-sets", str(h5ad[1]), "--groupby", "group"]
     assert main(["impact", str(trained), *sets, "-o", str(tmp_path / "results")]) == 0
     assert main(["report", str(trained), *sets, "-o", str(tmp_path / "page.html")]) == 0
@@ -102,11 +105,11 @@ def test_a_trained_folder_can_be_explained(rich, h5ad, tmp_path):
 
 def test_results_of_an_older_model_are_not_copied(h5ad, tmp_path):
     adata = ad.read_h5ad(h5ad[0])
-    mo.tl.autoencoder(adata, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(adata, n_splits=0, max_epochs=1, device="cpu")
     mo.tl.denoise(adata, device="cpu")
     adata.layers["mine"] = adata.X
     adata.write_h5ad(h5ad[0])
-    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "new.h5ad"), "--max-epochs", "1", "--no-progress"]
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "new.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
     assert main(words) == 0
     assert layer_names(adata) == ["ae_denoised", "mine"]
     assert layer_names(ad.read_h5ad(tmp_path / "new.h5ad")) == ["mine"]
@@ -114,17 +117,17 @@ def test_results_of_an_older_model_are_not_copied(h5ad, tmp_path):
 
 def test_the_settings_asked_for_are_those_trained_with(h5ad, tmp_path):
     path = tmp_path / "trained.h5ad"
-    words = ["--max-epochs", "1", "--no-progress", "--architecture", "parts", "--batch-size", "24"]
+    words = ["--max-epochs", "1", "--no-progress", *ONCE, "--architecture", "orthogonal", "--batch-size", "24"]
     assert main(["train", str(h5ad[0]), "-o", str(path), *words]) == 0
     params = ad.read_h5ad(path).uns["ae"]["params"]
-    assert (params["architecture"], params["batch_size"]) == ("parts", 24)
+    assert (params["architecture"], params["batch_size"]) == ("orthogonal", 24)
 
 
 def test_a_file_that_could_not_be_written_leaves_the_old_one(h5ad, tmp_path, monkeypatch):
     path = tmp_path / "trained.h5ad"
     path.write_text("old")
     monkeypatch.setattr("modulae._cli.files.copy", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
-    assert main(["train", str(h5ad[0]), "-o", str(path), "--max-epochs", "1", "--no-progress"]) == 1
+    assert main(["train", str(h5ad[0]), "-o", str(path), "--max-epochs", "1", "--no-progress", *ONCE]) == 1
     assert path.read_text() == "old"
     there = sorted(path.name for path in tmp_path.iterdir())
     assert there == ["cells.h5ad", "sets.gmt", "trained.h5ad", "trained.safetensors"]
@@ -142,17 +145,28 @@ def test_only_training_is_for_several_processes(h5ad, tmp_path, monkeypatch, cap
 def test_train_then_impact(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"
-    words = ["train", str(path), "--gene-sets", str(gmt), "-o", str(trained), "--max-epochs", "3", "--no-progress"]
+    words = [
+        "train",
+        str(path),
+        "--gene-sets",
+        str(gmt),
+        "-o",
+        str(trained),
+        "--max-epochs",
+        "3",
+        "--no-progress",
+        *ONCE,
+    ]
     assert main(words) == 0
     out = capsys.readouterr().out
     adata = ad.read_h5ad(trained)
     assert f"{adata.var['in_gene_sets'].sum()} genes" in out
-    assert adata.obsm["X_ae"].shape == (120, 64)
+    assert adata.obsm["X_ae"].shape == (120, 32)
     assert main(["impact", str(trained), "--gene-sets", str(gmt), "--groupby", "group", "-o", str(folder)]) == 0
     table = pd.read_csv(folder / "impact_by_group.csv")
     assert set(table["group"]) == set(adata.obs["group"].astype(str))
     impact = pd.read_csv(folder / "impact.csv", index_col=0)
-    assert impact.shape == (3, 64)
+    assert impact.shape == (3, 32)
     assert impact.to_numpy().min() == 0
     assert impact.to_numpy().max() == 1
     assert (folder / "impact_groups.png").stat().st_size > 1000
@@ -221,7 +235,7 @@ def test_help_names_every_command(capsys):
 
 def test_demo_does_the_whole_job(tmp_path, capsys):
     folder = tmp_path / "demo"
-    assert main(["demo", "-o", str(folder), "--max-epochs", "12", "--no-progress"]) == 0
+    assert main(["demo", "-o", str(folder), "--max-epochs", "12", "--no-progress", *ONCE]) == 0
     out = capsys.readouterr().out
     assert "700 cells" in out
     assert "CD19+ B" in out
@@ -230,13 +244,13 @@ def test_demo_does_the_whole_job(tmp_path, capsys):
     tables = {"impact.csv", "impact_by_group.csv", "impact_by_group_and_unit.csv"}
     assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}
     again = ad.read_h5ad(folder / "pbmc68k.h5ad")
-    assert mo.get.impact(again).shape[1] == 64
+    assert mo.get.impact(again).shape[1] == 32
 
 
 def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, page = tmp_path / "trained.h5ad", tmp_path / "units.html"
-    assert main(["train", str(path), "-o", str(trained), "--max-epochs", "2", "--no-progress"]) == 0
+    assert main(["train", str(path), "-o", str(trained), "--max-epochs", "2", "--no-progress", *ONCE]) == 0
     words = ["--gene-sets", str(gmt), "--groupby", "group", "--title", "Mine & yours", "--max-cells", "50"]
     adata = ad.read_h5ad(trained)
     adata.obsm["X_mine"] = adata.obsm["X_ae"][:, :2]
@@ -257,6 +271,8 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
         (["--layer", "counts"], "there is no layer 'counts'. Take None for `.X`."),
         (["--batch-key", "donor"], "error: --batch-key 'donor' is not a column of adata.obs. Choose one of ['group'"),
         (["--seed", "-1"], "seed is -1; give a whole number from 0 to 4294967295, such as 0."),
+        (["--splits", "-1"], "n_splits is -1; give a whole number of at least 0."),
+        (["--splits", "7"], "Take --splits 0."),
         (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
     ],
 )
@@ -270,7 +286,7 @@ def test_a_warning_is_a_line_in_the_words_of_the_command(h5ad, tmp_path, capsys)
     adata = ad.read_h5ad(h5ad[0])
     adata.X = adata.X * 0.5
     adata.write_h5ad(h5ad[0])
-    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress"]
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         before = warnings.showwarning
@@ -309,7 +325,7 @@ def test_a_command_that_failed_leaves_no_folder(h5ad, tmp_path):
 
 def test_groups_are_compared_as_asked(h5ad, tmp_path):
     trained = tmp_path / "trained.h5ad"
-    assert main(["train", str(h5ad[0]), "-o", str(trained), "--max-epochs", "1", "--no-progress"]) == 0
+    assert main(["train", str(h5ad[0]), "-o", str(trained), "--max-epochs", "1", "--no-progress", *ONCE]) == 0
     words = ["impact", str(trained), "--gene-sets", str(h5ad[1]), "--groupby", "group", "--method", "guided"]
     adata = ad.read_h5ad(trained)
     for difference in ("activity", "saliency"):
@@ -331,7 +347,7 @@ def test_a_file_of_several_tables_says_how_to_take_one_out(h5ad, tmp_path, capsy
             one.copy(one[name], both, name)
         for name in ("prot", "rna"):
             one.copy(one["/"], both.require_group("mod"), name)
-    assert main(["train", str(path), "-o", str(tmp_path / "out.h5ad"), "--no-progress"]) == 1
+    assert main(["train", str(path), "-o", str(tmp_path / "out.h5ad"), "--no-progress", *ONCE]) == 1
     said = capsys.readouterr().err
     assert "holds several tables of cells (prot, rna)" in said
     assert f"`mudata.read_h5mu({str(path)!r})['rna'].write_h5ad('rna.h5ad')`" in said

@@ -80,7 +80,7 @@ def test_names_that_fit_are_not_explained(names):
 def trained():
     adata = mo.datasets.simulated(n_cells=80, n_genes=30, n_programmes=2, genes_per_programme=8, seed=0)
     adata.var_names = [f"HLA-{at}" if at % 2 else f"GENE{at}" for at in range(30)]
-    mo.tl.autoencoder(adata, n_latent=3, n_hidden=4, max_epochs=2, device="cpu", progress=False)
+    mo.tl.autoencoder(adata, n_latent=3, n_splits=0, max_epochs=2, device="cpu", progress=False)
     return adata
 
 

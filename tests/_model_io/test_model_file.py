@@ -14,7 +14,7 @@ import modulae as mo
 from modulae._adata.stored.models import read_model
 from modulae._model_io import model_file
 
-SETTINGS = {"n_latent": 4, "max_epochs": 3, "device": "cpu", "progress": False}
+SETTINGS = {"n_latent": 4, "n_splits": 0, "max_epochs": 3, "device": "cpu", "progress": False}
 
 
 @pytest.fixture(scope="module", params=["orthogonal", "parts"])

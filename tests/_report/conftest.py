@@ -15,7 +15,7 @@ import modulae as mo
 NASTY = "<script>alert(1)</script>"
 NASTY_GENE = "\"><img src=x onerror='alert(2)'>"
 NASTY_SET = "</script><b>set</b>"
-SETTINGS = {"n_latent": 6, "n_hidden": 10, "max_epochs": 4, "device": "cpu", "progress": False}
+SETTINGS = {"n_latent": 6, "n_splits": 0, "max_epochs": 4, "device": "cpu", "progress": False}
 
 
 class Page(HTMLParser):

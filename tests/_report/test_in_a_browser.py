@@ -15,6 +15,7 @@ from .conftest import NASTY, NASTY_SET
 pytestmark = pytest.mark.browser
 
 QUIET = {"device": "cpu", "progress": False}
+ONCE = {"n_splits": 0, "max_epochs": 4}
 WATCH = """
 window.said = [];
 for (const name of ["alert", "confirm", "prompt"]) window[name] = (text) => window.said.push(text);
@@ -68,7 +69,7 @@ def visit(chromium):
 
 def pbmc68k(_):
     adata, sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
-    mo.tl.autoencoder(adata, max_epochs=4, **QUIET)
+    mo.tl.autoencoder(adata, **ONCE, **QUIET)
     return adata, sets, ["bulk_labels"]
 
 
@@ -81,7 +82,7 @@ def kang(request):
         mo.read_gene_sets(folder / "hallmark_human_v2025.gmt"),
     )
     mo.pp.gene_set_mask(adata, sets)
-    mo.tl.autoencoder(adata, mask_var="in_gene_sets", max_epochs=4, **QUIET)
+    mo.tl.autoencoder(adata, mask_var="in_gene_sets", **ONCE, **QUIET)
     centred = adata.obsm["X_ae"] - adata.obsm["X_ae"].mean(axis=0)
     adata.obsm["X_umap"] = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T  # PCA, which takes no time
     return adata, sets, ["seurat_annotations", "stim"]

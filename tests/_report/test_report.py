@@ -241,7 +241,7 @@ def test_verdict_of_sanity_and_stability_are_shown(cells, gene_sets, tmp_path):
 
 def test_parts_have_loadings(cells, tmp_path):
     adata = cells.copy()
-    mo.tl.autoencoder(adata, architecture="parts", key_added="parts", **{**SETTINGS, "n_hidden": None})
+    mo.tl.autoencoder(adata, key_added="parts", **SETTINGS)
     page = Page(mo.report(adata, tmp_path / "a.html", key="parts", **QUIET))
     loadings = mo.get.loadings(adata, key="parts_loadings")
     unit = page.facts["units"][0]

@@ -219,14 +219,6 @@ def more_results(adata, groups, n_units, sets):
     rng = np.random.default_rng(3)
     effect = np.sort(rng.gamma(1, 1, n_units))[::-1]
     adata.uns["ae_sanity"] = sanity_by_hand()
-    adata.uns["ae_consensus"] = {
-        **{name: adata.uns["ae"][name] for name in ("params", "model", "history")},
-        "consensus": {
-            "share": np.ones(n_units),
-            "returns": rng.uniform(0.1, 1, (n_units, 4)).astype(np.float32),
-            "effect": effect,
-        },
-    }
     texts = {
         **{name: [""] * n_units for name in ("redundant_with", "top_genes_down", "sets")},
         **{name: [("up", "down")[at % 2] for at in range(n_units)] for name in ("direction", "set_direction")},
@@ -256,7 +248,6 @@ def pictures():
     kind = f"ae_impact_{GROUPS}"
     return {
         "confusion": lambda a: mo.pl.confusion(a, truth=GROUPS),
-        "consensus": mo.pl.consensus,
         "embeddings": lambda a: mo.pl.embeddings(a, color=GROUPS),
         "enrichment": mo.pl.enrichment,
         "history": mo.pl.history,

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import modulae as mo
-from modulae.pl import _consensus, _history, _sanity, _search, _top_genes, _unit_summary
+from modulae.pl import _history, _sanity, _search, _top_genes, _unit_summary
 from modulae.pl._draw import grid, heatmap, overlay, palette, points
 from modulae.pl._new_cells import transfer
 
@@ -109,7 +109,6 @@ def test_in_grey_such_a_scale_shows_no_sign():
 
 PAIRS = {
     "history": (_history.TRAIN, _history.TEST),
-    "consensus": (_consensus.RANGE, _consensus.MEAN),
     "transfer": (transfer.TRUSTED, transfer.FLAGGED),
     "unit_summary": (_unit_summary.BAR, _unit_summary.DEAD),
     "joint_embedding": ("0.1", palette.BACKGROUND),

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 import modulae as mo
 
 NAMES = (
-    *("confusion", "consensus", "embeddings", "enrichment", "history", "impact", "impact, a group", "impact, overlay"),
+    *("confusion", "embeddings", "enrichment", "history", "impact", "impact, a group", "impact, overlay"),
     *("impact_groups", "joint_embedding", "pathway_activity", "sanity", "search", "top_genes", "transfer"),
     *("unit_summary", "units"),
 )
@@ -74,7 +74,7 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
 
 ONE_AXES = {
     "confusion": {"truth": GROUPS},
-    **dict.fromkeys(("consensus", "enrichment", "history", "impact", "transfer"), MappingProxyType({})),
+    **dict.fromkeys(("enrichment", "history", "impact", "transfer"), MappingProxyType({})),
     "search": {},
     "top_genes": {"unit": 1},
 }

@@ -7,15 +7,39 @@ import pytest
 
 import modulae as mo
 
-SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}
+SETTINGS = {
+    "parts": {"n_latent": 5, "n_splits": 0, "max_epochs": 4, "batch_size": 16, "device": "cpu"},
+    "orthogonal": {"architecture": "orthogonal", "n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"},
+}
+
+
+def train(architecture):
+    adata = mo.datasets.simulated(n_cells=90, n_genes=40, n_programmes=3, genes_per_programme=8, seed=1)
+    adata.var["chosen"] = np.arange(adata.n_vars) % 4 != 0
+    mo.tl.autoencoder(adata, mask_var="chosen", snapshot_epochs=(0, 2), **SETTINGS[architecture])
+    return adata
 
 
 @pytest.fixture(scope="session")
 def trained_once():
-    adata = mo.datasets.simulated(n_cells=90, n_genes=40, n_programmes=3, genes_per_programme=8, seed=1)
-    adata.var["chosen"] = np.arange(adata.n_vars) % 4 != 0
-    mo.tl.autoencoder(adata, mask_var="chosen", snapshot_epochs=(0, 2), **SETTINGS)
-    return adata
+    return train("parts")
+
+
+@pytest.fixture(scope="session")
+def orthogonal_once():
+    return train("orthogonal")
+
+
+@pytest.fixture
+def orthogonal(orthogonal_once):
+    """What `trained` is, of the other architecture."""
+    return orthogonal_once.copy()
+
+
+@pytest.fixture(params=["parts", "orthogonal"])
+def either(request):
+    """What `trained` is, of each architecture."""
+    return request.getfixturevalue({"parts": "trained_once", "orthogonal": "orthogonal_once"}[request.param]).copy()
 
 
 @pytest.fixture

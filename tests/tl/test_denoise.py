@@ -11,7 +11,7 @@ from modulae._adata.counts import read_cells
 from modulae._adata.stored.models import read_model
 from modulae.core.inference.encode import rescale
 
-SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"}
+SETTINGS = {"n_latent": 5, "n_splits": 0, "max_epochs": 4, "device": "cpu"}
 
 
 @pytest.fixture

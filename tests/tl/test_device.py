@@ -30,7 +30,8 @@ def trained(request):
     architecture, _, batches = request.param.partition(", ")
     adata = cells()
     more = {"batch_key": "donor"} if batches else {}
-    mo.tl.autoencoder(adata, architecture=architecture, n_latent=6, max_epochs=3, engine="torch", device="cpu", **more)
+    settings = {"architecture": architecture, "n_splits": 0, "n_latent": 6, "max_epochs": 3, "engine": "torch"}
+    mo.tl.autoencoder(adata, **settings, device="cpu", **more)
     return adata
 
 

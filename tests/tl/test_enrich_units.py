@@ -86,7 +86,7 @@ def test_result_survives_a_file_and_a_new_model_removes_it(trained, gene_sets, t
     for again in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
         pd.testing.assert_frame_equal(mo.get.enrichment(again), table)
         assert again.uns["ae_enrichment"]["of_model"] == "ae"
-    mo.tl.autoencoder(trained, mask_var="chosen", n_latent=2, n_hidden=3, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(trained, mask_var="chosen", n_latent=2, n_splits=0, max_epochs=1, device="cpu")
     assert "ae_enrichment" not in trained.uns
 
 
@@ -109,7 +109,7 @@ def test_sets_without_genes_to_be_held_against_are_left_out(trained, gene_sets):
 
 
 def test_a_unit_that_reads_all_genes_alike_has_p_1(trained, gene_sets):
-    trained.uns["ae"]["model"]["w2"][2] = 0
+    trained.uns["ae"]["model"]["encoder"][2] = 0
     table = run(trained, gene_sets)
     dead = table[table["unit"] == "2"]
     assert (dead[list(P_VALUES)] == 1).all(axis=None)
@@ -122,7 +122,8 @@ def test_a_unit_that_reads_all_genes_alike_has_p_1(trained, gene_sets):
 def planted():
     """Six planted programmes, and what their genes are."""
     adata = mo.datasets.simulated(n_cells=600, n_genes=500, n_programmes=6, genes_per_programme=25, seed=0)
-    mo.tl.autoencoder(adata, n_latent=16, n_hidden=32, learning_rate=0.3, device="cpu", progress=False)
+    given = {"architecture": "orthogonal", "n_latent": 16, "n_hidden": 32, "learning_rate": 0.3}  # units of both signs
+    mo.tl.autoencoder(adata, **given, device="cpu", progress=False)
     return adata
 
 

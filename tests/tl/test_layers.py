@@ -7,7 +7,7 @@ import scanpy as sc
 
 import modulae as mo
 
-SETTINGS = {"n_latent": 5, "max_epochs": 3, "device": "cpu"}
+SETTINGS = {"n_latent": 5, "n_splits": 0, "max_epochs": 3, "device": "cpu"}
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than the mean of each gene:UserWarning")
 CALLS = {
     "saliency": lambda adata, **given: mo.tl.saliency(adata, device="cpu", **given),
@@ -104,11 +104,8 @@ def test_a_transferred_model_remembers_the_layer_of_the_new_cells(both):
     np.testing.assert_array_equal(new.obs["ae_label_confidence"], other.obs["ae_label_confidence"])
 
 
-def test_the_consensus_and_the_report_remember_it_too(tmp_path):
+def test_the_report_remembers_it_too(tmp_path):
     adata = as_in_scanpy(cells())
-    mo.tl.consensus(adata, layer="counts", n_runs=2, min_share=0.5, n_latent=5, max_epochs=2, device="cpu", n_jobs=1)
-    assert adata.uns["ae_consensus"]["layer"] == "counts"
-    mo.tl.saliency(adata, key="ae_consensus")
     mo.tl.autoencoder(adata, layer="counts", **SETTINGS)
     page = mo.report(adata, tmp_path / "page.html", groupby="group")
     assert page.exists()

@@ -6,7 +6,7 @@ import pytest
 
 import modulae as mo
 
-TINY = {"n_latent": 3, "n_hidden": 4, "max_epochs": 1, "device": "cpu"}
+TINY = {"n_latent": 3, "n_splits": 0, "max_epochs": 1, "device": "cpu"}
 
 
 @pytest.fixture
@@ -38,7 +38,6 @@ def test_a_name_that_a_file_would_lose_is_refused(results, name):
     before = set(adata.uns)
     models = {
         "autoencoder": lambda **k: mo.tl.autoencoder(adata, **TINY, **k),
-        "consensus": lambda **k: mo.tl.consensus(adata, **k),
         "transfer": lambda **k: mo.tl.transfer(adata, adata, **k),
         "mask": lambda **k: mo.pp.gene_set_mask(adata, {"s": list(adata.var_names)}, **k),
         "gate": lambda **k: mo.pp.gate_cells(adata, {"x": {"n": "high"}}, markers=["n"], **k),
@@ -81,8 +80,6 @@ def as_other(adata):
 
 
 HINTS = {
-    "consensus": (mo.get.consensus, r"no consensus 'ae_consensus'. Run `modulae.tl.consensus\(adata\)`"),
-    "no consensus": (lambda a: mo.get.consensus(a, key="ae"), "the model 'ae' is no consensus. Run `modulae.tl.cons"),
     "representation": (
         lambda a: mo.get.representation(a, key="x"),
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
@@ -106,18 +103,12 @@ HINTS = {
 
 @pytest.mark.filterwarnings("ignore:the model predicts the held-out cells no better:UserWarning")
 @pytest.mark.parametrize("name", HINTS)
-def test_messages_say_what_there_is_or_what_to_run(trained, name):
-    mo.tl.saliency(trained)
-    mo.tl.autoencoder(trained, architecture="parts", n_latent=3, max_epochs=1, device="cpu", key_added="parts")
+def test_messages_say_what_there_is_or_what_to_run(orthogonal, name):
+    mo.tl.saliency(orthogonal)
+    mo.tl.autoencoder(orthogonal, n_splits=0, n_latent=3, max_epochs=1, device="cpu", key_added="parts")
     call, message = HINTS[name]
     with pytest.raises(KeyError, match=message):
-        call(trained)
-
-
-def test_a_consensus_that_is_there_is_named(trained):
-    trained.uns["mine"] = {**trained.uns["ae"], "consensus": {}}
-    with pytest.raises(KeyError, match=r"no consensus 'ae_consensus'. Choose one of \['mine'\]: key="):
-        mo.get.consensus(trained)
+        call(orthogonal)
 
 
 def test_a_model_is_written_into_a_folder_that_exists(trained, tmp_path):

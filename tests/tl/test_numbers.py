@@ -44,7 +44,7 @@ def having(parameter, *without):
 
 
 @pytest.mark.parametrize("batch_size", [0, -3, 1.5])
-@pytest.mark.parametrize("name", having("batch_size", "autoencoder", "consensus"))
+@pytest.mark.parametrize("name", having("batch_size", "autoencoder"))
 def test_a_block_has_at_least_one_cell(calls, name, batch_size):
     """A negative size once passed over all cells, and what was never written was returned."""
     adata, call = calls
@@ -56,7 +56,7 @@ def test_a_block_has_at_least_one_cell(calls, name, batch_size):
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "a", None, True, 2**32])
-@pytest.mark.parametrize("name", having("seed", "consensus", "search", "signatures", "autoencoder"))
+@pytest.mark.parametrize("name", having("seed", "search", "signatures", "autoencoder"))
 def test_a_seed_is_a_whole_number(calls, name, seed):
     with pytest.raises(ValueError, match=r"seed is .*; give a whole number from 0"):
         calls[1](name, seed=seed)
@@ -66,7 +66,6 @@ def test_a_seed_is_a_whole_number(calls, name, seed):
 def test_a_seed_of_a_training_or_of_data_is_a_whole_number(untrained, seed):
     for call in (
         lambda: mo.tl.autoencoder(untrained, seed=seed),
-        lambda: mo.tl.consensus(untrained, seed=seed),
         lambda: mo.tl.search(untrained, {"n_latent": [3]}, seed=seed),
         lambda: mo.datasets.simulated(seed=seed),
         lambda: mo.metrics.clustering_nmi(untrained, labels="group", seed=seed),

@@ -105,10 +105,10 @@ def state():
 
 COMMON = {"n_latent": 3, "max_epochs": 3, "snapshot_epochs": [2], "batch_size": 16, "device": "cpu"}
 TRAININGS = {
-    "torch": {"engine": "torch", "n_hidden": 6},
-    "numba": {"engine": "numba", "n_hidden": 6},
-    "batches": {"engine": "torch", "n_hidden": 6, "batch_key": "donor"},
-    "parts": {"architecture": "parts"},
+    "torch": {"architecture": "orthogonal", "engine": "torch", "n_hidden": 6},
+    "numba": {"architecture": "orthogonal", "engine": "numba", "n_hidden": 6},
+    "batches": {"architecture": "orthogonal", "engine": "torch", "n_hidden": 6, "batch_key": "donor"},
+    "parts": {"n_splits": 0},
 }
 
 
@@ -154,7 +154,6 @@ FUNCTIONS = {
     "unit_summary": mo.tl.unit_summary,
     "novelty": lambda adata, device: mo.tl.novelty(adata),  # noqa: ARG005 - it takes none
     "sanity": lambda adata, device: mo.tl.sanity(adata, SETS, n_seeds=1, max_epochs=1, n_draws=2, device=device),
-    "consensus": lambda adata, device: mo.tl.consensus(adata, n_runs=2, n_latent=3, max_epochs=1, device=device),
     "embeddings": lambda adata, device: mo.tl.transfer(adata, adata.copy(), key_added="again", device=device),
 }
 

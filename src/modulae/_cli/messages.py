@@ -25,7 +25,7 @@ def in_options(message: str, options: argparse.Namespace) -> str:
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
-        return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")
+        return f"--{name.removeprefix('n_').replace('_', '-')}" + (f" {value}" if value else "")
 
     return TRAINS.sub("`modulae train`", re.sub(rf"(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message))
 

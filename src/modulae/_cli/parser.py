@@ -75,8 +75,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="train on the counts in adata.raw; they are X of the output, as `adata.raw.to_adata()` has them",
     )
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
-    train.add_argument("--architecture", choices=["orthogonal", "parts"], help="of the model (default: orthogonal)")
-    train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 16; parts: 128)")
+    train.add_argument("--architecture", choices=["parts", "orthogonal"], help="of the model (default: parts)")
+    train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 128; orthogonal: 16)")
     train.add_argument(
         "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"
     )
@@ -152,6 +152,7 @@ def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> No
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--splits", dest="n_splits", type=int, help="see n_splits of tl.autoencoder; 0: one training")
     parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
     parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the training here, and go on from it")

@@ -176,7 +176,8 @@ def _training(options: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {"seed": options.seed, "device": options.device}
     settings["progress"] = False if options.no_progress else None
     settings["checkpoint"] = options.checkpoint
-    return settings if options.max_epochs is None else {**settings, "max_epochs": options.max_epochs}
+    given = {"n_splits": options.n_splits, "max_epochs": options.max_epochs}
+    return settings | {name: value for name, value in given.items() if value is not None}
 
 
 def _folder(path: Path) -> Path:

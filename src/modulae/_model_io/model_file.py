@@ -96,7 +96,7 @@ def save_model(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.save_model(adata, "blood.safetensors", species="human")
     """
     fitted = read_model(adata, key)
@@ -143,7 +143,7 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.save_model(adata, "blood.safetensors")
     >>> mo.load_model("blood.safetensors").species is None
     True

@@ -66,7 +66,6 @@ class Material:
     columns: list[Column]
     sanity: pd.DataFrame | None
     sanity_units: pd.DataFrame | None
-    consensus: pd.DataFrame | None
     ran: list[str]  # what was not there and was worked out
 
     @property
@@ -134,7 +133,6 @@ def gather(
         columns=[_column(work, name, list(sets.values())) for name in names],
         sanity=get.sanity(adata, key=fields.sanity) if checked else None,
         sanity_units=get.sanity(adata, key=fields.sanity, table="units") if checked else None,
-        consensus=get.consensus(adata, key=work.key) if "consensus" in model_entry(adata, work.key) else None,
         ran=work.ran,
     )
 

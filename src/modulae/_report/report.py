@@ -103,7 +103,7 @@ def report(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> page = mo.report(adata, "modules.html", groupby="bulk_labels", basis="X_umap_scanpy")
     >>> page.name
     'modules.html'

@@ -155,9 +155,6 @@ def _flags(row: pd.Series, above: float) -> list[dict[str, str]]:
 
 
 def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] | None:
-    if material.consensus is not None:
-        share, value = (float(material.consensus[name].loc[unit]) for name in ("share", "stability"))
-        return {"value": value, "text": f"in {percent(share)} of the runs, mean |r| {value:.2f}"}
     if np.isfinite(row["stability"]):
         return {"value": float(row["stability"]), "text": f"|r| {row['stability']:.2f} in other runs"}
     if material.sanity_units is not None:

@@ -106,7 +106,6 @@ OTHERS = {
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
     "transferred": "adata\n    Cells that :func:`modulae.tl.transfer` has read.",
     "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
-    "back_threshold": "threshold\n    Absolute correlation above which a unit counts as back.",
     "cmap_impact": "cmap\n    Colour map; one for [0, 1] or one for differences if `None`.",
     "key_added": 'key_added\n    Name of the result; `f"{key}_<>"` if `None`.',
     "result_key": "key\n    Name of the result in `adata.uns`, made by :func:`modulae.tl.<>`.",

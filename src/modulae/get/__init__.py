@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
-    from ._consensus import consensus
     from ._enrichment import enrichment
     from ._history import history
     from ._impact import impact
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "confusion",
-    "consensus",
     "enrichment",
     "history",
     "impact",

@@ -86,7 +86,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
     >>> mo.get.enrichment(adata, unit=3).shape
     (20, 16)

@@ -46,7 +46,7 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.get.history(adata).shape
     (3, 4)
     """

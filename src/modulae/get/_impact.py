@@ -55,10 +55,10 @@ def impact(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures())
     >>> mo.get.impact(adata).shape
-    (20, 64)
+    (20, 32)
     """
     entry = impact_entry(adata, key)
     check_choice("value", value, Value)

@@ -68,7 +68,7 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", n_permutations=20)
     >>> table = mo.get.impact_table(adata, key="ae_impact_phase")
     >>> table["group"].unique().tolist()

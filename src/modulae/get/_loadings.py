@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @public
 def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
-    """What every unit adds to every gene, of a model with `architecture="parts"`.
+    """What every unit adds to every gene; a model with `architecture="orthogonal"` has no loadings.
 
     A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. Loadings name the
     genes that a unit *makes*; the saliency (:func:`modulae.tl.saliency`) names those that it is *read from*. Genes high
@@ -43,12 +43,12 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
     See Also
     --------
     modulae.get.saliency : The genes that the units are read from.
-    modulae.tl.autoencoder : Train with `architecture="parts"`.
+    modulae.tl.autoencoder : Trains a model.
 
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
-    >>> mo.tl.autoencoder(adata, architecture="parts", n_latent=8, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, n_latent=8, max_epochs=2)
     >>> mo.get.loadings(adata).shape
     (300, 8)
     """
@@ -57,7 +57,7 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
         hint = (
             f"There are {available}."
             if available
-            else "Run `modulae.tl.autoencoder(adata, architecture='parts')` first: the other architecture has none, "
+            else "Run `modulae.tl.autoencoder(adata)` first: a model with architecture='orthogonal' has none, "
             "its genes are named by `modulae.tl.saliency(adata)`."
         )
         msg = f"adata.varm has no loadings {key!r}. {hint}"

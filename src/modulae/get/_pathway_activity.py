@@ -60,7 +60,7 @@ def pathway_activity(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_activity(adata, mo.datasets.immune_signatures())
     >>> scores = mo.get.pathway_activity(adata)
     >>> scores.shape

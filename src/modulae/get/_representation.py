@@ -44,9 +44,9 @@ def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.get.representation(adata).shape
-    (700, 64)
+    (700, 32)
     """
     values = model_units(adata, key)
     return pd.DataFrame(values, index=adata.obs_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

@@ -44,10 +44,10 @@ def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | Non
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.saliency(adata)
     >>> mo.get.saliency(adata).shape
-    (765, 64)
+    (765, 32)
     """
     entry = saliency_entry(adata, key)
     values = adata.varm[key]

@@ -101,13 +101,13 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> gene_sets = mo.datasets.immune_signatures()
     >>> mo.tl.sanity(adata, gene_sets, n_seeds=1, n_cells=200, max_epochs=1)
     >>> mo.get.sanity(adata).columns.tolist()
     ['passed', 'seeds', 'control', 'control_kind', 'words']
     >>> mo.get.sanity(adata, table="units").shape
-    (64, 6)
+    (32, 6)
     """
     entry = sanity_entry(adata, key)
     check_choice("table", table, SanityTable)

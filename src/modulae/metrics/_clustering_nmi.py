@@ -61,7 +61,7 @@ def clustering_nmi(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.metrics.clustering_nmi(adata, labels="bulk_labels", n_runs=3).shape
     (3,)
     """

@@ -83,7 +83,7 @@ def disentanglement(
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=200)
-    >>> mo.tl.autoencoder(adata, n_latent=8, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_latent=8, n_splits=0, max_epochs=2)
     >>> table = mo.metrics.disentanglement(adata, "group")
     >>> table.index.tolist(), table.columns.tolist()
     (['LMS', 'MSAS', 'MSGS'], ['SMI', 'SPN'])

@@ -48,7 +48,7 @@ def orthogonality(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, float]
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> list(mo.metrics.orthogonality(adata))
     ['weights', 'singular_values', 'correlation']
     """

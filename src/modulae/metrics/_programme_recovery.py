@@ -80,7 +80,7 @@ def programme_recovery(
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=200)
-    >>> mo.tl.autoencoder(adata, architecture="parts", n_latent=8, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, n_latent=8, max_epochs=2)
     >>> mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key="ae_loadings").shape
     (8, 7)
     """

@@ -61,7 +61,7 @@ def signature_recovery(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="bulk_labels", null=None)
     >>> expected = {"CD19+ B": "B_CELL", "CD56+ NK": "NK_CELL"}
     >>> mo.metrics.signature_recovery(adata, expected=expected, key="ae_impact_bulk_labels").columns.tolist()

@@ -39,7 +39,8 @@ def unit_stability(
         The same of another run, whose units may be more or fewer; or several runs, as a list or by name in a dict.
         Tables are matched to the cells of `first` by name.
     {use_rep}
-    {back_threshold}
+    threshold
+        Absolute correlation above which a unit counts as back.
 
     Returns
     -------
@@ -63,13 +64,12 @@ def unit_stability(
     See Also
     --------
     modulae.tl.unit_summary : Shows the stability of each unit, with `stability=`.
-    modulae.tl.consensus : Keep the units that come back.
 
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=200)
-    >>> mo.tl.autoencoder(adata, n_latent=8, max_epochs=2)
-    >>> second = mo.tl.autoencoder(adata, n_latent=8, max_epochs=2, seed=1, copy=True)
+    >>> mo.tl.autoencoder(adata, n_latent=8, n_splits=0, max_epochs=2)
+    >>> second = mo.tl.autoencoder(adata, n_latent=8, n_splits=0, max_epochs=2, seed=1, copy=True)
     >>> mo.metrics.unit_stability(adata, second).columns.tolist()
     ['partner', 'abs_r', 'back']
     """

@@ -84,7 +84,7 @@ def embeddings(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], max_epochs=2)
+    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], n_splits=0, max_epochs=2)
     >>> mo.tl.embeddings(adata)
     >>> list(mo.pl.embeddings(adata, color="bulk_labels", epochs=[0]))
     ['input', 'before training', 'representation']

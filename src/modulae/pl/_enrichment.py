@@ -113,7 +113,7 @@ def enrichment(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
     >>> ax = mo.pl.enrichment(adata, max_q=1.0)
     """

@@ -55,7 +55,7 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> ax = mo.pl.history(adata)
     """
     table = get.history(adata, key=key)

@@ -108,7 +108,7 @@ def impact(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures())
     >>> ax = mo.pl.impact(adata, n_sets=10)
     """

@@ -110,7 +110,7 @@ def impact_groups(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", null=None)
     >>> list(mo.pl.impact_groups(adata, groupby="phase"))
     ['all cells', 'G1', 'G2M', 'S']

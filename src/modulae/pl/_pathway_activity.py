@@ -84,7 +84,7 @@ def pathway_activity(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_activity(adata, mo.datasets.immune_signatures())
     >>> list(mo.pl.pathway_activity(adata, ["B_CELL"], color="bulk_labels", basis="X_umap_scanpy"))
     ['bulk_labels', 'B_CELL']

@@ -68,7 +68,7 @@ def top_genes(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.saliency(adata)
     >>> ax = mo.pl.top_genes(adata, 3)
     """

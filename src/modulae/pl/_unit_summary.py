@@ -77,7 +77,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata)
     >>> list(mo.pl.unit_summary(adata))
     ['effect', 'flags']

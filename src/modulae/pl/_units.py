@@ -79,7 +79,7 @@ def units(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> list(mo.pl.units(adata, [3, 5], color="bulk_labels", basis="X_umap_scanpy"))
     ['bulk_labels', '3', '5']
     """

@@ -6,7 +6,6 @@ from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
     from ._autoencoder.autoencoder import autoencoder
-    from ._consensus.consensus import consensus
     from ._denoise import denoise
     from ._embeddings import embeddings
     from ._enrich_units import enrich_units
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "autoencoder",
     "classify",
-    "consensus",
     "denoise",
     "embeddings",
     "enrich_units",
@@ -48,7 +46,6 @@ if not TYPE_CHECKING:
         {
             "autoencoder": "_autoencoder.autoencoder",
             "classify": "_new_cells.classify",
-            "consensus": "_consensus.consensus",
             "joint_embedding": "_new_cells.joint_embedding",
             "novelty": "_new_cells.novelty",
             "pathway_activity": "_pathway_activity.pathway_activity",

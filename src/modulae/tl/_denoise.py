@@ -129,7 +129,7 @@ def denoise(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.denoise(adata)
     >>> adata.layers["ae_denoised"].shape
     (700, 765)

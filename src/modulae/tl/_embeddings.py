@@ -83,7 +83,7 @@ def embeddings(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], max_epochs=2)
+    >>> mo.tl.autoencoder(adata, snapshot_epochs=[0], n_splits=0, max_epochs=2)
     >>> mo.tl.embeddings(adata)
     >>> sorted(name for name in adata.obsm if name.startswith("X_ae_umap"))
     ['X_ae_umap', 'X_ae_umap_epoch0', 'X_ae_umap_input']

@@ -138,10 +138,10 @@ def enrich_units(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
     >>> adata.uns["ae_enrichment"]["p"].shape
-    (20, 64)
+    (20, 32)
     """
     name = result_name(adata, key_added, Fields(key).enrichment, "enrich_units")
     check_integer("n_permutations", n_permutations, minimum=1)

@@ -94,13 +94,13 @@ def saliency(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.saliency(adata)
     >>> adata.varm["ae_saliency"].shape
-    (765, 64)
+    (765, 32)
     >>> mo.tl.saliency(adata, groupby="phase")
     >>> adata.varm["ae_saliency_phase"].shape
-    (765, 64, 3)
+    (765, 32, 3)
     """
     name = result_name(adata, key_added, Fields(key).saliency(groupby), "saliency")
     check_choice("method", method, Method)

@@ -155,7 +155,7 @@ def test_identifiers_are_written_without_the_point_of_a_float():
 
 # --- every function that takes a column ---------------------------------------------------------------------------
 
-SETTINGS = {"n_latent": 3, "n_hidden": 6, "max_epochs": 2, "device": "cpu"}
+SETTINGS = {"n_latent": 3, "n_splits": 0, "max_epochs": 2, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,6 @@ READERS = {
     "donors": lambda a: mo.tl.pathway_impact(a, gene_sets(a), groupby="side", donor_key="x", device="cpu"),
     "strata": lambda a: mo.tl.pathway_impact(a, gene_sets(a), groupby="side", stratify_by="x", device="cpu"),
     "batches": lambda a: mo.tl.autoencoder(a, batch_key="x", key_added="new", **SETTINGS),
-    "consensus": lambda a: mo.tl.consensus(a, batch_key="x", n_runs=2),
     "search": lambda a: mo.tl.search(a, {"n_latent": [2]}, seeds=[0], labels="x"),
     "search, batches": lambda a: mo.tl.search(a, {"batch_key": ["x"]}, seeds=[0]),
     "summary": lambda a: mo.tl.unit_summary(a, groupby="x", device="cpu"),
@@ -254,7 +253,7 @@ def test_three_donors_a_side_are_not_six():
     run = {"groupby": "side", "groups": ["ill"], "device": "cpu", "n_permutations": 999}
     with pytest.raises(ValueError, match="written alike") as refused:
         mo.tl.pathway_impact(adata, sets, donor_key="donor", **run)
-    assert Counter(list(adata.uns)) == Counter({"ae": 1, "gene_sets": 1, "truth": 1})
+    assert Counter(list(adata.uns)) == Counter({"ae": 1, "ae_loadings": 1, "gene_sets": 1, "truth": 1})
     adata.obs = run_line(str(refused.value), adata.obs)
     mo.tl.pathway_impact(adata, sets, donor_key="donor", key_added="right", **run)
     p = mo.get.impact_table(adata, key="right")["p"]

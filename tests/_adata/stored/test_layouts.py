@@ -57,7 +57,7 @@ def test_a_layout_is_read_in_every_form_without_the_cells_that_have_no_place(poi
 @pytest.fixture(scope="module")
 def cells():
     adata = mo.datasets.simulated(n_cells=60, n_genes=30, n_programmes=3, genes_per_programme=8, seed=1)
-    mo.tl.autoencoder(adata, n_latent=3, n_hidden=6, max_epochs=2, device="cpu")
+    mo.tl.autoencoder(adata, n_latent=3, n_splits=0, max_epochs=2, device="cpu")
     mo.tl.embeddings(adata, n_neighbors=5)
     mo.tl.pathway_activity(adata, {"a": list(adata.var_names[:8])}, n_random=5, device="cpu", source="counts")
     adata.obs["kind"] = pd.Categorical(["lost" if i < 3 else "T" if i % 2 else "B" for i in range(60)])

@@ -10,7 +10,7 @@ import pytest
 import modulae as mo
 from modulae._adata.stored.ownership import MOST, ROWS_PER_STAMP, check_rows, rows_stamp, stamp_rows
 
-SETTINGS = {"n_latent": 3, "n_hidden": 6, "max_epochs": 2, "device": "cpu"}
+SETTINGS = {"n_latent": 3, "n_splits": 0, "max_epochs": 2, "device": "cpu"}
 SIMULATED = {"n_genes": 30, "n_programmes": 3, "genes_per_programme": 8}
 
 
@@ -45,7 +45,6 @@ THEIRS = {
 WRITE = {
     "autoencoder": lambda a, _: mo.tl.autoencoder(a, **SETTINGS),
     "transfer": lambda a, other: mo.tl.transfer(a, other, device="cpu"),
-    "consensus": lambda a, _: mo.tl.consensus(a, key_added="ae", n_runs=2, n_latent=2, max_epochs=1),
 }
 
 

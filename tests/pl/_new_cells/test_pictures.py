@@ -126,7 +126,7 @@ def reference_and_new():
     reference.obs["type"] = reference.obs["group"].astype(str).astype("category")
     n = len(reference.obs["type"].cat.categories)
     reference.uns["type_colors"] = np.array([f"#{at + 1:02x}0000" for at in range(n)], dtype=object)
-    mo.tl.autoencoder(reference, n_latent=4, n_hidden=8, max_epochs=3, device="cpu")
+    mo.tl.autoencoder(reference, n_latent=6, n_splits=0, max_epochs=3, device="cpu")
     mo.tl.transfer(new, reference, min_reliability=0.0, device="cpu")
     return reference, new
 

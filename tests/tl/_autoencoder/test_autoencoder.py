@@ -9,7 +9,9 @@ from scipy import sparse
 
 import modulae as mo
 
-SETTINGS = {"n_latent": 5, "n_hidden": 8, "max_epochs": 2, "device": "cpu"}
+SETTINGS = {"n_latent": 4, "n_splits": 0, "max_epochs": 2, "learning_rate": 2e-4, "device": "cpu"}
+ORTHOGONAL = {"architecture": "orthogonal", "n_latent": 5, "n_hidden": 8, "max_epochs": 2, "device": "cpu"}
+both = pytest.mark.parametrize("settings", [SETTINGS, ORTHOGONAL], ids=["parts", "orthogonal"])
 
 
 def snapshot(adata):
@@ -19,7 +21,8 @@ def snapshot(adata):
     )
 
 
-def test_writes_the_fields_it_promises(trained):
+def test_writes_the_fields_it_promises(either):
+    trained = either
     assert trained.obsm["X_ae"].shape == (90, 5)
     assert trained.obsm["X_ae"].dtype == np.float32
     assert (trained.obsm["X_ae"] > 0).all()
@@ -30,18 +33,19 @@ def test_writes_the_fields_it_promises(trained):
     assert np.abs(trained.obsm["X_ae_epoch0"] - trained.obsm["X_ae_epoch2"]).max() > 0
 
 
-def test_representation_is_that_of_the_best_weights(trained):
+def test_representation_is_that_of_the_best_weights(either):
     from modulae._adata.counts import read_cells
     from modulae._adata.stored.models import read_model
 
-    fitted = read_model(trained, "ae")
-    cells = read_cells(trained, fitted, layer=None)
-    np.testing.assert_allclose(fitted.network.encode(cells.inputs()), trained.obsm["X_ae"], rtol=1e-5)
+    fitted = read_model(either, "ae")
+    cells = read_cells(either, fitted, layer=None)
+    np.testing.assert_allclose(fitted.network.encode(cells.inputs()), either.obsm["X_ae"], rtol=1e-5)
 
 
+@both
 @pytest.mark.parametrize("form", ["csr", "csc", "dense", "integer", "csr_array", "layer", "view", "backed"])
-def test_every_form_of_counts_gives_the_same_numbers(untrained, form, tmp_path):
-    expected = mo.tl.autoencoder(untrained, copy=True, **SETTINGS).obsm["X_ae"]
+def test_every_form_of_counts_gives_the_same_numbers(untrained, form, settings, tmp_path):
+    expected = mo.tl.autoencoder(untrained, copy=True, **settings).obsm["X_ae"]
     layer, adata = None, untrained.copy()
     match form:
         case "csc":
@@ -65,9 +69,9 @@ def test_every_form_of_counts_gives_the_same_numbers(untrained, form, tmp_path):
             adata = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
     if form == "view":
         with pytest.warns(UserWarning, match="view"):
-            mo.tl.autoencoder(adata, layer=layer, **SETTINGS)
+            mo.tl.autoencoder(adata, layer=layer, **settings)
     else:
-        mo.tl.autoencoder(adata, layer=layer, **SETTINGS)
+        mo.tl.autoencoder(adata, layer=layer, **settings)
     np.testing.assert_allclose(adata.obsm["X_ae"], expected, rtol=1e-6)
     if form == "backed":
         adata.file.close()
@@ -80,9 +84,10 @@ def test_copy_leaves_the_original_alone(untrained):
     assert "X_ae" in changed.obsm
 
 
-def test_same_seed_same_numbers(untrained):
+@both
+def test_same_seed_same_numbers(untrained, settings):
     first, again, other = (
-        mo.tl.autoencoder(untrained, copy=True, seed=seed, **SETTINGS).obsm["X_ae"] for seed in (3, 3, 4)
+        mo.tl.autoencoder(untrained, copy=True, seed=seed, **settings).obsm["X_ae"] for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01
@@ -90,7 +95,8 @@ def test_same_seed_same_numbers(untrained):
 
 @pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
-def test_a_reloaded_model_goes_on(trained, write, tmp_path):
+def test_a_reloaded_model_goes_on(either, write, tmp_path):
+    trained = either
     mo.tl.saliency(trained)
     getattr(trained, write)(tmp_path / "stored")
     again = (ad.read_h5ad if write == "write_h5ad" else ad.read_zarr)(tmp_path / "stored")
@@ -220,12 +226,12 @@ def test_one_gene_and_two_cells_train(untrained):
     one_gene = untrained[:, [5]].copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # one gene may well teach nothing, which is warned of
-        mo.tl.autoencoder(one_gene, **SETTINGS)
+        mo.tl.autoencoder(one_gene, **ORTHOGONAL)
     assert np.isfinite(one_gene.obsm["X_ae"]).all()
     two = untrained[:2].copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        mo.tl.autoencoder(two, **SETTINGS)
+        mo.tl.autoencoder(two, **ORTHOGONAL)
     assert two.obsm["X_ae"].shape == (2, 5)
 
 
@@ -263,13 +269,13 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(untrained, monkeypatch):
 
     monkeypatch.setattr(NumbaEngine, "epoch", interrupted)
     with pytest.warns(UserWarning, match="interrupted; the weights of epoch 1"):
-        mo.tl.autoencoder(untrained, **SETTINGS)
+        mo.tl.autoencoder(untrained, **ORTHOGONAL)
     assert untrained.uns["ae"]["history"]["stopped"] == "interrupted"
 
 
 def test_a_training_that_never_helps_says_so(untrained):
     with pytest.warns(UserWarning, match="never fell below that of the untrained model.*learning_rate="):
-        mo.tl.autoencoder(untrained, learning_rate=30.0, output_bias="gene_means", **SETTINGS)
+        mo.tl.autoencoder(untrained, learning_rate=30.0, output_bias="gene_means", **ORTHOGONAL)
 
 
 def test_a_model_no_better_than_gene_means_says_so(untrained):
@@ -277,11 +283,11 @@ def test_a_model_no_better_than_gene_means_says_so(untrained):
     rng = np.random.default_rng(0)
     shuffled.X = rng.poisson(1.0, size=shuffled.shape).astype(np.float32)  # nothing to learn
     with pytest.warns(UserWarning, match=r"no better than the mean of each gene.*Train longer"):
-        mo.tl.autoencoder(shuffled, **SETTINGS)
+        mo.tl.autoencoder(shuffled, **ORTHOGONAL)
     history = shuffled.uns["ae"]["history"]
     assert history["gene_means_loss"] <= history["test_loss"].min()
     learnt = mo.datasets.simulated(n_cells=300, n_genes=100, n_programmes=3, seed=0)
-    mo.tl.autoencoder(learnt, n_latent=8, n_hidden=16, max_epochs=30, device="cpu")
+    mo.tl.autoencoder(learnt, n_latent=8, n_splits=0, device="cpu")
     assert learnt.uns["ae"]["history"]["gene_means_loss"] > learnt.uns["ae"]["history"]["test_loss"].min()
 
 
@@ -292,15 +298,18 @@ def test_progress_is_shown_only_where_asked_for(untrained, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("mean_counts", [100, 1000, 20_000])
-def test_defaults_learn_from_thin_and_from_deep_data(mean_counts):
-    """From 100 to 20 000 counts a cell, the defaults predict held-out cells better than the gene means do."""
+@pytest.mark.parametrize(
+    ("architecture", "mean_counts"),
+    [("parts", 100), ("parts", 1000), ("orthogonal", 100), ("orthogonal", 1000), ("orthogonal", 20_000)],
+)
+def test_defaults_learn_from_thin_and_from_deep_data(architecture, mean_counts):
+    """The defaults predict held-out cells better than the gene means do; orthogonal up to 20 000 counts a cell."""
     from modulae._adata.counts import read_cells
     from modulae._adata.stored.models import read_model
     from modulae.core.training.count_scale import mean_rates
 
     adata = mo.datasets.simulated(n_cells=1000, n_genes=300, mean_counts=mean_counts, seed=0)
-    mo.tl.autoencoder(adata, device="cpu")
+    mo.tl.autoencoder(adata, n_splits=0, architecture=architecture, device="cpu")
     fitted = read_model(adata, "ae")
     cells = read_cells(adata, fitted, layer=None)
     test, learn = np.flatnonzero(fitted.test_cells), np.flatnonzero(~fitted.test_cells)

@@ -14,9 +14,9 @@ from modulae._counts import stored_counts
 from modulae._model_io.checkpoint import FILE
 
 KINDS = {
-    "numba": {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "engine": "numba"},
-    "torch": {"n_latent": 5, "n_hidden": 8, "max_epochs": 4, "engine": "torch"},
-    "parts": {"architecture": "parts", "n_latent": 4, "max_epochs": 4, "batch_size": 16},
+    "numba": {"architecture": "orthogonal", "n_latent": 5, "n_hidden": 8, "max_epochs": 4, "engine": "numba"},
+    "torch": {"architecture": "orthogonal", "n_latent": 5, "n_hidden": 8, "max_epochs": 4, "engine": "torch"},
+    "parts": {"n_splits": 0, "n_latent": 4, "max_epochs": 4, "batch_size": 16},
 }
 COMMON = {"device": "cpu", "batch_key": "sample"}
 SAMPLES = np.array(["north", "south", "west"])
@@ -294,12 +294,11 @@ def bad(adata, how):
         ("reserved", "can't be called 'own'.*Rename it"),
     ],
 )
-@pytest.mark.parametrize("function", ["autoencoder", "consensus"])
-def test_what_are_no_batches_is_refused_before_any_work(merged, function, how, message):
+def test_what_are_no_batches_is_refused_before_any_work(merged, how, message):
     bad(merged, how)
     before = merged.copy()
     with pytest.raises(ValueError, match=message):
-        getattr(mo.tl, function)(merged, batch_key="sample")
+        mo.tl.autoencoder(merged, batch_key="sample")
     assert set(merged.obsm) == set(before.obsm)
     assert set(merged.uns) == set(before.uns)
     pd.testing.assert_frame_equal(merged.obs, before.obs)
@@ -325,14 +324,6 @@ def test_whole_numbers_are_names(merged):
     mo.tl.autoencoder(merged, **COMMON, **KINDS["numba"])
     mo.tl.denoise(merged, batch="2")
     assert sorted(merged.uns["ae"]["model"]["batches"]) == ["1", "2", "3"]
-
-
-def test_a_consensus_has_batches(merged):
-    mo.tl.consensus(merged, n_runs=3, n_latent=3, max_epochs=3, min_share=0.5, min_similarity=0.3, **COMMON)
-    model = merged.uns["ae_consensus"]["model"]
-    assert model["batch_factors"].shape == (4, 40)
-    assert sorted(model["batches"]) == sorted(SAMPLES)
-    mo.tl.denoise(merged, key="ae_consensus", batch="west")
 
 
 def test_a_search_tries_batches_and_knows_their_cells(merged, tmp_path):

@@ -15,11 +15,12 @@ import modulae as mo
 from modulae._model_io.checkpoint import FILE, check_every
 from modulae._utils import files
 
+ORTHOGONAL = {"architecture": "orthogonal", "n_hidden": 8}
 KINDS = {
-    "numba": {"n_latent": 5, "n_hidden": 8, "max_epochs": 5, "engine": "numba"},
-    "torch": {"n_latent": 5, "n_hidden": 8, "max_epochs": 5, "engine": "torch"},
-    "torch without momentum": {"n_latent": 5, "n_hidden": 8, "max_epochs": 5, "engine": "torch", "momentum": 0.0},
-    "parts": {"architecture": "parts", "n_latent": 4, "max_epochs": 5, "batch_size": 16},
+    "numba": {**ORTHOGONAL, "n_latent": 5, "max_epochs": 5, "engine": "numba"},
+    "torch": {**ORTHOGONAL, "n_latent": 5, "max_epochs": 5, "engine": "torch"},
+    "torch without momentum": {**ORTHOGONAL, "n_latent": 5, "max_epochs": 5, "engine": "torch", "momentum": 0.0},
+    "parts": {"n_splits": 0, "n_latent": 4, "max_epochs": 5, "batch_size": 16},
 }
 COMMON = {"device": "cpu", "snapshot_epochs": (0, 2, 4)}
 
@@ -87,7 +88,7 @@ def test_a_training_that_ended_anywhere_goes_on_to_the_same_bits(untrained, kind
 
 
 def test_a_checkpoint_in_the_middle_of_patience_stops_in_the_same_epoch(untrained, tmp_path, monkeypatch):
-    settings = {**COMMON, "n_latent": 5, "n_hidden": 8, "max_epochs": 60, "patience": 3, "schedule": "constant"}
+    settings = {**COMMON, **ORTHOGONAL, "n_latent": 5, "max_epochs": 60, "patience": 3, "schedule": "constant"}
     whole = mo.tl.autoencoder(untrained, copy=True, **settings)
     history = whole.uns["ae"]["history"]
     assert history["stopped"] == "patience"
@@ -110,7 +111,7 @@ def test_a_checkpoint_in_the_middle_of_patience_stops_in_the_same_epoch(untraine
 )
 def test_a_checkpoint_of_another_training_is_refused_and_says_in_what(untrained, changed, message, tmp_path):
     untrained.obs["depth"] = np.arange(1.0, 91)
-    settings = {"n_latent": 5, "n_hidden": 8, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
+    settings = {**ORTHOGONAL, "n_latent": 5, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
     mo.tl.autoencoder(untrained, **settings)
     before = (tmp_path / FILE).read_bytes()
     with pytest.raises(ValueError, match=f"{message}.*Give another folder as checkpoint="):
@@ -119,7 +120,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_says_in_what(untrained,
 
 
 def test_other_counts_are_another_training(untrained, tmp_path):
-    settings = {"n_latent": 5, "n_hidden": 8, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
+    settings = {"n_splits": 0, "n_latent": 4, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
     mo.tl.autoencoder(untrained, **settings)
     other = untrained.copy()
     other.X[3, 4] += 1
@@ -129,7 +130,7 @@ def test_other_counts_are_another_training(untrained, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"nothing of the kind", None])
 def test_a_damaged_checkpoint_says_what_to_do(untrained, content, tmp_path):
-    settings = {"n_latent": 5, "n_hidden": 8, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
+    settings = {"n_splits": 0, "n_latent": 4, "max_epochs": 1, "device": "cpu", "checkpoint": tmp_path}
     mo.tl.autoencoder(untrained, **settings)
     file = tmp_path / FILE
     file.write_bytes(file.read_bytes()[:-10] if content is None else content)
@@ -253,8 +254,8 @@ import modulae as mo
 
 adata = ad.read_h5ad(sys.argv[1])
 mo.tl.autoencoder(
-    adata, n_latent=16, n_hidden=32, max_epochs={epochs}, patience={epochs}, snapshot_epochs=(0, 2, 4), batch_size=4,
-    device="cpu", checkpoint=sys.argv[2],
+    adata, architecture="orthogonal", n_latent=16, n_hidden=32, max_epochs={epochs}, patience={epochs},
+    snapshot_epochs=(0, 2, 4), batch_size=4, device="cpu", checkpoint=sys.argv[2],
 )
 adata.write_h5ad(sys.argv[3])
 """

@@ -1,4 +1,4 @@
-"""tl.autoencoder(architecture="parts"): what it finds, and that everything that follows training works on it."""
+"""The default model, parts: what it finds, and that everything that follows training works on it."""
 
 import anndata as ad
 import numpy as np
@@ -9,7 +9,7 @@ import modulae as mo
 from modulae._adata.counts import read_cells
 from modulae._adata.stored.models import read_model
 
-SETTINGS = {"architecture": "parts", "n_latent": 6, "max_epochs": 3, "batch_size": 32, "device": "cpu"}
+SETTINGS = {"n_splits": 0, "n_latent": 6, "max_epochs": 3, "batch_size": 32, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +58,18 @@ def test_loadings_follow_the_names_of_the_genes(fitted):
 def test_loadings_of_another_architecture_are_refused_and_old_ones_go(fitted):
     with pytest.raises(KeyError, match=r"no saliency 'ae_loadings'.*tl.saliency"):
         mo.get.saliency(fitted, key="ae_loadings")
-    mo.tl.autoencoder(fitted, n_latent=4, n_hidden=6, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(fitted, architecture="orthogonal", n_latent=4, n_hidden=6, max_epochs=1, device="cpu")
     assert not {"ae_loadings"} & (set(fitted.varm) | set(fitted.uns))
-    with pytest.raises(KeyError, match=r"no loadings 'ae_loadings'.*architecture='parts'.*tl.saliency"):
+    with pytest.raises(KeyError, match=r"no loadings 'ae_loadings'.*Run .* first: a model with .*tl.saliency"):
         mo.get.loadings(fitted)
 
 
 def test_finds_programmes_that_the_other_architecture_mixes(easy):
     """Each programme and each cell type has one unit of its own, and that unit's genes are the programme's."""
     adata = easy.copy()
-    mo.tl.autoencoder(adata, architecture="parts", n_latent=12, device="cpu")
-    mo.tl.autoencoder(adata, n_latent=12, n_hidden=24, key_added="other", max_epochs=30, device="cpu")
+    mo.tl.autoencoder(adata, n_latent=12, n_splits=0, device="cpu")
+    small = {"n_latent": 12, "n_hidden": 24, "max_epochs": 30}
+    mo.tl.autoencoder(adata, architecture="orthogonal", key_added="other", device="cpu", **small)
     mo.tl.saliency(adata)
     truth = adata.obsm["truth_activity"]
     parts, other = (
@@ -164,14 +165,16 @@ def test_one_gene_and_two_cells_train(fitted):
         assert np.isfinite(few.obsm["X_ae"]).all()
 
 
+PARTS = {"architecture": "parts"}
 MISTAKES = {
-    "n_hidden": ({"n_hidden": 128}, "architecture='parts' has no n_hidden. Leave these out"),
+    "n_hidden": ({"n_hidden": 128}, "has no n_hidden. Leave these out, or take architecture='orthogonal'.$"),
     "several": ({"orthogonality": 0.1, "momentum": 0.9}, "has no orthogonality, momentum. Leave these out"),
     "no size factors": ({"size_factors": None}, "needs size factors. Leave out size_factors=None"),
     "numba": ({"engine": "numba"}, "engine='numba' trains architecture='orthogonal' only"),
     "too many": ({"n_latent": 100}, "there are at most 60 parts. Give n_latent=60 or less"),
+    "splits": ({"n_splits": -1}, "n_splits is -1; give a whole number of at least 0"),
     "architecture": ({"architecture": "deep"}, "architecture is 'deep'; choose one of"),
-    "preset": (mo.presets.KINALIS_2019, "has no n_hidden, orthogonality, momentum, activation_beta"),
+    "preset": ({**mo.presets.KINALIS_2019, **PARTS}, "has no n_hidden, orthogonality, momentum, activation_beta"),
 }
 
 

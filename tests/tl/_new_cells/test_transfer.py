@@ -10,7 +10,7 @@ from modulae._adata.stored.models import read_model
 from modulae._model_io.common_genes import read_both
 
 SETTINGS = {"n_cells": 800, "n_genes": 120, "n_programmes": 4, "genes_per_programme": 15, "n_groups": 3}
-OPTIONS = {"n_latent": 6, "device": "cpu", "progress": False}
+OPTIONS = {"n_latent": 6, "n_splits": 0, "device": "cpu", "progress": False}
 
 
 @pytest.fixture(scope="module", params=["orthogonal", "parts"])

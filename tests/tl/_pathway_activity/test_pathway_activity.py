@@ -13,7 +13,7 @@ def learnt_once():
     rng = np.random.default_rng(0)
     adata.X.data = rng.binomial(adata.X.data.astype(int), 0.03).astype(np.float32)  # thin
     adata.X.eliminate_zeros()
-    mo.tl.autoencoder(adata, n_latent=16, n_hidden=32, max_epochs=60, device="cpu")
+    mo.tl.autoencoder(adata, n_latent=16, n_splits=0, device="cpu")
     assert adata.uns["ae"]["history"]["gene_means_loss"] > adata.uns["ae"]["history"]["test_loss"].min()
     return adata
 
@@ -103,7 +103,8 @@ def test_rates_of_a_model_without_size_factors_are_at_one_depth(learnt):
     from modulae._adata.stored.models import read_model
     from modulae.tl._pathway_activity.cell_rates import cell_rates
 
-    mo.tl.autoencoder(learnt, n_latent=8, n_hidden=16, max_epochs=5, size_factors=None, key_added="raw", device="cpu")
+    given = {"architecture": "orthogonal", "n_latent": 8, "n_hidden": 16, "max_epochs": 5, "size_factors": None}
+    mo.tl.autoencoder(learnt, **given, key_added="raw", device="cpu")
     fitted = read_model(learnt, "raw")
     cells = read_cells(learnt, fitted, layer=None)
     counts = cells.counts.toarray()
@@ -130,7 +131,8 @@ def test_a_cell_without_counts_gets_a_number(learnt, programmes):
 
 def test_depth_does_not_matter_without_size_factors(learnt, programmes):
     """The paper's model reads raw counts; the score still has to be about composition."""
-    mo.tl.autoencoder(learnt, n_latent=16, n_hidden=32, max_epochs=30, size_factors=None, key_added="raw", device="cpu")
+    given = {"architecture": "orthogonal", "n_latent": 16, "n_hidden": 32, "max_epochs": 30, "size_factors": None}
+    mo.tl.autoencoder(learnt, **given, key_added="raw", device="cpu")
     depth = np.asarray(learnt.X.sum(axis=1)).ravel()
     for source in ("neighbors", "decoded", "counts"):
         mo.tl.pathway_activity(learnt, programmes, key="raw", source=source)
@@ -165,7 +167,7 @@ def test_scores_survive_a_file_and_odd_names(learnt, programmes, write, tmp_path
 
 def test_training_again_drops_the_old_scores(learnt, programmes):
     mo.tl.pathway_activity(learnt, programmes)
-    mo.tl.autoencoder(learnt, n_latent=4, n_hidden=8, max_epochs=2, device="cpu")
+    mo.tl.autoencoder(learnt, n_latent=4, n_splits=0, max_epochs=2, device="cpu")
     assert not [name for name in (*learnt.obsm, *learnt.uns) if "pathways" in name]
 
 

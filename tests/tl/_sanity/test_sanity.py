@@ -31,8 +31,9 @@ def check(adata, sets, **given):
 
 
 @pytest.fixture(scope="module")
-def checked_once(trained_once, gene_sets):
-    adata = trained_once.copy()
+def checked_once(orthogonal_once, gene_sets):
+    """Of the model that has every control, and of which one fails."""
+    adata = orthogonal_once.copy()
     adata.obs["kind"] = ["one", "two", "three"] * 30
     sets = {name: list(adata.var_names[[int(g[4:]) for g in genes]]) for name, genes in gene_sets.items()}
     adata.uns["said"] = check(adata, sets, groupby="kind", reference="two")
@@ -85,7 +86,7 @@ def test_tables_have_the_levels_controls_units_and_groups(checked):
     np.testing.assert_allclose(curves["share"], curves["n_deleted"] / checked.var["ae_gene"].sum())
 
 
-def test_with_its_own_start_a_unit_is_compared_with_itself(trained, sets, monkeypatch):
+def test_with_its_own_start_a_unit_is_compared_with_itself(orthogonal, sets, monkeypatch):
     """With every other control, with the unit that is active in the same cells."""
     asked = []
 
@@ -94,8 +95,8 @@ def test_with_its_own_start_a_unit_is_compared_with_itself(trained, sets, monkey
         return compare(own, other, same_units=same_units, signed=signed)
 
     monkeypatch.setattr("modulae.tl._sanity.controls.compare", spy)
-    check(trained, sets)
-    kinds = list(trained.uns["ae_sanity"]["kinds"])
+    check(orthogonal, sets)
+    kinds = list(orthogonal.uns["ae_sanity"]["kinds"])
     assert [kind == "untrained, same start" for kind in kinds[:-1]] == asked
     assert kinds[-1] == "expression alone"
 
@@ -155,7 +156,7 @@ def test_survives_a_file(checked, sets, tmp_path, suffix):
 
 
 def test_retraining_takes_the_result_away(checked):
-    mo.tl.autoencoder(checked, mask_var="chosen", n_latent=5, n_hidden=8, max_epochs=1, device="cpu")
+    mo.tl.autoencoder(checked, mask_var="chosen", n_latent=4, n_splits=0, learning_rate=2e-4, device="cpu")
     assert "ae_sanity" not in checked.uns
     with pytest.raises(KeyError, match=r"Run `modulae.tl.sanity\(adata, gene_sets\)` first"):
         mo.get.sanity(checked)

@@ -16,9 +16,11 @@ from modulae._utils.parallel import limit_threads, run_parallel
 from modulae.core.data.stored_cells import StoredCells
 from modulae.tl._search import data, runs
 
-SPACE = {"n_latent": [4, 3], "n_hidden": [6], "max_epochs": [2]}
+SPACE = [
+    {"n_latent": [4], "max_epochs": [2]},
+    {"architecture": ["orthogonal"], "n_latent": [3], "n_hidden": [6], "max_epochs": [2]},
+]
 GIVEN = {"seeds": [0, 1], "device": "cpu", "progress": False}
-CONSENSUS = {"n_runs": 3, "n_latent": 3, "max_epochs": 2, "min_similarity": 0.1, "min_share": 0.3, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +34,6 @@ def same(one, other):
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
 
 
-def consensus(cells, **given):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        mo.tl.consensus(cells, key_added="units", **CONSENSUS, **given)
-    return cells.obsm["X_units"].copy(), cells.uns["units"]["consensus"]["returns"].copy()
-
-
 def test_a_search_on_a_dask_cluster_is_that_of_one_process(cells, cluster, monkeypatch):
     expected = mo.tl.search(cells, SPACE, labels="group", **GIVEN)
 
@@ -48,16 +43,6 @@ def test_a_search_on_a_dask_cluster_is_that_of_one_process(cells, cluster, monke
     monkeypatch.setattr(runs, "_train", refuse)
     with joblib.parallel_config(backend="dask"):
         same(mo.tl.search(cells, SPACE, labels="group", **GIVEN), expected)
-
-
-@pytest.mark.parametrize("backend", ["dask", "loky", "threading", "multiprocessing"])
-def test_a_consensus_is_the_same_to_the_last_bit(cells, backend, request):
-    expected = consensus(cells)
-    if backend == "dask":
-        request.getfixturevalue("cluster")
-    with joblib.parallel_config(backend=backend, n_jobs=2):
-        for one, other in zip(consensus(cells), expected, strict=True):
-            np.testing.assert_array_equal(one, other)
 
 
 @pytest.fixture
@@ -106,7 +91,8 @@ def test_a_search_of_cells_on_disk_reads_a_few_at_a_time(cells, on_disk, form, m
     adata = cells.copy()
     adata.var["some"] = np.arange(40) % 3 > 0
     adata = on_disk(adata, form)
-    settings = {"n_latent": 4, "n_hidden": 6, "max_epochs": 2, "size_factors": "depth", "mask_var": "some"}
+    settings = {"architecture": "orthogonal", "n_latent": 4, "n_hidden": 6, "max_epochs": 2}
+    settings |= {"size_factors": "depth", "mask_var": "some"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         mo.tl.autoencoder(adata, **settings, seed=1, memory_limit=1, device="cpu", key_added="hand")
@@ -133,11 +119,8 @@ def test_runs_of_cells_on_disk_are_the_same_in_other_processes(cells, on_disk, f
     adata = on_disk(cells, form)
     given = {**GIVEN, "memory_limit": 1}
     one = mo.tl.search(adata, SPACE, **given)
-    together = consensus(adata, memory_limit=1)
     with joblib.parallel_config(backend="loky", n_jobs=2):
         same(mo.tl.search(adata, SPACE, **given), one)
-        for found, expected in zip(consensus(adata, memory_limit=1), together, strict=True):
-            np.testing.assert_array_equal(found, expected)
 
 
 def test_a_folder_knows_cells_on_disk_and_how_many_were_in_memory(cells, on_disk, tmp_path, monkeypatch):
@@ -173,10 +156,10 @@ def test_a_run_that_fails_is_named(cells, monkeypatch):
     assert note.endswith("leave them out of the search.")
 
 
-def test_a_run_of_a_consensus_that_fails_elsewhere_is_named(cells, cluster):
-    with joblib.parallel_config(backend="dask"), pytest.raises(FloatingPointError) as caught:
-        consensus(cells, learning_rate=1e30)
-    assert any("This was the run with seed" in note for note in caught.value.__notes__)
+def test_a_run_that_fails_elsewhere_is_named(cells, cluster):
+    with joblib.parallel_config(backend="dask"), pytest.raises(ValueError, match="at most 40 parts") as caught:
+        mo.tl.search(cells, {"n_latent": [41]}, **GIVEN)
+    assert any("'n_latent': 41} and seed" in note for note in caught.value.__notes__)
 
 
 def test_what_belongs_to_the_process_is_put_back_by_the_last_to_leave():

@@ -20,7 +20,8 @@ from modulae.tl._search import runs
 from modulae.tl._search.data import Data
 from modulae.tl._search.settings import HELD, defaults, list_settings
 
-FAST = {"n_latent": [4, 3], "orthogonality": [0.0, 0.05], "n_hidden": [6], "max_epochs": [2]}
+ORTHOGONAL = {"architecture": ["orthogonal"]}
+FAST = {"n_latent": [4, 3], "orthogonality": [0.0, 0.05], "n_hidden": [6], "max_epochs": [2], **ORTHOGONAL}
 GIVEN = {"seeds": [0, 1], "device": "cpu", "progress": False}
 
 
@@ -54,12 +55,8 @@ def test_a_run_is_what_training_by_hand_gives(cells):
     ]  # fmt: skip
     assert list(table.index) == [0, 0, 1, 1, 2, 2, 3, 3]
     row = table[(table["n_latent"] == 3) & (table["orthogonality"] == 0.05) & (table["seed"] == 1)].iloc[0]
-    hand = [
-        mo.tl.autoencoder(
-            cells, n_latent=3, orthogonality=0.05, n_hidden=6, max_epochs=2, seed=seed, device="cpu", copy=True
-        )
-        for seed in (0, 1)
-    ]
+    one = {"architecture": "orthogonal", "n_latent": 3, "orthogonality": 0.05, "n_hidden": 6, "max_epochs": 2}
+    hand = [mo.tl.autoencoder(cells, **one, seed=seed, device="cpu", copy=True) for seed in (0, 1)]
     history = hand[1].uns["ae"]["history"]
     assert row["loss"] == history["test_loss"].min()
     assert row["gain"] == history["gene_means_loss"] - history["test_loss"].min()
@@ -109,7 +106,7 @@ def test_cells_held_out_depend_on_the_seed_alone(cells, monkeypatch):
 
 
 def test_loss_is_in_counts_whatever_the_scale(cells):
-    untrained = {"learning_rate": [1e-12], "max_epochs": [1], "loss_scale": ["mean", "counts"]}
+    untrained = {"learning_rate": [1e-12], "max_epochs": [1], "loss_scale": ["mean", "counts"], **ORTHOGONAL}
     table = mo.tl.search(cells, untrained, seeds=[0], device="cpu", progress=False)
     np.testing.assert_allclose(table["loss"].iloc[0], table["loss"].iloc[1], rtol=1e-5)
 
@@ -137,7 +134,7 @@ def test_threads_and_warnings_are_as_before(cells):
 
 
 def test_random_search_draws_some_settings_once(cells):
-    space = {"n_latent": [2, 3, 4, 5], "orthogonality": stats.loguniform(0.01, 1)}
+    space = {"n_latent": [2, 3, 4, 5], "orthogonality": stats.loguniform(0.01, 1), **ORTHOGONAL}
     drawn = list_settings(space, 5, 0)
     assert len(drawn) == 5
     assert drawn == list_settings(space, 5, 0)
@@ -150,27 +147,27 @@ def test_random_search_draws_some_settings_once(cells):
 
 def test_settings_are_tried_once_and_as_pythons_numbers():
     assert list_settings({"n_latent": np.array([4, 4, 8])}, None, 0) == [{"n_latent": 4}, {"n_latent": 8}]
-    two = list_settings([{"n_latent": [4]}, {"n_latent": [4], "momentum": [0.5]}], None, 0)
-    assert two == [{"n_latent": 4}, {"n_latent": 4, "momentum": 0.5}]
+    two = list_settings([{"n_latent": [4]}, {"n_latent": [4], "momentum": [0.5], **ORTHOGONAL}], None, 0)
+    assert two == [{"n_latent": 4}, {"architecture": "orthogonal", "n_latent": 4, "momentum": 0.5}]
 
 
 def test_an_argument_that_is_left_out_has_its_default(cells):
-    space = [{"n_latent": [4], "max_epochs": [1]}, {"momentum": [0.5], "max_epochs": [1]}]
+    space = [{"n_latent": [4], "max_epochs": [1], **ORTHOGONAL}, {"momentum": [0.5], "max_epochs": [1], **ORTHOGONAL}]
     table = mo.tl.search(cells, space, seeds=[0], device="cpu", progress=False)
     assert list(table["n_latent"]) == [4, 64]
     assert list(table["momentum"]) == [0.9, 0.5]
-    assert list(table.columns[:3]) == ["n_latent", "momentum", "max_epochs"]  # as in the signature
+    assert list(table.columns[:4]) == ["n_latent", "architecture", "max_epochs", "momentum"]  # as in the signature
 
 
 def test_architectures_are_searched_side_by_side(cells):
-    space = [{"architecture": ["parts"], "max_epochs": [1]}, {"n_hidden": [8], "n_latent": [4], "max_epochs": [1]}]
+    space = [{"max_epochs": [1]}, {**ORTHOGONAL, "n_hidden": [8], "n_latent": [4], "max_epochs": [1]}]
     table = mo.tl.search(cells, space, seeds=[0, 1], device="cpu", progress=False)
     assert list(table["architecture"]) == ["parts", "orthogonal"]
     assert list(table["n_latent"]) == [32, 4]
     assert np.isnan(table["n_hidden"][0])
     assert table["stability"].notna().all()
     with pytest.raises(ValueError, match="architecture='parts' has no n_hidden"):
-        mo.tl.search(cells, {"architecture": ["parts"], "n_hidden": [8]}, seeds=[0], device="cpu")
+        mo.tl.search(cells, {"n_hidden": [8]}, seeds=[0], device="cpu")
 
 
 def test_every_argument_of_the_training_is_searched_or_held():
@@ -180,7 +177,7 @@ def test_every_argument_of_the_training_is_searched_or_held():
 
 
 def test_a_run_that_diverges_is_a_row_not_an_end(cells):
-    space = {"learning_rate": [1e9, 0.1], "loss_scale": ["counts"], "max_epochs": [2]}
+    space = {"learning_rate": [1e9, 0.1], "loss_scale": ["counts"], "max_epochs": [2], **ORTHOGONAL}
     table = mo.tl.search(cells, space, labels="group", **GIVEN)
     assert table["loss"].isna().tolist() == [True, False]
     assert table["stability"].isna().tolist() == [True, False]
@@ -209,6 +206,7 @@ def test_a_setting_that_fails_with_one_seed_has_no_mean(cells, monkeypatch):
 
 def test_loss_is_that_of_the_weights_that_are_kept(cells):
     fast = {"learning_rate": 2.0, "schedule": "constant", "max_epochs": 7, "n_latent": 4, "batch_size": 8}
+    fast["architecture"] = "orthogonal"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         hand = mo.tl.autoencoder(cells, **fast, device="cpu", copy=True).uns["ae"]["history"]["test_loss"]
@@ -239,6 +237,7 @@ def test_labels_may_be_missing_for_some_cells(cells):
     [
         ({"latent": [4]}, {}, KeyError, "n_latent"),
         ({"seed": [4]}, {}, KeyError, "seeds="),
+        ({"n_splits": [0]}, {}, KeyError, "every run is one training"),
         ({"mask_var": ["a"]}, {}, KeyError, "mask_var="),
         ({"test_fraction": [0.1]}, {}, KeyError, "test_fraction="),
         ({"n_latent": 4}, {}, TypeError, r"\{'n_latent': \[4\]\}"),
@@ -250,7 +249,7 @@ def test_labels_may_be_missing_for_some_cells(cells):
         ({"n_latent": [4, 0]}, {}, ValueError, "at least 1"),
         ({"n_latent": [4.5]}, {}, ValueError, "whole number"),
         ({"schedule": ["linear"]}, {}, ValueError, "choose one of"),
-        ({"momentum": stats.uniform(0, 0.9)}, {}, TypeError, "list of values"),
+        ({"momentum": stats.uniform(0, 0.9), **ORTHOGONAL}, {}, TypeError, "list of values"),
         ({"n_latent": [4]}, {"n_iter": 0}, ValueError, "n_iter"),
         ({"n_latent": [4]}, {"seeds": 3}, TypeError, r"\[0, 1, 2\]"),
         ({"n_latent": [4]}, {"seeds": []}, ValueError, "at least one"),
@@ -321,7 +320,7 @@ def test_other_cells_are_trained_anew(cells, trained_settings, tmp_path, monkeyp
 def test_other_size_factors_are_trained_anew(cells, trained_settings, tmp_path):
     cells = cells.copy()
     cells.obs["depth"] = np.arange(1.0, 91)
-    space = {"size_factors": ["total", "depth", None], "max_epochs": [1]}
+    space = {"size_factors": ["total", "depth", None], "max_epochs": [1], **ORTHOGONAL}
     mo.tl.search(cells, space, folder=tmp_path, **{**GIVEN, "seeds": [0]})
     cells.obs["depth"] *= np.arange(2.0, 92)
     mo.tl.search(cells, space, folder=tmp_path, **{**GIVEN, "seeds": [0]})

@@ -79,7 +79,7 @@ def test_survives_a_file(summed, tmp_path, how):
 
 
 def test_training_again_removes_it(summed):
-    mo.tl.autoencoder(summed, max_epochs=1, n_latent=3, n_hidden=4, device="cpu")
+    mo.tl.autoencoder(summed, max_epochs=1, n_latent=3, n_splits=0, device="cpu")
     with pytest.raises(KeyError, match=r"Run `modulae.tl.unit_summary\(adata\)` first"):
         mo.get.unit_summary(summed)
 
@@ -338,7 +338,7 @@ def test_a_cell_without_counts(trained):
 def test_depth_is_flagged_where_the_model_reads_raw_counts():
     """The strongest units of a model without size factors follow the depth; with them, none does."""
     adata = mo.datasets.simulated(n_cells=300, n_genes=120, n_programmes=3, genes_per_programme=10, seed=0)
-    given = {"n_latent": 6, "n_hidden": 16, "max_epochs": 25, "device": "cpu"}
+    given = {"architecture": "orthogonal", "n_latent": 6, "n_hidden": 16, "max_epochs": 25, "device": "cpu"}
     strongest = {}
     for source, rate in (("total", 0.2), (None, 0.02)):
         mo.tl.autoencoder(adata, size_factors=source, learning_rate=rate, **given)

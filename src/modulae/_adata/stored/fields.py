@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DEFAULT_KEY = "ae"
-DEFAULT_CONSENSUS = "ae_consensus"
 DEFAULT_MASK = "in_gene_sets"
 DEFAULT_GATE = "gate"
 

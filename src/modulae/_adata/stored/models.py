@@ -33,6 +33,6 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
     return dict(loaded(entry))
 
 
-def model_names(adata: AnnData, part: str = "model") -> list[str]:
-    """Names of the trained models that have this part."""
-    return [str(name) for name, value in adata.uns.items() if is_model(value) and part in value]
+def model_names(adata: AnnData) -> list[str]:
+    """Names of the trained models."""
+    return [str(name) for name, value in adata.uns.items() if is_model(value)]

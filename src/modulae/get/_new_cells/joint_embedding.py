@@ -52,7 +52,7 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
     Examples
     --------
     >>> blood = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> mo.tl.joint_embedding(cells, blood)

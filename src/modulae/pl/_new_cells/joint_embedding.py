@@ -89,7 +89,7 @@ def joint_embedding(
     Examples
     --------
     >>> blood = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> mo.tl.joint_embedding(cells, blood, labels="bulk_labels")

@@ -67,7 +67,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     Examples
     --------
     >>> blood = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> ax = mo.pl.transfer(cells)

@@ -116,7 +116,7 @@ def classify(
     Examples
     --------
     >>> blood = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> mo.tl.classify(cells, blood, labels="bulk_labels")

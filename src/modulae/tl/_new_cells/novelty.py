@@ -70,7 +70,7 @@ def novelty(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.novelty(adata)
     >>> [name for name in adata.obs if name.startswith("ae_")]
     ['ae_novelty', 'ae_novelty_percentile']

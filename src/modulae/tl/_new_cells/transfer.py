@@ -121,11 +121,11 @@ def transfer(
     Examples
     --------
     >>> blood = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(blood, max_epochs=2)
+    >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> cells.obsm["X_ae"].shape
-    (700, 64)
+    (700, 32)
     >>> mo.get.transfer(cells).columns.tolist()
     ['coverage', 'reliability', 'trusted']
     """

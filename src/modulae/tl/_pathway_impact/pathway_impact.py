@@ -149,14 +149,14 @@ def pathway_impact(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> gene_sets = mo.datasets.immune_signatures()
     >>> mo.tl.pathway_impact(adata, gene_sets)
     >>> mo.get.impact(adata).shape
-    (20, 64)
+    (20, 32)
     >>> mo.tl.pathway_impact(adata, gene_sets, groupby="phase", n_permutations=20)
     >>> adata.uns["ae_impact_phase"]["impact"].shape
-    (3, 20, 64)
+    (3, 20, 32)
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby), "pathway_impact")
     how = resolve_explanation(explanation)

@@ -155,7 +155,7 @@ def sanity(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> gene_sets = mo.datasets.immune_signatures()
     >>> mo.tl.sanity(adata, gene_sets, n_seeds=1, n_cells=200, max_epochs=1)
     >>> mo.get.sanity(adata).index.tolist()

@@ -113,6 +113,7 @@ def _train(task: Task, data: Data) -> SearchRun:
             autoencoder(
                 adata,
                 mask_var=data.mask_var,
+                n_splits=0,
                 test_fraction=data.test_fraction,
                 seed=task.seed,
                 device=data.device,

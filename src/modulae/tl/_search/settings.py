@@ -15,6 +15,7 @@ from modulae.core.model.config import NOT_FOR_PARTS, Config, config_for
 HELD = {
     "layer": "name it in layer=",
     "mask_var": "name it in mask_var=: losses over other genes can't be compared",
+    "n_splits": "leave it out: every run is one training",
     "seed": "list the seeds in seeds=",
     "test_fraction": "give one in test_fraction=: losses of other cells can't be compared",
     "device": "name it in device=",

@@ -142,11 +142,11 @@ def unit_summary(
     Examples
     --------
     >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, max_epochs=2)
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata, groupby="bulk_labels")
     >>> units = mo.get.unit_summary(adata)
     >>> len(units), units["group"].isin(adata.obs["bulk_labels"]).all().item()
-    (64, True)
+    (32, True)
     """
     name = result_name(adata, key_added, Fields(key).units, "unit_summary")
     check_choice("method", method, Method)

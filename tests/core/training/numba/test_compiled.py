@@ -144,7 +144,8 @@ adata = mo.datasets.simulated(n_cells=60, n_genes=20, n_programmes=2, genes_per_
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for _ in range(2):
-        mo.tl.autoencoder(adata, n_latent=3, n_hidden=4, max_epochs=2, device="cpu", progress=False)
+        given = {"architecture": "orthogonal", "n_latent": 3, "n_hidden": 4, "max_epochs": 2}
+        mo.tl.autoencoder(adata, **given, device="cpu", progress=False)
 print(*(str(one.message) for one in caught if "compile" in str(one.message)), sep="\\n")
 """
 

@@ -1,1 +1,0 @@
-"""Units that come back in many runs."""
