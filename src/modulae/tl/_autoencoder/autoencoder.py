@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import batch_names
@@ -12,7 +13,6 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._counts.stored_counts import read_bytes
 from modulae._model_io.checkpoint import check_every, open_checkpoint
-from modulae.core.checks import check_integer
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.model.fitted import Fitted
@@ -20,6 +20,7 @@ from modulae.core.processes.ranks import current_ranks
 from modulae.core.training.distributed import encode_on_all_ranks, resolve_settings
 
 from .data import model_genes, training_cells
+from .replicate import asked_replication, find_units, in_order
 from .run import run_training
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def autoencoder(
     *,
     layer: str | None = None,
     mask_var: str | None = None,
-    n_latent: int | None = None,
-    n_splits: int = 0,
+    n_latent: int | Literal["auto"] = "auto",
+    n_splits: int | None = None,
+    replicate_over: str | None = None,
+    max_cells: int = 20_000,
     orthogonality: float | None = None,
     architecture: Architecture = "parts",
     size_factors: str | None = "total",
@@ -65,11 +68,12 @@ def autoencoder(
     key_added: str = DEFAULT_KEY,
     copy: bool = False,
 ) -> AnnData | None:
-    """Train a Poisson autoencoder on raw counts and encode every cell.
+    """Find the programmes of the cells, train a Poisson autoencoder of them on raw counts, and encode every cell.
 
-    One layer each way, with loadings that are never negative: a unit adds to genes and takes away from none
-    (:doc:`/guide/modules`). The loss is the Poisson loss of the counts, corrected for sequencing depth.
-    `architecture="orthogonal"` is the network of Kinalis et al. 2019 [1]_: genes → 128 → 64 units → 128 → genes, with
+    The cells are split at random into two halves, `n_splits` times. Each half looks for units on its own; those that
+    both halves find in most of the splits become the units of one model (:doc:`/guide/modules`). It has one layer each
+    way and loadings that are never negative: a unit adds to genes and takes away from none. The loss is the Poisson
+    loss of the counts, corrected for sequencing depth. `architecture="orthogonal"` is the network of Kinalis et al. 2019 [1]_: genes → 128 → 64 units → 128 → genes, with
     SoftPlus after every layer and a penalty on weights that are not orthogonal. `**modulae.presets.KINALIS_2019` gives
     the paper's settings as well.
 
@@ -83,10 +87,15 @@ def autoencoder(
     {layer}
     {mask_var}
     n_latent
-        Units of the representation; 32 if `None`, orthogonal: 64. The paper takes slightly more than there are gene
-        sets. Parts: at most as many as there are training cells, and genes.
+        How many units to look for, at most. `"auto"`: more and more, until the units that replicate explain no more of
+        held-out cells; where one model is trained once, 32, and orthogonal 64, slightly more than there are gene sets.
     n_splits
-        0: one training.
+        How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about its units.
+        Orthogonal units do not replicate, so that model is always trained once.
+    replicate_over
+        `obs` column, such as `"donor"`: halves are made of its labels, so that units replicate across donors.
+    max_cells
+        Cells in which units are looked for, at most; random ones where there are more.
     orthogonality
         λ, the weight of the orthogonality penalty; 0.05 if `None`. Orthogonal only.
     architecture
@@ -160,6 +169,11 @@ def autoencoder(
         :func:`modulae.get.history`.
     `adata.uns[key_added]["model"]` : `dict`
         Weights and gene names.
+    `adata.uns[key_added]["replication"]` : `dict`, where the cells were split
+        `"found"` (`bool`, units × splits × 2): which halves have the unit; `"similarity"` (`float32`, units × splits):
+        how alike the units of the two halves are; `"reproducibility"` (`float32`, units); `"sizes"`, `"n_units"`,
+        `"explained"`: how many units were looked for, how many replicate, and the share of the variance of held-out
+        cells that they explain; `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.
     `adata.uns[key_added]["layer"]` : `str`, where a layer was named
         The layer the model was trained on.
     `adata.uns[key_added]["rows"]`, `["whole"]`
@@ -174,7 +188,7 @@ def autoencoder(
     Raises
     ------
     ValueError
-        The training can't use these counts, genes, settings or names, or the checkpoint is of another training; nothing
+        No unit replicates, or the training can't use these counts, genes, settings or names, or the checkpoint is of another training; nothing
         is written.
     KeyError
         An unknown layer, mask or column of size factors or batches.
@@ -202,16 +216,12 @@ def autoencoder(
     >>> mo.get.history(adata).columns.tolist()
     ['train_loss', 'test_loss', 'orthogonality', 'best']
     """
-    check_integer("n_splits", n_splits, minimum=0)
-    if n_splits:
-        msg = f"n_splits={n_splits} is not there yet. Take n_splits=0."
-        raise ValueError(msg)
     config = config_for(
         architecture,
         schedule=schedule,
         size_factors=size_factors,
         batch_key=batch_key,
-        n_latent=n_latent,
+        n_latent=None if n_latent == "auto" else n_latent,
         n_hidden=n_hidden,
         orthogonality=orthogonality,
         orthogonality_gradient=orthogonality_gradient,
@@ -232,17 +242,26 @@ def autoencoder(
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     config, device = resolve_settings(config, device, ranks)
+    asked = asked_replication(adata, architecture, n_splits, n_latent, max_cells, replicate_over)
     genes = model_genes(adata, mask_var)
     ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
+    found = None if asked is None else find_units(cells, test, config, asked, progress=progress, ranks=ranks)
+    if found is not None:
+        config = replace(config, n_latent=len(found.loadings))
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
-    run = run_training(cells, test, config, device=device, progress=progress, keeper=keeper, ranks=ranks)
+    how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}
+    run = run_training(cells, test, config, loadings=None if found is None else found.loadings, **how)
     representation = encode_on_all_ranks(run.network, cells, ranks)
+    also: dict[str, Any] = {}
+    if asked is not None and found is not None:
+        of = {"seed": config.seed, "device": device}
+        run, representation, also["replication"] = in_order(run, cells, representation, found, asked, **of)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
     snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
-    store_model(adata, fitted, representation, key=key_added, layer=layer, snapshots=snapshots)
+    store_model(adata, fitted, representation, key=key_added, layer=layer, snapshots=snapshots, also=also)
     return adata if copy else None

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae.core.model.ridge import RidgeReader
-from modulae.core.scores.correlation import correlation
 
 from .agree import Agreed, agree
-from .explained import HeldOut, within_noise
+from .explained import HeldOut, explained, within_noise
 from .find import RANK, compress, find, find_one_more
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
     Call = tuple[Callable[..., Any], tuple[Any, ...]]
     Run = Callable[[Sequence[Call]], Iterator[Any]]
+
+MOST_GENES = 3000
+"""Units are found by the genes whose inputs vary most: the noise of all the others together hides them."""
 
 MIN_SHARE = 0.6
 """In which share of the splits both halves have a unit at least."""
@@ -45,8 +47,8 @@ ENOUGH = 0.99
 MAX_MORE = 4
 """Units that are looked for one by one beside those found together, at most."""
 
-DEPTH = 0.8
-"""A unit whose activity correlates so with the logarithm of the size factor is the depth itself, not a programme."""
+FEWEST_GENES = 3.0
+"""How many genes a unit has at least, counted by how even its loadings are: one gene alone is no programme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Tried:
     size: int  # parts that were looked for in each half
     agreed: Agreed  # the units that replicate
     errors: NDArray[np.float64]  # held-out cells: squared errors
-    n_depth: int  # units left out because they are the depth of the cells
+    n_single: int  # units left out because they are hardly more than one gene
 
 
 def smallest_enough(tried: Sequence[Tried]) -> Tried:
@@ -70,13 +72,15 @@ def smallest_enough(tried: Sequence[Tried]) -> Tried:
 class Replicated:
     """The units that both halves have in enough of the splits."""
 
-    agreed: Agreed
+    loadings: NDArray[np.float32]  # units × genes; 0 for genes that vary too little to find units by
+    found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
+    similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
     n_units: NDArray[np.int64]  # sizes: how many units of them replicate
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
-    n_depth: int  # units that are the depth of the cells, and left out
+    n_single: int  # units that are hardly more than one gene, and left out
 
 
 class Replication:
@@ -86,15 +90,16 @@ class Replication:
         self,
         inputs: sparse.csr_matrix,
         unseen: sparse.csr_matrix,
-        log_depth: NDArray[np.floating],
+        log_depth: tuple[NDArray[np.floating], NDArray[np.floating]],
         halves: Halves,
         *,
         seed: int,
         run: Run,
     ) -> None:
+        self._genes, self._n_genes = variable_genes(inputs), inputs.shape[1]
+        inputs, unseen = inputs[:, self._genes], unseen[:, self._genes]
         self._inputs, self._run = inputs, run
-        self._log_depth = log_depth[:, None]
-        self._held_out = HeldOut(inputs, unseen, RidgeReader(inputs))
+        self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
         rows = [half for split in halves for half in split]
         self._halves: list[LowRank] = list(run([(compress, (inputs, half, seed + i)) for i, half in enumerate(rows)]))
 
@@ -121,15 +126,19 @@ class Replication:
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
-        agreed, n_depth = self._one_by_one(chosen)
+        agreed = self._one_by_one(chosen)
+        loadings = np.zeros((len(agreed.loadings), self._n_genes), dtype=np.float32)
+        loadings[:, self._genes] = agreed.loadings
         return Replicated(
-            agreed,
+            loadings,
+            agreed.found,
+            agreed.similarity,
             np.array([each.size for each in tried]),
             np.array([len(each.agreed.loadings) for each in tried]),
-            np.array([self._held_out.explained(each.errors) for each in tried]),
+            np.array([explained(each.errors) for each in tried]),
             chosen.size,
             len(agreed.loadings) - len(chosen.agreed.loadings),
-            n_depth,
+            chosen.n_single,
         )
 
     def _grow(self) -> list[Tried]:
@@ -147,44 +156,38 @@ class Replication:
         found: list[list[HalfUnits]] = list(self._run([(find, (self._inputs, half, sizes)) for half in self._halves]))
         tried = []
         for size, units in zip(sizes, zip(*found, strict=True), strict=True):
-            agreed, n_depth = self._kept(agree(units))
-            tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_depth))
+            agreed, n_single = replicating(agree(units))
+            tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_single))
         return tried
 
-    def _kept(self, agreed: Agreed) -> tuple[Agreed, int]:
-        """Those that replicate and are not the depth; and how many are."""
-        from modulae.core.factorisation.read import read_parts
-
-        agreed = agreed.take(agreed.replicated >= MIN_SHARE - 1e-9)
-        if not len(agreed.loadings):
-            return agreed, 0
-        r = correlation(read_parts(self._inputs, agreed.loadings), self._log_depth)[:, 0]
-        depth = np.abs(r) >= DEPTH
-        return agreed.take(~depth), int(depth.sum())
-
-    def _one_by_one(self, tried: Tried) -> tuple[Agreed, int]:
+    def _one_by_one(self, tried: Tried) -> Agreed:
         """Look for more units beside those that replicate, while there are any and they explain more."""
-        agreed, errors, n_depth = tried.agreed, tried.errors, tried.n_depth
+        agreed, errors = tried.agreed, tried.errors
         for _ in range(MAX_MORE):
             found: list[HalfUnits] = list(
                 self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
             )
-            more = agree(found)
-            more = more.take(more.replicated >= MIN_SHARE - 1e-9)
+            more, _ = replicating(agree(found))
             if not len(more.loadings):
                 break
             joined = agreed.joined(more.take(np.array([0])))
-            if self._is_depth(joined):
-                n_depth += 1
-                break
             now = self._held_out.errors(joined.loadings)
-            if now.mean() >= errors.mean() or within_noise(errors, now):
+            if explained(errors) >= ENOUGH * explained(now) or within_noise(errors, now):
                 break
             agreed, errors = joined, now
-        return agreed, n_depth
+        return agreed
 
-    def _is_depth(self, agreed: Agreed) -> bool:
-        from modulae.core.factorisation.read import read_parts
 
-        last = read_parts(self._inputs, agreed.loadings)[:, -1:]
-        return bool(abs(correlation(last, self._log_depth)[0, 0]) >= DEPTH)
+def variable_genes(inputs: sparse.csr_matrix) -> NDArray[np.intp]:
+    """The genes with the largest variance, in their order."""
+    mean = np.asarray(inputs.mean(axis=0), dtype=np.float64).ravel()
+    squares = np.asarray(inputs.multiply(inputs).mean(axis=0), dtype=np.float64).ravel()
+    return np.sort(np.argsort(-(squares - mean**2), kind="stable")[:MOST_GENES])
+
+
+def replicating(agreed: Agreed) -> tuple[Agreed, int]:
+    """The units that both halves have in enough of the splits; and how many of these are single genes, and left out."""
+    agreed = agreed.take(agreed.replicated >= MIN_SHARE - 1e-9)
+    squares = np.maximum((agreed.loadings**2).sum(axis=1), np.finfo(np.float64).tiny)
+    single = agreed.loadings.sum(axis=1) ** 2 / squares < FEWEST_GENES
+    return agreed.take(~single), int(single.sum())
