@@ -23,6 +23,7 @@ FOLDERS = {
         "mixtures",
         "modules",
         "parts",
+        "replication",
         "sanity",
         "search",
         "settings",
