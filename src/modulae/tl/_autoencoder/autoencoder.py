@@ -225,7 +225,7 @@ def autoencoder(
     )
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
-    config, device = resolve_settings(config, device, ranks)
+    config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
     genes = model_genes(adata, mask_var)
     ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)

@@ -153,7 +153,7 @@ def consensus(
         patience=patience,
         test_fraction=test_fraction,
         seed=seed,
-    )
+    ).for_cells(adata.n_obs)
     limit = read_bytes(memory_limit)
     genes = model_genes(adata, mask_var)
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit)
