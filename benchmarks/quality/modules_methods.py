@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
-from scipy import sparse
 
 import modulae as mo
 from modulae._adata.counts import read_cells

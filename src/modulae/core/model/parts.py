@@ -1,8 +1,8 @@
 """The parts-based autoencoder: genes → units → genes, one linear layer each way, the second without negative weights.
 
 A unit is a part of the cell: what it decodes to is added to what the others decode to, and to a baseline that all cells
-have, on the scale of log1p, and nothing is taken away again. That is what makes non-negative matrix factorisation find parts (Lee & Seung 1999), and
-what makes units come back in another run.
+have, on the scale of log1p, and nothing is taken away again. That is what makes non-negative matrix factorisation find
+parts (Lee & Seung 1999), and what makes units come back in another run.
 """
 
 from __future__ import annotations

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 RANK = 200
 """Directions that the inputs are compressed to before they are factorised; more where there are more parts."""
 
+BLIND_WEIGHT = 15.0
+"""How much it weighs, beside the activity of a cell, that it be read alike in another batch. The directions in which
+batches differ are few, so that the units lose little by it."""
+
 SWEEPS = 100
 """How many times the non-negative least squares of the decoder go through the units."""
 
@@ -44,7 +48,7 @@ def initial_parts(
     silent in every cell, and stays it. Of cells on disk, some random blocks stand for all.
     With `given`, units × genes, H is that, and only W is sought. With `factors` of batches × genes, what is factorised
     and decoded is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads
-    each cell twice, as it is and as if of another batch.
+    each cell twice, as it is and as if of another batch, and is asked besides to see no difference between the two.
     """
     cells = learn.some(config.seed)
     inputs = cells.sparse_inputs()
@@ -61,8 +65,9 @@ def initial_parts(
         as_others = inputs.copy()
         order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
         as_others.data = cells.permute_batches(order, factors)
-        reader = RidgeReader(sparse.csr_matrix(sparse.vstack([inputs, as_others])))
-        encoder = reader.solve(np.vstack([activity, activity]))
+        change = (as_others - inputs) * np.float32(np.sqrt(BLIND_WEIGHT))
+        reader = RidgeReader(sparse.csr_matrix(sparse.vstack([inputs, as_others, change])))
+        encoder = reader.solve(np.vstack([activity, activity, np.zeros_like(activity)]))
     else:
         encoder = RidgeReader(inputs).solve(activity)
     used = activity.any(axis=0)

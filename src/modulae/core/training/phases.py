@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .step_size import decoder_epochs, falling_rate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,28 +19,11 @@ if TYPE_CHECKING:
 
     from .torch.parts_engine import PartsEngine
 
-DECODER_SHARE = 0.4
-"""Share of the epochs in which the decoder learns alone."""
-
 MIN_CORRELATION = 0.9
 """A unit whose activity comes to agree less with that at its start has wandered off."""
 
 COMPARED_CELLS = 2000
 """Training cells at most on which this is looked at."""
-
-
-def decoder_epochs(config: Config) -> int:
-    """How many epochs the decoder learns alone."""
-    return max(1, round(DECODER_SHARE * config.max_epochs))
-
-
-def falling_rate(at: float, config: Config) -> float:
-    """Step size after this many epochs: constant, or falling in either phase from full to 0 on a half cosine."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    first = decoder_epochs(config)
-    done = at / first if at < first else (at - first) / max(config.max_epochs - first, 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Phases:
@@ -65,14 +48,10 @@ class Phases:
 
     def epoch(self, order: NDArray[np.intp], epoch: int, done: float, share: float) -> float:
         """Learn from cells that are a `share` of an epoch, counted from 1, of which a share is done."""
-        if epoch == self._decoder_epochs + 1 and done == 0:
-            self._engine.hold(self.held)
-        at = epoch - 1 + done
-        final = self._config.learning_rate if self._config.schedule == "constant" else self._just_before(at + share)
-        return self._engine.epoch(order, falling_rate(at, self._config), final)
-
-    def _just_before(self, at: float) -> float:
-        return 0.0 if round(at, 9) in {self._decoder_epochs, self._config.max_epochs} else falling_rate(at, self._config)
+        if done == 0 and epoch in {1, self._decoder_epochs + 1}:
+            self._engine.hold(np.ones_like(self.held) if epoch == 1 else self.held)
+        rates = (falling_rate(epoch, at, self._config) for at in (done, done + share))
+        return self._engine.epoch(order, *rates)
 
     def hold_wandered(self, epoch: int) -> None:
         """At the end of an epoch, put units that wandered off back."""

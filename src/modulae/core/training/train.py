@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from .count_scale import loss_unit, mean_rates
 from .engine import start_engine
 from .phases import Phases
 from .state import TrainingState, mean_loss
+from .step_size import learning_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,13 +235,6 @@ class Trainer:
     @property
     def _generator(self) -> dict[str, Any]:
         return dict(self._rng.bit_generator.state)
-
-
-def learning_rate(epoch: int, config: Config) -> float:
-    """Step size in an epoch, counted from 1: constant, or falling from the first epoch to the last on a half cosine."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.max_epochs))
 
 
 def check_finite(loss: float, epoch: int, config: Config) -> None:

@@ -44,7 +44,7 @@ class PartsEngine(TorchEngine):
     """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V and b are clipped at 0.
 
     A step is relative to the root mean square of the weights at their start: of A over all of its entries, of V and b
-    over those of the gene. Units that are held keep their row of A, and their bias; before :meth:`join` all are.
+    over those of the gene. Units that are held keep their row of A, and their bias.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PartsEngine(TorchEngine):
         self._kept = {  # what a state remembers beside the weights
             "first_encoder": encoder.clone(),
             "first_bias": parts.bias.detach().clone(),
-            "held": torch.ones(len(encoder), dtype=torch.bool, device=device),
+            "held": torch.zeros(len(encoder), dtype=torch.bool, device=device),
             "scale_encoder": ENCODER_SHARE * encoder.square().mean().sqrt(),
             "scale_bias": torch.full_like(encoder[0, 0], BIAS_SCALE),
             "scale_loadings": by_gene,
