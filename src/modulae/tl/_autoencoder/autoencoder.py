@@ -86,25 +86,27 @@ def autoencoder(
     n_hidden
         Width of the layers before and after the representation; 128 if `None`. Not for parts.
     orthogonality
-        λ, the weight of the orthogonality penalty; 0.05 if `None`. Not for parts.
+        λ, the weight of the orthogonality penalty; 0.05 if `None`, for parts 0.
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells. The
         name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper). Not `None` for
         parts.
     {batch_key}
     batch_size
-        Cells per step, over all processes together where there are several; 16 if `None`, for parts 128. The paper
-        takes 1.
+        Cells per step, over all processes together where there are several; 16 if `None`, for parts 128, or fewer where
+        there are few cells. The paper takes 1.
     learning_rate
-        Step size in the first epoch; 0.2 (Nesterov's accelerated gradient) if `None`, for parts 0.001 (Adam).
+        Step size in the first epoch; 0.2 (Nesterov's accelerated gradient) if `None`, for parts 0.03 (Adam), relative to
+        the size of the weights.
     momentum
         Momentum of Nesterov's method; 0.9 if `None`. Not for parts.
     schedule
         `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most. `None`: 80, with the constant schedule 200; for parts 15.
+        Passes over the training cells at most. `None`: 80, with the constant schedule 200; for parts as many as make
+        300 steps, at least 2. Parts: in the first two fifths of them only the decoder learns.
     patience
-        Epochs without a better held-out loss before training stops; 20 if `None`, for parts 5.
+        Epochs without a better held-out loss before training stops; 20 if `None`, for parts 10.
     {test_fraction}
     test_every
         Epochs between two looks at the held-out loss (the authors' scripts: 10).
