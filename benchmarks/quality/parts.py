@@ -16,7 +16,7 @@ import modulae as mo
 from benchmarks import table
 from modulae.core.data.cells import Cells
 from modulae.core.inference.encode import denoise, encode
-from modulae.core.model import starts
+from modulae.core.model import ridge, starts
 from modulae.core.model.config import config_for
 from modulae.core.model.losses import orthogonality_gap, orthogonality_penalty
 from modulae.core.model.parts import SILENT, PartsNetwork
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "the start, untrained": {"start": True},
-    "no L1 penalty in the start": {"SPARSE": 0.0},
     "ridge 0.002": {"RIDGE_SHARE": 0.002},
-    "λ = 0.05 on A": {"penalised": "encoder", "weight": 0.05},
+    "λ = 0.05 on A": {"orthogonality": 0.05},
     "λ = 0.05 on V": {"penalised": "loadings", "weight": 0.05},
     "λ = 0.005 on V": {"penalised": "loadings", "weight": 0.005},
-    "learning rate 0.003": {"learning_rate": 3e-3},
+    "learning rate 0.1": {"learning_rate": 0.1},
     "activities refined by five steps of Lee & Seung": {"refined": 5},
 }
 
@@ -101,13 +100,12 @@ def as_cells(adata: ad.AnnData, mask: str | None) -> Cells:
 
 def learn(cells: Cells, variant: dict[str, Any], seed: int, *, short: bool) -> PartsNetwork:
     """Train with one choice changed."""
-    given = {name: variant[name] for name in variant if name == "learning_rate"}
+    given = {name: variant[name] for name in variant if name in {"learning_rate", "orthogonality"}}
     given |= {"n_latent": 8, "max_epochs": 3} if short else {}
     config = config_for("parts", schedule="cosine", size_factors="total", seed=seed, snapshot_epochs=(0,), **given)
     with ExitStack() as changed:
-        for name in ("SPARSE", "RIDGE_SHARE"):
-            if name in variant:
-                changed.enter_context(patch.object(starts, name, variant[name]))
+        if "RIDGE_SHARE" in variant:
+            changed.enter_context(patch.object(ridge, "RIDGE_SHARE", variant["RIDGE_SHARE"]))
         if "penalised" in variant:
             engine = penalised(variant["penalised"], variant["weight"])
             changed.enter_context(patch.object(parts_engine, "PartsEngine", engine))

@@ -51,13 +51,13 @@ def engine_of(cells: Cells, architecture: Any, batch_size: int, name: str, ranks
     from modulae.core.training.engine import start_engine
 
     given: dict[str, Any] = {"schedule": "constant", "size_factors": "total", "batch_size": batch_size, "engine": name}
-    config, rng = config_for(architecture, **given), np.random.default_rng(0)
+    config, rng = config_for(architecture, **given).for_cells(len(cells)), np.random.default_rng(0)
     if architecture == "orthogonal":
         start: Any = initial_network(config, mean_rates(cells), rng)
     else:  # not the real start, which takes long; a step costs the same
         shape = (config.n_latent, cells.n_genes)
         encoder, loadings = (rng.uniform(0, 0.01, shape).astype(np.float32) for _ in range(2))
-        start = PartsNetwork(encoder, np.zeros(config.n_latent, dtype=np.float32), loadings)
+        start = PartsNetwork(encoder, np.zeros(config.n_latent, dtype=np.float32), loadings, loadings[0].copy())
     unit = loss_unit(cells) if architecture == "orthogonal" else 1.0
     return start_engine(start, cells, config, unit, "cpu", ranks=ranks)
 

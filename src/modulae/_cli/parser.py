@@ -76,7 +76,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
     train.add_argument("--architecture", choices=["parts", "orthogonal"], help="of the model (default: parts)")
-    train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 128; orthogonal: 16)")
+    train.add_argument(
+        "--batch-size", type=int, help="cells a step, over all processes (default: at most 128; orthogonal: 16)"
+    )
     train.add_argument(
         "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"
     )

@@ -198,7 +198,7 @@ def check_every(every: int | str) -> float:
 
 def _from_state(state: TrainingState) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     networks = {"kept": state.kept, **{f"snapshot {epoch}": one for epoch, one in state.snapshots.items()}}
-    arrays = {f"engine/{name}": array for name, array in state.engine.items()}
+    arrays = {"state/held": state.held, **{f"engine/{name}": array for name, array in state.engine.items()}}
     for what, network in networks.items():
         arrays |= {f"{what}/{name}": array for name, array in network.as_dict().items() if name != "architecture"}
     numbers = {name: getattr(state, name) for name in NUMBERS} | {"architecture": state.kept.architecture}
@@ -221,6 +221,7 @@ def _to_state(arrays: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> Train
         kept=network("kept"),
         snapshots={epoch: network(f"snapshot {epoch}") for epoch in epochs},
         gene_means_loss=numbers["gene_means_loss"],
+        held=parts["state"]["held"],
         engine=parts["engine"],
         epoch=numbers["epoch"],
         portions=[tuple(portion) for portion in numbers["portions"]],

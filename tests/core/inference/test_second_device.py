@@ -52,7 +52,7 @@ def network(request, cells):
     factors = None if cells.batch is None else np.ones((N_BATCHES + 1, N_GENES), dtype=np.float32)
     if request.param == "parts":
         encoder, loadings = (rng.random((N_UNITS, N_GENES), dtype=np.float32) for _ in range(2))
-        return PartsNetwork(encoder, np.zeros(N_UNITS, dtype=np.float32), loadings, factors)
+        return PartsNetwork(encoder, np.zeros(N_UNITS, dtype=np.float32), loadings, loadings[0].copy(), factors)
     config = config_for("orthogonal", n_latent=N_UNITS, n_hidden=6, schedule="constant", size_factors="total")
     start = initial_network(config, np.ones(N_GENES), rng)
     return type(start)(*(getattr(start, name) for name in start.weights), start.betas, factors)

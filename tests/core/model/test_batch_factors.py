@@ -13,7 +13,7 @@ from modulae.core.data.stored_cells import StoredCells
 from modulae.core.inference.encode import encode, expected_counts
 from modulae.core.model import batch_factors
 from modulae.core.model.batch_factors import BATCH_PRIOR, BatchEffects, n_batches
-from modulae.core.model.config import Config
+from modulae.core.model.config import Config, config_for
 from modulae.core.model.fitted import read_network
 from modulae.core.model.losses import poisson_loss
 from modulae.core.model.orthogonal import WEIGHTS, initial_network
@@ -175,12 +175,12 @@ def test_steps_and_factors_are_those_of_float64_autograd(cells, engine, dtype, t
 
 
 def test_parts_take_the_steps_of_adam_beside_the_factors(cells, monkeypatch):
-    config = Config(architecture="parts", n_latent=4, batch_size=N_CELLS, max_epochs=1, learning_rate=1e-3)
+    config = Config(architecture="parts", n_latent=4, batch_size=N_CELLS, max_epochs=1, orthogonality=0.0)
     factors = BatchEffects.of(cells, 3).start()
     start = initial_parts(config, cells, None, factors)
     engine = PartsEngine(start, cells, config, 1.0, "cpu")
     monkeypatch.setattr(batch_factors, "PERMUTE_BATCHES", False)
-    engine.epoch(np.arange(N_CELLS), 1e-3)
+    engine.epoch(np.arange(N_CELLS), 0.03)
     step = engine.network().encoder - start.encoder
     model = start.to_torch("cpu", dtype=torch.float64, trained=True)
     units = model.encode(torch.from_numpy(cells.inputs().astype(float)))
@@ -210,7 +210,8 @@ def test_decoding_of_a_batch_of_none_and_of_an_unknown_one(cells):
 
 @pytest.mark.parametrize("architecture", ["orthogonal", "parts"])
 def test_fewer_genes_have_their_own_factors(cells, architecture):
-    parts = PartsNetwork(np.ones((2, N_GENES)), np.zeros(2), np.ones((2, N_GENES)), np.ones((4, N_GENES)))
+    ones = np.ones((2, N_GENES))
+    parts = PartsNetwork(ones, np.zeros(2), ones, np.ones(N_GENES), np.ones((4, N_GENES)))
     network = start_network(cells) if architecture == "orthogonal" else parts
     kept = np.arange(N_GENES) % 3 == 0
     few = network.restricted(kept, network.input_weights[:, kept], np.zeros(len(network.input_weights)))
@@ -255,8 +256,9 @@ def told_apart(units, batch):
 @pytest.mark.parametrize("architecture", ["orthogonal", "parts"])
 def test_planted_factors_are_found_and_the_units_are_free_of_them(architecture):
     activity, effect, cells = planted(n=1500)
-    small = {"n_hidden": 12, "max_epochs": 15} if architecture == "orthogonal" else {"learning_rate": 3e-3}
-    config = Config(architecture=architecture, n_latent=4, **{"max_epochs": 40, **small})
+    usual = {"schedule": "cosine", "size_factors": "total", "n_latent": 4}
+    small = {"n_hidden": 12, "max_epochs": 15} if architecture == "orthogonal" else {}
+    config = config_for(architecture, **usual, **small).for_cells(len(cells))
     test = split_cells(len(cells), config)
     network = train(cells, test, config).network
     without = train(replace(cells, batch=None), test, config).network

@@ -23,7 +23,7 @@ NETWORKS = {
         normal(HIDDEN, GENES), normal(HIDDEN), normal(UNITS, HIDDEN), normal(UNITS),
         normal(HIDDEN, UNITS), normal(HIDDEN), normal(GENES, HIDDEN), normal(GENES), betas=(1.0, 2.0, 1.0, 1.0),
     ),
-    "parts": PartsNetwork(normal(UNITS, GENES), normal(UNITS), np.abs(normal(UNITS, GENES))),
+    "parts": PartsNetwork(normal(UNITS, GENES), normal(UNITS), np.abs(normal(UNITS, GENES)), np.abs(normal(GENES))),
 }  # fmt: skip
 EACH = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 

@@ -174,7 +174,7 @@ def test_engines_train_alike(cells):
 
 
 def test_step_size_falls_on_a_half_cosine():
-    from modulae.core.training.train import learning_rate
+    from modulae.core.training.step_size import learning_rate
 
     falling = [learning_rate(epoch, Config(learning_rate=0.4, max_epochs=4)) for epoch in (1, 2, 3, 4)]
     np.testing.assert_allclose(falling, [0.4, 0.4 * (2 + 2**0.5) / 4, 0.2, 0.4 * (2 - 2**0.5) / 4])

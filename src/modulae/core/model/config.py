@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from modulae.core.checks import check_choice, check_integer, check_number, check_seed
@@ -26,16 +26,30 @@ CHOICES = {
 
 EPOCHS: dict[Architecture, dict[Schedule, int]] = {
     "orthogonal": {"cosine": 80, "constant": 200},
-    "parts": {"cosine": 15, "constant": 15},
+    "parts": {"cosine": 0, "constant": 0},
 }
 """Passes over the cells when nothing is asked for: a constant step size ends by `patience` long before."""
 
-PARTS: dict[str, Any] = {"n_latent": 32, "batch_size": 128, "learning_rate": 1e-3, "patience": 5}
+AS_NEEDED = 0
+"""`batch_size` and `max_epochs` of parts until :meth:`Config.for_cells` says what the number of cells asks for."""
+
+STEPS = 300
+"""Steps that training of parts takes at least."""
+
+BATCHES_AN_EPOCH = 8
+"""Parts: minibatches that few cells are dealt to."""
+
+PARTS: dict[str, Any] = {
+    "n_latent": 32,
+    "batch_size": AS_NEEDED,
+    "learning_rate": 0.03,
+    "patience": 10,
+    "orthogonality": 0.0,
+}
 """Where the parts-based autoencoder has other defaults than :class:`Config`."""
 
 NOT_FOR_PARTS = (
     "n_hidden",
-    "orthogonality",
     "orthogonality_gradient",
     "momentum",
     "activation_beta",
@@ -80,7 +94,8 @@ class Config:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         for name in ("n_latent", "n_hidden", "batch_size", "max_epochs", "patience", "test_every"):
-            check_integer(name, getattr(self, name), minimum=1)
+            open_yet = self.architecture == "parts" and name in {"batch_size", "max_epochs"}
+            check_integer(name, getattr(self, name), minimum=AS_NEEDED if open_yet else 1)
         check_number("learning_rate", self.learning_rate, above=0, give="a number above 0, such as 0.1")
         check_number("orthogonality", self.orthogonality, minimum=0, give="0 (no penalty) or more")
         check_number("momentum", self.momentum, minimum=0, below=1, give="a number from 0 up to, not including, 1")
@@ -102,6 +117,15 @@ class Config:
                 self.engine != "numba",
                 "engine='numba' trains architecture='orthogonal' only. Take engine='auto' or engine='torch'.",
             )
+
+    def for_cells(self, n_cells: int) -> Config:
+        """The same, with the batch size and the epochs that this number of cells asks for, where they are open."""
+        if self.batch_size and self.max_epochs:
+            return self
+        n_train = max(n_cells - max(1, round(self.test_fraction * n_cells)), 1)
+        size = self.batch_size or min(max(n_train // BATCHES_AN_EPOCH // 16 * 16, 16), 128)
+        epochs = self.max_epochs or max(-(-STEPS // -(-n_train // size)), 2)
+        return replace(self, batch_size=size, max_epochs=epochs)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that survive a file; only those that the architecture has."""
@@ -142,6 +166,8 @@ def config_for(
             not foreign,
             f"architecture='parts' has no {', '.join(foreign)}. Leave these out, or take architecture='orthogonal'.",
         )
+        for name in ("batch_size", "max_epochs"):
+            check_integer(name, chosen.get(name, 1), minimum=1)
         chosen = {**PARTS, **chosen}
     if "max_epochs" not in chosen:
         chosen["max_epochs"] = EPOCHS.get(architecture, {}).get(schedule, 1)  # where one is unknown, Config says so

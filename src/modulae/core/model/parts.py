@@ -1,8 +1,8 @@
 """The parts-based autoencoder: genes → units → genes, one linear layer each way, the second without negative weights.
 
-A unit is a part of the cell: what it decodes to is added to what the others decode to, on the scale of log1p, and
-nothing is taken away again. That is what makes non-negative matrix factorisation find parts (Lee & Seung 1999), and
-what makes units come back in another run.
+A unit is a part of the cell: what it decodes to is added to what the others decode to, and to a baseline that all cells
+have, on the scale of log1p, and nothing is taken away again. That is what makes non-negative matrix factorisation find
+parts (Lee & Seung 1999), and what makes units come back in another run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MIN_PREACTIVATION = -2.5
 """What SoftPlus gets at least: below exp(−25) its value and slope would be denormal numbers in the end."""
 
 SILENT = 1e-4
-"""Activity of a silent unit, and rate of a gene that no unit makes: the logarithm in the loss needs more than 0."""
+"""Activity of a silent unit, and rate of a gene that nothing makes: the logarithm in the loss needs more than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,12 @@ class PartsNetwork(Network):
     """Weights of the two layers; arrays of NumPy or tensors of torch."""
 
     architecture: ClassVar[str] = "parts"
-    weights: ClassVar[tuple[str, ...]] = ("encoder", "bias", "loadings")
+    weights: ClassVar[tuple[str, ...]] = ("encoder", "bias", "loadings", "baseline")
 
     encoder: Array  # units × genes: what a unit is read from, of either sign
     bias: Array  # units
     loadings: Array  # units × genes, ≥ 0: what a unit makes
+    baseline: Array  # genes, ≥ 0: what a cell has where no unit is active, on the scale of log1p
     batch_factors: Any = None
 
     @property
@@ -89,18 +90,20 @@ class PartsNetwork(Network):
 
     def restricted(self, kept: NDArray[np.bool_], input_weights: NDArray[Any], shift: NDArray[Any]) -> Self:
         """The network for some of its genes."""
-        loadings = np.ascontiguousarray(self.loadings[:, kept])
-        factors = None if self.batch_factors is None else self.batch_factors[:, kept]
-        bias = self.bias + shift
-        return replace(self, encoder=input_weights, bias=bias, loadings=loadings, batch_factors=factors)
+        decoder: dict[str, Any] = {
+            "loadings": np.ascontiguousarray(self.loadings[:, kept]),
+            "baseline": self.baseline[kept],
+            "batch_factors": None if self.batch_factors is None else self.batch_factors[:, kept],
+        }
+        return replace(self, encoder=input_weights, bias=self.bias + shift, **decoder)
 
     def redrawn(self, rng: np.random.Generator) -> Self:
         """The same network with a new A."""
         return replace(self, encoder=xavier(rng, *self.encoder.shape).astype(self.encoder.dtype))
 
     def shared_rates(self, units: Array) -> Array:
-        """Cells × units → cells × genes, the rates before size factor and factors of the batches: expm1(z·V) + 1e-4."""
-        return expm1(units @ self.loadings) + SILENT
+        """Cells × units → cells × genes, before size factor and factors of the batches: expm1(z·V + b) + 1e-4."""
+        return expm1(units @ self.loadings + self.baseline) + SILENT
 
     def gradients(self, sums: Array, method: Method) -> Iterator[tuple[Array, Array, Array]]:
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × 1, 1 × genes`.

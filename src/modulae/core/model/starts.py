@@ -1,15 +1,20 @@
-"""Where the parts-based autoencoder starts: non-negative matrix factorisation, and a linear map that reads it back."""
+"""Where the parts-based autoencoder starts: non-negative matrix factorisation, and linear maps there and back."""
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
+from modulae.core.factorisation.factorise import factorise
+from modulae.core.factorisation.low_rank import low_rank
+from modulae.core.factorisation.read import read_parts
+from modulae.core.factorisation.sweeps import sweep
+
 from . import batch_factors
 from .parts import MIN_PREACTIVATION, PartsNetwork
+from .ridge import RidgeReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,35 +23,32 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-MAX_ITERATIONS = 200
-"""Iterations of the factorisation at most."""
+RANK = 200
+"""Directions that the inputs are compressed to before they are factorised; more where there are more parts."""
 
-SPARSE = 1.2e-3
-"""L1 penalty of the factorisation on both factors, for inputs of mean square 1: few parts a cell, few genes a part.
-Chosen with :data:`RIDGE_SHARE` by the loss of unseen cells and by how many units come back, not by labels."""
+BLIND_WEIGHT = 15.0
+"""How much it weighs, beside the activity of a cell, that it be read alike in another batch. The directions in which
+batches differ are few, so that the units lose little by it."""
 
-RIDGE_SHARE = 5e-4
-"""The ridge penalty, as a share of the total sum of squares of the inputs."""
-
-DIRECT_UP_TO = 4096
-"""Largest system that is solved directly; beyond it, conjugate gradients need no square matrix in memory."""
+SWEEPS = 100
+"""How many times the non-negative least squares of the decoder go through the units."""
 
 
 def initial_parts(
     config: Config,
     learn: Source,
-    given: NDArray[np.float64] | None = None,
+    given: NDArray[np.floating] | None = None,
     factors: NDArray[np.float32] | None = None,
 ) -> PartsNetwork:
-    """Factorise the inputs of the training cells; decode with the parts found, and read them off by ridge regression.
+    """Factorise the inputs of the training cells, read the parts off by ridge regression, and decode what is read.
 
-    E ≈ W·H with W, H ≥ 0 and an L1 penalty on both (Lee & Seung 1999, Hoyer 2002; scikit-learn's coordinate descent
-    from `nndsvda`), rescaled so that every unit has mean(W²) = 1; then V = H, A = (EᵀE + λI)⁻¹ EᵀW with λ a share of
-    tr(EᵀE), c = 0. A part that the factorisation did without becomes a unit that is silent in every cell, and stays it.
-    Of cells on disk, some random blocks stand for all.
+    E ≈ W·H with W, H ≥ 0 (Lee & Seung 1999, :mod:`modulae.core.factorisation`), rescaled so that every unit has
+    mean(W²) = 1; then A = (EᵀE + λI)⁻¹ EᵀW with λ a share of tr(EᵀE), c = 0; and V and b are the non-negative least
+    squares of E on the activities that A gives, and 1. A part that the factorisation did without becomes a unit that is
+    silent in every cell, and stays it. Of cells on disk, some random blocks stand for all.
     With `given`, units × genes, H is that, and only W is sought. With `factors` of batches × genes, what is factorised
-    is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads each cell
-    twice, as it is and as if of another batch.
+    and decoded is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads
+    each cell twice, as it is and as if of another batch, and is asked besides to see no difference between the two.
     """
     cells = learn.some(config.seed)
     inputs = cells.sparse_inputs()
@@ -58,65 +60,44 @@ def initial_parts(
         )
         raise ValueError(msg)
     batch_corrected = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
-    activity, loadings = factorise(batch_corrected, config.n_latent, config.seed, given)
+    activity = find_activity(batch_corrected, config.n_latent, config.seed, given)
     if factors is not None and batch_factors.PERMUTE_BATCHES:
         as_others = inputs.copy()
         order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
         as_others.data = cells.permute_batches(order, factors)
-        encoder = ridge(sparse.csr_matrix(sparse.vstack([inputs, as_others])), np.vstack([activity, activity]))
+        change = (as_others - inputs) * np.float32(np.sqrt(BLIND_WEIGHT))
+        reader = RidgeReader(sparse.csr_matrix(sparse.vstack([inputs, as_others, change])))
+        encoder = reader.solve(np.vstack([activity, activity, np.zeros_like(activity)]))
     else:
-        encoder = ridge(inputs, activity)
-    bias = np.where(activity.any(axis=0), 0, MIN_PREACTIVATION).astype(np.float32)
+        encoder = RidgeReader(inputs).solve(activity)
+    used = activity.any(axis=0)
+    bias = np.where(used, 0, MIN_PREACTIVATION).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
-    by_rows = (np.ascontiguousarray(weights, dtype=np.float32) for weights in (encoder.T, loadings))
-    encoder_rows, loadings_rows = by_rows
-    return PartsNetwork(encoder_rows, bias, loadings_rows, factors)
+    rows = np.ascontiguousarray(encoder.T, dtype=np.float32)
+    nothing = np.zeros_like(rows), np.zeros(rows.shape[1], dtype=np.float32)
+    read = np.asarray(PartsNetwork(rows, bias, *nothing).encode(inputs))
+    return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
 
 
-def factorise(
-    inputs: sparse.csr_matrix, n_parts: int, seed: int, given: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cells × parts with mean square 1, and parts × genes; a part that was not needed is 0 in both."""
-    from sklearn.decomposition import non_negative_factorization
-    from sklearn.exceptions import ConvergenceWarning
-
-    alpha = sparsity(inputs)
-    start = {"init": "nndsvda"} if given is None else {"H": given.astype(inputs.dtype), "update_H": False}
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of 0 may be rounded to below
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start, not a result
-        result = non_negative_factorization(
-            inputs,
-            n_components=n_parts,
-            max_iter=MAX_ITERATIONS,
-            random_state=seed,
-            alpha_W=alpha,
-            alpha_H=alpha,
-            l1_ratio=1.0,
-            **start,
-        )
-    activity, loadings = (part.astype(np.float64) for part in result[:2])
-    used = activity.any(axis=0) & loadings.any(axis=1)
-    size = np.where(used, np.sqrt((activity**2).mean(axis=0)), 1)
-    return activity * used / size, loadings * used[:, None] * size[:, None]
+def find_activity(
+    inputs: sparse.csr_matrix, n_parts: int, seed: int, given: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
+    """Cells × parts with mean square 1; a part that was not needed is 0."""
+    if given is None:
+        found = factorise(low_rank(inputs, max(RANK, n_parts), seed=seed), n_parts)
+        activity = np.zeros((inputs.shape[0], n_parts))
+        activity[:, found.kept] = found.activity
+    else:
+        activity = read_parts(inputs, given).astype(np.float64)
+    size = np.sqrt((activity**2).mean(axis=0))
+    return activity / np.where(size > 0, size, 1)
 
 
-def sparsity(inputs: sparse.csr_matrix) -> float:
-    """What scikit-learn calls `alpha_W` and `alpha_H`.
-
-    With this power of the mean square, inputs in other units, E → κE, have the same parts: √κ·W and √κ·H.
-    """
-    mean_square = float((inputs.data.astype(np.float64) ** 2).sum()) / (inputs.shape[0] * inputs.shape[1])
-    return float(SPARSE * mean_square**0.75)
-
-
-def ridge(inputs: sparse.csr_matrix, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Genes × parts: the A that makes ‖inputs·A − targets‖² + λ‖A‖² smallest, λ a share of ‖inputs‖²."""
-    from sklearn.linear_model import Ridge
-
-    exact = inputs.astype(np.float64)
-    penalty = RIDGE_SHARE * float((exact.data**2).sum())
-    if penalty == 0:
-        return np.zeros((inputs.shape[1], targets.shape[1]))
-    solver = "cholesky" if min(inputs.shape) <= DIRECT_UP_TO else "sparse_cg"
-    fitted = Ridge(alpha=penalty, fit_intercept=False, solver=solver, tol=1e-6).fit(exact, targets)
-    return np.asarray(fitted.coef_).reshape(targets.shape[1], -1).T  # of one part it has one axis only
+def decoder_for(
+    inputs: sparse.csr_matrix, activity: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """V, units × genes, and b, genes: the non-negative least squares of the inputs on activity·V + b."""
+    with_one = np.column_stack([activity, np.ones(len(activity))]).astype(np.float32)
+    decoder = np.zeros((with_one.shape[1], inputs.shape[1]), dtype=np.float32)
+    sweep(decoder, with_one.T @ with_one, (inputs.T @ with_one).T, n_sweeps=SWEEPS)
+    return np.ascontiguousarray(decoder[:-1]), np.ascontiguousarray(decoder[-1])

@@ -55,8 +55,8 @@ def untrained_network(cells: Cells, config: Config) -> Network:
     rng = np.random.default_rng([config.seed, 1])
     if config.architecture == "parts":
         shape = config.n_latent, cells.n_genes
-        bias = np.zeros(config.n_latent, dtype=np.float32)
-        return PartsNetwork(xavier(rng, *shape), bias, np.abs(xavier(rng, *shape)))
+        bias, baseline = (np.zeros(n, dtype=np.float32) for n in shape)
+        return PartsNetwork(xavier(rng, *shape), bias, np.abs(xavier(rng, *shape)), baseline)
     return initial_network(config, mean_rates(cells), rng)
 
 

@@ -24,6 +24,7 @@ class TrainingState:
     kept: Network  # the best so far
     snapshots: dict[int, Network]  # by epoch
     gene_means_loss: float
+    held: NDArray[np.bool_]  # units: of parts, which wandered off and are read as at the start again
     engine: dict[str, NDArray[Any]] = field(default_factory=dict)  # weights, velocities, …: what `Engine.state` says
     epoch: int = 0  # epochs that are finished
     portions: list[tuple[float, int]] = field(default_factory=list)  # of the epoch under way: mean loss, and cells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,9 @@ from modulae.core.processes.ranks import ALONE
 
 from .count_scale import loss_unit, mean_rates
 from .engine import start_engine
+from .phases import Phases
 from .state import TrainingState, mean_loss
+from .step_size import learning_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class Training:
     network: Network
     history: History
     snapshots: dict[int, Network]  # by epoch
+    held: NDArray[np.bool_]  # units: of parts, which wandered off and are read as at the start again
 
 
 def split_cells(n_cells: int, config: Config) -> NDArray[np.bool_]:
@@ -98,6 +100,7 @@ def train(
     FloatingPointError
         The loss stopped being finite.
     """
+    config = config.for_cells(len(cells))
     train_cells, held_out = cells.take(np.flatnonzero(~test)), cells.take(ranks.share(np.flatnonzero(test))).held()
     state = ranks.from_first(lambda: None if keeper is None else keeper.read())
     if state is None or not state.stopped:
@@ -120,7 +123,7 @@ def train(
             if ranks.size > 1:  # the others may be at another step, and wait for this one: it ends, and they with it
                 raise
             state.stopped = "interrupted"
-    return Training(state.kept, state.history, state.snapshots)
+    return Training(state.kept, state.history, state.snapshots, state.held)
 
 
 class Trainer:
@@ -134,6 +137,7 @@ class Trainer:
         self._train_cells = train_cells  # all: of their orders each rank takes its own part
         self._rng = np.random.default_rng([config.seed, 1])
         self._engine: Engine
+        self._phases: Phases | None
         n = max(n_batches(cells.batch) for cells in (train_cells, held_out))
         self._effects = BatchEffects.of(train_cells, n) if n else None
 
@@ -146,17 +150,20 @@ class Trainer:
             if config.architecture == "parts"
             else replace(initial_network(config, rates, self._rng), batch_factors=factors)
         )
+        held = np.zeros(network.n_units, dtype=bool)
         self._start_engine(network)
+        self._start_phases(held)
         gene_means = self._mean(self._held_out, lambda part: gene_means_loss(rates, part.counts, part.size_factors))
         losses = self._loss(self._mine), self._loss(self._held_out)
         snapshots = {0: network} if 0 in config.snapshot_epochs else {}
         first = (0, *losses, network.orthogonality_gap)
-        return self.up_to_date(TrainingState(self._generator, [first], network, snapshots, gene_means))
+        return self.up_to_date(TrainingState(self._generator, [first], network, snapshots, gene_means, held))
 
     def go_on(self, state: TrainingState) -> TrainingState:
         """Put everything as it was."""
         self._start_engine(state.kept)  # for its shapes; then come the weights
         self._engine.restore(state.engine)
+        self._start_phases(state.held)
         self._rng.bit_generator.state = state.generator
         return state
 
@@ -170,15 +177,24 @@ class Trainer:
         config, index = self._config, state.epoch + 1
         for portion, order in self._train_cells.shuffled(self._rng, after=len(state.portions), ranks=self._ranks):
             self._engine.read(portion)
-            loss, n_cells = self._engine.epoch(order, learning_rate(index, config)), sum(self._ranks.gather(len(order)))
+            n_cells = sum(self._ranks.gather(len(order)))
+            loss = self._learn(order, index, sum(n for _, n in state.portions), n_cells)
             check_finite(loss, index, config)
             state.portions.append((loss, n_cells))
             if sum(n for _, n in state.portions) == len(self._train_cells):
                 self._finish(state)
             yield n_cells
 
+    def _learn(self, order: NDArray[np.intp], epoch: int, done: int, n_cells: int) -> float:
+        if self._phases is None:
+            return self._engine.epoch(order, learning_rate(epoch, self._config))
+        return self._phases.epoch(order, epoch, done / len(self._train_cells), n_cells / len(self._train_cells))
+
     def _finish(self, state: TrainingState) -> None:
         config, index, train_loss = self._config, state.epoch + 1, mean_loss(state.portions)
+        if self._phases is not None:
+            self._phases.hold_wandered(index)
+            state.held = self._phases.held
         if self._effects is not None:
             self._engine.update_batch_factors(self._effects.factors)
         if index in config.snapshot_epochs:
@@ -190,7 +206,8 @@ class Trainer:
                 state.kept, state.best_epoch = now, index
             state.rows.append((index, train_loss, test_loss, now.orthogonality_gap))
         state.epoch, state.portions, state.generator = index, [], self._generator
-        if index - state.best_epoch >= config.patience:
+        since = state.best_epoch if self._phases is None else self._phases.since(state.best_epoch)
+        if index - since >= config.patience:
             state.stopped = "patience"
         elif index == config.max_epochs:
             state.stopped = "max_epochs"
@@ -210,16 +227,14 @@ class Trainer:
         )  # else a portion comes with each order
         self._engine = start_engine(network, train_cells, self._config, unit, self._device, ranks=self._ranks)
 
+    def _start_phases(self, held: NDArray[np.bool_]) -> None:
+        parts = self._config.architecture == "parts"
+        given: Any = self._engine
+        self._phases = Phases(given, self._config, self._train_cells, held, self._ranks) if parts else None
+
     @property
     def _generator(self) -> dict[str, Any]:
         return dict(self._rng.bit_generator.state)
-
-
-def learning_rate(epoch: int, config: Config) -> float:
-    """Step size in an epoch, counted from 1: constant, or falling from the first epoch to the last on a half cosine."""
-    if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.max_epochs))
 
 
 def check_finite(loss: float, epoch: int, config: Config) -> None:

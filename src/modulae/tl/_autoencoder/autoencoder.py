@@ -97,7 +97,7 @@ def autoencoder(
     max_cells
         Cells in which units are looked for, at most; random ones where there are more.
     orthogonality
-        λ, the weight of the orthogonality penalty; 0.05 if `None`. Orthogonal only.
+        λ, the weight of the orthogonality penalty; 0 if `None`, orthogonal: 0.05.
     architecture
         `"parts"`, or `"orthogonal"`, the paper's. What is for orthogonal only is refused by parts.
     size_factors
@@ -105,16 +105,18 @@ def autoencoder(
         name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper); orthogonal only.
     {batch_key}
     batch_size
-        Cells per step, over all processes together where there are several; 128 if `None`, orthogonal: 16. The paper
-        takes 1.
+        Cells per step, over all processes together where there are several; 128 if `None`, or fewer where there are
+        few cells; orthogonal: 16. The paper takes 1.
     learning_rate
-        Step size in the first epoch; 0.001 (Adam) if `None`, orthogonal: 0.2 (Nesterov's accelerated gradient).
+        Step size in the first epoch; 0.03 (Adam), relative to the size of the weights, if `None`; orthogonal: 0.2
+        (Nesterov's accelerated gradient).
     schedule
         `"cosine"`: the step size falls to 0 over `max_epochs` on a half cosine; `"constant"`.
     max_epochs
-        Passes over the training cells at most. `None`: 15; orthogonal: 80, with the constant schedule 200.
+        Passes over the training cells at most. `None`: as many as make 300 steps, at least 2; in the first two fifths
+        of them only the decoder learns. Orthogonal: 80, with the constant schedule 200.
     patience
-        Epochs without a better held-out loss before training stops; 5 if `None`, orthogonal: 20.
+        Epochs without a better held-out loss before training stops; 10 if `None`, orthogonal: 20.
     {test_fraction}
     test_every
         Epochs between two looks at the held-out loss (the authors' scripts: 10).
@@ -241,7 +243,7 @@ def autoencoder(
     )
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
-    config, device = resolve_settings(config, device, ranks)
+    config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
     asked = asked_replication(adata, architecture, n_splits, n_latent, max_cells, replicate_over)
     genes = model_genes(adata, mask_var)
     ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))

@@ -134,7 +134,7 @@ def started(architecture, cells, dtype, device, *, replay, n_latent=5, **setting
         start = type(start)(**{name: getattr(start, name).astype(dtype) for name in start.weights}, betas=start.betas)
         return TorchEngine(start, cells, config, 0.7, device, replay=replay)
     encoder, loadings = (rng.uniform(0, 0.3, (n_latent, N_GENES)).astype(dtype) for _ in range(2))
-    start = PartsNetwork(encoder, np.zeros(n_latent, dtype=dtype), loadings)
+    start = PartsNetwork(encoder, np.zeros(n_latent, dtype=dtype), loadings, loadings[0].copy())
     return PartsEngine(start, cells, config, 1.0, device, replay=replay)
 
 

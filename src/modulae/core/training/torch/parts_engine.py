@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
 from modulae.core.array_backend import to_numpy
+from modulae.core.model.losses import orthogonality_penalty
 from modulae.core.plain_torch import flush_denormal
 from modulae.core.processes.ranks import ALONE
 
@@ -25,14 +27,24 @@ if TYPE_CHECKING:
 
     from .resident_cells import Batch
 
-RISING_STEPS = 30
+RISING_STEPS = 10
 """Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
+
+BIAS_SCALE = 0.1
+"""What a step of a unit's bias is relative to; its activity has mean square 1."""
+
+ENCODER_SHARE = 0.3
+"""How long a step of the encoder is beside one of the decoder."""
+
+ADAM_EPS = 1e-10
+"""Slopes of rare genes in a mean over many genes are small, and still far larger."""
 
 
 class PartsEngine(TorchEngine):
-    """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V is clipped at 0, its rows get their length back.
+    """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V and b are clipped at 0.
 
-    Held at their start, the rows can't trade length with the activities, so that a unit keeps its scale.
+    A step is relative to the root mean square of the weights at their start: of A over all of its entries, of V and b
+    over those of the gene. Units that are held keep their row of A, and their bias.
     """
 
     def __init__(
@@ -47,39 +59,73 @@ class PartsEngine(TorchEngine):
         replay: bool | None = None,
     ) -> None:
         super().__init__(network, train_cells, config, unit, device, ranks=ranks, replay=replay)
-        self._loadings = cast("torch.Tensor", cast("PartsNetwork", self._network).loadings)
-        self._lengths = self._loadings.detach().norm(dim=1, keepdim=True)
         self._rate = self._first_rate()
+        self._fall: Any = 0.0 if self._replay is None else torch.zeros_like(self._rate)
         self._taken: Any = 0 if self._replay is None else torch.zeros((), dtype=torch.int64, device=device)
         self._expected = None
+        parts = self._parts
+        by_gene = torch.cat([parts.loadings, parts.baseline[None]]).detach().square().mean(dim=0).sqrt()
+        encoder = parts.encoder.detach()
+        self._kept = {  # what a state remembers beside the weights
+            "first_encoder": encoder.clone(),
+            "first_bias": parts.bias.detach().clone(),
+            "held": torch.zeros(len(encoder), dtype=torch.bool, device=device),
+            "scale_encoder": ENCODER_SHARE * encoder.square().mean().sqrt(),
+            "scale_bias": torch.full_like(encoder[0, 0], BIAS_SCALE),
+            "scale_loadings": by_gene,
+            "scale_baseline": by_gene.clone(),
+        }
+
+    @property
+    def _parts(self) -> Any:  # noqa: ANN401 - the network, of tensors
+        return cast("PartsNetwork", self._network)
 
     def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Leave the factors of the batches as they start; learnt beside loadings ≥ 0, they would drift into these."""
 
-    def epoch(self, order: NDArray[np.intp], learning_rate: float) -> float:
-        """One pass over the training cells in this order; their mean Poisson loss on the way."""
+    def epoch(self, order: NDArray[np.intp], learning_rate: float, final: float | None = None) -> float:
+        """One pass over the cells it has read, in this order; their mean Poisson loss on the way.
+
+        From the first step to the one after the last, the step size falls from `learning_rate` to `final`.
+        """
+        n_steps = max(-(-len(order) // (self._config.batch_size // self._ranks.size)), 1)
+        fall = 0.0 if final is None else (learning_rate - final) / n_steps
         if self._replay is None:
-            self._rate = learning_rate
+            self._rate, self._fall = learning_rate, fall
         else:
             self._rate.fill_(learning_rate)
+            self._fall.fill_(fall)
         with flush_denormal(on=True):
             return super().epoch(order, learning_rate)
 
+    def hold(self, held: NDArray[np.bool_]) -> None:
+        """From now on these units are read as at the start, and the others learn how they are read."""
+        self._kept["held"].copy_(torch.from_numpy(held))
+        with torch.no_grad():
+            self._hold_and_clip()
+
+    def first(self) -> PartsNetwork:
+        """A copy of the network as it is now, with all units read as at the start."""
+        names = {"encoder": "first_encoder", "bias": "first_bias"}
+        first = {name: to_numpy(self._kept[kept]).copy() for name, kept in names.items()}
+        return replace(cast("PartsNetwork", self.network()), **first)
+
     def state(self) -> dict[str, NDArray[Any]]:
-        """Also the steps taken, which the warm-up counts, and the lengths that the rows keep."""
-        return {**super().state(), "taken": np.array(int(self._taken)), "lengths": to_numpy(self._lengths).copy()}
+        """Also the steps taken, which the warm-up counts, what is held where, and what steps are relative to."""
+        kept = {name: to_numpy(value).copy() for name, value in self._kept.items()}
+        return {**super().state(), **kept, "taken": np.array(int(self._taken))}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what :meth:`state` said."""
         super().restore(state)
         taken = int(state["taken"])
         self._taken = taken if self._replay is None else self._taken.fill_(taken)
-        self._lengths = torch.tensor(state["lengths"], device=self._device)
+        self._kept = {name: torch.tensor(state[name], device=self._device) for name in self._kept}
 
     def _start_optimizer(self) -> torch.optim.Optimizer:
         weights = [getattr(self._network, name) for name in self._network.weights]
         recorded = self._replay is not None
-        return torch.optim.Adam(weights, lr=self._first_rate(), fused=recorded, capturable=recorded)
+        return torch.optim.Adam(weights, lr=self._first_rate(), eps=ADAM_EPS, fused=recorded, capturable=recorded)
 
     def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1
@@ -87,12 +133,28 @@ class PartsEngine(TorchEngine):
             min(1.0, self._taken / RISING_STEPS) if self._replay is None else (self._taken / RISING_STEPS).clamp_max(1)
         )
         self._set_rate(self._rate * warm)
+        self._rate -= self._fall
+        names = self._network.weights
+        before = {name: getattr(self._network, name).detach().clone() for name in names}
         loss = super()._step(batch, weight)
-        loadings = self._loadings
         with torch.no_grad():
-            loadings.clamp_min_(0)
-            loadings *= self._lengths / loadings.norm(dim=1, keepdim=True).clamp_min(torch.finfo(loadings.dtype).tiny)
+            for name in names:
+                after = getattr(self._network, name)
+                after.copy_(torch.lerp(before[name], after, self._kept[f"scale_{name}"]))
+            self._hold_and_clip()
         return loss
 
+    def _hold_and_clip(self) -> None:
+        parts, kept = self._parts, self._kept
+        parts.encoder.copy_(torch.where(kept["held"][:, None], kept["first_encoder"], parts.encoder))
+        parts.bias.copy_(torch.where(kept["held"], kept["first_bias"], parts.bias))
+        parts.loadings.clamp_min_(0)
+        parts.baseline.clamp_min_(0)
+
     def _objective(self, loss: torch.Tensor) -> torch.Tensor:
-        return loss / self._unit
+        objective = loss / self._unit
+        if self._config.orthogonality:
+            rows = self._parts.encoder
+            directions = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
+            objective = objective + self._config.orthogonality * orthogonality_penalty(directions)
+        return objective
