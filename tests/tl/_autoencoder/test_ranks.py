@@ -25,7 +25,7 @@ N_CELLS = 1503  # of 1353 training cells, the last batch of 26 has one: a proces
 COMMON = {"device": "cpu", "engine": "torch", "n_latent": 4, "batch_size": 26, "snapshot_epochs": [0, 2]}
 SETTINGS = {
     "orthogonal": {**COMMON, "n_hidden": 8, "max_epochs": 3, "learning_rate": 0.01},  # larger steps magnify rounding
-    "parts": {**COMMON, "architecture": "parts", "max_epochs": 3, "learning_rate": 3e-3},
+    "parts": {**COMMON, "architecture": "parts", "max_epochs": 3, "learning_rate": 0.02},
 }
 KINDS = [(architecture, form) for architecture in SETTINGS for form in ("memory", "h5ad", "zarr", "few", "few h5ad")]
 ON_DISK = {"memory_limit": 1}  # portions of 256 cells a process
@@ -40,6 +40,8 @@ def start(*words, n=2, cwd=None):
 def job(architecture, form, **more):
     in_memory = form in {"memory", "few"}
     settings = {**SETTINGS[architecture], **({} if in_memory else ON_DISK), **more}
+    if architecture == "parts" and form.startswith("few"):  # an epoch is one step
+        settings |= {"max_epochs": 20, "learning_rate": 0.03}
     path = "cells.zarr" if form == "zarr" else "few.h5ad" if form.startswith("few") else "cells.h5ad"
     return {"path": path, "in_memory": in_memory, "settings": settings}
 

@@ -88,7 +88,8 @@ class PartsEngine(TorchEngine):
 
         From the first step to the one after the last, the step size falls from `learning_rate` to `final`.
         """
-        n_steps = max(-(-len(order) // (self._config.batch_size // self._ranks.size)), 1)
+        most = max(*self._ranks.gather(len(order)), 1)  # all ranks take as many steps, of the same size
+        n_steps = -(-most // (self._config.batch_size // self._ranks.size))
         fall = 0.0 if final is None else (learning_rate - final) / n_steps
         if self._replay is None:
             self._rate, self._fall = learning_rate, fall
@@ -111,7 +112,7 @@ class PartsEngine(TorchEngine):
         return replace(cast("PartsNetwork", self.network()), **first)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Also the steps taken, which the warm-up counts, what is held where, and what steps are relative to."""
+        """Also the steps taken, which the rise from 0 counts, what is held where, and what steps are relative to."""
         kept = {name: to_numpy(value).copy() for name, value in self._kept.items()}
         return {**super().state(), **kept, "taken": np.array(int(self._taken))}
 
