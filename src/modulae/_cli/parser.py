@@ -76,7 +76,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
     train.add_argument("--architecture", choices=["orthogonal", "parts"], help="of the model (default: orthogonal)")
-    train.add_argument("--batch-size", type=int, help="cells a step, over all processes (default: 16; parts: 128 at most)")
+    train.add_argument(
+        "--batch-size", type=int, help="cells a step, over all processes (default: 16; parts: up to 128)"
+    )
     train.add_argument(
         "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"
     )

@@ -96,8 +96,8 @@ def autoencoder(
         Cells per step, over all processes together where there are several; 16 if `None`, for parts 128, or fewer where
         there are few cells. The paper takes 1.
     learning_rate
-        Step size in the first epoch; 0.2 (Nesterov's accelerated gradient) if `None`, for parts 0.03 (Adam), relative to
-        the size of the weights.
+        Step size in the first epoch; 0.2 (Nesterov's accelerated gradient) if `None`, for parts 0.03 (Adam; relative to
+        the size of the weights).
     momentum
         Momentum of Nesterov's method; 0.9 if `None`. Not for parts.
     schedule
