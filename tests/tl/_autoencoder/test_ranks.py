@@ -98,8 +98,9 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
     assert {"X_ae", "X_ae_epoch0", "X_ae_epoch2", "history"} < set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+        near = 1e-4 if form.startswith("few") else 2e-5  # a regression on nine cells magnifies rounding
         np.testing.assert_allclose(
-            first[name], value, rtol=2e-4, atol=2e-5 * np.abs(value).max(initial=0), err_msg=name
+            first[name], value, rtol=2e-4, atol=near * np.abs(value).max(initial=0), err_msg=name
         )
     moved = np.abs(expected["X_ae_epoch2"] - expected["X_ae_epoch0"]).max()
     if architecture != "parts" or "few" not in form:  # of few cells, these epochs are a step each, and the first small
