@@ -193,7 +193,7 @@ def test_a_joint_phase_that_does_not_help_leaves_what_the_decoder_learnt(mixed, 
         loss = real(self, order, learning_rate, final)
         if joint:
             with torch.no_grad():
-                self._parts.baseline.add_(1)
+                self._weights.baseline.add_(1)
         return loss
 
     monkeypatch.setattr(PartsEngine, "epoch", worse)

@@ -223,7 +223,7 @@ def test_counts_on_disk_have_their_batches(merged, trained_on_merged, kind, tmp_
     assert np.corrcoef(*logs)[0, 1] > 0.95
     losses = [one.uns["ae"]["history"]["test_loss"] for one in (there, trained_on_merged[kind])]
     np.testing.assert_allclose(losses[0][0], losses[1][0], rtol=1e-3 if kind != "parts" else 0.1)  # the same start
-    np.testing.assert_allclose(losses[0].min(), losses[1].min(), atol=0.1)
+    np.testing.assert_allclose(losses[0].min(), losses[1].min(), atol=0.1 if kind != "parts" else 0.3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -38,8 +38,8 @@ def test_writes_the_fields_it_promises(fitted):
     np.testing.assert_array_equal(fitted.var["ae_gene"], fitted.var["chosen"])
     params = fitted.uns["ae"]["params"]
     assert params["architecture"] == "parts"
-    assert params["learning_rate"] == 0.001
-    assert not {"n_hidden", "orthogonality", "momentum", "loss_scale"} & set(params)
+    assert (params["learning_rate"], params["orthogonality"]) == (0.03, 0)
+    assert not {"n_hidden", "orthogonality_gradient", "momentum", "loss_scale"} & set(params)
     model = read_model(fitted, "ae")
     cells = read_cells(fitted, model, layer=None)
     np.testing.assert_allclose(model.network.encode(cells.inputs()), fitted.obsm["X_ae"], rtol=1e-5)
@@ -168,13 +168,13 @@ def test_one_gene_and_two_cells_train(fitted):
 PARTS = {"architecture": "parts"}
 MISTAKES = {
     "n_hidden": ({"n_hidden": 128}, "has no n_hidden. Leave these out, or take architecture='orthogonal'.$"),
-    "several": ({"orthogonality": 0.1, "momentum": 0.9}, "has no orthogonality, momentum. Leave these out"),
+    "several": ({"activation_beta": 2, "momentum": 0.9}, "has no momentum, activation_beta. Leave these out"),
     "no size factors": ({"size_factors": None}, "needs size factors. Leave out size_factors=None"),
     "numba": ({"engine": "numba"}, "engine='numba' trains architecture='orthogonal' only"),
     "too many": ({"n_latent": 100}, "there are at most 60 parts. Give n_latent=60 or less"),
     "splits": ({"n_splits": -1}, "n_splits is -1; give a whole number of at least 0"),
     "architecture": ({"architecture": "deep"}, "architecture is 'deep'; choose one of"),
-    "preset": ({**mo.presets.KINALIS_2019, **PARTS}, "has no n_hidden, orthogonality, momentum, activation_beta"),
+    "preset": ({**mo.presets.KINALIS_2019, **PARTS}, "has no n_hidden, momentum, activation_beta"),
 }
 
 
@@ -209,11 +209,11 @@ def test_defaults_are_those_of_the_table():
     """What the docstring says of both architectures."""
     from modulae.core.model.config import config_for
 
-    parts = config_for("parts", schedule="cosine", size_factors="total", n_latent=None)
-    names = ("n_latent", "batch_size", "learning_rate", "max_epochs", "patience")
-    assert [getattr(parts, name) for name in names] == [32, 128, 1e-3, 15, 5]
+    parts = config_for("parts", schedule="cosine", size_factors="total", n_latent=None).for_cells(3000)
+    names = ("n_latent", "batch_size", "learning_rate", "max_epochs", "patience", "orthogonality")
+    assert [getattr(parts, name) for name in names] == [32, 128, 0.03, 14, 10, 0]
     orthogonal = config_for("orthogonal", schedule="constant", size_factors=None, n_latent=None)
-    assert [getattr(orthogonal, name) for name in names] == [64, 16, 0.2, 200, 20]
+    assert [getattr(orthogonal, name) for name in names] == [64, 16, 0.2, 200, 20, 0.05]
     assert orthogonal.size_factors is None
     assert pd.isna(orthogonal.as_dict()["size_factors"])
     assert orthogonal.as_dict()["momentum"] == 0.9

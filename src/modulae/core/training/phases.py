@@ -57,7 +57,7 @@ class Phases:
         """At the end of an epoch, put units that wandered off back."""
         if epoch <= self._decoder_epochs:
             return
-        wandered = self._ranks.from_first(lambda: self._wandered(self._engine.network()))
+        wandered = self._ranks.from_first(lambda: self._wandered(self._engine.parts()))
         if (wandered & ~self.held).any():
             self.held = self.held | wandered
             self._engine.hold(self.held)

@@ -63,7 +63,7 @@ class PartsEngine(TorchEngine):
         self._fall: Any = 0.0 if self._replay is None else torch.zeros_like(self._rate)
         self._taken: Any = 0 if self._replay is None else torch.zeros((), dtype=torch.int64, device=device)
         self._expected = None
-        parts = self._parts
+        parts = self._weights
         by_gene = torch.cat([parts.loadings, parts.baseline[None]]).detach().square().mean(dim=0).sqrt()
         encoder = parts.encoder.detach()
         self._kept = {  # what a state remembers beside the weights
@@ -77,7 +77,7 @@ class PartsEngine(TorchEngine):
         }
 
     @property
-    def _parts(self) -> Any:  # noqa: ANN401 - the network, of tensors
+    def _weights(self) -> Any:  # noqa: ANN401 - the network, of tensors
         return cast("PartsNetwork", self._network)
 
     def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
@@ -88,7 +88,8 @@ class PartsEngine(TorchEngine):
 
         From the first step to the one after the last, the step size falls from `learning_rate` to `final`.
         """
-        n_steps = max(-(-len(order) // (self._config.batch_size // self._ranks.size)), 1)
+        most = max(*self._ranks.gather(len(order)), 1)  # all ranks take as many steps, of the same size
+        n_steps = -(-most // (self._config.batch_size // self._ranks.size))
         fall = 0.0 if final is None else (learning_rate - final) / n_steps
         if self._replay is None:
             self._rate, self._fall = learning_rate, fall
@@ -104,14 +105,18 @@ class PartsEngine(TorchEngine):
         with torch.no_grad():
             self._hold_and_clip()
 
+    def parts(self) -> PartsNetwork:
+        """A copy of the network as it is now."""
+        return cast("PartsNetwork", self.network())
+
     def first(self) -> PartsNetwork:
         """A copy of the network as it is now, with all units read as at the start."""
         names = {"encoder": "first_encoder", "bias": "first_bias"}
         first = {name: to_numpy(self._kept[kept]).copy() for name, kept in names.items()}
-        return replace(cast("PartsNetwork", self.network()), **first)
+        return replace(self.parts(), **first)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Also the steps taken, which the warm-up counts, what is held where, and what steps are relative to."""
+        """Also the steps taken, which the rise from 0 counts, what is held where, and what steps are relative to."""
         kept = {name: to_numpy(value).copy() for name, value in self._kept.items()}
         return {**super().state(), **kept, "taken": np.array(int(self._taken))}
 
@@ -145,7 +150,7 @@ class PartsEngine(TorchEngine):
         return loss
 
     def _hold_and_clip(self) -> None:
-        parts, kept = self._parts, self._kept
+        parts, kept = self._weights, self._kept
         parts.encoder.copy_(torch.where(kept["held"][:, None], kept["first_encoder"], parts.encoder))
         parts.bias.copy_(torch.where(kept["held"], kept["first_bias"], parts.bias))
         parts.loadings.clamp_min_(0)
@@ -154,7 +159,7 @@ class PartsEngine(TorchEngine):
     def _objective(self, loss: torch.Tensor) -> torch.Tensor:
         objective = loss / self._unit
         if self._config.orthogonality:
-            rows = self._parts.encoder
+            rows = self._weights.encoder
             directions = rows / rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
             objective = objective + self._config.orthogonality * orthogonality_penalty(directions)
         return objective
