@@ -254,6 +254,7 @@ def more_results(adata, groups, n_units, sets):
         "direction_r": np.full(n_units, 0.5),
         "set_q": np.full(n_units, 0.01),
         **{name: rng.uniform(0, 1, n_units) for name in ("group_difference", "stability")},
+        "reproducibility": np.linspace(0.95, 0.45, n_units),
         **{name: rng.uniform(-0.9, 0.9, n_units) for name in flags},
     }
     table = {name: np.array(values, dtype=object) for name, values in texts.items()} | numbers
