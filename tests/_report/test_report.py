@@ -239,26 +239,6 @@ def test_verdict_of_sanity_and_stability_are_shown(cells, gene_sets, tmp_path):
         assert unit["stability"]["value"] == pytest.approx(activity[unit["unit"]])
 
 
-@pytest.fixture
-def halved(cells):
-    """A model of which two units may be chance, one of them the second in importance."""
-    adata = cells.copy()
-    mo.tl.unit_summary(adata, **QUIET)
-    second = int(mo.get.unit_summary(adata).index[1])
-    reproducibility = np.array([0.9, 0.8, 0.95, 0.85, 0.75, 0.99])
-    reproducibility[[second, (second + 1) % 6]] = [0.5, 0.3]
-    found = np.ones((6, 5, 2), dtype=bool)
-    found[second, :2, 1] = False
-    adata.uns["ae"]["replication"] = {
-        "found": found,
-        "similarity": np.full((6, 5), 0.9, dtype=np.float32),
-        "reproducibility": reproducibility.astype(np.float32),
-        "level": 0.7,
-    }
-    del adata.uns["ae"]["whole"]  # the stamp of a model without it
-    return adata, str(second), str((second + 1) % 6)
-
-
 def cards(page, inside):
     """Units with a card in this list, which ends where the next list of cards begins."""
     start = next(at for at, (_, attrs) in enumerate(page.elements) if attrs.get("id") == inside)

@@ -34,7 +34,7 @@ MEANINGS = {
         "Probability that a model of as many new cells has the unit again (|r| > 0.8); units below 0.7 may be chance."
     ),
     "share of splits": (
-        "Share of the splits of the donors in which both halves have the unit; what is not in every split may be chance."
+        "Share of the splits of the donors in which both halves have the unit; units that miss in one may be chance."
     ),
 }
 """What is known of how units replicate, by what it is called."""
