@@ -56,10 +56,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     """Texts for the template, facts for the scripts, and the packed arrays."""
     units = describe_units(material)
     heading = _reproducibility_heading(material)
-    alive = sorted((unit for unit in units if not unit["dead"]), key=_may_be_chance)
-    for place, unit in enumerate(alive):
-        unit["place"] = place
-    dead = [unit for unit in units if unit["dead"]]
+    alive = _alive(units)
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
     n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
@@ -81,7 +78,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "key": material.key,
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
-        "dead": dead,
+        "dead": [unit for unit in units if unit["dead"]],
         "all_units": units,
         "n_cells": whole(n_cells),
         "n_drawn": whole(n_drawn),
@@ -107,6 +104,14 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "chance": chance,
         "colours": activity_colours()[::15],
     }
+
+
+def _alive(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Units that have a card, in its place; those that may be chance are the last."""
+    alive = sorted((unit for unit in units if not unit["dead"]), key=_may_be_chance)
+    for place, unit in enumerate(alive):
+        unit["place"] = place
+    return alive
 
 
 def _reproducibility_heading(material: Material) -> str:
