@@ -104,3 +104,23 @@ def results(cells, gene_sets):
     for column in ("kind", "half"):
         mo.tl.pathway_impact(adata, gene_sets, groupby=column, device="cpu", n_permutations=50)
     return adata
+
+
+@pytest.fixture
+def halved(cells):
+    """A model of which two units may be chance, one of them the second in importance."""
+    adata = cells.copy()
+    mo.tl.unit_summary(adata, device="cpu", progress=False)
+    second = int(mo.get.unit_summary(adata).index[1])
+    reproducibility = np.array([0.9, 0.8, 0.95, 0.85, 0.75, 0.99])
+    reproducibility[[second, (second + 1) % 6]] = [0.5, 0.3]
+    found = np.ones((6, 5, 2), dtype=bool)
+    found[second, :2, 1] = False
+    adata.uns["ae"]["replication"] = {
+        "found": found,
+        "similarity": np.full((6, 5), 0.9, dtype=np.float32),
+        "reproducibility": reproducibility.astype(np.float32),
+        "level": 0.7,
+    }
+    del adata.uns["ae"]["whole"]  # the stamp of a model without it
+    return adata, str(second), str((second + 1) % 6)

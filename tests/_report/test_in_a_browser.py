@@ -340,3 +340,26 @@ def test_printed_it_has_the_cards_and_no_controls(written, visit, tmp_path):
     assert not page.locator("#search").is_visible()
     page.pdf(path=tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").stat().st_size > 20_000
+
+
+def test_units_that_may_be_chance_stay_below_their_heading(halved, visit, tmp_path):
+    adata, *chance = halved
+    page = visit(mo.report(adata, tmp_path / "a.html", **QUIET))
+    by = mo.get.replication(adata)["reproducibility"].sort_values(ascending=False)
+    page.select_option("#order", "reproducibility")
+    assert page.locator("#cards .card .number").all_inner_texts() == [unit for unit in by.index if unit not in chance]
+    assert page.locator("#chance .card .number").all_inner_texts() == [unit for unit in by.index if unit in chance]
+    page.locator("#chance .card .open").first.click()
+    facts = page.locator("#unit-facts").inner_text()
+    assert f"Reproducibility {by[chance].max():.2f}: may be chance." in facts
+    assert page.locator("#place").inner_text().endswith("of 6")
+    page.locator("#close").click()
+    page.evaluate("(place) => { report.only = [place]; report.arrangeCards(); }", 0)
+    assert page.locator(".card:visible").count() == 1
+    assert not page.locator("#chance").is_visible()
+    page.locator("#table summary").click()
+    heads = page.locator("#all-units th").all_inner_texts()
+    at = heads.index("reproducibility")
+    assert {row[0].split()[0]: number(row[at]) for row in rows_of(page.locator("#all-units"))} == pytest.approx(
+        dict(by.round(3)), abs=0.01
+    )

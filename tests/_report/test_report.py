@@ -239,6 +239,66 @@ def test_verdict_of_sanity_and_stability_are_shown(cells, gene_sets, tmp_path):
         assert unit["stability"]["value"] == pytest.approx(activity[unit["unit"]])
 
 
+def cards(page, inside):
+    """Units with a card in this list, which ends where the next list of cards begins."""
+    start = next(at for at, (_, attrs) in enumerate(page.elements) if attrs.get("id") == inside)
+    ids = []
+    for tag, attrs in page.elements[start + 1 :]:
+        if tag == "ol":
+            break
+        if tag == "li" and attrs.get("class") == "card":
+            ids.append(attrs["id"].removeprefix("card-"))
+    return ids
+
+
+def test_units_that_may_be_chance_come_last_under_their_own_heading(halved, tmp_path):
+    adata, *chance = halved
+    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    order = list(mo.get.unit_summary(adata).index)
+    sure = [unit for unit in order if unit not in chance]
+    assert cards(page, "cards") == sure
+    assert cards(page, "chance-cards") == [unit for unit in order if unit in chance]
+    assert page.units() == sure + cards(page, "chance-cards")
+    assert "These may be chance" in page.text
+    table = mo.get.replication(adata)
+    for unit in page.facts["units"]:
+        known = unit["reproducibility"]
+        assert known["value"] == pytest.approx(table["reproducibility"][unit["unit"]], rel=1e-5)
+        assert known["sure"] == (unit["unit"] not in chance)
+    live = [int(unit) for unit in page.units()]
+    scale = page.arrays["scale"].reshape(-1, 2)[:, 1]
+    np.testing.assert_allclose(scale, np.percentile(adata.obsm["X_ae"], 99, axis=0)[live], rtol=0.05)
+    assert page.facts["reproducibility"] == "reproducibility"
+
+
+def test_reproducibility_is_the_first_badge(halved, tmp_path):
+    adata = halved[0]
+    adata.uns["ae_units"]["table"]["stability"] = np.full(6, 0.95)
+    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    first = re.findall(r'<p class="chips">\s*<span class="chip ([a-z]+)" title="([^"]*)">([^<]*)</span>', page.html)
+    expected = mo.get.replication(adata).loc[page.units()]
+    assert [text for *_, text in first] == [f"reproducibility {value:.2f}" for value in expected["reproducibility"]]
+    assert [look == "good" for look, *_ in first] == expected["replicates"].tolist()
+    assert {means.startswith("Probability that a model of as many new cells") for _, means, _ in first} == {True}
+
+
+def test_of_donors_the_share_of_splits_is_shown(halved, tmp_path):
+    adata, second, _ = halved
+    adata.uns["ae"]["replication"]["reproducibility"] = np.full(6, np.nan, dtype=np.float32)
+    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
+    assert cards(page, "chance-cards") == [second]
+    known = {unit["unit"]: unit["reproducibility"] for unit in page.facts["units"]}
+    assert known[second] == {"value": 0.6, "text": "both halves of the donors: 60 % of the splits", "sure": False}
+    assert page.facts["reproducibility"] == "share of splits"
+
+
+def test_a_model_that_was_trained_once_has_neither_badge_nor_heading(page):
+    assert "chance" not in {attrs.get("id") for _, attrs in page.elements}
+    assert {unit["reproducibility"] for unit in page.facts["units"]} == {None}
+    assert page.facts["reproducibility"] == ""
+    assert "Not known for this model" in page.text
+
+
 def test_parts_have_loadings(cells, tmp_path):
     adata = cells.copy()
     mo.tl.autoencoder(adata, key_added="parts", **SETTINGS)

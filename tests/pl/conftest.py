@@ -118,6 +118,24 @@ def sanity_by_hand():
     }
 
 
+def replication_by_hand(n_units):
+    """Reproducibility falls from unit to unit; the last half of the units is below the level."""
+    sizes = np.array([4, 8, 12, 16, 24, 32])
+    found = np.ones((n_units, 5, 2), dtype=bool)
+    found[-1, 0, 1] = False
+    return {
+        "found": found,
+        "similarity": np.where(found.all(axis=2), 0.8, np.nan).astype(np.float32),
+        "reproducibility": np.linspace(0.95, 0.45, n_units).astype(np.float32),
+        "level": 0.7,
+        "sizes": sizes,
+        "n_units": np.minimum(sizes, n_units - 1),
+        "explained": np.array([0.2, 0.3, 0.4, 0.45, 0.46, 0.455]),
+        "size": 16,
+        "n_more": 1,
+    }
+
+
 GROUPS = "cell_type_of_the_atlas"
 
 
@@ -181,6 +199,7 @@ def results(adata, groups, n_units, sets):
         "params": {},
         "model": {},
         "history": history(),
+        "replication": replication_by_hand(n_units),
         "transfer": {
             "coverage": rng.uniform(0.2, 1, n_units),
             "reliability": reliability,
@@ -235,6 +254,7 @@ def more_results(adata, groups, n_units, sets):
         "direction_r": np.full(n_units, 0.5),
         "set_q": np.full(n_units, 0.01),
         **{name: rng.uniform(0, 1, n_units) for name in ("group_difference", "stability")},
+        "reproducibility": np.linspace(0.95, 0.45, n_units),
         **{name: rng.uniform(-0.9, 0.9, n_units) for name in flags},
     }
     table = {name: np.array(values, dtype=object) for name, values in texts.items()} | numbers
@@ -257,6 +277,7 @@ def pictures():
         "impact_groups": lambda a: mo.pl.impact_groups(a, groupby=GROUPS, value="impact", n_sets=10),
         "joint_embedding": mo.pl.joint_embedding,
         "pathway_activity": lambda a: mo.pl.pathway_activity(a, n=2),
+        "replication": mo.pl.replication,
         "sanity": mo.pl.sanity,
         "search": lambda _: mo.pl.search(found),
         "top_genes": lambda a: mo.pl.top_genes(a, 1),

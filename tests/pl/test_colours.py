@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import modulae as mo
-from modulae.pl import _history, _sanity, _search, _top_genes, _unit_summary
+from modulae.pl import _history, _replication, _sanity, _search, _top_genes, _unit_summary
 from modulae.pl._draw import grid, heatmap, overlay, palette, points
 from modulae.pl._new_cells import transfer
 
@@ -111,6 +111,7 @@ PAIRS = {
     "history": (_history.TRAIN, _history.TEST),
     "transfer": (transfer.TRUSTED, transfer.FLAGGED),
     "unit_summary": (_unit_summary.BAR, _unit_summary.DEAD),
+    "replication": (_replication.UNITS, _replication.CHANCE),
     "joint_embedding": ("0.1", palette.BACKGROUND),
     "missing": (points.MISSING_COLOUR, points.PLAIN),
 }

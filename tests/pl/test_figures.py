@@ -18,7 +18,16 @@ import modulae as mo
 
 NAMES = (
     *("confusion", "embeddings", "enrichment", "history", "impact", "impact, a group", "impact, overlay"),
-    *("impact_groups", "joint_embedding", "pathway_activity", "sanity", "search", "top_genes", "transfer"),
+    *(
+        "impact_groups",
+        "joint_embedding",
+        "pathway_activity",
+        "replication",
+        "sanity",
+        "search",
+        "top_genes",
+        "transfer",
+    ),
     *("unit_summary", "units"),
 )
 GROUPS = "cell_type_of_the_atlas"

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 import modulae as mo
+from modulae.pl._unit_summary import DEAD
 
 FLAGS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
 
@@ -92,6 +93,20 @@ def test_stability_is_drawn_where_it_is_known(summed):
     np.testing.assert_allclose(dots[:, 1], range(5))
     summed.uns["ae_units"]["table"]["stability"] = np.full(5, np.nan)
     assert list(mo.pl.unit_summary(summed)) == ["effect", "flags"]
+
+
+def test_reproducibility_is_drawn_where_it_is_known(summed):
+    summed.uns["ae_units"]["table"]["reproducibility"] = np.array([0.9, np.nan, 0.6, 0.8, 0.5])
+    summed.uns["ae"]["replication"] = {"level": 0.7}
+    axes = mo.pl.unit_summary(summed)
+    assert list(axes) == ["effect", "reproducibility", "stability", "flags"]
+    (dots,) = axes["reproducibility"].collections
+    places = np.ma.filled(dots.get_offsets(), np.nan)
+    np.testing.assert_allclose(places[:, 0], [0.8, 0.6, 0.9, np.nan, 0.5])
+    grey = to_hex(DEAD)
+    assert [to_hex(colour) == grey for colour in dots.get_facecolors()] == [False, True, False, True, True]
+    assert [line.get_xdata()[0] for line in axes["reproducibility"].get_lines()] == [0.7]
+    assert axes["reproducibility"].get_xlabel() == "reproducibility"
 
 
 def test_the_strongest_units_only(summed):

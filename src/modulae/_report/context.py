@@ -29,6 +29,16 @@ LEVEL_TITLES = {
 }
 """What the levels of `tl.sanity` are called on the page."""
 
+MEANINGS = {
+    "reproducibility": (
+        "Probability that a model of as many new cells has the unit again (|r| > 0.8); units below 0.7 may be chance."
+    ),
+    "share of splits": (
+        "Share of the splits of the donors in which both halves have the unit; units that miss in one may be chance."
+    ),
+}
+"""What is known of how units replicate, by what it is called."""
+
 THICK = 0.12
 """Side of the square in which a group is named, as a share of the map."""
 
@@ -45,10 +55,8 @@ LABEL_HEIGHT = 0.042
 def context_of(material: Material, *, title: str | None, max_cells: int, seed: int) -> dict[str, Any]:
     """Texts for the template, facts for the scripts, and the packed arrays."""
     units = describe_units(material)
-    alive = [unit for unit in units if not unit["dead"]]
-    for place, unit in enumerate(alive):
-        unit["place"] = place
-    dead = [unit for unit in units if unit["dead"]]
+    heading = _reproducibility_heading(material)
+    alive = _alive(units)
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
     n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
@@ -59,6 +67,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "colours": activity_colours(),
         "missing": NO_VALUE_COLOUR,
         "parts": material.parts,
+        "reproducibility": heading,
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
@@ -69,7 +78,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "key": material.key,
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
-        "dead": dead,
+        "dead": [unit for unit in units if unit["dead"]],
         "all_units": units,
         "n_cells": whole(n_cells),
         "n_drawn": whole(n_drawn),
@@ -81,6 +90,8 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "left_out": material.left_out,
         "columns": material.columns,
         "known": any(unit["stability"] for unit in units),
+        "reproducibility": MEANINGS.get(heading),
+        "chance_from": sum(not _may_be_chance(unit) for unit in alive),
         "comparable": any(len(column.groups) > 1 for column in material.columns),
         "layout_name": material.layout_name,
         "verdict": None if material.sanity is None else _verdict(material),
@@ -93,6 +104,26 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "chance": chance,
         "colours": activity_colours()[::15],
     }
+
+
+def _alive(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Units that have a card, in its place; those that may be chance are the last."""
+    alive = sorted((unit for unit in units if not unit["dead"]), key=_may_be_chance)
+    for place, unit in enumerate(alive):
+        unit["place"] = place
+    return alive
+
+
+def _reproducibility_heading(material: Material) -> str:
+    """What the column is called that says how surely units would be found again; empty where nothing does."""
+    if material.replication is None:
+        return ""
+    return "share of splits" if material.replication["reproducibility"].isna().all() else "reproducibility"
+
+
+def _may_be_chance(unit: dict[str, Any]) -> bool:
+    """Whether it does not replicate surely enough; for a model that was trained once nothing is known of that."""
+    return unit["reproducibility"] is not None and not unit["reproducibility"]["sure"]
 
 
 def _verdict(material: Material) -> list[dict[str, Any]]:

@@ -64,6 +64,7 @@ class Material:
     layout: NDArray[np.float64]  # cells × 2; not finite for those without a place
     layout_name: str
     columns: list[Column]
+    replication: pd.DataFrame | None
     sanity: pd.DataFrame | None
     sanity_units: pd.DataFrame | None
     ran: list[str]  # what was not there and was worked out
@@ -131,6 +132,7 @@ def gather(
         layout=read_layout(adata, layout_name).astype(np.float64),
         layout_name=layout_name,
         columns=[_column(work, name, list(sets.values())) for name in names],
+        replication=get.replication(adata, key=work.key) if "replication" in adata.uns[work.key] else None,
         sanity=get.sanity(adata, key=fields.sanity) if checked else None,
         sanity_units=get.sanity(adata, key=fields.sanity, table="units") if checked else None,
         ran=work.ran,

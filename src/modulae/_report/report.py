@@ -43,8 +43,9 @@ def report(
 ) -> Path:
     """Write one HTML page on which the units can be looked at: it needs no network, and opens from the disk.
 
-    Every unit that has an effect has a card, the most important first: its name, a map of its activity, its genes, gene
-    sets and groups, and reasons to doubt it. :doc:`/guide/report` shows the page.
+    Every unit that has an effect has a card, the most important first, and those that may be chance last: its name, a
+    map of its activity, its genes, gene sets and groups, how surely it would be found again, and reasons to doubt it.
+    :doc:`/guide/report` shows the page.
 
     What has not been run is worked out on a copy and named at the end of the page, and `adata` is not changed:
     :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency`, :func:`modulae.tl.enrich_units` and a UMAP. Run these

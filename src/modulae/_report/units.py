@@ -74,6 +74,7 @@ def _describe(material: Material, unit: str, row: pd.Series, sets: list[dict[str
         "sets": sets,
         "flags": _flags(row, material.flag_above),
         "states": {FLAG_WORDS[name]: six_digits(row[name]) for name in FLAGS},
+        "reproducibility": _reproducibility(material, unit),
         "stability": _stability(material, unit, row),
         "genes": _genes(material, unit),
     }
@@ -152,6 +153,16 @@ def _flags(row: pd.Series, above: float) -> list[dict[str, str]]:
         words = f"its activity hardly goes with the counts of its strongest genes: below ±{CLEAR:g}"
         flags.append({"text": f"does not follow its genes {signed(row['direction_r'])}", "words": words})
     return flags
+
+
+def _reproducibility(material: Material, unit: str) -> dict[str, Any] | None:
+    if material.replication is None:
+        return None
+    row = material.replication.loc[unit]
+    known = bool(np.isfinite(row["reproducibility"]))
+    value = float(row["reproducibility"] if known else row["share"])
+    text = f"reproducibility {value:.2f}" if known else f"both halves of the donors: {percent(value)} of the splits"
+    return {"value": six_digits(value), "text": text, "sure": bool(row["replicates"])}
 
 
 def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TABLE_COLUMNS = (
     "effect",
     "effect_share",
+    "reproducibility",
     "dead",
     "redundant_with",
     "redundant_r",
@@ -60,6 +61,9 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
         How much the loss rises without the unit, in counts, on the cells it was measured on.
     `effect_share` : `float64`
         Its share of the effects of all units (those below 0 count as 0).
+    `reproducibility` : `float64`
+        Probability that a model of as many new cells has the unit again; units below 0.7 may be chance. NaN where the
+        model was trained once, or its halves are made of donors (:func:`modulae.get.replication`).
     `dead` : `bool`
         Whether the unit has no effect.
     `redundant_with`, `redundant_r`
@@ -93,6 +97,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     --------
     modulae.tl.unit_summary : Computes this result.
     modulae.pl.unit_summary : Draws this result.
+    modulae.get.replication : More on how each unit replicates.
 
     Examples
     --------
@@ -100,9 +105,10 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata)
     >>> mo.get.unit_summary(adata).shape
-    (32, 22)
+    (32, 23)
     """
     stored = units_entry(adata, key)["table"]
+    stored = {"reproducibility": np.full(len(stored["effect"]), np.nan), **stored}  # older summaries do not have it
     table = pd.DataFrame({name: np.asarray(stored[name]) for name in TABLE_COLUMNS})
     for name in table:
         if not (pd.api.types.is_numeric_dtype(table[name]) or pd.api.types.is_bool_dtype(table[name])):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._new_cells.joint_embedding import joint_embedding
     from ._new_cells.transfer import transfer
     from ._pathway_activity import pathway_activity
+    from ._replication import replication
     from ._sanity import sanity
     from ._search import search
     from ._top_genes import top_genes
@@ -29,6 +30,7 @@ __all__ = [
     "impact_groups",
     "joint_embedding",
     "pathway_activity",
+    "replication",
     "sanity",
     "search",
     "top_genes",

@@ -10,6 +10,7 @@ import numpy as np
 from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.models import replication_entry
 from modulae._adata.stored.results import units_entry
 from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
@@ -33,12 +34,13 @@ FLAG_LABELS = {
     "cell_cycle": "cell cycle",
     "dissociation": "dissociation",
 }
-WIDTHS = {"effect": 1.5, "stability": 0.9, "flags": 5 * 0.36}
+WIDTHS = {"effect": 1.5, "reproducibility": 0.9, "stability": 0.9, "flags": 5 * 0.36}
 """Inches of the panels."""
 ROW_HEIGHT = 0.19
 """Height of a row, inches."""
 BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
 GENES_IN_NAME = 4
+COMES_BACK = 0.9
 
 
 @public
@@ -47,9 +49,10 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
     A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before what
-    it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. In the squares, correlations
-    above the threshold of :func:`modulae.tl.unit_summary` are written as numbers, and others that are clearly negative
-    carry a dash; light grey is unknown.
+    it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. Grey dots, left of the dotted
+    line, are units that may be chance. In the squares, correlations above the threshold of
+    :func:`modulae.tl.unit_summary` are written as numbers, and others that are clearly negative carry a dash; light
+    grey is unknown.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
 
     Returns
     -------
-    The axes by name: `"effect"`, `"flags"`, and `"stability"` where that is known.
+    The axes by name: `"effect"`, `"flags"`, and `"reproducibility"` and `"stability"` where these are known.
 
     Raises
     ------
@@ -85,12 +88,12 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     if n_units is not None:
         check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
     table = get.unit_summary(adata, key=key)
-    flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
+    model = str(units_entry(adata, key)["of_model"])
+    flagged = flagged_units(adata, model)
     shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
     names = _names(shown, flagged)
-    panels = {name: inches * enlarged() for name, inches in WIDTHS.items()}
-    if shown["stability"].isna().all():
-        del panels["stability"]
+    unknown = [name for name in ("reproducibility", "stability") if shown[name].isna().all()]
+    panels = {name: inches * enlarged() for name, inches in WIDTHS.items() if name not in unknown}
     groups = [_group(row) for _, row in shown.iterrows()]
     sides = text_width(names) + text_width(groups) + 1.6 * enlarged()
     _, axes = plt.subplots(
@@ -103,8 +106,11 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     )
     by_name = dict(zip(panels, axes, strict=True))
     _draw_effect(by_name["effect"], shown, names)
+    if "reproducibility" in by_name:
+        level = float(replication_entry(adata, model)["level"])
+        _draw_dots(by_name["reproducibility"], shown["reproducibility"], "reproducibility", level)
     if "stability" in by_name:
-        _draw_stability(by_name["stability"], shown)
+        _draw_dots(by_name["stability"], shown["stability"], "comes back\nwith |r|", COMES_BACK)
     _draw_flags(by_name["flags"], shown, groups)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
     by_name["effect"].set_ylabel(f"unit{of}", fontsize=font(1.5))
@@ -119,12 +125,13 @@ def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:
     _plain(ax)
 
 
-def _draw_stability(ax: Axes, shown: pd.DataFrame) -> None:
-    ax.scatter(shown["stability"], np.arange(len(shown)), color=BACK, s=16, zorder=3)
-    ax.axvline(0.9, color="0.6", linewidth=0.8, linestyle=":")
+def _draw_dots(ax: Axes, values: pd.Series, label: str, level: float) -> None:
+    colours = [BACK if value >= level else DEAD for value in values]
+    ax.scatter(values, np.arange(len(values)), color=colours, s=16, zorder=3)
+    ax.axvline(level, color="0.6", linewidth=0.8, linestyle=":")
     ax.set_xlim(0, 1.05)
-    ax.set_xticks([0, 0.5, 0.9], ["0", "0.5", "0.9"])
-    ax.set_xlabel("comes back\nwith |r|", fontsize=font(0.5))
+    ax.set_xticks([0, level], ["0", f"{level:g}"])
+    ax.set_xlabel(label, fontsize=font(0.5))
     _plain(ax)
 
 

@@ -49,6 +49,8 @@ def test_one_row_a_unit_the_largest_effect_first(summed):
     np.testing.assert_array_equal(table.loc[list("01234"), "effect"], stored)
     assert set(table["group"]) <= set(summed.obs["group"].astype(str))
     assert table["stability"].isna().all()
+    assert table["reproducibility"].isna().all()  # trained once
+    assert table["reproducibility"].dtype == np.float64
     assert set(table["set"]) == {""}
 
 
@@ -318,6 +320,22 @@ def test_an_enrichment_of_another_model_is_refused(trained):
     mo.tl.unit_summary(trained, device="cpu", enrichment="mine")
     with pytest.raises(KeyError, match=r"There are \['ae_enrichment', 'mine'\]"):
         mo.tl.unit_summary(trained, device="cpu", enrichment="yours")
+
+
+def test_reproducibility_is_that_of_the_model(trained):
+    values = np.array([0.9, 0.75, np.nan, 0.4, 0.8], dtype=np.float32)
+    trained.uns["ae"]["replication"] = {"reproducibility": values}
+    del trained.uns["ae"]["whole"]  # the stamp of a model without it
+    mo.tl.unit_summary(trained, device="cpu")
+    table = mo.get.unit_summary(trained)
+    np.testing.assert_array_equal(table["reproducibility"].loc[list("01234")], values.astype(np.float64))
+    assert list(table).index("reproducibility") == list(table).index("effect_share") + 1
+
+
+def test_a_summary_from_before_there_were_halves_is_read(summed):
+    expected = mo.get.unit_summary(summed)
+    del summed.uns["ae_units"]["table"]["reproducibility"]
+    pd.testing.assert_frame_equal(mo.get.unit_summary(summed), expected)
 
 
 def test_both_kinds_of_stability_are_too_many(trained):

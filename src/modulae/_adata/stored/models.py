@@ -33,6 +33,24 @@ def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -
     return dict(loaded(entry))
 
 
+def replication_entry(adata: AnnData, key: str) -> dict[str, Any]:
+    """What is known of how the units of a model replicate.
+
+    Raises
+    ------
+    KeyError
+        No such model, or one whose units were not looked for in halves of the cells.
+    """
+    entry = model_entry(adata, key)
+    if "replication" not in entry:
+        msg = (
+            f"nothing says how the units of the model {key!r} replicate: it was trained once, or on other cells. "
+            f"To look for units in halves of these cells, run `modulae.tl.autoencoder(adata, key_added={key!r})`."
+        )
+        raise KeyError(msg)
+    return dict(entry["replication"])
+
+
 def model_names(adata: AnnData) -> list[str]:
     """Names of the trained models."""
     return [str(name) for name, value in adata.uns.items() if is_model(value)]

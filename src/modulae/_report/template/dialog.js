@@ -20,12 +20,13 @@ report.turn = (step) => {
 };
 
 report.fill = (place) => {
-  const unit = report.unit(place), { el } = report, n = report.facts.units.length;
+  const unit = report.unit(place), { el } = report, n = report.facts.units.length, known = unit.reproducibility;
   document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, ...(unit.low ? [el("span", { class: "low" }, "low"), " "] : []), unit.name));
   document.getElementById("place").textContent = `${place + 1} of ${n}`;
   const follows = unit.direction_r === null ? "" : `; its activity and its strongest genes: r ${report.signed(unit.direction_r)}`;
   document.getElementById("unit-facts").textContent = `Importance ${unit.share_text} (the loss rises by ${report.number(unit.effect)} counts without it)${follows}.`
-    + (unit.stability ? ` Comes back: ${unit.stability.text}.` : " Whether it comes back in another training is not known.");
+    + (known ? ` ${known.text[0].toUpperCase()}${known.text.slice(1)}${known.sure ? "" : ": may be chance"}.` : "")
+    + (unit.stability ? ` Comes back: ${unit.stability.text}.` : known ? "" : " Whether it comes back in another training is not known.");
   document.getElementById("unit-chips").replaceChildren(...unit.flags.map((flag) => el("span", { class: "chip flag" }, `⚑ ${flag.words}`)));
   document.getElementById("activity-title").textContent = `Activity of unit ${unit.unit}`;
   const most = unit.groups.length ? `, most active in ${unit.groups[0].group}` : "";

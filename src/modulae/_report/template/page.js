@@ -1,9 +1,11 @@
 "use strict";
 // Which cards are shown, in which order; and the start of everything.
-report.visible = () => [...document.querySelectorAll("#cards .card:not([hidden])")].map((card) => Number(card.dataset.place));
+report.visible = () => [...document.querySelectorAll(".card:not([hidden])")].map((card) => Number(card.dataset.place));
+
+report.mayBeChance = ({ reproducibility: known }) => known !== null && !known.sure;
 
 report.arrangeCards = () => {
-  const cards = new Map([...document.querySelectorAll("#cards .card")].map((card) => [Number(card.dataset.place), card]));
+  const cards = new Map([...document.querySelectorAll(".card")].map((card) => [Number(card.dataset.place), card]));
   const wanted = document.getElementById("in-group"), order = document.getElementById("order").value;
   const group = wanted && wanted.value !== "" ? report.facts.columns.find(({ groups }) => groups.length > 1).groups[wanted.value] : null;
   const unflagged = document.getElementById("hide-flagged").checked;
@@ -16,15 +18,17 @@ report.arrangeCards = () => {
   const value = {
     rank: (unit) => unit.place,
     unit: (unit) => Number(unit.unit),
+    reproducibility: (unit) => -unit.reproducibility.value,
     stability: (unit) => (unit.stability ? -unit.stability.value : 2),
   }[order];
   const places = report.only && order === "rank" ? report.only : [...cards.keys()].sort((a, b) => value(report.unit(a)) - value(report.unit(b)));
-  const list = document.getElementById("cards");
+  const sure = document.getElementById("cards"), chance = document.getElementById("chance");
   const rest = [...cards.keys()].filter((place) => !places.includes(place));
   for (const place of [...places, ...rest]) {
     cards.get(place).hidden = !shows(place);
-    list.append(cards.get(place));
+    (report.mayBeChance(report.unit(place)) ? chance.querySelector(".cards") : sure).append(cards.get(place));
   }
+  if (chance) chance.hidden = !chance.querySelector(".card:not([hidden])");
   const shown = report.visible().length;
   document.getElementById("count").textContent = shown === cards.size ? "" : `${shown} of ${cards.size} units are shown.`;
 };
@@ -35,6 +39,7 @@ report.allUnits = () => {
     { head: "unit", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
+    ...(report.facts.reproducibility ? [{ head: report.facts.reproducibility, kind: "number", value: ({ reproducibility }) => reproducibility.value }] : []),
     { head: "raised by", value: (unit) => unit.genes_up.join(" ") },
     { head: "lowered by", value: (unit) => unit.genes_down.join(" ") },
     ...(sets ? [{ head: "sets with q ≤ 0.05", value: (unit) => unit.sets.filter(({ found }) => found).map(({ set }) => set).slice(0, 5).join("; ") }] : []),
@@ -59,7 +64,7 @@ report.setUpLegend = () => {
 
 (async () => {
   const paint = () => new Promise((resume) => { requestAnimationFrame(() => setTimeout(resume)); });
-  document.getElementById("cards").addEventListener("click", (event) => {
+  document.getElementById("units").addEventListener("click", (event) => {
     const button = event.target.closest(".open");
     if (button && report.arrays.layout) report.open(Number(button.dataset.place));
   });

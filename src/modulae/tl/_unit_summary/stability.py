@@ -1,4 +1,4 @@
-"""How well each unit comes back, from a table or from other runs in the same AnnData."""
+"""How well each unit comes back: in halves of the cells, in a table, or in other runs in the same AnnData."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.representation import check_field
 from modulae._adata.stored.results import unit_names
 
@@ -67,6 +68,14 @@ def check_stability(
         raise ValueError(msg)
     for name in stability_keys:
         check_field(adata, Fields(name).representation)
+
+
+def reproducibility_of_units(adata: AnnData, key: str, n_units: int) -> NDArray[np.float64]:
+    """Units: the probability that new cells show it again; NaN for a model that was trained once."""
+    replication = model_entry(adata, key).get("replication")
+    if replication is None:
+        return np.full(n_units, np.nan)
+    return np.asarray(replication["reproducibility"], dtype=np.float64)
 
 
 def stability_of_units(

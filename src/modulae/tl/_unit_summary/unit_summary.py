@@ -23,7 +23,7 @@ from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
 from modulae.core.model.network import Method
 from modulae.tl._enrich_units import enrich_units
 
-from .stability import check_stability, stability_of_units
+from .stability import check_stability, reproducibility_of_units, stability_of_units
 from .table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
 from .technical_covariates import technical_covariates
 
@@ -177,6 +177,7 @@ def unit_summary(
     seen, states = technical_covariates(adata, layer=layer, seed=seed)
     columns = {
         **use_of_units(units, effect, redundant_above=redundant_above),
+        "reproducibility": reproducibility_of_units(adata, key, n_units),
         **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
         **sets_of_units(tests, n_units),
         **groups_of_units(units, plan),

@@ -1,0 +1,109 @@
+"""How surely each unit would be found again, and how many there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.models import replication_entry
+from modulae._adata.stored.results import unit_names
+from modulae.core.checks import check_choice
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+ReplicationTable = Literal["units", "sizes"]
+
+
+@public
+def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable = "units") -> pd.DataFrame:
+    """What the halves of the cells say: how surely each unit would be found again, and how many units there are.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    of
+        `"units"`, or `"sizes"`: the numbers of parts that were looked for in each half.
+
+    Returns
+    -------
+    `"units"`: one row per unit (index `unit`: "0", "1", …)
+
+        `reproducibility` : `float64`
+            Probability that a model of as many new cells has the unit again (|r| > 0.8). NaN where the halves are made
+            of donors: there it is not known.
+        `replicates` : `bool`
+            Whether that is at least 0.7; of donors, whether both halves have the unit in all of the splits. The others
+            may be chance.
+        `share` : `float64`
+            Share of the splits in which both halves have the unit.
+        `similarity` : `float64`
+            How alike the units of the two halves are, a mean over the splits (0 where a half has none).
+
+    `"sizes"`: one row a number of parts that was looked for (index `size`)
+
+        `n_units` : `int64`
+            How many units both halves find in most of the splits.
+        `explained` : `float64`
+            Share of the variance of held-out cells that these explain.
+        `taken` : `bool`
+            Whether the model has these: the smallest that explains as much as any.
+
+    Raises
+    ------
+    KeyError
+        No such model, or one that was trained once.
+    ValueError
+        No such table.
+
+    See Also
+    --------
+    modulae.pl.replication : Draws this result.
+    modulae.tl.autoencoder : Computes it.
+    modulae.metrics.unit_stability : Compares two models that are there.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata)
+    >>> units = mo.get.replication(adata)
+    >>> units.columns.tolist(), units["replicates"].all().item()
+    (['reproducibility', 'replicates', 'share', 'similarity'], True)
+    >>> mo.get.replication(adata, of="sizes").index.tolist()[:3]
+    [4, 8, 12]
+    """
+    check_choice("of", of, ReplicationTable)
+    entry = replication_entry(adata, key)
+    return _units(entry) if of == "units" else _sizes(entry)
+
+
+def _units(entry: dict[str, Any]) -> pd.DataFrame:
+    share = np.asarray(entry["found"], dtype=bool).all(axis=2).mean(axis=1)
+    reproducibility = np.asarray(entry["reproducibility"], dtype=np.float64)
+    sure = reproducibility >= float(entry["level"])
+    return pd.DataFrame(
+        {
+            "reproducibility": reproducibility,
+            "replicates": np.where(np.isnan(reproducibility), share == 1, sure),
+            "share": share,
+            "similarity": np.nan_to_num(np.asarray(entry["similarity"], dtype=np.float64)).mean(axis=1),
+        },
+        index=pd.Index(unit_names(len(share)), name="unit"),
+    )
+
+
+def _sizes(entry: dict[str, Any]) -> pd.DataFrame:
+    sizes = np.asarray(entry["sizes"], dtype=np.int64)
+    return pd.DataFrame(
+        {
+            "n_units": np.asarray(entry["n_units"], dtype=np.int64),
+            "explained": np.asarray(entry["explained"], dtype=np.float64),
+            "taken": sizes == int(entry["size"]),
+        },
+        index=pd.Index(sizes, name="size"),
+    )

@@ -1,0 +1,123 @@
+"""How many units there are, and how surely each would be found again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+
+from modulae import get
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.models import replication_entry
+from modulae.pl._draw.literal import literal
+from modulae.pl._draw.style import enlarged, font
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+UNITS, EXPLAINED, CHANCE = "#0072b2", "#d55e00", "0.75"
+HEIGHT, ROW_HEIGHT, MARGINS = 3.6, 0.15, 1.0
+"""Inches of the left side, of a unit, and above and below the units."""
+
+
+@public
+@literal
+def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
+    """Draw how many units there are for each number of parts looked for, and how surely each would be found again.
+
+    Left: below, how many units both halves of the cells find; above, how much of the variance of held-out cells these
+    explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right: one bar
+    per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in grey, may
+    be chance. Where halves are made of donors, bars are the share of the splits in which both halves have the unit, and
+    what is not in every split is grey.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+
+    Returns
+    -------
+    The axes by name: `"explained"`, `"sizes"`, `"units"`.
+
+    Raises
+    ------
+    KeyError
+        No such model, or one that was trained once.
+
+    See Also
+    --------
+    modulae.get.replication : The numbers.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata)
+    >>> list(mo.pl.replication(adata))
+    ['explained', 'sizes', 'units']
+    """
+    units, sizes = get.replication(adata, key=key), get.replication(adata, key=key, of="sizes")
+    height = max(HEIGHT, ROW_HEIGHT * len(units) + MARGINS)
+    figure = plt.figure(figsize=(8.4 * enlarged(), height * enlarged()), layout="constrained")
+    rows = [HEIGHT / 2, HEIGHT / 2, *([height - HEIGHT] if height > HEIGHT else [])]
+    grid = figure.add_gridspec(len(rows), 2, width_ratios=(1.1, 1), height_ratios=rows)
+    axes = {"explained": figure.add_subplot(grid[0, 0])}
+    axes["sizes"] = figure.add_subplot(grid[1, 0], sharex=axes["explained"])
+    axes["units"] = figure.add_subplot(grid[:, 1])
+    _draw_sizes(axes["explained"], axes["sizes"], sizes, n_units=len(units))
+    _draw_units(axes["units"], units, level=float(replication_entry(adata, key)["level"]))
+    for ax in axes.values():
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(visible=False)
+    return axes
+
+
+def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) -> None:
+    above.plot(sizes.index, 100 * sizes["explained"], color=EXPLAINED, marker="s", markersize=4)
+    below.plot(sizes.index, sizes["n_units"], color=UNITS, marker="o", markersize=4)
+    above.set(xscale="log", ylabel="held-out variance\nexplained, %")
+    above.tick_params(labelbottom=False)
+    below.set(xlabel="parts looked for in each half", ylabel="units that both\nhalves find")
+    below.set_ylim(0, 1.12 * max(1, sizes["n_units"].max()))
+    below.yaxis.set_major_locator(MaxNLocator(integer=True))
+    below.set_xticks(sizes.index, [str(size) for size in sizes.index], fontsize=font(1))
+    below.xaxis.set_minor_locator(NullLocator())
+    size, row = next(sizes[sizes["taken"]].iterrows())
+    for ax in (above, below):
+        ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
+    more = n_units - int(row["n_units"])
+    words = f"taken: {size} parts, {int(row['n_units'])} units" + (f" and {more} found beside them" if more else "")
+    middle = np.sqrt(sizes.index[0] * sizes.index[-1])
+    above.annotate(
+        words,
+        (size, 1),
+        xycoords=above.get_xaxis_transform(),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right" if size > middle else "left",
+        va="bottom",
+        fontsize="small",
+    )
+
+
+def _draw_units(ax: Axes, units: pd.DataFrame, *, level: float) -> None:
+    known = bool(units["reproducibility"].notna().all())
+    values = units["reproducibility" if known else "share"].sort_values(ascending=False, kind="stable")
+    sure = units["replicates"].loc[values.index]
+    rows = np.arange(len(values))
+    ax.barh(rows, values, color=[UNITS if yes else CHANCE for yes in sure], height=0.75)
+    ax.set_yticks(rows, list(values.index), fontsize=font())
+    ax.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1), ylabel="unit")
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("probability that new cells show it again" if known else "splits in which both halves have it")
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    if known:
+        ax.axvline(level, color="0.2", linestyle=":", linewidth=1)
+    enough = f"reach {level:.0%}" if known else "are in every split"
+    grey = "" if sure.all() else " (grey: may be chance)"
+    ax.set_title(f"{int(sure.sum())} of {len(values)} units {enough}{grey}", fontsize="medium")
