@@ -139,6 +139,7 @@ def test_a_unit_that_is_missing_is_found_beside_the_others(found):
     np.testing.assert_array_equal(again.loadings[:n], others.loadings)
     assert cosine(np.stack([again.loadings[n], agreed.loadings[0]]))[0, 1] > 0.9
     assert len(some._one_by_one(less, n).loadings) == n
+    assert len(some._try([size], 3)[0].agreed.loadings) == 3
 
 
 @pytest.mark.parametrize("mean", [0.2, 2.0])
@@ -209,5 +210,5 @@ def test_genes_that_vary_little_have_no_loadings():
     counts = sparse.hstack([sparse.csr_matrix((80, MOST_GENES)), adata.X]).tocsr()  # the first are counted nowhere
     result = replication(counts).search(3)
     assert result.loadings.shape == (len(result.loadings), MOST_GENES + 100)
-    assert not result.loadings[:, :MOST_GENES].any()
+    assert not result.loadings[:, MOST_GENES - 100 : MOST_GENES].any()  # of those that vary alike, the first are taken
     assert result.loadings[:, MOST_GENES:].any(axis=1).all()
