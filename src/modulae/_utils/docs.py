@@ -121,6 +121,29 @@ OTHERS = {
         '- `"share_found"` (`float64`, sets): the share of its genes that `adata` has.\n'
         '- `"left_out"` (`object`): names of the sets of which too little is there.'
     ),
+    "replication": (
+        "n_latent\n"
+        '    How many units at most. `"auto"`: more and more are looked for, until those that replicate explain no\n'
+        "    more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene sets.\n"
+        "n_splits\n"
+        "    How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about\n"
+        "    its units. Orthogonal units do not replicate, so that model is always trained once.\n"
+        "replicate_over\n"
+        '    `obs` column, such as `"donor"`: halves are made of its labels, so that units replicate across donors.\n'
+        "max_cells\n"
+        "    Cells in which units are looked for, at most; random ones where there are more."
+    ),
+    "replication_entry": (
+        '`adata.uns[key_added]["replication"]` : `dict`, where the cells were split\n'
+        '    - `"found"` (`bool`, units × splits × 2): which halves have the unit.\n'
+        '    - `"similarity"` (`float32`, units × splits): how alike the units of the two halves are; NaN where\n'
+        "      one of them has none.\n"
+        '    - `"reproducibility"` (`float32`, units): how surely as many new cells would show the unit; NaN for\n'
+        "      halves of donors.\n"
+        '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
+        "      replicate, and the share of the variance of held-out cells that they explain.\n"
+        '    - `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.'
+    ),
     "kinalis_2019": (
         ".. [1] Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological\n"
         "   regulatory modules from single cell mRNA sequencing data. *BMC Bioinformatics* 20:379."

@@ -31,6 +31,8 @@ def result(adata):
     model = {f"model {name}": value for name, value in adata.uns["ae"]["model"].items() if np.ndim(value) > 1}
     summary = adata.uns["ae"]["model"]["training"]
     model |= {f"summary {name}": value for name, value in summary.items() if np.asarray(value).dtype.kind == "f"}
+    replication = adata.uns["ae"].get("replication", {})
+    model |= {f"halves {name}": np.nan_to_num(value) for name, value in replication.items() if np.ndim(value)}
     history = mo.get.history(adata)[["train_loss", "test_loss"]].to_numpy()
     return {**found, **model, "history": history, "best": adata.uns["ae"]["history"]["best_epoch"]}
 
@@ -91,6 +93,8 @@ def run(folder):
                 stack.callback(torch.use_deterministic_algorithms, False)
                 for setting in (torch.device("meta"), torch.inference_mode(), torch.autocast("cpu")):
                     stack.enter_context(setting)
+            if job.get("change") == "once on rank 1" and rank == 1:
+                job["settings"]["n_splits"] = 0
             try:
                 found[name] = train(changed(adata, rank, job.get("change")), job["settings"])
             except (ValueError, OSError) as error:

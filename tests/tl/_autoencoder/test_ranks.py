@@ -26,8 +26,11 @@ COMMON = {"device": "cpu", "engine": "torch", "n_latent": 4, "batch_size": 26, "
 SETTINGS = {  # larger steps magnify rounding
     "orthogonal": {**COMMON, "architecture": "orthogonal", "n_hidden": 8, "max_epochs": 3, "learning_rate": 0.01},
     "parts": {**COMMON, "n_splits": 0, "max_epochs": 3, "learning_rate": 0.02},
+    "replicated": {**COMMON, "n_splits": 2, "max_epochs": 3, "learning_rate": 0.02},
 }
-KINDS = [(architecture, form) for architecture in SETTINGS for form in ("memory", "h5ad", "zarr", "few", "few h5ad")]
+FORMS = ("memory", "h5ad", "zarr", "few", "few h5ad")
+KINDS = [(architecture, form) for architecture in ("orthogonal", "parts") for form in FORMS]
+KINDS += [("replicated", "memory"), ("replicated", "h5ad")]
 ON_DISK = {"memory_limit": 1}  # portions of 256 cells a process
 
 
@@ -71,6 +74,7 @@ def found(folder):
     jobs["numba"] = job("orthogonal", "memory", engine="numba")
     jobs["wrong count"] = {**job("parts", "h5ad"), "path": "wrong.h5ad"}
     jobs["damaged"] = job("parts", "memory", checkpoint=str(folder / "damaged"))
+    jobs["other splits"] = {**job("replicated", "memory"), "change": "once on rank 1"}
     jobs["other cells"] = {**job("parts", "memory"), "change": "other cells on rank 1"}
     for architecture in SETTINGS:
         jobs[f"{architecture}, set"] = {**job(architecture, "memory"), "torch_is_set": True}
@@ -96,6 +100,7 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
     first, second = (of_rank[f"{architecture}, {form}"] for of_rank in found)
     assert set(expected) == set(first) == set(second)
     assert {"X_ae", "X_ae_epoch0", "X_ae_epoch2", "history"} < set(expected)
+    assert ("halves found" in expected) == (architecture == "replicated")
     for name, value in expected.items():
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
         near = 1e-4 if form.startswith("few") else 2e-5  # a regression on nine cells magnifies rounding
@@ -128,6 +133,7 @@ def test_two_processes_go_on_from_a_checkpoint_to_the_same_bits(found, crashed, 
         ("numba", "engine='numba' trains in one process, and these are 2. Use engine='torch'"),
         ("wrong count", "adata.X has negative values"),  # it lies in the share of the second
         ("damaged", "can't be read .*delete the file to train from the start"),  # the first reads it
+        ("other splits", "given different cells, genes or settings .rank 1 than rank 0"),
         ("other cells", "given different cells.* .rank 1 than rank 0.*same whole data and settings in every process"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._adata.changeable import changeable
@@ -72,10 +71,9 @@ def autoencoder(
 
     The cells are split at random into two halves, `n_splits` times. Each half looks for units on its own; those that
     both halves find in most of the splits become the units of one model (:doc:`/guide/modules`). It has one layer each
-    way and loadings that are never negative: a unit adds to genes and takes away from none. The loss is the Poisson
-    loss of the counts, corrected for sequencing depth. `architecture="orthogonal"` is the network of Kinalis et al. 2019 [1]_: genes → 128 → 64 units → 128 → genes, with
-    SoftPlus after every layer and a penalty on weights that are not orthogonal. `**modulae.presets.KINALIS_2019` gives
-    the paper's settings as well.
+    way, and a unit adds to genes and takes away from none. `architecture="orthogonal"` is the network of Kinalis et al.
+    2019 [1]_: genes → 128 → 64 units → 128 → genes, with SoftPlus after every layer and a penalty on weights that are
+    not orthogonal. `**modulae.presets.KINALIS_2019` gives the paper's settings as well.
 
     Training stops when the loss of the held-out cells has not improved for `patience` epochs, or at Ctrl-C; the best
     weights are kept. Under `torch.distributed` all processes train one model (:doc:`/guide/scale`).
@@ -86,16 +84,7 @@ def autoencoder(
     {adata}
     {layer}
     {mask_var}
-    n_latent
-        How many units to look for, at most. `"auto"`: more and more, until the units that replicate explain no more of
-        held-out cells; where one model is trained once, 32, and orthogonal 64, slightly more than there are gene sets.
-    n_splits
-        How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about its units.
-        Orthogonal units do not replicate, so that model is always trained once.
-    replicate_over
-        `obs` column, such as `"donor"`: halves are made of its labels, so that units replicate across donors.
-    max_cells
-        Cells in which units are looked for, at most; random ones where there are more.
+    {replication}
     orthogonality
         λ, the weight of the orthogonality penalty; 0 if `None`, orthogonal: 0.05.
     architecture
@@ -148,8 +137,7 @@ def autoencoder(
     {memory_limit}
     checkpoint
         Folder where the training is kept while it goes on, made if it is not there. A call with the same cells and
-        settings goes on from what it finds there, to the same result as without an interruption (to the last bit on one
-        CPU), and is done at once where the training had ended.
+        settings goes on from there, to the same result (to the last bit on one CPU). Units are looked for again.
     checkpoint_every
         Epochs between two writes, or a time, such as `"10min"`.
     key_added
@@ -167,15 +155,10 @@ def autoencoder(
     `adata.uns[key_added]["params"]` : `dict`
         The settings.
     `adata.uns[key_added]["history"]` : `dict`
-        `epoch`, `train_loss`, `test_loss`, `gene_means_loss`, `orthogonality`, `best_epoch`, `stopped`; see
-        :func:`modulae.get.history`.
+        The losses of every epoch, `best_epoch` and `stopped`; see :func:`modulae.get.history`.
     `adata.uns[key_added]["model"]` : `dict`
         Weights and gene names.
-    `adata.uns[key_added]["replication"]` : `dict`, where the cells were split
-        `"found"` (`bool`, units × splits × 2): which halves have the unit; `"similarity"` (`float32`, units × splits):
-        how alike the units of the two halves are; `"reproducibility"` (`float32`, units); `"sizes"`, `"n_units"`,
-        `"explained"`: how many units were looked for, how many replicate, and the share of the variance of held-out
-        cells that they explain; `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.
+    {replication_entry}
     `adata.uns[key_added]["layer"]` : `str`, where a layer was named
         The layer the model was trained on.
     `adata.uns[key_added]["rows"]`, `["whole"]`
@@ -190,8 +173,8 @@ def autoencoder(
     Raises
     ------
     ValueError
-        No unit replicates, or the training can't use these counts, genes, settings or names, or the checkpoint is of another training; nothing
-        is written.
+        No unit replicates, or the training can't use these counts, genes, settings or names, or the checkpoint is of
+        another training; nothing is written.
     KeyError
         An unknown layer, mask or column of size factors or batches.
     OSError
@@ -244,22 +227,19 @@ def autoencoder(
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
-    asked = asked_replication(adata, architecture, n_splits, n_latent, max_cells, replicate_over)
+    of_halves: dict[str, Any] = {"n_splits": n_splits, "max_cells": max_cells, "replicate_over": replicate_over}
+    asked = asked_replication(adata, architecture, n_latent, **of_halves)
     genes = model_genes(adata, mask_var)
-    ranks.check_same("cells, genes or settings", (adata.n_obs, list(genes), config.as_dict(), limit))
+    alike = (adata.n_obs, list(genes), config.as_dict(), limit, n_latent, of_halves)
+    ranks.check_same("cells, genes or settings", alike)
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
-    found = None if asked is None else find_units(cells, test, config, asked, progress=progress, ranks=ranks)
-    if found is not None:
-        config = replace(config, n_latent=len(found.loadings))
+    found, config = find_units(cells, test, config, asked, progress=progress, ranks=ranks)
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
     how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}
     run = run_training(cells, test, config, loadings=None if found is None else found.loadings, **how)
     representation = encode_on_all_ranks(run.network, cells, ranks)
-    also: dict[str, Any] = {}
-    if asked is not None and found is not None:
-        of = {"seed": config.seed, "device": device}
-        run, representation, also["replication"] = in_order(run, cells, representation, found, asked, **of)
+    run, representation, also = in_order(run, cells, representation, found, asked, seed=config.seed, device=device)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
     snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}

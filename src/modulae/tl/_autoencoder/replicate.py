@@ -11,6 +11,7 @@ from modulae._adata.columns.labels import read_labels
 from modulae._utils.parallel import limit_threads
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_integer
+from modulae.core.training.replication.halves import check_donors, draw_halves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from modulae.core.training.train import Training
 
 N_SPLITS = 5
+FEWEST_CELLS = 20
+"""With counts: halves of fewer agree by chance."""
+
 MOST_UNSEEN = 5000
 """Held-out cells that say how many units there are, at most."""
 
@@ -45,8 +49,9 @@ class Asked:
 def asked_replication(
     adata: AnnData,
     architecture: str,
-    n_splits: int | None,
     n_latent: int | Literal["auto"],
+    *,
+    n_splits: int | None,
     max_cells: int,
     replicate_over: str | None,
 ) -> Asked | None:
@@ -76,23 +81,43 @@ def asked_replication(
         raise ValueError(msg)
     if not splits:
         return None
-    labels = None if replicate_over is None else read_labels(adata, replicate_over, "replicate_over", what="donors")
-    donors = None if labels is None else np.asarray(labels.codes, dtype=np.int64)
+    donors = None if replicate_over is None else _donors(adata, replicate_over)
     return Asked(splits, None if n_latent == "auto" else int(n_latent), max_cells, donors, replicate_over)
 
 
+def _donors(adata: AnnData, replicate_over: str) -> NDArray[np.int64]:
+    labels = read_labels(adata, replicate_over, "replicate_over", what="donors")
+    if labels.n_missing:
+        column = f"adata.obs[{replicate_over!r}]"
+        msg = (
+            f"{labels.n_missing} cells have no donor in {column}, and can be in neither half. Give them one, or leave "
+            f"these cells out: `adata = adata[{column}.notna()].copy()`."
+        )
+        raise ValueError(msg)
+    check_donors(len(labels.names), "")
+    return np.asarray(labels.codes, dtype=np.int64)
+
+
 def find_units(
-    cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked, *, progress: bool | None, ranks: Ranks
-) -> Replicated:
-    """Units that both halves find; the first of several ranks looks for them, and tells the others."""
-    return ranks.from_first(lambda: _find(cells, test, config, asked, progress=progress))
+    cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked | None, *, progress: bool | None, ranks: Ranks
+) -> tuple[Replicated | None, Config]:
+    """Units that both halves find, and the settings with as many; the first of several ranks tells the others."""
+    if asked is None:
+        return None, config
+    found = ranks.from_first(lambda: _find(cells, test, config, asked, progress=progress))
+    return found, replace(config, n_latent=len(found.loadings))
 
 
 def _find(cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked, *, progress: bool | None) -> Replicated:
-    from modulae.core.training.replication.halves import draw_halves
     from modulae.core.training.replication.replicate import Replication
 
     counted = np.ones(len(test), dtype=bool) if cells.size_factors is None else cells.size_factors > 0
+    if counted.sum() < FEWEST_CELLS:
+        msg = (
+            f"{counted.sum()} cells have counts; halves of them need {FEWEST_CELLS} or more. Add cells, or take "
+            "n_splits=0, which trains once and promises nothing."
+        )
+        raise ValueError(msg)
     learn = _some(np.flatnonzero(~test & counted), asked.max_cells, config.seed)
     unseen = _some(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed)
     if len(unseen) == 0:
@@ -147,9 +172,18 @@ def _side_by_side(calls: Sequence[Any]) -> Iterator[Any]:
 
 
 def in_order(
-    run: Training, cells: Source, units: NDArray[np.float32], found: Replicated, asked: Asked, *, seed: int, device: str
+    run: Training,
+    cells: Source,
+    units: NDArray[np.float32],
+    found: Replicated | None,
+    asked: Asked | None,
+    *,
+    seed: int,
+    device: str,
 ) -> tuple[Training, NDArray[np.float32], dict[str, Any]]:
-    """The same with the units of the largest effect first, and what is known of their replication."""
+    """The same with the units of the largest effect first, and what is known of their replication, if anything."""
+    if found is None or asked is None:
+        return run, units, {}
     from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
     from modulae.core.training.replication.reproducibility import LEVEL, reproducibility
 
@@ -175,7 +209,7 @@ def in_order(
     }
     snapshots = {epoch: _ordered(network, order) for epoch, network in run.snapshots.items()}
     ordered = replace(run, network=_ordered(run.network, order), snapshots=snapshots)
-    return ordered, np.ascontiguousarray(units[:, order]), replication
+    return ordered, np.ascontiguousarray(units[:, order]), {"replication": replication}
 
 
 def _ordered(network: Any, order: NDArray[np.intp]) -> Any:  # noqa: ANN401

@@ -65,6 +65,5 @@ def explained(errors: NDArray[np.float64]) -> float:
 def within_noise(errors: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
     """Whether errors exceed the best ones by no more than the standard error of the difference, cell by cell."""
     difference = errors - best
-    if len(difference) < 2:
-        return False
-    return bool(difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)))
+    noise = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0
+    return bool(difference.mean() <= noise)

@@ -15,6 +15,16 @@ FEWEST_DONORS = 4
 """Two in each half: one donor alone can't be told from the programmes of all."""
 
 
+def check_donors(n_donors: int, where: str) -> None:
+    """Raise unless there are enough of them; `where` says among which cells."""
+    if n_donors < FEWEST_DONORS:
+        msg = (
+            f"replicate_over has {n_donors} donors{where}; halves of donors need {FEWEST_DONORS} or more. Leave out "
+            "replicate_over, and halves are made of cells."
+        )
+        raise ValueError(msg)
+
+
 def draw_halves(n_cells: int, n_splits: int, seed: int, donors: NDArray[np.integer] | None = None) -> Halves:
     """Rows of the two halves of each split, without a cell in both.
 
@@ -26,12 +36,7 @@ def draw_halves(n_cells: int, n_splits: int, seed: int, donors: NDArray[np.integ
         orders = (rng.permutation(n_cells) for _ in range(n_splits))
         return [(np.sort(order[: n_cells // 2]), np.sort(order[n_cells // 2 :])) for order in orders]
     names = np.unique(donors)
-    if len(names) < FEWEST_DONORS:
-        msg = (
-            f"replicate_over has {len(names)} donors among the training cells; halves of donors need {FEWEST_DONORS} "
-            "or more. Leave out replicate_over, and halves are made of cells."
-        )
-        raise ValueError(msg)
+    check_donors(len(names), " among the training cells")
     halves = []
     for _ in range(n_splits):
         first = np.isin(donors, rng.permutation(names)[: len(names) // 2])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core.checks import SEEDS
 from modulae.core.model.ridge import RidgeReader
 
 from .agree import Agreed, agree
@@ -101,7 +102,9 @@ class Replication:
         self._inputs, self._run = inputs, run
         self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
         rows = [half for split in halves for half in split]
-        self._halves: list[LowRank] = list(run([(compress, (inputs, half, seed + i)) for i, half in enumerate(rows)]))
+        self._halves: list[LowRank] = list(
+            run([(compress, (inputs, half, (seed + i) % SEEDS)) for i, half in enumerate(rows)])
+        )
 
     @property
     def most(self) -> int:
@@ -111,12 +114,14 @@ class Replication:
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
 
+        With `n_latent` given, there are never more units than that: those that most splits found.
+
         Raises
         ------
         ValueError
             No unit replicates.
         """
-        tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)])
+        tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)], n_latent)
         some = [each for each in tried if len(each.agreed.loadings)]
         if not some:
             msg = (
@@ -126,7 +131,7 @@ class Replication:
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
-        agreed = self._one_by_one(chosen)
+        agreed = self._one_by_one(chosen, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes), dtype=np.float32)
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
@@ -152,18 +157,20 @@ class Replication:
             tried += self._try([size])
         return tried
 
-    def _try(self, sizes: Sequence[int]) -> list[Tried]:
+    def _try(self, sizes: Sequence[int], most_units: int | None = None) -> list[Tried]:
         found: list[list[HalfUnits]] = list(self._run([(find, (self._inputs, half, sizes)) for half in self._halves]))
         tried = []
         for size, units in zip(sizes, zip(*found, strict=True), strict=True):
             agreed, n_single = replicating(agree(units))
+            agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
             tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_single))
         return tried
 
-    def _one_by_one(self, tried: Tried) -> Agreed:
+    def _one_by_one(self, tried: Tried, most_units: int | None) -> Agreed:
         """Look for more units beside those that replicate, while there are any and they explain more."""
         agreed, errors = tried.agreed, tried.errors
-        for _ in range(MAX_MORE):
+        room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
+        for _ in range(room):
             found: list[HalfUnits] = list(
                 self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
             )
