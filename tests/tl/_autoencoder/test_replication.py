@@ -100,7 +100,7 @@ def test_replication_follows_the_units_through_their_order(cells, once, monkeypa
     for unit, loadings in enumerate(again.varm["ae_loadings"].T):
         alike = np.array([one @ loadings / np.linalg.norm(one) / np.linalg.norm(loadings) for one in found.loadings])
         source = int(alike.argmax())
-        assert alike[source] > 0.999
+        assert alike[source] > 0.99  # the decoder starts from all genes, so it is not quite the same
         entry = again.uns["ae"]["replication"]
         np.testing.assert_array_equal(entry["found"][unit], found.found[source])
         np.testing.assert_array_equal(entry["similarity"][unit], found.similarity[source].astype(np.float32))
