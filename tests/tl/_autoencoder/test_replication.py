@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 import modulae as mo
+from modulae._adata.stored.models import read_model
 from modulae.core.training.replication import replicate
 
 pytestmark = [  # two epochs, on few cells
@@ -117,10 +118,23 @@ def test_snapshots_have_the_units_in_the_same_order(once):
 
 
 def test_units_of_the_largest_effect_come_first(once):
-    """Effect: how much worse the counts are told by a unit at its mean, as unit_summary says."""
-    effect = mo.get.unit_summary(mo.tl.unit_summary(mo.tl.saliency(once, copy=True), copy=True))["effect"].to_numpy()
-    assert len(effect) == once.obsm["X_ae"].shape[1]
-    assert (np.diff(effect) <= 1e-6 * effect.max()).all()
+    """By the loss of the model where a unit is at its mean in every cell, less that of the model as it is."""
+    units, network = once.obsm["X_ae"], read_model(once, "ae").network
+    counts = once.X.toarray().astype(float)
+    size = counts.sum(axis=1, keepdims=True) / once.uns["ae"]["model"]["size_factor_unit"]
+
+    def loss(activity):
+        rates = size * network.shared_rates(activity).astype(float)
+        return (rates - counts * np.log(rates + 1e-8)).mean()
+
+    effects = []
+    for unit in range(units.shape[1]):
+        without = units.copy()
+        without[:, unit] = units[:, unit].mean()
+        effects.append(loss(without) - loss(units))
+    assert effects[0] > 1.05 * effects[-1]  # the order is no matter of rounding
+    assert effects[0] == max(effects)
+    assert effects[-1] == min(effects)
 
 
 @pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
@@ -324,6 +338,26 @@ def test_no_unit_is_spent_on_batches(untrained):
     assert most(mo.tl.autoencoder(untrained, copy=True, **SETTINGS)) > 0.6
 
 
+def test_units_are_sought_as_if_all_cells_were_of_one_batch(untrained, monkeypatch):
+    """In one batch a third of the genes are counted four times as often: the halves see next to nothing of it."""
+    of_two = (untrained.obs["sample"] == "two").to_numpy()
+    strong = np.arange(90) % 3 == 0
+    more = np.where(of_two[:, None] & strong, 4, 1)
+    untrained.obs["depth"] = np.asarray(untrained.X.sum(axis=1)).ravel()
+    untrained.X = sparse.csr_matrix(untrained.X.toarray() * more, dtype=np.float32)
+    real, seen = replicate.Replication.__init__, []
+
+    def noted(self, inputs, *given, **how):
+        seen.append(np.expm1(inputs.toarray()))
+        real(self, inputs, *given, **how)
+
+    monkeypatch.setattr(replicate.Replication, "__init__", noted)
+    mo.tl.autoencoder(untrained, batch_key="sample", size_factors="depth", **SETTINGS)
+    two = of_two[~np.asarray(untrained.uns["ae"]["model"]["test_cells"])]
+    ratio = seen[0][two][:, strong].mean() / seen[0][~two][:, strong].mean()
+    assert 0.7 < ratio < 1.4
+
+
 @pytest.mark.parametrize("memory_limit", ["4GB", 1])
 def test_counts_on_disk_give_the_same_units(untrained, once, tmp_path, memory_limit):
     untrained.write_h5ad(tmp_path / "cells.h5ad")
@@ -364,11 +398,20 @@ def test_a_checkpoint_goes_on_to_the_same_bits(untrained, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("source", ["total", "depth"])
-def test_empty_cells_are_left_out_of_the_search_and_encoded(untrained, source):
+def test_empty_cells_are_left_out_of_the_search_and_encoded(untrained, source, monkeypatch):
+    real, seen = replicate.Replication.__init__, []
+
+    def noted(self, inputs, unseen, *given, **how):
+        seen.extend([inputs, unseen])
+        real(self, inputs, unseen, *given, **how)
+
+    monkeypatch.setattr(replicate.Replication, "__init__", noted)
     untrained.obs["depth"] = np.asarray(untrained.X.sum(axis=1)).ravel() * 7 + 1
     untrained.X = sparse.csr_matrix(untrained.X.multiply((np.arange(240) % 10 != 3)[:, None]), dtype=np.float32)
     mo.tl.autoencoder(untrained, size_factors=source, **SETTINGS)
     assert np.isfinite(untrained.obsm["X_ae"]).all()
+    assert sum(each.shape[0] for each in seen) == 216
+    assert all((each.getnnz(axis=1) > 0).all() for each in seen)
     empty = untrained.obsm["X_ae"][3::10]
     assert np.ptp(empty, axis=0).max() == 0
     assert np.isfinite(untrained.uns["ae"]["replication"]["explained"]).all()

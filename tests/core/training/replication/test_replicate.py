@@ -71,7 +71,6 @@ def test_every_programme_has_a_unit_and_there_are_as_many_units(found):
 def test_what_is_known_of_the_units_fits_together(found):
     result = found.result
     n = len(result.loadings)
-    assert result.loadings.dtype == np.float32
     assert result.loadings.shape == (n, 500)
     assert (result.loadings >= 0).all()
     assert result.loadings.any(axis=1).all()

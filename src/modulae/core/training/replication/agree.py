@@ -44,8 +44,11 @@ class Agreed:
 
     def joined(self, other: Agreed) -> Agreed:
         """These and others of the same splits."""
-        both = ((self.loadings, other.loadings), (self.members, other.members), (self.similarity, other.similarity))
-        return Agreed(*(np.concatenate(pair) for pair in both))
+        return Agreed(
+            np.concatenate([self.loadings, other.loadings]),
+            np.concatenate([self.members, other.members]),
+            np.concatenate([self.similarity, other.similarity]),
+        )
 
 
 def agree(halves: Sequence[HalfUnits]) -> Agreed:

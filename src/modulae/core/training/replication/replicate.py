@@ -73,7 +73,7 @@ def smallest_enough(tried: Sequence[Tried]) -> Tried:
 class Replicated:
     """The units that both halves have in enough of the splits."""
 
-    loadings: NDArray[np.float32]  # units × genes; 0 for genes that vary too little to find units by
+    loadings: NDArray[np.float64]  # units × genes; 0 for genes that vary too little to find units by
     found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
     similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
@@ -109,7 +109,7 @@ class Replication:
     @property
     def most(self) -> int:
         """The largest number of parts that the smallest half bears."""
-        return max(1, min(min(half.left.shape[0], half.right.shape[1]) for half in self._halves) // 2)
+        return max(1, min(size for half in self._halves for size in (len(half.left), int(half.right.shape[1]))) // 2)
 
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
@@ -132,7 +132,7 @@ class Replication:
             raise ValueError(msg)
         chosen = smallest_enough(some)
         agreed = self._one_by_one(chosen, n_latent)
-        loadings = np.zeros((len(agreed.loadings), self._n_genes), dtype=np.float32)
+        loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
             loadings,
