@@ -87,11 +87,11 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) 
     below.yaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_xticks(sizes.index, [str(size) for size in sizes.index], fontsize=font(1))
     below.xaxis.set_minor_locator(NullLocator())
-    size, row = next(sizes[sizes["taken"]].iterrows())
+    size, together = int(sizes.index[sizes["taken"]][0]), int(sizes["n_units"][sizes["taken"]].iloc[0])
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
-    more = n_units - int(row["n_units"])
-    words = f"taken: {size} parts, {int(row['n_units'])} units" + (f" and {more} found beside them" if more else "")
+    more = n_units - together
+    words = f"taken: {size} parts, {together} units" + (f" and {more} found beside them" if more else "")
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,
