@@ -150,7 +150,7 @@ def config_for(
     size_factors: str | None,
     **given: Any,  # noqa: ANN401
 ) -> Config:
-    """Settings, where `None` among those given stands for the default of the architecture.
+    """Settings, where `None` among those given stands for the default of the architecture, as does "auto" units.
 
     Raises
     ------
@@ -158,6 +158,8 @@ def config_for(
         A setting that the architecture does not have.
     """
     chosen = {name: _plain(value) for name, value in given.items() if value is not None or name == "seed"}
+    if isinstance(chosen.get("n_latent"), str) and chosen["n_latent"] == "auto":
+        del chosen["n_latent"]
     if "snapshot_epochs" in chosen:
         chosen["snapshot_epochs"] = _epochs(chosen["snapshot_epochs"])
     if architecture == "parts":

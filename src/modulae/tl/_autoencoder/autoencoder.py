@@ -206,7 +206,7 @@ def autoencoder(
         schedule=schedule,
         size_factors=size_factors,
         batch_key=batch_key,
-        n_latent=None if n_latent == "auto" else n_latent,
+        n_latent=n_latent,
         n_hidden=n_hidden,
         orthogonality=orthogonality,
         orthogonality_gradient=orthogonality_gradient,

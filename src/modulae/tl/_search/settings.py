@@ -16,6 +16,8 @@ HELD = {
     "layer": "name it in layer=",
     "mask_var": "name it in mask_var=: losses over other genes can't be compared",
     "n_splits": "leave it out: every run is one training",
+    "replicate_over": "leave it out: every run is one training",
+    "max_cells": "leave it out: every run is one training",
     "seed": "list the seeds in seeds=",
     "test_fraction": "give one in test_fraction=: losses of other cells can't be compared",
     "device": "name it in device=",
