@@ -333,7 +333,7 @@ def test_groups_are_compared_as_asked(h5ad, tmp_path):
         assert main([*words, "--absolute", "--difference", difference, "-o", str(folder)]) == 0
         settings = {"method": "guided", "signed": False, "difference": difference}
         mo.tl.pathway_impact(adata, str(h5ad[1]), groupby="group", explanation=settings)
-        expected = mo.get.impact_table(adata, key="ae_impact_group")["effect"]
+        expected = mo.get.impact_table(adata, result="ae_impact_group")["effect"]
         np.testing.assert_allclose(
             pd.read_csv(folder / "impact_by_group.csv")["effect"], expected, rtol=1e-4, atol=1e-7
         )

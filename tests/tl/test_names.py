@@ -67,8 +67,8 @@ def test_groups_of_a_column_with_a_slash_are_given_a_name(results, tmp_path):
     mo.tl.saliency(adata, groupby="CD4/CD8", key_added="ratio")
     adata.obs = adata.obs.drop(columns="CD4/CD8")  # anndata itself warns of such columns
     adata.write_h5ad(tmp_path / "a.h5ad")
-    again = mo.get.saliency(ad.read_h5ad(tmp_path / "a.h5ad"), key="ratio", group="b")
-    np.testing.assert_array_equal(again, mo.get.saliency(adata, key="ratio", group="b"))
+    again = mo.get.saliency(ad.read_h5ad(tmp_path / "a.h5ad"), result="ratio", group="b")
+    np.testing.assert_array_equal(again, mo.get.saliency(adata, result="ratio", group="b"))
 
 
 def as_other(adata):

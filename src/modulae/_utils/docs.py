@@ -108,10 +108,17 @@ OTHERS = {
     "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
     "cmap_impact": "cmap\n    Colour map; one for [0, 1] or one for differences if `None`.",
     "key_added": 'key_added\n    Name of the result; `f"{key}_<>"` if `None`.',
-    "result_key": "key\n    Name of the result in `adata.uns`, made by :func:`modulae.tl.<>`.",
-    "saliency_key": 'key\n    Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_phase"`.',
-    "joint_key": "key\n    Name of the result in `adata.obsm` and `adata.uns`, of :func:`modulae.tl.joint_embedding`.",
-    "impact_key": 'key\n    Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_phase"`.',
+    "result": 'result\n    Name of the result, as given as `key_added`; `f"<>"` if `None`.',
+    "saliency_result": (
+        "result\n"
+        '    Name of the result, such as `"ae_saliency_phase"` or what was given as `key_added`;\n'
+        '    `f"{key}_saliency"` if `None`.'
+    ),
+    "impact_result": (
+        "result\n"
+        '    Name of the result, such as `"ae_impact_phase"` or what was given as `key_added`;\n'
+        '    `f"{key}_impact"` if `None`.'
+    ),
     "returns": "`None`, or the changed copy if `copy=True`. Sets the following fields:",
     "axes": "The axes, for the caller to style, save or show.",
     "sets_left_out": "UserWarning\n    Sets are left out; the message gives the reason where it is a known one.",

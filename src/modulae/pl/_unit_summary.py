@@ -9,8 +9,8 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import units_entry
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import UNITS
 from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
 from modulae.pl._draw.heatmap import DIVERGING, text_width
@@ -43,7 +43,9 @@ GENES_IN_NAME = 4
 
 @public
 @literal
-def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
+def unit_summary(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, n_units: int | None = 25
+) -> dict[str, Axes]:
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
     A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before what
@@ -54,7 +56,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     Parameters
     ----------
     {adata}
-    {result_key=unit_summary}
+    {key}
+    {result={key}_units}
     n_units
         Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
         ones with a note.
@@ -84,9 +87,10 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     """
     if n_units is not None:
         check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
-    table = get.unit_summary(adata, key=key)
-    flagged = flagged_units(adata, str(units_entry(adata, key)["of_model"]))
-    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
+    table = get.unit_summary(adata, key=key, result=result)
+    key = UNITS.find(adata, key=key, result=result).key
+    flagged = flagged_units(adata, key)
+    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged, key)[:n_units]]
     names = _names(shown, flagged)
     panels = {name: inches * enlarged() for name, inches in WIDTHS.items()}
     if shown["stability"].isna().all():
