@@ -226,7 +226,11 @@ MISTAKES = {
     "unit": (lambda a: mo.pl.impact(a, units=[9]), IndexError, "unit 9 does not exist: there are 4"),
     "dead": (lambda a: mo.pl.impact(a, min_unit_impact=2), ValueError, "Lower min_unit_impact"),
     "overlay": (lambda a: mo.pl.impact(a, overlay=True), ValueError, "name it in group="),
-    "groupby": (lambda a: mo.pl.impact_groups(a, groupby="x"), KeyError, "Run `modulae.tl.pathway_impact.*groupby='x'"),
+    "groupby": (
+        lambda a: mo.pl.impact_groups(a, groupby="x"),
+        KeyError,
+        r"There are \['ae_impact_kind'\].*run `modulae.tl.pathway_impact\(adata, gene_sets, groupby='x'\)`",
+    ),
     "gene": (lambda a: mo.pl.top_genes(a, 7), IndexError, "unit 7 does not exist: there are 2"),
     "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `modulae.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),

@@ -84,8 +84,14 @@ HINTS = {
         lambda a: mo.get.representation(a, key="x"),
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
     ),
-    "loadings": (mo.get.loadings, r"no loadings 'ae_loadings'. There are \['parts_loadings'\]"),
-    "gone": (lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)), r"removed since: run .*key_added='ae'\)` again"),
+    "loadings": (
+        mo.get.loadings,
+        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*saliency\(adata\)`",
+    ),
+    "gone": (
+        lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)),
+        r"removed since: run `modulae.tl.autoencoder\(adata\)` again",
+    ),
     "parts of a model": (
         lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
         r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",

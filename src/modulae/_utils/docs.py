@@ -78,6 +78,7 @@ PARAMETERS = {
     # tables and pictures
     "percentile": "The percentile among random sets of genes of the same expression (0 to 100) rather than the score.",
     "ax": "Where to draw; a new figure if `None`.",
+    "basis": 'Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.',
     "size": "Area of a point, in points²; by the number of cells if `None`.",
     "ncols": "Panels side by side at most.",
     "cluster": "Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
-from modulae._adata.stored.models import model_entry
+from modulae._adata.stored.models import model_entry, model_names
 from modulae._adata.stored.results import unit_names
 from modulae._adata.stored.steps import step
 
@@ -55,9 +55,11 @@ def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     name = Fields(key).loadings
     if name not in adata.varm:
         model_entry(adata, key)  # raises where there is no model
+        others = [model for model in model_names(adata) if Fields(model).loadings in adata.varm]
         msg = (
             f"adata.varm has no loadings {name!r}: a model with architecture='orthogonal' has none. "
-            f"Its genes are named by {step('tl.saliency', key=key)}."
+            f"{f'These models have some: {others}. ' if others else ''}"
+            f"The genes of this one are named by {step('tl.saliency', key=key)}."
         )
         raise KeyError(msg)
     values = adata.varm[name]

@@ -58,8 +58,7 @@ def pathway_activity(
         How many sets at most, where none are named.
     {percentile}
     {color}
-    basis
-        Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
+    {basis}
     {key}
     {result={key}_pathways}
     {gene_layer}

@@ -48,8 +48,7 @@ def units(
     n
         How many units at most, where none are named.
     {color}
-    basis
-        Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
+    {basis}
     {key}
     {gene_layer}
     {size}

@@ -183,7 +183,7 @@ def enrich_units(
 
 def _stored(adata: AnnData, fitted: Fitted, key: str, name: str, group: str | None) -> NDArray[np.float32]:
     """Genes of the model × units, from `adata.varm`."""
-    entry = SALIENCY.find(adata, key=key, result=name).entry
+    entry = SALIENCY.find(adata, key=key, result=name, argument="saliency").entry
     if not entry["signed"] or entry["method"] not in METHODS:
         run = step("tl.saliency", key=key, key_added=f"{name}_signed")
         msg = (

@@ -79,8 +79,16 @@ class Kind:
     """A function of `tl`, and what it is given."""
     store: str = "uns"  # where the numbers are, under the same name
 
-    def find(self, adata: AnnData, *, key: str, result: str | None = None, groupby: str | None = None) -> Stored:
-        """The result, or what there is instead.
+    def find(
+        self,
+        adata: AnnData,
+        *,
+        key: str,
+        result: str | None = None,
+        groupby: str | None = None,
+        argument: str = "result",
+    ) -> Stored:
+        """The result, or what there is instead; `argument` is what the caller calls `result`.
 
         Raises
         ------
@@ -96,27 +104,32 @@ class Kind:
         of_model = {name: str(adata.uns[name].get("of_model", key)) for name in names}
         if name not in of_model:
             known = [one for one, model in of_model.items() if any_model or model == key]
+            known = known if groupby is None else [one for one in known if self._by_group(adata, one)]
             if key not in model_names(adata) and not (known and result is not None):
                 model_entry(adata, key)  # raises
             run = self._step(adata, key, result, groupby)
-            hint = f"There are {known}: name one in result=. Or run {run}." if known else f"Run {run} first."
+            hint = f"There are {known}: name one in {argument}=. Or run {run}." if known else f"Run {run} first."
             msg = f"there is no {self.words} {name!r} in adata.{self.store}. {hint}"
             raise KeyError(msg)
         model = of_model[name]
         if model != key and not any_model:
-            named = f"key={model!r}" if result is not None else f"key={model!r}, result={name!r}"
+            named = f"key={model!r}" if result is not None else f"key={model!r}, {argument}={name!r}"
             msg = f"{self.words} {name!r} is of the model {model!r}, not of {key!r}. Name that model: {named}."
             raise ValueError(msg)
         entry = dict(loaded(adata.uns[name]))
         if self.store == "obsm":
             run = self._step(adata, model, result, groupby)
             check_rows(adata.obsm[name], entry, name, step=f"Run {run} on all cells.")
-        others = [one for one in names if of_model[one] == model and len(adata.uns[one].get("groups", ()))]
+        others = [one for one in names if of_model[one] == model and self._by_group(adata, one)]
         return Stored(name, model, entry, others)
 
     def _fits(self, adata: AnnData, name: str) -> bool:
         entry = adata.uns.get(name)
         return isinstance(entry, dict) and self.fields <= set(entry)
+
+    @staticmethod
+    def _by_group(adata: AnnData, name: str) -> bool:
+        return len(adata.uns[name].get("groups", ())) > 0
 
     def _step(self, adata: AnnData, key: str, result: str | None, groupby: str | None) -> str:
         """The call that makes the result under this name."""

@@ -201,7 +201,7 @@ def unit_summary(
 def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
     """Refuse a result that is not there, or of another model; without a name there need be none."""
     if name is not None or Fields(key).enrichment in adata.uns:
-        ENRICHMENT.find(adata, key=key, result=name)
+        ENRICHMENT.find(adata, key=key, result=name, argument="enrichment")
 
 
 def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
