@@ -204,8 +204,11 @@ def test_a_file_that_is_no_h5ad(tmp_path, capsys):
 
 def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):
     path, gmt = h5ad
-    assert main(["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]) == 1
+    given = ["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]
+    assert main(given) == 1
     assert "Run `modulae train` first" in capsys.readouterr().err
+    assert main([*given, "--key", "my model"]) == 1
+    assert "Run `modulae train --key 'my model'` first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
