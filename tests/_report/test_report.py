@@ -243,6 +243,7 @@ def test_parts_have_loadings(cells, tmp_path):
     adata = cells.copy()
     mo.tl.autoencoder(adata, key_added="parts", **SETTINGS)
     page = Page(mo.report(adata, tmp_path / "a.html", key="parts", **QUIET))
+    assert "mo.get.unit_summary(adata, key=&#39;parts&#39;)" in (tmp_path / "a.html").read_text(encoding="utf-8")
     loadings = mo.get.loadings(adata, key="parts")
     unit = page.facts["units"][0]
     for row in unit["genes"]:

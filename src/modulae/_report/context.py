@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae.pl._draw.labels import shortened
 
 from .arrays import arrays_of, pack
@@ -51,6 +52,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     dead = [unit for unit in units if unit["dead"]]
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
+    named = "" if material.key == DEFAULT_KEY else f", key={material.key!r}"  # in calls
     n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
     facts = {
         "units": alive,
@@ -62,11 +64,12 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
-        "impact_key": [f"{material.key}_impact_{column.name}" for column in material.columns],
+        "named": named,
     }
     return {
         "title": title or "What each unit of this model stands for",
         "key": material.key,
+        "named": named,
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
         "dead": dead,
