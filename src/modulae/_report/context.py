@@ -52,7 +52,6 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     dead = [unit for unit in units if unit["dead"]]
     arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
-    named = "" if material.key == DEFAULT_KEY else f", key={material.key!r}"  # in calls
     n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
     facts = {
         "units": alive,
@@ -64,12 +63,12 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
-        "named": named,
+        "named": "" if material.key == DEFAULT_KEY else f", key={material.key!r}",  # in calls
     }
     return {
         "title": title or "What each unit of this model stands for",
         "key": material.key,
-        "named": named,
+        "named": facts["named"],
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
         "dead": dead,
