@@ -59,7 +59,7 @@ def main() -> None:
     below = beside(
         [
             picture(mo.pl.enrichment(adata).figure),
-            picture(mo.pl.impact(adata, key="ae_impact_bulk_labels", group="CD19+ B", min_unit_impact=0.4).figure),
+            picture(mo.pl.impact(adata, result="ae_impact_bulk_labels", group="CD19+ B", min_unit_impact=0.4).figure),
         ]
     )
     whole = Image.new("RGB", (max(top.width, below.width), top.height + GAP + below.height), "white")

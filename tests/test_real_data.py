@@ -69,9 +69,9 @@ def test_interferon_leads_in_stimulated_cells(data_dir, hallmark):
             explanation={"method": method},
             key_added="ae_impact_stim",
         )
-        impact = mo.get.impact(adata, key="ae_impact_stim", group="STIM")
+        impact = mo.get.impact(adata, result="ae_impact_stim", group="STIM")
         assert impact.sum(axis=1).idxmax().startswith("HALLMARK_INTERFERON")
-        table = mo.get.impact_table(adata, key="ae_impact_stim")
+        table = mo.get.impact_table(adata, result="ae_impact_stim")
         leading = table.nlargest(2, "effect")["set"]
         assert set(leading) == {"HALLMARK_INTERFERON_ALPHA_RESPONSE", "HALLMARK_INTERFERON_GAMMA_RESPONSE"}
 
@@ -106,7 +106,7 @@ def test_interferon_is_called_in_every_cell_type(kang, hallmark):
             reference=f"{kind} CTRL",
             key_added="kind",
         )
-        table = mo.get.impact_table(kang, key="kind").set_index("set")
+        table = mo.get.impact_table(kang, result="kind").set_index("set")
         interferon = table.loc[["HALLMARK_INTERFERON_ALPHA_RESPONSE", "HALLMARK_INTERFERON_GAMMA_RESPONSE"]]
         assert (interferon["q"] < 0.05).all()
         assert (interferon["effect"] > 0).all()
@@ -129,7 +129,7 @@ def test_false_positives_of_the_comparison_stay_at_the_nominal_rate(kang, hallma
         labels[these] = rng.permutation(labels[these])
         kang.obs["kind"] = labels
         mo.tl.pathway_impact(kang, hallmark, **settings)
-        chance.append(mo.get.impact_table(kang, key="null")["p"])
+        chance.append(mo.get.impact_table(kang, result="null")["p"])
     assert (np.concatenate(chance) < 0.05).mean() < 0.06
 
     kang.obs["kind"] = kang.obs["kind_treatment"]
@@ -139,7 +139,7 @@ def test_false_positives_of_the_comparison_stay_at_the_nominal_rate(kang, hallma
     for pool in (genes, high):
         sets = {str(at): rng.choice(pool, 40, replace=False) for at in range(600)}
         mo.tl.pathway_impact(kang, sets, **settings)
-        called = (mo.get.impact_table(kang, key="null")["p"] < 0.05).mean()
+        called = (mo.get.impact_table(kang, result="null")["p"] < 0.05).mean()
         assert 0.02 < called < 0.075
 
 

@@ -118,7 +118,7 @@ def scores(adata: AnnData, labels: str, sets: Mapping[str, list[str]], groups: l
 
 def effects(adata: AnnData, groups: list[str], *, per_unit: bool) -> dict[str, pd.Series]:
     """Every set's effect in the result `explained`: summed over units, or that of its best unit."""
-    found = {group: mo.get.impact(adata, key="explained", group=group, value="unscaled") for group in groups}
+    found = {group: mo.get.impact(adata, result="explained", group=group, value="unscaled") for group in groups}
     return {group: table.max(axis=1) if per_unit else table.sum(axis=1) for group, table in found.items()}
 
 

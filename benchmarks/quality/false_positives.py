@@ -50,7 +50,7 @@ def compare(adata: AnnData, sets: dict[str, Any], pair: tuple[str, str], **setti
     mo.tl.pathway_impact(
         adata, sets, groupby="compared", groups=[group], reference=reference, key_added="comparison", **settings
     )
-    return mo.get.impact_table(adata, key="comparison")
+    return mo.get.impact_table(adata, result="comparison")
 
 
 def permuted(adata: AnnData, sets: dict[str, Any], pair: tuple[str, str], n: int, **settings: Any) -> Any:  # noqa: ANN401

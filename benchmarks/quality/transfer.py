@@ -171,7 +171,7 @@ def _interferon(
             mo.tl.pathway_impact(cells, hallmark, device="cpu")
             unit = mo.get.impact(cells).loc[alpha].abs().idxmax()
             mo.tl.pathway_impact(cells, hallmark, groupby="stim", groups=["STIM"], reference="CTRL", device="cpu")
-            impact = mo.get.impact_table(cells, key="ae_impact_stim").set_index("set")
+            impact = mo.get.impact_table(cells, result="ae_impact_stim").set_index("set")
             rank = impact["effect"].rank(ascending=False).astype(int)
             mo.tl.pathway_activity(cells, {alpha: hallmark[alpha]}, device="cpu")
             mo.tl.novelty(cells)

@@ -34,7 +34,7 @@ def cost(
 
 def _interferon(adata: AnnData, sets: Mapping[str, list[str]]) -> dict[str, Any]:
     mo.tl.pathway_impact(adata, sets, groupby="stim", groups=["STIM"], reference="CTRL")
-    effects = mo.get.impact_table(adata, key="ae_impact_stim").set_index("set")
+    effects = mo.get.impact_table(adata, result="ae_impact_stim").set_index("set")
     rank = effects["effect"].abs().rank(ascending=False)
     genes = [gene for gene in sets[SET] if gene in adata.var_names]
     changes = {}

@@ -84,7 +84,7 @@ def test_with_a_mask_the_antibodies_change_nothing(cite, rna):
     np.testing.assert_array_equal(rna.layers["ae_denoised"], cite.layers["ae_denoised"][:, :60])
     pd.testing.assert_frame_equal(mo.get.unit_summary(rna), mo.get.unit_summary(cite))
     pd.testing.assert_frame_equal(
-        mo.get.impact_table(rna, key="ae_impact_side"), mo.get.impact_table(cite, key="ae_impact_side")
+        mo.get.impact_table(rna, result="ae_impact_side"), mo.get.impact_table(cite, result="ae_impact_side")
     )
 
 

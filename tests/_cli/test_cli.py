@@ -204,8 +204,11 @@ def test_a_file_that_is_no_h5ad(tmp_path, capsys):
 
 def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):
     path, gmt = h5ad
-    assert main(["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]) == 1
+    given = ["impact", str(path), "--gene-sets", str(gmt), "-o", str(tmp_path / "out")]
+    assert main(given) == 1
     assert "Run `modulae train` first" in capsys.readouterr().err
+    assert main([*given, "--key", "my model"]) == 1
+    assert "Run `modulae train --key 'my model'` first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -333,7 +336,7 @@ def test_groups_are_compared_as_asked(h5ad, tmp_path):
         assert main([*words, "--absolute", "--difference", difference, "-o", str(folder)]) == 0
         settings = {"method": "guided", "signed": False, "difference": difference}
         mo.tl.pathway_impact(adata, str(h5ad[1]), groupby="group", explanation=settings)
-        expected = mo.get.impact_table(adata, key="ae_impact_group")["effect"]
+        expected = mo.get.impact_table(adata, result="ae_impact_group")["effect"]
         np.testing.assert_allclose(
             pd.read_csv(folder / "impact_by_group.csv")["effect"], expected, rtol=1e-4, atol=1e-7
         )

@@ -180,7 +180,7 @@ def test_two_groups_differ_as_get_says(real, visit):
         shown = {row[0].split(" ")[0]: number(row[1]) for row in units}
         np.testing.assert_allclose([shown[unit] for unit in shown], expected[list(shown)], atol=0.01, rtol=0.01)
         mo.tl.pathway_impact(adata, sets, groupby=column, groups=[a], reference=b, null=None, key_added="two")
-        effects = mo.get.impact_table(adata, key="two").set_index("set")["effect"]
+        effects = mo.get.impact_table(adata, result="two").set_index("set")["effect"]
         labels_of = {mo._report.units.readable(name): name for name in effects.index}
         assert len(found) >= 10
         for row in found:
@@ -291,7 +291,7 @@ def test_stored_p_values_stand_beside_the_groups_they_are_of(results, visit, tmp
     page = visit(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
     page.locator("#group-a").select_option(label=_label(page, "#group-a", a))
     page.locator("#group-b").select_option(label=_label(page, "#group-b", b))
-    table = mo.get.impact_table(results, key="ae_impact_half")
+    table = mo.get.impact_table(results, result="ae_impact_half")
     expected = table[table["group"] == a].set_index("set")
     rows = rows_of(page.locator("#differences table").nth(1))
     names = {mo._report.units.readable(name): name for name in expected.index}

@@ -116,13 +116,13 @@ def test_sets_between_groups_are_those_of_impact_table(page, results, gene_sets,
         if len(reference) == 1:
             against["reference"] = groups[reference[0]]
         mo.tl.pathway_impact(results, gene_sets, groupby=column, null=None, key_added="pair", device="cpu", **against)
-        table = mo.get.impact_table(results, key="pair").set_index("set")["effect"]
+        table = mo.get.impact_table(results, result="pair").set_index("set")["effect"]
         np.testing.assert_allclose(effects[row], table[page.arrays["sets"]], rtol=1e-4, atol=1e-6)
 
 
 def test_stored_p_values_come_with_their_effects(results, tmp_path):
     page = Page(mo.report(results, tmp_path / "a.html", groupby="half", **QUIET))
-    table = mo.get.impact_table(results, key="ae_impact_half")
+    table = mo.get.impact_table(results, result="ae_impact_half")
     assert [(entry["group"], entry["reference"]) for entry in page.arrays["tested0"]] == [
         ("even", "rest"),
         ("odd", "rest"),
@@ -145,7 +145,7 @@ def test_of_too_many_sets_those_with_evidence_are_compared(results, tmp_path, mo
     kept = [page.arrays["sets"][at] for at in page.arrays["pair_sets0"]]
     evidence = mo.get.enrichment(results).groupby("set")["p"].min().nsmallest(2)
     assert sorted(kept) == sorted(evidence.index)
-    table = mo.get.impact_table(results, key="ae_impact_half").set_index(["group", "set"])["effect"]
+    table = mo.get.impact_table(results, result="ae_impact_half").set_index(["group", "set"])["effect"]
     effects = page.arrays["pair_effects0"].reshape(3, 2)
     np.testing.assert_allclose(effects[0], table.loc["even"][kept], rtol=1e-4, atol=1e-6)
 
@@ -303,7 +303,8 @@ def test_parts_have_loadings(cells, tmp_path):
     adata = cells.copy()
     mo.tl.autoencoder(adata, key_added="parts", **SETTINGS)
     page = Page(mo.report(adata, tmp_path / "a.html", key="parts", **QUIET))
-    loadings = mo.get.loadings(adata, key="parts_loadings")
+    assert "mo.get.unit_summary(adata, key=&#39;parts&#39;)" in (tmp_path / "a.html").read_text(encoding="utf-8")
+    loadings = mo.get.loadings(adata, key="parts")
     unit = page.facts["units"][0]
     for row in unit["genes"]:
         assert row["loading"] == pytest.approx(loadings.loc[row["gene"], unit["unit"]], rel=1e-5)

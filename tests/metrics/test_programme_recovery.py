@@ -54,11 +54,11 @@ def test_genes_outside_the_model_are_left_out():
 
 def test_planted_genes_in_a_field_of_varm():
     adata = mo.datasets.simulated(difficulty="hard", n_cells=200, n_genes=300, seed=0)
-    found = mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key="truth_loadings")
+    found = mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], result="truth_loadings")
     np.testing.assert_allclose(found["auprc"], 1)
     assert found["unit"].tolist() == [str(p) for p in range(15)]
     adata.varm["noise"] = np.random.default_rng(0).normal(size=(300, 20))
-    noise = mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key="noise")
+    noise = mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], result="noise")
     assert noise["auprc"].mean() < 3 * noise["chance"].mean()
 
 
@@ -98,4 +98,4 @@ def test_saliency_of_groups():
     adata = ad.AnnData(np.ones((2, 10)), var=pd.DataFrame(index=GENES))
     adata.varm["ae_saliency_kind"] = np.ones((10, 2, 3))
     with pytest.raises(ValueError, match=r"is no genes × units. Choose one group of it with `modulae\.get\.saliency`"):
-        mo.metrics.programme_recovery(adata, SETS, key="ae_saliency_kind")
+        mo.metrics.programme_recovery(adata, SETS, result="ae_saliency_kind")

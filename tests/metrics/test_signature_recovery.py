@@ -23,11 +23,11 @@ def adata():
 
 
 def test_ranks_by_the_sum_over_units_or_by_the_best_unit(adata):
-    by_sum = mo.metrics.signature_recovery(adata, expected={"one": "b", "two": ["a", "b"]}, key="ae_impact_kind")
+    by_sum = mo.metrics.signature_recovery(adata, expected={"one": "b", "two": ["a", "b"]}, result="ae_impact_kind")
     assert by_sum.loc["one"].tolist() == [3, 3, "a"]
     assert by_sum.loc["two"].tolist() == [2, 3, "c"]
     by_unit = mo.metrics.signature_recovery(
-        adata, expected={"one": "b", "three": "a"}, key="ae_impact_kind", per_unit=True
+        adata, expected={"one": "b", "three": "a"}, result="ae_impact_kind", per_unit=True
     )
     assert by_unit["rank"].to_dict() == {"one": 1}
 
@@ -43,4 +43,4 @@ def test_ranks_by_the_sum_over_units_or_by_the_best_unit(adata):
 )
 def test_mistakes_get_the_next_step(adata, expected, key, error, message):
     with pytest.raises(error, match=message):
-        mo.metrics.signature_recovery(adata, expected=expected, key=key)
+        mo.metrics.signature_recovery(adata, expected=expected, result=key)

@@ -164,7 +164,7 @@ def marks(ax):
 
 
 def test_dashes_are_seen_on_their_cells_and_explained_on_the_bar(adata):
-    ax = mo.pl.impact(adata, key="ae_impact_kind", group="z", min_unit_impact=0)
+    ax = mo.pl.impact(adata, result="ae_impact_kind", group="z", min_unit_impact=0)
     cells = next(mesh for mesh in ax.collections if mesh.get_gid() == "cells")
     drawn = marks(ax)
     values = np.asarray(cells.get_array())

@@ -73,8 +73,8 @@ def test_impact_keeps_the_order_asked_for(adata):
 
 
 def test_a_difference_is_centred_on_zero_and_negative_cells_carry_a_dash(adata):
-    ax = mo.pl.impact(adata, key="ae_impact_kind", group="z", min_unit_impact=0)
-    shown_equals(ax, mo.get.impact(adata, key="ae_impact_kind", group="z"))
+    ax = mo.pl.impact(adata, result="ae_impact_kind", group="z", min_unit_impact=0)
+    shown_equals(ax, mo.get.impact(adata, result="ae_impact_kind", group="z"))
     assert cells(ax).get_clim() == (-1, 1)
     assert ax.get_title() == "impact of gene sets, z vs rest"
     dashes = next(points for points in ax.collections if points.get_gid() == "negative")
@@ -83,8 +83,8 @@ def test_a_difference_is_centred_on_zero_and_negative_cells_carry_a_dash(adata):
 
 
 def test_overlay_draws_triangles_where_the_group_differs(adata):
-    ax = mo.pl.impact(adata, key="ae_impact_kind", group="z", overlay=True, min_unit_impact=0)
-    shown_equals(ax, mo.get.impact(adata, key="ae_impact_kind"))
+    ax = mo.pl.impact(adata, result="ae_impact_kind", group="z", overlay=True, min_unit_impact=0)
+    shown_equals(ax, mo.get.impact(adata, result="ae_impact_kind"))
     found = {
         points.get_gid(): {(rows(ax)[int(y)], columns(ax)[int(x)]) for x, y in points.get_offsets()}
         for points in ax.collections
@@ -101,7 +101,7 @@ def test_panels_of_groups_share_scale_and_order_and_all_cells_come_first(adata):
     assert first is not None
     for name, ax in axes.items():
         group = None if name == "all cells" else name
-        table = mo.get.impact(adata, key="ae_impact_kind", group=group, value="within")
+        table = mo.get.impact(adata, result="ae_impact_kind", group=group, value="within")
         np.testing.assert_allclose(cells(ax).get_array(), table.loc[names, units])
         assert cells(ax).get_clim() == (0, 1)
         assert ax.get_title() == name
@@ -220,13 +220,17 @@ def on_a_line(adata):
 
 
 MISTAKES = {
-    "impact": (lambda a: mo.pl.impact(a, key="x"), KeyError, "no impact 'x'.*There are"),
-    "group": (lambda a: mo.pl.impact(a, key="ae_impact_kind", group="q"), KeyError, "no group 'q'. Choose one of"),
+    "impact": (lambda a: mo.pl.impact(a, result="x"), KeyError, "no impact 'x'.*There are"),
+    "group": (lambda a: mo.pl.impact(a, result="ae_impact_kind", group="q"), KeyError, "no group 'q'. Choose one of"),
     "set": (lambda a: mo.pl.impact(a, sets=["alpa"]), KeyError, "no gene set 'alpa'.*alpha"),
     "unit": (lambda a: mo.pl.impact(a, units=[9]), IndexError, "unit 9 does not exist: there are 4"),
     "dead": (lambda a: mo.pl.impact(a, min_unit_impact=2), ValueError, "Lower min_unit_impact"),
     "overlay": (lambda a: mo.pl.impact(a, overlay=True), ValueError, "name it in group="),
-    "groupby": (lambda a: mo.pl.impact_groups(a, groupby="x"), KeyError, "Run `modulae.tl.pathway_impact.*groupby='x'"),
+    "groupby": (
+        lambda a: mo.pl.impact_groups(a, groupby="x"),
+        KeyError,
+        r"There are \['ae_impact_kind'\].*run `modulae.tl.pathway_impact\(adata, gene_sets, groupby='x'\)`",
+    ),
     "gene": (lambda a: mo.pl.top_genes(a, 7), IndexError, "unit 7 does not exist: there are 2"),
     "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `modulae.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
@@ -238,7 +242,7 @@ MISTAKES = {
         ValueError,
         r"\(the lowest is 0.06\). Raise max_q, or name",
     ),
-    "enrichment": (lambda a: mo.pl.enrichment(a, key="x"), KeyError, "no enrichment 'x'.*There are"),
+    "enrichment": (lambda a: mo.pl.enrichment(a, result="x"), KeyError, "no enrichment 'x'.*There are"),
     "units": (lambda a: mo.pl.units(a, 1), TypeError, r"units is 1; give a list: units=\[1\]"),
     "no units": (lambda a: mo.pl.units(a, []), ValueError, "units is empty"),
     "units of impact": (lambda a: mo.pl.impact(a, units=1), TypeError, r"units is 1; give a list: units=\[1\]"),

@@ -18,7 +18,7 @@ def gene_sets(trained):
 
 def run(adata, gene_sets, **settings):
     mo.tl.enrich_units(adata, gene_sets, **{"n_permutations": 50, "device": "cpu", **settings})
-    return mo.get.enrichment(adata, key=settings.get("key_added") or "ae_enrichment")
+    return mo.get.enrichment(adata, result=settings.get("key_added") or "ae_enrichment")
 
 
 def test_table_has_a_row_a_unit_and_set_sorted_by_unit_and_q(trained, gene_sets):
@@ -204,6 +204,6 @@ def test_get_says_what_there_is(trained, gene_sets):
         mo.get.enrichment(trained)
     run(trained, gene_sets)
     with pytest.raises(KeyError, match=r"There are \['ae_enrichment'\]"):
-        mo.get.enrichment(trained, key="x")
+        mo.get.enrichment(trained, result="x")
     with pytest.raises(IndexError, match="unit 9 does not exist: there are 5, counted from 0"):
         mo.get.enrichment(trained, unit=9)

@@ -36,12 +36,12 @@ def test_saliency_by_group_has_the_groups_own_cells(trained):
     fitted = read_model(trained, "ae")
     alone = trained[trained.obs["kind"] == "m"].copy()
     expected = mean_saliency(fitted.network, read_cells(alone, fitted, layer=None), method="guided", signed=False)[0]
-    table = mo.get.saliency(trained, key="ae_saliency_kind", group="m")
+    table = mo.get.saliency(trained, result="ae_saliency_kind", group="m")
     np.testing.assert_allclose(table.loc[fitted.genes], expected, rtol=1e-5)
     with pytest.raises(ValueError, match="was made with groupby: name one of its groups"):
-        mo.get.saliency(trained, key="ae_saliency_kind")
+        mo.get.saliency(trained, result="ae_saliency_kind")
     with pytest.raises(KeyError, match=r"no group 'q'. Choose one of \['z', 'm', 'a'\]"):
-        mo.get.saliency(trained, key="ae_saliency_kind", group="q")
+        mo.get.saliency(trained, result="ae_saliency_kind", group="q")
 
 
 @pytest.fixture
@@ -84,19 +84,19 @@ def test_impact_of_groups_is_the_difference_to_the_reference(trained, gene_sets,
         activity = trained.obsm["X_ae"][known].astype(float)
         inside = kind[known] == "m"
         expected = both * (activity[inside].mean(axis=0) - activity[~inside].mean(axis=0)) / activity.std(axis=0)
-    unscaled = mo.get.impact(trained, key="ae_impact_kind", group="m", value="unscaled")
+    unscaled = mo.get.impact(trained, result="ae_impact_kind", group="m", value="unscaled")
     np.testing.assert_allclose(unscaled, expected, rtol=1e-3, atol=1e-6)
-    scaled = mo.get.impact(trained, key="ae_impact_kind", group="m")
+    scaled = mo.get.impact(trained, result="ae_impact_kind", group="m")
     np.testing.assert_allclose(scaled, expected / np.abs(expected).max(), rtol=1e-3, atol=1e-5)
-    within = mo.get.impact(trained, key="ae_impact_kind", group="m", value="within_unscaled")
+    within = mo.get.impact(trained, result="ae_impact_kind", group="m", value="within_unscaled")
     np.testing.assert_allclose(within, mine, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(trained.uns["ae_impact_kind"]["n_cells"], [28, 28, 28])
 
-    table = mo.get.impact_table(trained, key="ae_impact_kind")
+    table = mo.get.impact_table(trained, result="ae_impact_kind")
     row = table[(table["group"] == "m") & (table["set"] == "alpha")].iloc[0]
     np.testing.assert_allclose(row["effect"], expected[1].sum(), rtol=1e-3, atol=1e-6)
     assert (row["reference"], row["n_genes"]) == ("rest", 5)
-    by_unit = mo.get.impact_table(trained, key="ae_impact_kind", by_unit=True)
+    by_unit = mo.get.impact_table(trained, result="ae_impact_kind", by_unit=True)
     cell = by_unit[(by_unit["group"] == "m") & (by_unit["set"] == "alpha") & (by_unit["unit"] == "3")]
     np.testing.assert_allclose(cell["effect"], unscaled.loc["alpha", "3"], rtol=1e-6)
 
@@ -107,7 +107,7 @@ def test_swapping_group_and_reference_flips_every_sign(trained, gene_sets, diffe
     for group, other in (("a", "b"), ("b", "a")):
         sides = {"groups": [group], "reference": other, "key_added": group}
         mo.tl.pathway_impact(trained, gene_sets, groupby="kind", explanation={"difference": difference}, **sides)
-    one, two = (mo.get.impact(trained, key=key, group=key) for key in ("a", "b"))
+    one, two = (mo.get.impact(trained, result=key, group=key) for key in ("a", "b"))
     np.testing.assert_allclose(one, -two, atol=1e-6)
     assert np.abs(one.to_numpy()).max() == 1
 
@@ -132,7 +132,7 @@ def test_planted_programmes_lead_in_their_groups():
     mo.tl.autoencoder(adata, n_latent=16, n_splits=0, device="cpu")
     adata.obs["leading"] = pd.Categorical(activity.argmax(axis=1).astype(str))
     mo.tl.pathway_impact(adata, sets, groupby="leading")
-    table = mo.get.impact_table(adata, key="ae_impact_leading")
+    table = mo.get.impact_table(adata, result="ae_impact_leading")
     leading = table.loc[table.groupby("group", observed=True)["effect"].idxmax()]
     assert (leading["group"] == leading["set"]).mean() >= 0.75
 

@@ -67,8 +67,8 @@ def test_groups_of_a_column_with_a_slash_are_given_a_name(results, tmp_path):
     mo.tl.saliency(adata, groupby="CD4/CD8", key_added="ratio")
     adata.obs = adata.obs.drop(columns="CD4/CD8")  # anndata itself warns of such columns
     adata.write_h5ad(tmp_path / "a.h5ad")
-    again = mo.get.saliency(ad.read_h5ad(tmp_path / "a.h5ad"), key="ratio", group="b")
-    np.testing.assert_array_equal(again, mo.get.saliency(adata, key="ratio", group="b"))
+    again = mo.get.saliency(ad.read_h5ad(tmp_path / "a.h5ad"), result="ratio", group="b")
+    np.testing.assert_array_equal(again, mo.get.saliency(adata, result="ratio", group="b"))
 
 
 def as_other(adata):
@@ -84,8 +84,14 @@ HINTS = {
         lambda a: mo.get.representation(a, key="x"),
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
     ),
-    "loadings": (mo.get.loadings, r"no loadings 'ae_loadings'. There are \['parts_loadings'\]"),
-    "gone": (lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)), r"removed since: run .*key_added='ae'\)` again"),
+    "loadings": (
+        mo.get.loadings,
+        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*saliency\(adata\)`",
+    ),
+    "gone": (
+        lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)),
+        r"removed since: run `modulae.tl.autoencoder\(adata\)` again",
+    ),
     "parts of a model": (
         lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
         r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata\)`")
+TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
 
 
 class CommandError(OSError):
@@ -21,13 +21,19 @@ class CommandError(OSError):
 
 def in_options(message: str, options: argparse.Namespace) -> str:
     """Name the options of this command (`--max-epochs`) where a function names its parameters (`max_epochs=`)."""
+
+    def train(found: re.Match[str]) -> str:
+        return "`modulae train" + (f" --key {found[1]}`" if found[1] else "`")
+
     names = "|".join(sorted(set(vars(options)) - {"command", "path"}, key=len, reverse=True))
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
+        if name is None:  # a call in Python
+            return TRAINS.sub(train, found[0])
         return f"--{name.removeprefix('n_').replace('_', '-')}" + (f" {value}" if value else "")
 
-    return TRAINS.sub("`modulae train`", re.sub(rf"(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message))
+    return re.sub(rf"`modulae\.[^`]*`|(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message)
 
 
 @contextmanager

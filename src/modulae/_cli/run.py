@@ -160,16 +160,16 @@ def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str
     import modulae as mo
 
     folder.mkdir(parents=True, exist_ok=True)
-    everyone = f"{key}_impact"
-    mo.get.impact(adata, key=everyone).to_csv(folder / "impact.csv")
-    _save(mo.pl.impact(adata, key=everyone), folder / "impact.png")
+    mo.get.impact(adata, key=key).to_csv(folder / "impact.csv")
+    _save(mo.pl.impact(adata, key=key), folder / "impact.png")
     if groupby is None:
         return
     compared = f"{key}_impact_{groupby}"
-    mo.get.impact_table(adata, key=compared).to_csv(folder / "impact_by_group.csv", index=False)
-    mo.get.impact_table(adata, key=compared, by_unit=True).to_csv(folder / "impact_by_group_and_unit.csv", index=False)
-    _save(mo.pl.impact_groups(adata, groupby=groupby, key=compared), folder / "impact_groups.png")
-    _save(mo.pl.impact_groups(adata, groupby=groupby, key=compared, value="impact"), folder / "impact_differences.png")
+    for file, by_unit in (("impact_by_group", False), ("impact_by_group_and_unit", True)):
+        table = mo.get.impact_table(adata, key=key, result=compared, by_unit=by_unit)
+        table.to_csv(folder / f"{file}.csv", index=False)
+    _save(mo.pl.impact_groups(adata, groupby=groupby, key=key), folder / "impact_groups.png")
+    _save(mo.pl.impact_groups(adata, groupby=groupby, key=key, value="impact"), folder / "impact_differences.png")
 
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:

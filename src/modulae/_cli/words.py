@@ -25,7 +25,7 @@ def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> s
         f"Held-out Poisson loss {history['test_loss'].iloc[0]:.4f} before training, {kept['test_loss']:.4f} after.",
     ]
     if groupby is not None:
-        table = get.impact_table(adata, key=f"{key}_impact_{groupby}")
+        table = get.impact_table(adata, key=key, result=f"{key}_impact_{groupby}")
         lines.append(f"Sets that raise the units most, {groupby} against {table['reference'].iloc[0]}:")
         width = max(len(group) for group in table["group"].unique())
         for group, rows in table.groupby("group", sort=False):

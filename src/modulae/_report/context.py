@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae.pl._draw.labels import shortened
 
 from .arrays import arrays_of, pack
@@ -71,11 +72,12 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "maps": map_document(material.columns),
-        "impact_key": [f"{material.key}_impact_{column.name}" for column in material.columns],
+        "named": "" if material.key == DEFAULT_KEY else f", key={material.key!r}",  # in calls
     }
     return {
         "title": title or "What each unit of this model stands for",
         "key": material.key,
+        "named": facts["named"],
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
         "dead": [unit for unit in units if unit["dead"]],

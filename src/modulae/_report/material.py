@@ -13,7 +13,7 @@ from modulae._adata.columns.labels import read_labels
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import placed, read_layout
 from modulae._adata.stored.models import model_entry
-from modulae._adata.stored.results import enrichment_entry, units_entry
+from modulae._adata.stored.results import ENRICHMENT, UNITS
 from modulae._counts.layers import matrix_of
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.statistics.group_pairs import GroupActivity
@@ -122,28 +122,28 @@ def gather(
         parts=has_loadings,
         cells=[str(name) for name in adata.obs_names],
         units=_units(work, tested=tested),
-        flag_above=float(units_entry(adata, fields.units)["flag_above"]),
+        flag_above=float(UNITS.find(adata, key=work.key).entry["flag_above"]),
         activity=get.representation(adata, key=work.key).to_numpy(),
-        saliency=get.saliency(adata, key=fields.saliency()).loc[genes],
-        loadings=get.loadings(adata, key=fields.loadings).loc[genes] if has_loadings else None,
+        saliency=get.saliency(adata, key=work.key).loc[genes],
+        loadings=get.loadings(adata, key=work.key).loc[genes] if has_loadings else None,
         sets=list(sets),
-        left_out=[str(name) for name in enrichment_entry(adata, fields.enrichment)["left_out"]] if tested else [],
-        enrichment=get.enrichment(adata, key=fields.enrichment) if tested else None,
+        left_out=[str(name) for name in ENRICHMENT.find(adata, key=work.key).entry["left_out"]] if tested else [],
+        enrichment=get.enrichment(adata, key=work.key) if tested else None,
         layout=read_layout(adata, layout_name).astype(np.float64),
         layout_name=layout_name,
         columns=[_column(work, name, list(sets.values())) for name in names],
         replication=get.replication(adata, key=work.key) if "replication" in adata.uns[work.key] else None,
-        sanity=get.sanity(adata, key=fields.sanity) if checked else None,
-        sanity_units=get.sanity(adata, key=fields.sanity, table="units") if checked else None,
+        sanity=get.sanity(adata, key=work.key) if checked else None,
+        sanity_units=get.sanity(adata, key=work.key, table="units") if checked else None,
         ran=work.ran,
     )
 
 
 def _units(work: Workplace, *, tested: bool) -> pd.DataFrame:
     """The summary, with the sets of the enrichment that the page shows: the summary may be older."""
-    table = get.unit_summary(work.adata, key=work.fields.units)
+    table = get.unit_summary(work.adata, key=work.key)
     if tested:
-        entry = enrichment_entry(work.adata, work.fields.enrichment)
+        entry = ENRICHMENT.find(work.adata, key=work.key).entry
         for name, values in sets_of_units(entry, len(table)).items():
             table[name] = values[table.index.astype(int)]
     return table
@@ -156,7 +156,9 @@ def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
     if sets and len(groups) > 1:
         stored = read_saliency(work, name)
         genes = work.adata.uns[work.key]["model"]["genes"]
-        by_group = [get.saliency(work.adata, key=stored, group=group).loc[genes].to_numpy() for group in groups]
+        by_group = [
+            get.saliency(work.adata, key=work.key, result=stored, group=group).loc[genes].to_numpy() for group in groups
+        ]
         set_saliency = aggregate_sets(np.stack(by_group), sets)
     codes = np.where(members.any(axis=0), members.argmax(axis=0), -1)
     return Column(
@@ -179,11 +181,11 @@ def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:
 
 def _tested(work: Workplace, name: str) -> pd.DataFrame | None:
     """The stored comparison of these groups with p and q, if it is of the same kind as the page's own."""
-    key = work.fields.impact(name)
-    entry = work.adata.uns.get(key)
+    result = work.fields.impact(name)
+    entry = work.adata.uns.get(result)
     if not isinstance(entry, dict) or "statistics" not in entry or entry.get("donor_key"):
         return None
     alike = {"of_model": work.key, "method": "gradient", "aggregate": "mean", "difference": "activity"}
     if any(str(entry.get(field)) != value for field, value in alike.items()) or not entry["signed"]:
         return None
-    return get.impact_table(work.adata, key=key)
+    return get.impact_table(work.adata, key=work.key, result=result)

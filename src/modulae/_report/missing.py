@@ -13,7 +13,7 @@ from modulae._adata.found_sets import find_sets, tested_sizes
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import umap_layout
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.results import enrichment_entry, saliency_entry
+from modulae._adata.stored.results import ENRICHMENT
 from modulae._counts.layers import layer_names, matrix_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> No
 
 def sets_of(work: Workplace) -> dict[str, NDArray[np.intp]]:
     """Sets of the stored enrichment, in its order: positions of their genes in the model."""
-    entry = enrichment_entry(work.adata, work.fields.enrichment)
+    entry = ENRICHMENT.find(work.adata, key=work.key).entry
     position = {gene: index for index, gene in enumerate(read_model(work.adata, work.key).genes)}
     genes = np.array([position[str(gene)] for gene in entry["genes"]], dtype=np.intp)
     parts = np.split(genes, np.cumsum(np.asarray(entry["n_genes"]))[:-1])
@@ -118,8 +118,9 @@ def read_saliency(work: Workplace, groupby: str | None = None) -> str:
     """
     name = work.fields.saliency(groupby).replace("/", " ")  # a file would take a slash for a folder
     if groupby is None and name in work.adata.varm:
-        entry = saliency_entry(work.adata, name)
-        if entry["method"] == "gradient" and entry["signed"] and entry["of_model"] == work.key:
+        entry = work.adata.uns.get(name, {})
+        alike = {"of_model": work.key, "method": "gradient"}
+        if all(str(entry.get(field)) == value for field, value in alike.items()) and entry["signed"]:
             return name
     tl.saliency(work.adata, groupby=groupby, key_added=name, **work.reading())
     if groupby is None:

@@ -78,6 +78,7 @@ PARAMETERS = {
     # tables and pictures
     "percentile": "The percentile among random sets of genes of the same expression (0 to 100) rather than the score.",
     "ax": "Where to draw; a new figure if `None`.",
+    "basis": 'Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.',
     "size": "Area of a point, in points²; by the number of cells if `None`.",
     "ncols": "Panels side by side at most.",
     "cluster": "Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.",
@@ -108,10 +109,17 @@ OTHERS = {
     "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
     "cmap_impact": "cmap\n    Colour map; one for [0, 1] or one for differences if `None`.",
     "key_added": 'key_added\n    Name of the result; `f"{key}_<>"` if `None`.',
-    "result_key": "key\n    Name of the result in `adata.uns`, made by :func:`modulae.tl.<>`.",
-    "saliency_key": 'key\n    Name of the result in `adata.varm`, such as `"ae_saliency"` or `"ae_saliency_phase"`.',
-    "joint_key": "key\n    Name of the result in `adata.obsm` and `adata.uns`, of :func:`modulae.tl.joint_embedding`.",
-    "impact_key": 'key\n    Name of the result in `adata.uns`, such as `"ae_impact"` or `"ae_impact_phase"`.',
+    "result": 'result\n    Name of the result, as given as `key_added`; `f"<>"` if `None`.',
+    "saliency_result": (
+        "result\n"
+        '    Name of the result, such as `"ae_saliency_phase"` or what was given as `key_added`;\n'
+        '    `f"{key}_saliency"` if `None`.'
+    ),
+    "impact_result": (
+        "result\n"
+        '    Name of the result, such as `"ae_impact_phase"` or what was given as `key_added`;\n'
+        '    `f"{key}_impact"` if `None`.'
+    ),
     "returns": "`None`, or the changed copy if `copy=True`. Sets the following fields:",
     "axes": "The axes, for the caller to style, save or show.",
     "sets_left_out": "UserWarning\n    Sets are left out; the message gives the reason where it is a known one.",

@@ -1,4 +1,4 @@
-"""The stored fields as labelled pandas tables. `key` is the name of the field that is read."""
+"""The stored fields as labelled pandas tables. `key` names the model, `result` one of its results."""
 
 from typing import TYPE_CHECKING
 

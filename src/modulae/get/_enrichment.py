@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import enrichment_entry, share_found, unit_names, unit_position
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import ENRICHMENT, share_found, unit_names, unit_position
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,7 +31,9 @@ ENRICHMENT_STATISTICS = (
 
 
 @public
-def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | str | None = None) -> pd.DataFrame:
+def enrichment(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, unit: int | str | None = None
+) -> pd.DataFrame:
     """Which gene sets each unit responds to more than to other genes, as a tidy table.
 
     `p` and `q` are those to use; :func:`modulae.tl.enrich_units` says what the others mean.
@@ -39,7 +41,8 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     Parameters
     ----------
     {adata}
-    {result_key=enrich_units}
+    {key}
+    {result={key}_enrichment}
     unit
         One unit; all if `None`.
 
@@ -91,7 +94,7 @@ def enrichment(adata: AnnData, *, key: str = Fields().enrichment, unit: int | st
     >>> mo.get.enrichment(adata, unit=3).shape
     (20, 16)
     """
-    entry = enrichment_entry(adata, key)
+    entry = ENRICHMENT.find(adata, key=key, result=result).entry
     n_sets, n_units = np.shape(entry["nes"])
     chosen = list(range(n_units)) if unit is None else [unit_position(unit, n_units)]
     table = pd.DataFrame(

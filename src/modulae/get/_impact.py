@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import group_position, impact_entry, unit_names
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import IMPACT, unit_names
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -19,14 +19,20 @@ Value = Literal["impact", "unscaled", "within", "within_unscaled"]
 
 @public
 def impact(
-    adata: AnnData, *, key: str = Fields().impact(), group: str | None = None, value: Value = "impact"
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
+    group: str | None = None,
+    value: Value = "impact",
 ) -> pd.DataFrame:
     """The impact of every gene set on every unit, over all cells or for one group.
 
     Parameters
     ----------
     {adata}
-    {impact_key}
+    {key}
+    {impact_result}
     group
         Which group; all cells if `None`.
     value
@@ -60,12 +66,13 @@ def impact(
     >>> mo.get.impact(adata).shape
     (20, 32)
     """
-    entry = impact_entry(adata, key)
+    stored = IMPACT.find(adata, key=key, result=result)
+    entry = stored.entry
     check_choice("value", value, Value)
     if group is None:
         values = entry["all" if value in {"impact", "within"} else "all_unscaled"]
     else:
-        position = group_position(entry, group, key)  # raises where there are no groups
+        position = stored.group_position(group)  # raises where there are no groups
         values = entry[value][position]
     return pd.DataFrame(
         values, index=pd.Index(entry["sets"], name="set"), columns=pd.Index(unit_names(values.shape[1]), name="unit")

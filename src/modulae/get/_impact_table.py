@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import impact_entry, is_comparison, share_found, unit_names
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import IMPACT, share_found, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,13 +21,16 @@ IMPACT_STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mea
 
 
 @public
-def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool = False) -> pd.DataFrame:
+def impact_table(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, by_unit: bool = False
+) -> pd.DataFrame:
     """The impact of every gene set as a tidy table.
 
     Parameters
     ----------
     {adata}
-    {impact_key}
+    {key}
+    {impact_result}
     by_unit
         One row a set and unit, rather than the sum over units.
 
@@ -70,15 +73,16 @@ def impact_table(adata: AnnData, *, key: str = Fields().impact(), by_unit: bool 
     >>> adata = mo.datasets.pbmc68k()
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", n_permutations=20)
-    >>> table = mo.get.impact_table(adata, key="ae_impact_phase")
+    >>> table = mo.get.impact_table(adata, result="ae_impact_phase")
     >>> table["group"].unique().tolist()
     ['G1', 'G2M', 'S']
     >>> table.columns.tolist()[:6]
     ['group', 'reference', 'set', 'n_genes', 'share_found', 'effect']
     """
-    entry = impact_entry(adata, key)
+    found = IMPACT.find(adata, key=key, result=result)
+    entry = found.entry
     sets, n_genes = np.asarray(entry["sets"]), np.asarray(entry["n_genes"])
-    if is_comparison(entry):
+    if found.is_comparison:
         groups, references, values = np.asarray(entry["groups"]), np.asarray(entry["references"]), entry["unscaled"]
     else:
         groups, references, values = np.array([ALL_CELLS]), np.array([""]), entry["all_unscaled"][None]

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.models import model_names
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import model_entry, model_names
 from modulae._adata.stored.results import unit_names
+from modulae._adata.stored.steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
 @public
-def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
+def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """What every unit adds to every gene; a model with `architecture="orthogonal"` has no loadings.
 
     A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. Loadings name the
@@ -26,8 +27,7 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
     Parameters
     ----------
     {adata}
-    key
-        Name of the field in `adata.varm`.
+    {key}
 
     Returns
     -------
@@ -38,7 +38,7 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
     Raises
     ------
     KeyError
-        No such field.
+        No such model, or one without loadings.
 
     See Also
     --------
@@ -52,15 +52,15 @@ def loadings(adata: AnnData, *, key: str = Fields().loadings) -> pd.DataFrame:
     >>> mo.get.loadings(adata).shape
     (300, 8)
     """
-    if key not in adata.varm:
-        available = [name for name in (Fields(model).loadings for model in model_names(adata)) if name in adata.varm]
-        hint = (
-            f"There are {available}."
-            if available
-            else "Run `modulae.tl.autoencoder(adata)` first: a model with architecture='orthogonal' has none, "
-            "its genes are named by `modulae.tl.saliency(adata)`."
+    name = Fields(key).loadings
+    if name not in adata.varm:
+        model_entry(adata, key)  # raises where there is no model
+        others = [model for model in model_names(adata) if Fields(model).loadings in adata.varm]
+        msg = (
+            f"adata.varm has no loadings {name!r}: a model with architecture='orthogonal' has none. "
+            f"{f'These models have some: {others}. ' if others else ''}"
+            f"The genes of this one are named by {step('tl.saliency', key=key)}."
         )
-        msg = f"adata.varm has no loadings {key!r}. {hint}"
         raise KeyError(msg)
-    values = adata.varm[key]
+    values = adata.varm[name]
     return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

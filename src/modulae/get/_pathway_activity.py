@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import activity_entry, share_found
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.results import ACTIVITY, share_found
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -20,15 +20,20 @@ ActivityTable = Literal["cells", "sets"]
 
 @public
 def pathway_activity(
-    adata: AnnData, *, key: str = Fields().pathways, percentile: bool = False, table: ActivityTable = "cells"
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
+    percentile: bool = False,
+    table: ActivityTable = "cells",
 ) -> pd.DataFrame:
     """How strongly every cell expresses every gene set.
 
     Parameters
     ----------
     {adata}
-    key
-        Name of the result in `adata.obsm`, such as `"ae_pathways"`.
+    {key}
+    {result={key}_pathways}
     {percentile}
     table
         `"cells"`: the scores. `"sets"`: how much of each set was found.
@@ -68,10 +73,11 @@ def pathway_activity(
     >>> adata.obs["interferon"] = scores["INTERFERON_RESPONSE"]
     """
     check_choice("table", table, ActivityTable)
-    entry = activity_entry(adata, key)
+    stored = ACTIVITY.find(adata, key=key, result=result)
+    entry = stored.entry
     sets = [str(name) for name in np.asarray(entry["sets"])]
     if table == "sets":
-        result = {"n_genes": np.asarray(entry["n_genes"]), "share_found": share_found(entry)}
-        return pd.DataFrame(result, index=pd.Index(sets, name="set"))
-    values = adata.obsm[Fields.percentile(key) if percentile else key]
+        found = {"n_genes": np.asarray(entry["n_genes"]), "share_found": share_found(entry)}
+        return pd.DataFrame(found, index=pd.Index(sets, name="set"))
+    values = adata.obsm[Fields.percentile(stored.name) if percentile else stored.name]
     return pd.DataFrame(np.asarray(values), index=adata.obs_names, columns=pd.Index(sets, name="set"))

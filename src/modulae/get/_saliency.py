@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import group_position, saliency_entry, unit_names
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import SALIENCY, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
 @public
-def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | None = None) -> pd.DataFrame:
+def saliency(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, group: str | None = None
+) -> pd.DataFrame:
     """The mean saliency of every unit to every gene.
 
     Parameters
     ----------
     {adata}
-    {saliency_key}
+    {key}
+    {saliency_result}
     {group}
 
     Returns
@@ -49,13 +52,14 @@ def saliency(adata: AnnData, *, key: str = Fields().saliency(), group: str | Non
     >>> mo.get.saliency(adata).shape
     (765, 32)
     """
-    entry = saliency_entry(adata, key)
-    values = adata.varm[key]
+    stored = SALIENCY.find(adata, key=key, result=result)
+    values = adata.varm[stored.name]
     if values.ndim == 3:
         if group is None:
-            msg = f"{key!r} was made with groupby: name one of its groups, group= one of {list(entry['groups'])}."
+            groups = [str(name) for name in stored.entry["groups"]]
+            msg = f"{stored.name!r} was made with groupby: name one of its groups, group= one of {groups}."
             raise ValueError(msg)
-        values = values[:, :, group_position(entry, group, key)]
+        values = values[:, :, stored.group_position(group)]
     elif group is not None:
-        group_position(entry, group, key)  # raises: there are no groups
+        stored.group_position(group)  # raises: there are no groups
     return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(unit_names(values.shape[1]), name="unit"))

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import sanity_entry, unit_names
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import SANITY, unit_names
+from modulae._adata.stored.steps import step
 from modulae.core.checks import check_choice
 from modulae.core.sanity.controls import EXPRESSION, SEEDS
 from modulae.core.sanity.verdict import SAME_UNIT, better
@@ -24,13 +25,16 @@ SanityTable = Literal["verdict", "controls", "units", "agreement", "groups", "de
 
 
 @public
-def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "verdict") -> pd.DataFrame:
+def sanity(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, table: SanityTable = "verdict"
+) -> pd.DataFrame:
     """What :func:`modulae.tl.sanity` measured, in one of six tables.
 
     Parameters
     ----------
     {adata}
-    {result_key=sanity}
+    {key}
+    {result={key}_sanity}
     table
         Which table: `"verdict"`, `"controls"`, `"units"`, `"agreement"`, `"groups"` or `"deletion"`.
 
@@ -109,10 +113,12 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity, table: SanityTable = "
     >>> mo.get.sanity(adata, table="units").shape
     (32, 6)
     """
-    entry = sanity_entry(adata, key)
+    stored = SANITY.find(adata, key=key, result=result)
+    entry = stored.entry
     check_choice("table", table, SanityTable)
     if table == "groups" and "groups" not in entry:
-        msg = f"{key!r} compares no groups. Run `modulae.tl.sanity(adata, gene_sets, groupby=...)`."
+        run = step("tl.sanity", "gene_sets", "groupby=...", key=stored.key, key_added=result)
+        msg = f"{stored.name!r} compares no groups. Run {run}."
         raise KeyError(msg)
     return TABLES[table](entry)
 

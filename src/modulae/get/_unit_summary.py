@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import unit_names, units_entry
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import UNITS, unit_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,7 +42,7 @@ TABLE_COLUMNS = (
 
 
 @public
-def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
+def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> pd.DataFrame:
     """What :func:`modulae.tl.unit_summary` found, one row per unit, the one of largest effect first.
 
     Several names in one text are separated by semicolons; a text is empty, and a number NaN, where there is nothing to
@@ -51,7 +51,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     Parameters
     ----------
     {adata}
-    {result_key=unit_summary}
+    {key}
+    {result={key}_units}
 
     Returns
     -------
@@ -107,7 +108,7 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units) -> pd.DataFrame:
     >>> mo.get.unit_summary(adata).shape
     (32, 23)
     """
-    stored = units_entry(adata, key)["table"]
+    stored = UNITS.find(adata, key=key, result=result).entry["table"]
     stored = {"reproducibility": np.full(len(stored["effect"]), np.nan), **stored}  # older summaries do not have it
     table = pd.DataFrame({name: np.asarray(stored[name]) for name in TABLE_COLUMNS})
     for name in table:

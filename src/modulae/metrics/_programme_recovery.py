@@ -26,7 +26,7 @@ def programme_recovery(
     data: AnnData | pd.DataFrame,
     gene_sets: Mapping[str, Iterable[str]] | pd.DataFrame | str | os.PathLike[str],
     *,
-    key: str = Fields().saliency(),
+    result: str = Fields().saliency(),
 ) -> pd.DataFrame:
     """Area under the precision-recall curve of every programme's genes in the gene weights of its unit.
 
@@ -43,7 +43,7 @@ def programme_recovery(
     gene_sets
         The programmes: a dict of name → genes, such as `uns["gene_sets"]` of :func:`modulae.datasets.simulated`, or
         whatever :func:`modulae.read_gene_sets` reads.
-    key
+    result
         `varm` field with the weights, where `data` is an `AnnData`.
 
     Returns
@@ -81,10 +81,10 @@ def programme_recovery(
     --------
     >>> adata = mo.datasets.simulated(n_cells=200)
     >>> mo.tl.autoencoder(adata, n_splits=0, n_latent=8, max_epochs=2)
-    >>> mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key="ae_loadings").shape
+    >>> mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], result="ae_loadings").shape
     (8, 7)
     """
-    weights = _weights(data, key)
+    weights = _weights(data, result)
     programmes = read_gene_sets(gene_sets)
     members = np.array([weights.index.isin(genes) for genes in programmes.values()])  # programmes × genes
     n_genes = members.sum(axis=1)
@@ -118,18 +118,18 @@ def programme_recovery(
     return pd.DataFrame(columns, index=pd.Index(programmes, name="programme"))
 
 
-def _weights(data: AnnData | pd.DataFrame, key: str) -> pd.DataFrame:
+def _weights(data: AnnData | pd.DataFrame, result: str) -> pd.DataFrame:
     """Genes × units, without the genes outside the model."""
     if isinstance(data, pd.DataFrame):
         weights = data
     else:
         check_adata(data, "data")
-        if key not in data.varm:
-            msg = f"adata.varm has no {key!r}. Choose one of {list(data.varm)}, or run `modulae.tl.saliency(adata)`."
+        if result not in data.varm:
+            msg = f"adata.varm has no {result!r}. Choose one of {list(data.varm)}, or run `modulae.tl.saliency(adata)`."
             raise KeyError(msg)
-        field = data.varm[key]
+        field = data.varm[result]
         if np.ndim(field) != 2:
-            msg = f"adata.varm[{key!r}] is no genes × units. Choose one group of it with `modulae.get.saliency`."
+            msg = f"adata.varm[{result!r}] is no genes × units. Choose one group of it with `modulae.get.saliency`."
             raise ValueError(msg)
         weights = pd.DataFrame(field).set_axis(gene_names(data), axis=0)
     if not weights.index.is_unique:

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout, warn_of_unplaced
+from modulae._adata.stored.steps import step
 from modulae.core.checks import check_choice, check_integer
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.points import (
@@ -132,16 +133,16 @@ def _bases(adata: AnnData, key: str, epochs: Sequence[int]) -> dict[str, str]:
     bases = {"input": fields.umap("input"), "representation": fields.umap()}
     absent = [name for name in bases.values() if name not in adata.obsm]
     if absent:
-        run = "modulae.tl.embeddings(adata)" if key == DEFAULT_KEY else f"modulae.tl.embeddings(adata, key={key!r})"
-        msg = f"adata.obsm has no {absent[0]!r}. Run `{run}` first."
+        msg = f"adata.obsm has no {absent[0]!r}. Run {step('tl.embeddings', key=key)} first."
         raise KeyError(msg)
     start = fields.umap("epoch")
     available = sorted(int(name.removeprefix(start)) for name in adata.obsm if name.removeprefix(start).isdigit())
     for epoch in epochs:
         if int(epoch) not in available:
+            train = step("tl.autoencoder", f"snapshot_epochs=({epoch},)", key=key)
             msg = (
-                f"there is no embedding after {epoch} epochs; there are those after {available}. Train with "
-                f"`modulae.tl.autoencoder(adata, snapshot_epochs=({epoch},))` and run `modulae.tl.embeddings` again."
+                f"there is no embedding after {epoch} epochs; there are those after {available}. Train with {train} "
+                f"and run {step('tl.embeddings', key=key)} again."
             )
             raise KeyError(msg)
     between = {_title(int(epoch)): fields.umap(f"epoch{int(epoch)}") for epoch in epochs}

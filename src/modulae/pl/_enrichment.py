@@ -9,8 +9,8 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import enrichment_entry, unit_names
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import ENRICHMENT, unit_names
 from modulae.core.checks import check_choice
 from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import (
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
+    from modulae._adata.stored.results import Stored
+
 FalseDiscoveryRate = Literal["q", "q_correlated", "q_prerank"]
 
 MIN_HEIGHT = 3.0
@@ -55,7 +57,8 @@ MIN_HEIGHT = 3.0
 def enrichment(
     adata: AnnData,
     *,
-    key: str = Fields().enrichment,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     q: FalseDiscoveryRate = "q",
     max_q: float = 0.05,
     sets: Sequence[str] | None = None,
@@ -74,7 +77,8 @@ def enrichment(
     Parameters
     ----------
     {adata}
-    {result_key=enrich_units}
+    {key}
+    {result={key}_enrichment}
     q
         Which false discovery rate: `"q"` (against genes like those of the set), `"q_correlated"` (and against any unit
         that mixes the cells' differences), both with z as colour; or `"q_prerank"` (against random genes), with the
@@ -118,11 +122,12 @@ def enrichment(
     >>> ax = mo.pl.enrichment(adata, max_q=1.0)
     """
     check_choice("q", q, FalseDiscoveryRate)
+    stored = ENRICHMENT.find(adata, key=key, result=result)
     score = "nes" if q == "q_prerank" else "z"
-    rates, p, scores = _wide(adata, key, [q, q.replace("q", "p", 1), score])
+    rates, p, scores = _wide(adata, stored, [q, q.replace("q", "p", 1), score])
     of_units = rates.shape[1]
     if units is None:
-        free = unflagged(list(rates.columns), flagged_units(adata, str(enrichment_entry(adata, key)["of_model"])))
+        free = unflagged(list(rates.columns), flagged_units(adata, stored.key), stored.key)
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
     check_n(n_sets, "n_sets")
     shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
@@ -148,9 +153,9 @@ def enrichment(
     return ax
 
 
-def _wide(adata: AnnData, key: str, columns: Sequence[str]) -> list[pd.DataFrame]:
+def _wide(adata: AnnData, stored: Stored, columns: Sequence[str]) -> list[pd.DataFrame]:
     """For each column sets × units, both in their own order."""
-    entry, table = enrichment_entry(adata, key), get.enrichment(adata, key=key)
+    entry, table = stored.entry, get.enrichment(adata, key=stored.key, result=stored.name)
     sets, units = [str(name) for name in entry["sets"]], unit_names(np.shape(entry["nes"])[1])
     return [table.pivot(index="set", columns="unit", values=column).loc[sets, units] for column in columns]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import group_position, impact_entry
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import IMPACT
 from modulae.pl._draw.heatmap import (
     PALE,
     ColourScale,
@@ -46,7 +47,8 @@ LOWEST_OVERLAY = 3.0
 def impact(
     adata: AnnData,
     *,
-    key: str = Fields().impact(),
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     group: str | None = None,
     value: Value = "impact",
     overlay: bool = False,
@@ -68,7 +70,8 @@ def impact(
     Parameters
     ----------
     {adata}
-    {impact_key}
+    {key}
+    {impact_result}
     group
         Group whose difference from its reference is drawn; all cells if `None`.
     value
@@ -119,18 +122,20 @@ def impact(
         )
         raise ValueError(msg)
     scaled = not value.endswith("unscaled")
-    drawn = [get.impact(adata, key=key, group=group, value=value)]
-    ties = [
-        get.impact(adata, key=key, group=group, value="within_unscaled" if value.startswith("within") else "unscaled")
-    ]
+    stored = IMPACT.find(adata, key=key, result=result)
+    table = partial(get.impact, adata, key=stored.key, result=stored.name)
+    unscaled: Value = "within_unscaled" if value.startswith("within") else "unscaled"
+    drawn, ties = [table(group=group, value=value)], [table(group=group, value=unscaled)]
     if overlay:
-        drawn, ties = [get.impact(adata, key=key), *drawn], [get.impact(adata, key=key, value="unscaled"), *ties]
-    flagged = flagged_units(adata, str(impact_entry(adata, key)["of_model"]))
-    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged)
+        drawn, ties = [table(), *drawn], [table(value="unscaled"), *ties]
+    flagged = flagged_units(adata, stored.key)
+    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged, stored.key)
     shown = choose(drawn, ties, wanted)
     tables = [table.loc[shown.sets, shown.units] for table in drawn]
 
-    against = _reference(adata, key, group) if difference and group is not None else ""
+    against = ""
+    if difference and group is not None:
+        against = str(stored.entry["references"][stored.group_position(group)])
     words = _words(group, against, difference=difference, overlay=overlay, scaled=scaled)
     scale = make_scale(tables[:1], label=words, difference=difference and not overlay, scaled=scaled, cmap=cmap)
     if overlay and cmap is None:
@@ -146,11 +151,6 @@ def impact(
     over = "all cells" if group is None else f"{group} vs {against}" if difference else str(group)
     title(ax, f"impact of gene sets, {over}", room=size[0] + 2 * ROOM)
     return ax
-
-
-def _reference(adata: AnnData, key: str, group: str) -> str:
-    entry = impact_entry(adata, key)
-    return str(entry["references"][group_position(entry, group, key)])
 
 
 def _words(group: str | None, against: str, *, difference: bool, overlay: bool, scaled: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import group_position, impact_entry, is_comparison
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import IMPACT, Stored
+from modulae._adata.stored.steps import step
 from modulae.core.checks import check_choice
 from modulae.get._impact_table import ALL_CELLS
 from modulae.pl._draw.heatmap import (
@@ -50,7 +52,8 @@ def impact_groups(
     adata: AnnData,
     *,
     groupby: str,
-    key: str | None = None,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     groups: Sequence[str] | None = None,
     value: GroupValue = "within",
     sets: Sequence[str] | None = None,
@@ -71,8 +74,8 @@ def impact_groups(
     {adata}
     groupby
         The `obs` column that :func:`modulae.tl.pathway_impact` was given.
-    key
-        Name of the result in `adata.uns`; `f"ae_impact_{groupby}"` if `None`.
+    {key}
+    {result={key}_impact_{groupby}}
     groups
         Groups to draw, in this order; all of the result if `None`.
     value
@@ -116,19 +119,21 @@ def impact_groups(
     ['all cells', 'G1', 'G2M', 'S']
     """
     check_choice("value", value, GroupValue)
-    key = Fields().impact(groupby) if key is None else key
-    references = _references(adata, key, groupby)
-    names = list(references) if groups is None else _known(adata, key, groups)
+    stored = _comparison(adata, key, result, groupby)
+    every, others = ([str(name) for name in stored.entry[part]] for part in ("groups", "references"))
+    references = dict(zip(every, others, strict=True))
+    names = every if groups is None else _known(stored, groups)
     panels: list[tuple[str, str | None]] = [(name, name) for name in names]
     if value == "within":
         panels.insert(0, (ALL_CELLS, None))
-    drawn = [get.impact(adata, key=key, group=group, value=value) for _, group in panels]
+    table = partial(get.impact, adata, key=stored.key, result=stored.name)
+    drawn = [table(group=group, value=value) for _, group in panels]
     unscaled: Literal["within_unscaled", "unscaled"] = "within_unscaled" if value == "within" else "unscaled"
-    ties = [get.impact(adata, key=key, group=group, value=unscaled) for _, group in panels]
-    flagged = flagged_units(adata, str(impact_entry(adata, key)["of_model"]))
-    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged))
+    ties = [table(group=group, value=unscaled) for _, group in panels]
+    flagged = flagged_units(adata, stored.key)
+    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged, stored.key))
 
-    tables = {name: table.loc[shown.sets, shown.units] for (name, _), table in zip(panels, drawn, strict=True)}
+    tables = {name: values.loc[shown.sets, shown.units] for (name, _), values in zip(panels, drawn, strict=True)}
     against = {references[name] for name in names}
     difference = f"the group against\n{against.pop() if len(against) == 1 else 'its reference'} (scaled)"
     label = difference if value == "impact" else "impact (scaled)"
@@ -137,25 +142,20 @@ def impact_groups(
     return _draw(tables, shown, scale, what=what, ncols=ncols)
 
 
-def _references(adata: AnnData, key: str, groupby: str) -> dict[str, str]:
-    """Read the groups of a stored comparison, and what each is compared with."""
-    entry = adata.uns.get(key)
-    if not isinstance(entry, dict) or not is_comparison(entry):
-        msg = (
-            f"there is no comparison of groups {key!r} in adata.uns. "
-            f"Run `modulae.tl.pathway_impact(adata, gene_sets, groupby={groupby!r})` first, or name the result in key=."
-        )
+def _comparison(adata: AnnData, key: str, result: str | None, groupby: str) -> Stored:
+    stored = IMPACT.find(adata, key=key, result=result, groupby=groupby)
+    if not stored.is_comparison:
+        run = step("tl.pathway_impact", "gene_sets", key=stored.key, groupby=groupby, key_added=result)
+        msg = f"{stored.name!r} compares no groups. Run {run} first, or name another result: result=."
         raise KeyError(msg)
-    entry = impact_entry(adata, key)
-    return {str(name): str(other) for name, other in zip(entry["groups"], entry["references"], strict=True)}
+    return stored
 
 
-def _known(adata: AnnData, key: str, groups: Sequence[str]) -> list[str]:
+def _known(stored: Stored, groups: Sequence[str]) -> list[str]:
     if isinstance(groups, str) or len(groups) == 0:
         msg = f"groups is {groups!r}; give a list of names, or leave it out to draw all."
         raise TypeError(msg)
-    entry = impact_entry(adata, key)
-    return [str(entry["groups"][group_position(entry, group, key)]) for group in groups]  # raises, and lists them
+    return [str(stored.entry["groups"][stored.group_position(group)]) for group in groups]  # raises, and lists them
 
 
 def _draw(

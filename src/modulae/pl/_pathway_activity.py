@@ -8,9 +8,9 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.layouts import read_layout
-from modulae._adata.stored.results import activity_entry
+from modulae._adata.stored.results import ACTIVITY
 from modulae.pl._draw.labels import set_labels
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
@@ -40,7 +40,8 @@ def pathway_activity(
     percentile: bool = False,
     color: str | None = None,
     basis: str | None = None,
-    key: str = Fields().pathways,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     layer: str | None = None,
     size: float | None = None,
     ncols: int = 4,
@@ -57,10 +58,9 @@ def pathway_activity(
         How many sets at most, where none are named.
     {percentile}
     {color}
-    basis
-        Coordinates in `adata.obsm`; those of the model, `"X_ae_umap"`, or else `"X_umap"`, if `None`.
-    key
-        Name of the result in `adata.obsm`.
+    {basis}
+    {key}
+    {result={key}_pathways}
     {gene_layer}
     {size}
     {ncols}
@@ -89,9 +89,10 @@ def pathway_activity(
     >>> list(mo.pl.pathway_activity(adata, ["B_CELL"], color="bulk_labels", basis="X_umap_scanpy"))
     ['bulk_labels', 'B_CELL']
     """
-    scores = get.pathway_activity(adata, key=key, percentile=percentile)
+    stored = ACTIVITY.find(adata, key=key, result=result)
+    scores = get.pathway_activity(adata, key=stored.key, result=stored.name, percentile=percentile)
     chosen = _chosen(scores, sets, n)
-    points = read_layout(adata, find_basis(adata, basis, str(activity_entry(adata, key)["of_model"])))
+    points = read_layout(adata, find_basis(adata, basis, stored.key))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     for name in chosen:
         values = scores[name].to_numpy(dtype=np.float64)

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae.core.sanity.controls import EXPRESSION, LAST_LAYER, SEEDS
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
+
+    from modulae.get._sanity import SanityTable
 
 COLOURS = {
     SEEDS: "#0072b2",
@@ -51,7 +53,7 @@ SPREAD = 0.11
 
 @public
 @literal
-def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
+def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> dict[str, Axes]:
     """Draw the agreement of an explanation with that of its controls, and the deletion curves.
 
     Left, one box a kind of control: how the genes of each unit agree (median, middle half, 5th and 95th percentile of
@@ -62,7 +64,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     Parameters
     ----------
     {adata}
-    {result_key=sanity}
+    {key}
+    {result={key}_sanity}
 
     Returns
     -------
@@ -86,9 +89,8 @@ def sanity(adata: AnnData, *, key: str = Fields().sanity) -> dict[str, Axes]:
     >>> list(mo.pl.sanity(adata))
     ['units', 'sets', 'deletion']
     """
-    verdict, controls = get.sanity(adata, key=key), get.sanity(adata, key=key, table="controls")
-    agreement = get.sanity(adata, key=key, table="agreement")
-    curves = get.sanity(adata, key=key, table="deletion")
+    names: tuple[SanityTable, ...] = ("verdict", "controls", "agreement", "deletion")
+    verdict, controls, agreement, curves = (get.sanity(adata, key=key, result=result, table=name) for name in names)
     _, axes = plt.subplots(
         1, 3, figsize=(13.0 * enlarged(), 3.6 * enlarged()), layout="constrained", width_ratios=(1, 1, 0.9)
     )

@@ -9,8 +9,8 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import saliency_entry
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.results import SALIENCY
 from modulae.core.checks import check_integer
 from modulae.pl._draw.heatmap import measured, title
 from modulae.pl._draw.literal import literal
@@ -31,7 +31,8 @@ def top_genes(
     unit: int | str,
     *,
     n: int = 10,
-    key: str = Fields().saliency(),
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     group: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -44,7 +45,8 @@ def top_genes(
         Which unit of the representation, counted from 0.
     n
         How many genes; all, if there are fewer.
-    {saliency_key}
+    {key}
+    {saliency_result}
     {group}
     {ax}
 
@@ -72,12 +74,12 @@ def top_genes(
     >>> mo.tl.saliency(adata)
     >>> ax = mo.pl.top_genes(adata, 3)
     """
-    table = get.saliency(adata, key=key, group=group)
+    table = get.saliency(adata, key=key, result=result, group=group)
     name = unit_name(unit, list(table.columns))
     check_integer("n", n, minimum=1)
     scores = table[name].dropna()
     scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
-    entry = saliency_entry(adata, key)
+    entry = SALIENCY.find(adata, key=key, result=result).entry
 
     if ax is None:
         size = (4.0 * enlarged(), (0.9 + 0.22 * len(scores)) * enlarged())

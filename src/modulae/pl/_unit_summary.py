@@ -9,9 +9,9 @@ import numpy as np
 
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import replication_entry
-from modulae._adata.stored.results import units_entry
+from modulae._adata.stored.results import UNITS
 from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
 from modulae.pl._draw.heatmap import DIVERGING, text_width
@@ -45,7 +45,9 @@ COMES_BACK = 0.9
 
 @public
 @literal
-def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | None = 25) -> dict[str, Axes]:
+def unit_summary(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, n_units: int | None = 25
+) -> dict[str, Axes]:
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
     A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before what
@@ -57,7 +59,8 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     Parameters
     ----------
     {adata}
-    {result_key=unit_summary}
+    {key}
+    {result={key}_units}
     n_units
         Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
         ones with a note.
@@ -87,10 +90,10 @@ def unit_summary(adata: AnnData, *, key: str = Fields().units, n_units: int | No
     """
     if n_units is not None:
         check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
-    table = get.unit_summary(adata, key=key)
-    model = str(units_entry(adata, key)["of_model"])
-    flagged = flagged_units(adata, model)
-    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged)[:n_units]]
+    table = get.unit_summary(adata, key=key, result=result)
+    key = UNITS.find(adata, key=key, result=result).key
+    flagged = flagged_units(adata, key)
+    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged, key)[:n_units]]
     names = _names(shown, flagged)
     unknown = [name for name in ("reproducibility", "stability") if shown[name].isna().all()]
     panels = {name: inches * enlarged() for name, inches in WIDTHS.items() if name not in unknown}

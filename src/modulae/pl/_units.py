@@ -48,8 +48,7 @@ def units(
     n
         How many units at most, where none are named.
     {color}
-    basis
-        Coordinates in `adata.obsm`; `f"X_{key}_umap"`, or else `"X_umap"`, if `None`.
+    {basis}
     {key}
     {gene_layer}
     {size}
@@ -86,7 +85,7 @@ def units(
     activity = get.representation(adata, key=key)
     points = read_layout(adata, find_basis(adata, basis, key))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
-    chosen = _chosen(activity, units, n, flagged_units(adata, key))
+    chosen = _chosen(activity, units, n, flagged_units(adata, key), key)
     if color in chosen:
         msg = (
             f"color={color!r} is also the name of a unit, so that its panel could not be told apart. Rename the column."
@@ -99,10 +98,12 @@ def units(
     return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
-def _chosen(activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str]) -> list[str]:
+def _chosen(
+    activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str], key: str
+) -> list[str]:
     """Take the named units, or those that vary most."""
     if units is not None:
         return [unit_name(unit, list(activity.columns)) for unit in names_given(units, "units")]
     check_n(n, "n")
-    free = activity.iloc[:, unflagged(list(activity.columns), flagged)]
+    free = activity.iloc[:, unflagged(list(activity.columns), flagged, key)]
     return [str(name) for name in free.var().sort_values(ascending=False, kind="stable").index[:n]]

@@ -15,7 +15,8 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.results import saliency_entry
+from modulae._adata.stored.results import SALIENCY
+from modulae._adata.stored.steps import step
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_integer, check_seed
@@ -182,19 +183,20 @@ def enrich_units(
 
 def _stored(adata: AnnData, fitted: Fitted, key: str, name: str, group: str | None) -> NDArray[np.float32]:
     """Genes of the model × units, from `adata.varm`."""
-    entry = saliency_entry(adata, name)
-    if entry["of_model"] != key:
-        msg = f"saliency {name!r} is of the model {entry['of_model']!r}, not of {key!r}. Name that model in key=."
-        raise ValueError(msg)
+    entry = SALIENCY.find(adata, key=key, result=name, argument="saliency").entry
     if not entry["signed"] or entry["method"] not in METHODS:
+        run = step("tl.saliency", key=key, key_added=f"{name}_signed")
         msg = (
             f"saliency {name!r} was made with method={entry['method']!r}, signed={bool(entry['signed'])}; the p-values "
-            f"hold for signed ones of {list(METHODS)}. Make one with `modulae.tl.saliency`, or leave out saliency=."
+            f"hold for signed ones of {list(METHODS)}. Make one with {run}, or leave out saliency=."
         )
         raise ValueError(msg)
-    values: NDArray[np.float32] = get.saliency(adata, key=name, group=group).loc[list(fitted.genes)].to_numpy()
+    values: NDArray[np.float32] = (
+        get.saliency(adata, key=key, result=name, group=group).loc[list(fitted.genes)].to_numpy()
+    )
     if not np.isfinite(values).all():
-        msg = f"saliency {name!r} lacks values for genes of the model. Run `modulae.tl.saliency` again."
+        run = step("tl.saliency", key=key, key_added=name)
+        msg = f"saliency {name!r} lacks values for genes of the model. Run {run} again."
         raise ValueError(msg)
     return values
 

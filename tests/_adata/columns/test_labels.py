@@ -256,11 +256,11 @@ def test_three_donors_a_side_are_not_six():
     assert Counter(list(adata.uns)) == Counter({"ae": 1, "ae_loadings": 1, "gene_sets": 1, "truth": 1})
     adata.obs = run_line(str(refused.value), adata.obs)
     mo.tl.pathway_impact(adata, sets, donor_key="donor", key_added="right", **run)
-    p = mo.get.impact_table(adata, key="right")["p"]
+    p = mo.get.impact_table(adata, result="right")["p"]
     assert (p >= 0.1 - 1e-9).all()
     adata.obs["whole"] = [float(d) for d in adata.obs["donor"]]  # as a merge leaves them
     mo.tl.pathway_impact(adata, sets, donor_key="whole", key_added="floats", **run)
-    np.testing.assert_allclose(mo.get.impact_table(adata, key="floats")["p"], p)
+    np.testing.assert_allclose(mo.get.impact_table(adata, result="floats")["p"], p)
 
 
 def test_a_missing_donor_or_batch_is_answered_as_before(model):
@@ -300,6 +300,7 @@ def test_a_group_is_named_as_it_stands_in_the_column(model, group):
     assert list(adata.uns["ae_impact_type"]["groups"]) == ["1"]
     mo.tl.pathway_impact(adata, sets, groupby="type", null=None)
     pd.testing.assert_frame_equal(
-        mo.get.impact(adata, key="ae_impact_type", group=group), mo.get.impact(adata, key="ae_impact_type", group="0")
+        mo.get.impact(adata, result="ae_impact_type", group=group),
+        mo.get.impact(adata, result="ae_impact_type", group="0"),
     )
     assert list(mo.pl.impact_groups(adata, groupby="type", groups=[group])) == ["all cells", "0"]

@@ -57,10 +57,10 @@ def test_loadings_follow_the_names_of_the_genes(fitted):
 
 def test_loadings_of_another_architecture_are_refused_and_old_ones_go(fitted):
     with pytest.raises(KeyError, match=r"no saliency 'ae_loadings'.*tl.saliency"):
-        mo.get.saliency(fitted, key="ae_loadings")
+        mo.get.saliency(fitted, result="ae_loadings")
     mo.tl.autoencoder(fitted, architecture="orthogonal", n_latent=4, n_hidden=6, max_epochs=1, device="cpu")
     assert not {"ae_loadings"} & (set(fitted.varm) | set(fitted.uns))
-    with pytest.raises(KeyError, match=r"no loadings 'ae_loadings'.*Run .* first: a model with .*tl.saliency"):
+    with pytest.raises(KeyError, match=r"no loadings 'ae_loadings': a model with .*tl.saliency"):
         mo.get.loadings(fitted)
 
 
@@ -78,7 +78,7 @@ def test_finds_programmes_that_the_other_architecture_mixes(easy):
     assert parts > 0.9
     assert other < 0.7
     for key in ("ae_loadings", "ae_saliency"):
-        assert mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], key=key)["auprc"].mean() > 0.95
+        assert mo.metrics.programme_recovery(adata, adata.uns["gene_sets"], result=key)["auprc"].mean() > 0.95
 
 
 def test_units_of_programmes_come_back_with_another_seed(easy):
@@ -112,8 +112,8 @@ def everything(adata):
         **{name: np.asarray(adata.varm[name]) for name in adata.varm},
         "impact": mo.get.impact(adata).to_numpy(),
         **{
-            key: mo.get.impact_table(adata, key=key)[["effect", "p"]].to_numpy()
-            for key in ("ae_impact_group", "by_saliency")
+            name: mo.get.impact_table(adata, result=name)[["effect", "p"]].to_numpy()
+            for name in ("ae_impact_group", "by_saliency")
         },
         "activity": mo.get.pathway_activity(adata).to_numpy(),
         "denoised": np.asarray(adata.layers["ae_denoised"]),

@@ -111,7 +111,7 @@ def test_later_steps_work_on_the_new_cells(source, new):
     mo.tl.novelty(new)
     assert np.isfinite(new.varm["ae_saliency"][:100]).all()
     assert np.isnan(new.varm["ae_saliency"][100:]).all()
-    assert len(mo.get.impact_table(new, key="ae_impact_group")) > 0
+    assert len(mo.get.impact_table(new, result="ae_impact_group")) > 0
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")

@@ -26,7 +26,7 @@ def gene_sets(trained):
 def run(adata, gene_sets, **settings):
     settings = {"groupby": "side", "n_permutations": 50, "device": "cpu", **settings}
     mo.tl.pathway_impact(adata, gene_sets, key_added="result", **settings)
-    return mo.get.impact_table(adata, key="result")
+    return mo.get.impact_table(adata, result="result")
 
 
 def test_table_has_effect_direction_error_and_p(groups, gene_sets):
@@ -38,7 +38,7 @@ def test_table_has_effect_direction_error_and_p(groups, gene_sets):
     assert (table["q"] >= table["p"] - 1e-7).all()
     assert (table["p"] >= table[["p_cells", "p_matched"]].max(axis=1) - 1e-7).all()
     assert (table["direction"].str.startswith("more in") == (table["effect"] > 0)).all()
-    by_unit = mo.get.impact_table(groups, key="result", by_unit=True)
+    by_unit = mo.get.impact_table(groups, result="result", by_unit=True)
     assert len(by_unit) == 2 * 3 * 5
     assert by_unit["p"].between(1 / 51, 1).all()
 
@@ -92,7 +92,7 @@ def test_effect_and_error_are_welchs_over_cells(groups, gene_sets, difference):
 @BOTH
 def test_units_add_up_to_their_sum(groups, gene_sets, difference):
     table = run(groups, gene_sets, explanation={"difference": difference})
-    by_unit = mo.get.impact_table(groups, key="result", by_unit=True)
+    by_unit = mo.get.impact_table(groups, result="result", by_unit=True)
     of_set = ["group", "set"]
     np.testing.assert_allclose(
         by_unit.groupby(of_set)["effect"].sum(), table.set_index(of_set)["effect"].sort_index(), rtol=1e-3, atol=1e-6
@@ -133,7 +133,7 @@ def test_donors_are_replicates(groups, gene_sets, difference):
     )
     assert table["p"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
     for by_unit in (False, True):
-        table = mo.get.impact_table(groups, key="result", by_unit=by_unit)
+        table = mo.get.impact_table(groups, result="result", by_unit=by_unit)
         assert (table["effect_lowest"] <= table["effect"] + 1e-7).all()
         assert (table["effect_highest"] >= table["effect"] - 1e-7).all()
     paired = run(
@@ -191,7 +191,7 @@ def test_statistics_survive_a_file(groups, gene_sets, tmp_path):
     groups.write_h5ad(tmp_path / "a.h5ad")
     groups.write_zarr(tmp_path / "a.zarr")
     for again in (ad.read_h5ad(tmp_path / "a.h5ad"), ad.read_zarr(tmp_path / "a.zarr")):
-        found = mo.get.impact_table(again, key="result")
+        found = mo.get.impact_table(again, result="result")
         np.testing.assert_array_equal(found["p"], table["p"])
         assert list(found) == list(table)  # HDF5 keeps names in the order of the alphabet
         assert list(found["direction"]) == list(table["direction"])

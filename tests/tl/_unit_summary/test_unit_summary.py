@@ -300,7 +300,11 @@ def test_stability_from_other_runs_or_a_table(trained):
         ({"stability": pd.DataFrame({"abs_r": [1.0]}, index=["0"])}, ValueError, "unit_stability"),
         ({"stability": pd.DataFrame({"r": [1.0] * 5}, index=list("01234"))}, ValueError, "unit_stability"),
         ({"stability": pd.DataFrame({"abs_r": [1.0] * 6}, index=list("012345"))}, ValueError, "unit_stability"),
-        ({"enrichment": "mine"}, KeyError, r"Run `modulae.tl.enrich_units\(adata, gene_sets\)` first"),
+        (
+            {"enrichment": "mine"},
+            KeyError,
+            r"Run `modulae.tl.enrich_units\(adata, gene_sets, key_added='mine'\)` first",
+        ),
         ({"layer": "raw"}, KeyError, "layer"),
     ],
     ids=str,
@@ -318,7 +322,7 @@ def test_an_enrichment_of_another_model_is_refused(trained):
         mo.tl.unit_summary(trained, device="cpu")
     trained.uns["mine"] = sets_tested()
     mo.tl.unit_summary(trained, device="cpu", enrichment="mine")
-    with pytest.raises(KeyError, match=r"There are \['ae_enrichment', 'mine'\]"):
+    with pytest.raises(KeyError, match=r"There are \['mine'\]: name one in enrichment="):
         mo.tl.unit_summary(trained, device="cpu", enrichment="yours")
 
 

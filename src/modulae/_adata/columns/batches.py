@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import model_entry
+from modulae._adata.stored.steps import step
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
@@ -133,7 +135,7 @@ def in_batch(
     if column not in adata.obs:
         msg = (
             f"the model was trained with batch_key={column!r}, which is not a column of adata.obs. Put it back; "
-            f"`modulae.tl.denoise(adata, batch={AVERAGE!r})` needs none."
+            f"{step('tl.denoise', key=key or DEFAULT_KEY, batch=AVERAGE)} needs none."
         )
         raise KeyError(msg)
     number: dict[Any, int] = {str(name): index for index, name in enumerate(names)}

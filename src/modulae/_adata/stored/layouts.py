@@ -9,7 +9,9 @@ import numpy as np
 
 from modulae._utils.stacklevel import user_stacklevel
 
+from .fields import DEFAULT_KEY
 from .ownership import check_rows
+from .steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,7 +43,8 @@ def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
         raise ValueError(msg)
     entry = adata.uns.get(name)
     if isinstance(entry, dict):
-        check_rows(np.asarray(field)[available], entry, name, step="Run `modulae.tl.embeddings(adata)` on all cells.")
+        run = step("tl.embeddings", key=str(entry.get("of_model", DEFAULT_KEY)))
+        check_rows(np.asarray(field)[available], entry, name, step=f"Run {run} on all cells.")
     return points
 
 

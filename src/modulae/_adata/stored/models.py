@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .lazy_results import loaded
 from .ownership import check_entry, is_model
+from .steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,12 +22,13 @@ def read_model(adata: AnnData, key: str) -> Fitted:
     return Fitted.from_dict(entry["model"], entry["params"], entry["history"])
 
 
-def model_entry(adata: AnnData, key: str, made_by: str = "autoencoder(adata)") -> dict[str, Any]:
+def model_entry(adata: AnnData, key: str, *made_by: str) -> dict[str, Any]:
     """The `uns` entry of a trained model: `params`, `history`, `model`; `made_by` is what to run first."""
     entry = adata.uns.get(key, {})
     if not is_model(entry):
         available = model_names(adata)
-        hint = f"Trained models here: {available}." if available else f"Run `modulae.tl.{made_by}` first."
+        first = step(*(made_by or ("tl.autoencoder",)), key=key)
+        hint = f"Trained models here: {available}." if available else f"Run {first} first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     check_entry(entry, key)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .fields import Fields
 from .ownership import check_entry, check_rows, is_model
+from .steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,9 +25,9 @@ def model_units(adata: AnnData, key: str) -> Any:  # noqa: ANN401
     field, entry = Fields(key).representation, adata.uns.get(key)
     available = [str(name) for name, value in adata.uns.items() if is_model(value)]
     if field not in adata.obsm:
-        hint = f"Trained models here: {available}." if available else "Run `modulae.tl.autoencoder(adata)` first."
+        hint = f"Trained models here: {available}." if available else f"Run {step('tl.autoencoder', key=key)} first."
         if key in available:
-            hint = f"It was removed since: run `modulae.tl.autoencoder(adata, key_added={key!r})` again."
+            hint = f"It was removed since: run {step('tl.autoencoder', key=key)} again."
         msg = f"adata.obsm has no {field!r}. {hint}"
         raise KeyError(msg)
     if not is_model(entry):

@@ -9,10 +9,15 @@ import numpy as np
 
 from modulae._adata.columns.labels import written
 
+from .fields import DEFAULT_KEY, Fields
 from .lazy_results import loaded
+from .models import model_entry, model_names
 from .ownership import check_rows
+from .steps import step
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -32,94 +37,147 @@ def unit_position(unit: int | str, n_units: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """A kind of result in `uns`: what it is called, what tells it from others, what makes it."""
+class Stored:
+    """A result that was found."""
+
+    name: str
+    key: str
+    """The model it is of."""
+    entry: dict[str, Any]
+    by_group: list[str]
+    """Results of the same kind and model that have groups."""
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether groups were compared."""
+        return "groups" in self.entry
+
+    def group_position(self, group: str) -> int:
+        """Where a group stands."""
+        groups = [str(name) for name in np.asarray(self.entry.get("groups", []))]
+        if written(group) not in groups:
+            other = f"choose result= from {self.by_group}" if self.by_group else "make it with groupby="
+            hint = f"Choose one of {groups}." if groups else f"It covers all cells: leave out group=, or {other}."
+            msg = f"{self.name!r} has no group {group!r}. {hint}"
+            raise KeyError(msg)
+        return groups.index(written(group))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of result in `uns`: what it is called, what tells it from others, what makes it.
+
+    A function that reads one takes `key`, the model, and `result`, the name where it is not the usual one. The result
+    has to be of that model. Only where nobody can have meant the default model, because there is none of that name, a
+    named result of another model is taken.
+    """
 
     words: str
     fields: frozenset[str]
-    made_by: str
+    usual: Callable[[Fields], str]
+    made_by: tuple[str, ...]
+    """A function of `tl`, and what it is given."""
     store: str = "uns"  # where the numbers are, under the same name
 
-    def fits(self, entry: object) -> bool:
+    def find(
+        self,
+        adata: AnnData,
+        *,
+        key: str,
+        result: str | None = None,
+        groupby: str | None = None,
+        argument: str = "result",
+    ) -> Stored:
+        """The result, or what there is instead; `argument` is what the caller calls `result`.
+
+        Raises
+        ------
+        KeyError
+            There is none, or no such model.
+        ValueError
+            It is of another model.
+        """
+        usual = self.usual(Fields(key)) + ("" if groupby is None else f"_{groupby}")
+        name = usual if result is None else result
+        any_model = result is not None and key == DEFAULT_KEY and key not in model_names(adata)
+        names = [name for name in getattr(adata, self.store) if self._fits(adata, name)]
+        of_model = {name: str(adata.uns[name].get("of_model", key)) for name in names}
+        if name not in of_model:
+            known = [one for one, model in of_model.items() if any_model or model == key]
+            known = known if groupby is None else [one for one in known if self._by_group(adata, one)]
+            if key not in model_names(adata) and not (known and result is not None):
+                model_entry(adata, key)  # raises
+            run = self._step(adata, key, result, groupby)
+            hint = f"There are {known}: name one in {argument}=. Or run {run}." if known else f"Run {run} first."
+            msg = f"there is no {self.words} {name!r} in adata.{self.store}. {hint}"
+            raise KeyError(msg)
+        model = of_model[name]
+        if model != key and not any_model:
+            named = f"key={model!r}" if result is not None else f"key={model!r}, {argument}={name!r}"
+            msg = f"{self.words} {name!r} is of the model {model!r}, not of {key!r}. Name that model: {named}."
+            raise ValueError(msg)
+        entry = dict(loaded(adata.uns[name]))
+        if self.store == "obsm":
+            run = self._step(adata, model, result, groupby)
+            check_rows(adata.obsm[name], entry, name, step=f"Run {run} on all cells.")
+        others = [one for one in names if of_model[one] == model and self._by_group(adata, one)]
+        return Stored(name, model, entry, others)
+
+    def _fits(self, adata: AnnData, name: str) -> bool:
+        entry = adata.uns.get(name)
         return isinstance(entry, dict) and self.fields <= set(entry)
 
-    def find(self, adata: AnnData, key: str) -> dict[str, Any]:
-        """The entry, or what there is instead."""
-        if key not in getattr(adata, self.store) or not self.fits(adata.uns.get(key)):
-            available = [name for name in getattr(adata, self.store) if self.fits(adata.uns.get(name))]
-            hint = f"There are {available}." if available else f"Run `modulae.tl.{self.made_by}` first."
-            msg = f"there is no {self.words} {key!r} in adata.{self.store}. {hint}"
-            raise KeyError(msg)
-        entry = dict(loaded(adata.uns[key]))
-        if self.store == "obsm":
-            check_rows(adata.obsm[key], entry, key, step=f"Run `modulae.tl.{self.made_by}` on all cells.")
-        return entry
+    @staticmethod
+    def _by_group(adata: AnnData, name: str) -> bool:
+        return len(adata.uns[name].get("groups", ())) > 0
+
+    def _step(self, adata: AnnData, key: str, result: str | None, groupby: str | None) -> str:
+        """The call that makes the result under this name."""
+        function, *others = self.made_by
+        usual = self.usual(Fields(key))
+        if result is not None and self in {SALIENCY, IMPACT} and result.startswith(f"{usual}_"):
+            column = result.removeprefix(f"{usual}_")
+            result, groupby = (None, column) if column in adata.obs else (result, groupby)
+        added = None if result == usual else result
+        return step(f"tl.{function}", *others, key=key, groupby=groupby, key_added=added)
 
 
-_SALIENCY = _Kind("saliency", frozenset({"of_model", "method", "groups"}), "saliency(adata)", "varm")
-_IMPACT = _Kind("impact", frozenset({"sets", "all_unscaled"}), "pathway_impact(adata, gene_sets)")
-_ACTIVITY = _Kind("pathway activity", frozenset({"sets", "model_cells"}), "pathway_activity(adata, gene_sets)", "obsm")
-_SANITY = _Kind("sanity check", frozenset({"verdict", "levels", "controls", "deletion"}), "sanity(adata, gene_sets)")
-_ENRICHMENT = _Kind("enrichment", frozenset({"sets", "nes", "leading_edge"}), "enrich_units(adata, gene_sets)")
-_JOINT = _Kind(
-    "joint embedding", frozenset({"of_model", "reference", "cells"}), "joint_embedding(adata, reference)", "obsm"
+SALIENCY = Kind(
+    "saliency", frozenset({"of_model", "method", "groups"}), lambda fields: fields.saliency(), ("saliency",), "varm"
 )
-_UNITS = _Kind("summary of units", frozenset({"table", "flag_above"}), "unit_summary(adata)")
-
-
-def saliency_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """How `adata.varm[key]` was made."""
-    return _SALIENCY.find(adata, key)
-
-
-def impact_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """What `tl.pathway_impact` stored under `key`."""
-    return _IMPACT.find(adata, key)
-
-
-def activity_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """What `tl.pathway_activity` stored under `key`."""
-    return _ACTIVITY.find(adata, key)
-
-
-def sanity_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """What `tl.sanity` stored under `key`."""
-    return _SANITY.find(adata, key)
-
-
-def enrichment_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """What `tl.enrich_units` stored under `key`."""
-    return _ENRICHMENT.find(adata, key)
+IMPACT = Kind(
+    "impact", frozenset({"sets", "all_unscaled"}), lambda fields: fields.impact(), ("pathway_impact", "gene_sets")
+)
+ACTIVITY = Kind(
+    "pathway activity",
+    frozenset({"sets", "model_cells"}),
+    lambda fields: fields.pathways,
+    ("pathway_activity", "gene_sets"),
+    "obsm",
+)
+SANITY = Kind(
+    "sanity check",
+    frozenset({"verdict", "levels", "controls", "deletion"}),
+    lambda fields: fields.sanity,
+    ("sanity", "gene_sets"),
+)
+ENRICHMENT = Kind(
+    "enrichment",
+    frozenset({"sets", "nes", "leading_edge"}),
+    lambda fields: fields.enrichment,
+    ("enrich_units", "gene_sets"),
+)
+JOINT = Kind(
+    "joint embedding",
+    frozenset({"of_model", "reference", "cells"}),
+    lambda fields: fields.joint,
+    ("joint_embedding", "reference"),
+    "obsm",
+)
+UNITS = Kind("summary of units", frozenset({"table", "flag_above"}), lambda fields: fields.units, ("unit_summary",))
 
 
 def share_found(entry: dict[str, Any]) -> NDArray[np.float64]:
     """Share of each set's genes that the data had; NaN in results of a time when it was not kept."""
     unknown = np.full(len(entry["sets"]), np.nan)
     return np.asarray(entry.get("share_found", unknown), dtype=np.float64)
-
-
-def units_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """What `tl.unit_summary` stored under `key`."""
-    return _UNITS.find(adata, key)
-
-
-def joint_entry(adata: AnnData, key: str) -> dict[str, Any]:
-    """How `adata.obsm[key]` was made, and where the reference cells lie."""
-    return _JOINT.find(adata, key)
-
-
-def is_comparison(entry: dict[str, Any]) -> bool:
-    """Whether groups were compared."""
-    return "groups" in entry
-
-
-def group_position(entry: dict[str, Any], group: str, key: str) -> int:
-    """Where a group stands in a stored result."""
-    groups = [str(name) for name in np.asarray(entry.get("groups", []))]
-    if written(group) not in groups:
-        hint = (
-            f"Choose one of {groups}." if groups else "It covers all cells: leave out group=, or make it with groupby=."
-        )
-        msg = f"{key!r} has no group {group!r}. {hint}"
-        raise KeyError(msg)
-    return groups.index(written(group))

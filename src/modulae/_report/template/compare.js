@@ -74,8 +74,8 @@ report.setTable = (at, a, b, words, name) => {
     ...(tested ? [{ head: "p", kind: "number", value: ({ p }) => p }, { head: "q", kind: "number", value: ({ q }) => q }] : []),
   ];
   const call = b === null
-    ? `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)})`
-    : `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}, groups=[${JSON.stringify(words[0])}], reference=${JSON.stringify(words[1])})`;
+    ? `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}${report.facts.named})`
+    : `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}, groups=[${JSON.stringify(words[0])}], reference=${JSON.stringify(words[1])}${report.facts.named})`;
   const left_out = report.arrays.sets.length - rows.length;
   const note = (tested ? `p and q are those of tl.pathway_impact, ${tested.group} against ${tested.reference}: about these cells, not about donors.` : `Not tested: no p-values. To have them, run ${call} before the report.`)
     + (left_out ? ` ${left_out} sets with the least evidence in any unit are not compared here.` : "");

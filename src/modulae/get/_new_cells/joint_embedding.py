@@ -9,22 +9,25 @@ import pandas as pd
 
 from modulae._adata.columns.labels import read_labels
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.results import joint_entry
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.results import JOINT
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
 @public
-def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | None = None) -> pd.DataFrame:
+def joint_embedding(
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, label: str | None = None
+) -> pd.DataFrame:
     """Where :func:`modulae.tl.joint_embedding` put each cell.
 
     Parameters
     ----------
     adata
         The new cells.
-    {joint_key}
+    {key}
+    {result=X_{key}_joint}
     label
         Column of `adata.obs` with the labels of the new cells; if `None` those of :func:`modulae.tl.classify`, where
         there are some.
@@ -59,12 +62,13 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
     >>> mo.get.joint_embedding(cells)["of"].value_counts().to_dict()
     {'reference': 700, 'new': 350}
     """
-    entry = joint_entry(adata, key)
+    stored = JOINT.find(adata, key=key, result=result)
+    entry = stored.entry
     cells = [str(name) for name in entry["cells"]]
-    points = np.concatenate([np.asarray(entry["reference"]), np.asarray(adata.obsm[key])])
+    points = np.concatenate([np.asarray(entry["reference"]), np.asarray(adata.obsm[stored.name])])
     names = [str(name) for name in entry.get("names", [])]
     known = pd.Categorical.from_codes(np.asarray(entry.get("codes", np.full(len(cells), -1))).tolist(), pd.Index(names))
-    given = _given(adata, str(entry["of_model"]), label)
+    given = _given(adata, stored.key, label)
     every = [*names, *(name for name in given.categories if name not in names)]
     return pd.DataFrame(
         {
@@ -79,9 +83,9 @@ def joint_embedding(adata: AnnData, *, key: str = Fields().joint, label: str | N
     )
 
 
-def _given(adata: AnnData, of_model: str, label: str | None) -> pd.Categorical:
+def _given(adata: AnnData, key: str, label: str | None) -> pd.Categorical:
     """Labels of the new cells."""
-    name = Fields(of_model).label if label is None else label
+    name = Fields(key).label if label is None else label
     if label is None and name not in adata.obs:
         return pd.Categorical([None] * adata.n_obs)
     return read_labels(adata, name, "label", most_numbers=None, unused=True).as_categories()

@@ -9,6 +9,7 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import model_entry
+from modulae._adata.stored.steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,9 +54,10 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     >>> mo.get.transfer(cells).shape
     (32, 3)
     """
-    entry = model_entry(adata, key, "transfer(adata, model)").get("transfer")
+    entry = model_entry(adata, key, "tl.transfer", "model").get("transfer")
     if entry is None:
-        msg = f"the model {key!r} was trained on these cells. Read others with `modulae.tl.transfer(others, adata)`."
+        others = step("tl.transfer", "adata", of="others", key=key, model_key=None if key == DEFAULT_KEY else key)
+        msg = f"the model {key!r} was trained on these cells. Read others with {others}."
         raise KeyError(msg)
     table = pd.DataFrame(
         {

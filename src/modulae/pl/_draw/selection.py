@@ -10,7 +10,9 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from modulae import get
+from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import unit_position
+from modulae._adata.stored.steps import step
 from modulae.core.checks import check_integer
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Wanted:
     cluster: bool
     flagged: frozenset[str] = frozenset()
     """Units that are left out unless named."""
+    key: str = DEFAULT_KEY
+    """The model that they are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
     check_n(wanted.n_sets, "n_sets")
     strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
     every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
-    free = unflagged(every_unit, wanted.flagged) if wanted.units is None else np.arange(len(every_unit))
+    free = unflagged(every_unit, wanted.flagged, wanted.key) if wanted.units is None else np.arange(len(every_unit))
     if wanted.sets is None:
         tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties]))[:, :, free].max(axis=(0, 2))
         rows = _strongest(strength[:, :, free].max(axis=(0, 2)), tie, wanted)
@@ -81,13 +85,13 @@ def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
     return frozenset(trusted.index[~trusted])
 
 
-def unflagged(units: Sequence[str], flagged: frozenset[str]) -> NDArray[np.intp]:
+def unflagged(units: Sequence[str], flagged: frozenset[str], key: str) -> NDArray[np.intp]:
     """Where the units stand that may be drawn without being named."""
     result = np.array([index for index, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
     if len(result) == 0:
         msg = (
             f"all {len(units)} units are flagged: adata has too few of the model's genes to read them. See "
-            "`modulae.get.transfer(adata)`; name units to draw them nevertheless."
+            f"{step('get.transfer', key=key)}; name units to draw them nevertheless."
         )
         raise ValueError(msg)
     return result

@@ -11,9 +11,9 @@ import numpy as np
 from modulae import get
 from modulae._adata.columns.reference_labels import UNKNOWN
 from modulae._adata.public import public
-from modulae._adata.stored.fields import Fields
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import warn_of_unplaced
-from modulae._adata.stored.results import joint_entry
+from modulae._adata.stored.results import JOINT
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.palette import BACKGROUND, palette, unlike
 from modulae.pl._draw.points import (
@@ -48,7 +48,8 @@ def joint_embedding(
     adata: AnnData,
     *,
     color: str | None = None,
-    key: str = Fields().joint,
+    key: str = DEFAULT_KEY,
+    result: str | None = None,
     layer: str | None = None,
     size: float | None = None,
     cmap: str | Colormap | None = None,
@@ -65,7 +66,8 @@ def joint_embedding(
     color
         An `obs` column or a gene that colours the new cells; if `None` the labels of :func:`modulae.tl.classify`, or
         else one colour. `"unknown"` is black.
-    {joint_key}
+    {key}
+    {result=X_{key}_joint}
     {gene_layer}
     {size}
     cmap
@@ -96,9 +98,10 @@ def joint_embedding(
     >>> list(mo.pl.joint_embedding(cells))
     ['reference', 'new']
     """
-    entry, table = joint_entry(adata, key), get.joint_embedding(adata, key=key)
+    stored = JOINT.find(adata, key=key, result=result)
+    entry, table = stored.entry, get.joint_embedding(adata, key=stored.key, result=stored.name)
     points = table[["x", "y"]].to_numpy()
-    shown = warn_of_unplaced(points, f"adata.obsm[{key!r}]")
+    shown = warn_of_unplaced(points, f"adata.obsm[{stored.name!r}]")
     points, table = points[shown], table[shown]
     old = (table["of"] == "reference").to_numpy()
     known = None
@@ -107,7 +110,7 @@ def joint_embedding(
         colours = [str(colour) for colour in entry.get("colors", palette(len(names)))]
         codes = table["label"].cat.codes.to_numpy()[old].astype(np.intp)  # the reference's labels come first
         known = Categories(str(entry["labels"]), codes, names, colours)
-    default = Fields(str(entry["of_model"])).label
+    default = Fields(stored.key).label
     color = default if color is None and default in adata.obs else color
     new = None if color is None else read_colours(adata, color, layer=layer)
     new = None if new is None else of_cells(new, shown[-adata.n_obs :])

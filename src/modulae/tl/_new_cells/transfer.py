@@ -11,6 +11,7 @@ from modulae._adata.changeable import changeable
 from modulae._adata.counts import read_cells
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.steps import step
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._model_io.foreign_model import read_source, read_with, transfer_entry
 from modulae._utils.stacklevel import user_stacklevel
@@ -141,13 +142,13 @@ def transfer(
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
     entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
-    _warn(reading, entry["trusted"], min_reliability)
+    _warn(reading, entry["trusted"], min_reliability, key_added)
     adata = changeable(adata, copy=copy)
     store_model(adata, reading.fitted, representation, key=key_added, layer=layer, also={"transfer": entry})
     return adata if copy else None
 
 
-def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float) -> None:
+def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float, key: str) -> None:
     if reading.ambiguous:
         warnings.warn(
             f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
@@ -160,7 +161,7 @@ def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float) -> None:
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
             f"{len(trusted)} units (reliability below {minimum:g}: {listed(doubtful, 8)}). They are flagged; see "
-            f"`modulae.get.transfer(adata)`. {reading.why_few}".rstrip(),
+            f"{step('get.transfer', key=key)}. {reading.why_few}".rstrip(),
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -13,7 +13,7 @@ from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
-from modulae._adata.stored.results import enrichment_entry
+from modulae._adata.stored.results import ENRICHMENT
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_choice, check_integer, check_number, check_seed
@@ -201,12 +201,8 @@ def unit_summary(
 
 def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
     """Refuse a result that is not there, or of another model; without a name there need be none."""
-    if name is None and Fields(key).enrichment not in adata.uns:
-        return
-    entry = enrichment_entry(adata, Fields(key).enrichment if name is None else name)
-    if entry["of_model"] != key:
-        msg = f"that enrichment is of the model {entry['of_model']!r}, not of {key!r}. Name that model in key=."
-        raise ValueError(msg)
+    if name is not None or Fields(key).enrichment in adata.uns:
+        ENRICHMENT.find(adata, key=key, result=name, argument="enrichment")
 
 
 def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
