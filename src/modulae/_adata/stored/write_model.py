@@ -8,8 +8,10 @@ import numpy as np
 
 from modulae._adata.gene_names import place_by_name
 
+from .count_stamps import stored_stamps
 from .fields import Fields
 from .ownership import (
+    COUNT_STAMPS,
     ENTRY_STAMP,
     ROW_STAMPS,
     fields_beside,
@@ -91,6 +93,7 @@ def store_model(
     *,
     key: str,
     layer: str | None,
+    counts: NDArray[np.uint64],
     snapshots: Mapping[int, NDArray[np.float32]] | None = None,
     also: Mapping[str, Any] | None = None,
 ) -> None:
@@ -108,6 +111,8 @@ def store_model(
         Name of the model.
     layer
         Where the counts lie that it has read; `None` for `.X`.
+    counts
+        A stamp of them for each cell.
     snapshots
         The representation after so many epochs.
     also
@@ -130,7 +135,11 @@ def store_model(
         **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
-    stamps = {ROW_STAMPS: rows_stamp(representation), ENTRY_STAMP: stamp_model(entry)}
+    stamps = {
+        ROW_STAMPS: rows_stamp(representation),
+        COUNT_STAMPS: stored_stamps(counts, representation),
+        ENTRY_STAMP: stamp_model(entry),
+    }
     adata.uns[fields.model] = {**entry, **stamps}
 
 
