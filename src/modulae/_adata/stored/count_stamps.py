@@ -51,7 +51,7 @@ class KnownCounts:
         if not is_model(entry) or not {ROW_STAMPS, COUNT_STAMPS} <= set(entry) or "genes" not in entry["model"]:
             return None
         alone, with_row = np.asarray(loaded(entry[COUNT_STAMPS]))
-        genes = np.asarray(loaded(entry["model"]["genes"]), dtype=str)
+        genes = np.array([str(gene) for gene in loaded(entry["model"]["genes"])])  # zarr brings back another text
         values = np.asarray(adata.obsm.get(Fields(key).representation))
         numbers = values.ndim == 2 and values.dtype.kind in "biuf"
         return cls(genes, alone, with_row, np.asarray(loaded(entry[ROW_STAMPS])), values if numbers else None)
