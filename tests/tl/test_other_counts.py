@@ -198,20 +198,6 @@ def test_counts_that_have_changed(trained, change, with_representation):
         mo.tl.saliency(trained, **CPU)
 
 
-FORMS = {
-    "as it is": lambda adata: adata,
-    "some cells, in another order": lambda adata: adata[[80, 3, 55, 12, 200]].copy(),
-    "one cell": lambda adata: adata[[5]].copy(),
-    "other order of genes": lambda adata: adata[:, ::-1].copy(),
-    "whole numbers": lambda adata: retyped(adata, adata.X.astype(np.int64)),
-    "dense": lambda adata: retyped(adata, adata.X.toarray().astype(np.float64)),
-    "by columns": lambda adata: retyped(adata, adata.X.tocsc()),
-    "stored zeros": lambda adata: retyped(adata, with_zeros(adata.X)),
-    "entries stored twice": lambda adata: retyped(adata, in_halves(adata.X)),
-    "without representation": without,
-}
-
-
 def retyped(adata, matrix):
     adata.X = matrix
     return adata
@@ -237,6 +223,20 @@ def in_halves(matrix):
 def without(adata):
     del adata.obsm["X_ae"]
     return adata
+
+
+FORMS = {
+    "as it is": lambda adata: adata,
+    "some cells, in another order": lambda adata: adata[[80, 3, 55, 12, 200]].copy(),
+    "one cell": lambda adata: adata[[5]].copy(),
+    "other order of genes": lambda adata: adata[:, ::-1].copy(),
+    "whole numbers": lambda adata: retyped(adata, adata.X.astype(np.int64)),
+    "dense": lambda adata: retyped(adata, adata.X.toarray().astype(np.float64)),
+    "by columns": lambda adata: retyped(adata, adata.X.tocsc()),
+    "stored zeros": lambda adata: retyped(adata, with_zeros(adata.X)),
+    "entries stored twice": lambda adata: retyped(adata, in_halves(adata.X)),
+    "without representation": without,
+}
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -90,10 +90,10 @@ def store_model(
     adata: AnnData,
     fitted: Fitted,
     representation: NDArray[np.float32],
+    counts: NDArray[np.uint64],
     *,
     key: str,
     layer: str | None,
-    counts: NDArray[np.uint64],
     snapshots: Mapping[int, NDArray[np.float32]] | None = None,
     also: Mapping[str, Any] | None = None,
 ) -> None:
@@ -107,12 +107,12 @@ def store_model(
         The model.
     representation
         Cells × units.
+    counts
+        A stamp for the counts of each cell.
     key
         Name of the model.
     layer
         Where the counts lie that it has read; `None` for `.X`.
-    counts
-        A stamp of them for each cell.
     snapshots
         The representation after so many epochs.
     also

@@ -143,9 +143,8 @@ def transfer(
     entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
     _warn(reading, entry["trusted"], min_reliability)
     adata = changeable(adata, copy=copy)
-    store_model(
-        adata, reading.fitted, representation, key=key_added, layer=layer, counts=stamps, also={"transfer": entry}
-    )
+    also = {"transfer": entry}
+    store_model(adata, reading.fitted, representation, stamps, key=key_added, layer=layer, also=also)
     return adata if copy else None
 
 
