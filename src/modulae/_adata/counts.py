@@ -118,12 +118,12 @@ def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: boo
 
 def open_cells(
     adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False
-) -> tuple[Source, NDArray[np.uint64]]:
-    """:func:`read_cells`, and the stamps of the counts."""
+) -> tuple[Source, Counts | StoredCounts]:
+    """:func:`read_cells`, and the counts they are of."""
     check_genes(adata, fitted)
     source = fitted.config.size_factors
     over = fitted.known_genes if source == KNOWN_GENES else None
     counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=over, spread=spread)
     if source == KNOWN_GENES:
-        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32)), counts.stamps
-    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit)), counts.stamps
+        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32)), counts
+    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit)), counts

@@ -18,6 +18,7 @@ from .stored.ownership import is_model
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from .counts_elsewhere import Place
 
@@ -40,18 +41,13 @@ def counts_layer(adata: AnnData, key: str, layer: str | None) -> str | None:
     """
     wanted = _layer_of_training(adata, key) if layer is None else layer
     known = KnownCounts.of(adata, key)
-    if (
-        known is None
-        or not adata.var_names.is_unique
-        or not adata.n_obs
-        or not np.isin(known.genes, adata.var_names).all()
-    ):
+    if known is None or not adata.n_obs or not _has_genes(adata.var_names, known):
         return wanted
     looked_at, foreign = _compare(adata, wanted, known)
     if not foreign:
         return wanted
-    places = [place for place in whole_numbers(adata, wanted) if _same_counts(place, known)]
-    readable = [place.layer for place in places if place.readable and not _compare(adata, place.layer, known)[1]]
+    places = [place for place in whole_numbers(adata, wanted) if _same_counts(adata, place, known)]
+    readable = [place.layer for place in places if place.readable]
     if layer is None and readable:
         return readable[0]
     if matrix_of(adata, wanted) is not None:
@@ -73,15 +69,21 @@ def _compare(adata: AnnData, layer: str | None, known: KnownCounts) -> tuple[int
     return len(cells), known.foreign(count_stamps(counts, _weights(adata.var_names, known)), cells)
 
 
-def _same_counts(place: Place, known: KnownCounts) -> bool:
-    """Whether the first cells have the counts of the model there."""
-    if not place.genes.is_unique or not np.isin(known.genes, place.genes).all():
+def _same_counts(adata: AnnData, place: Place, known: KnownCounts) -> bool:
+    """Whether the counts of the model are there; of `.raw`, the first cells are looked at."""
+    if place.readable:
+        return not _compare(adata, place.layer, known)[1]
+    if not _has_genes(place.genes, known):
         return False
     stamps = count_stamps(sparse.csr_matrix(place.rows), _weights(place.genes, known))
     return not known.foreign(stamps, np.arange(len(place.rows)))
 
 
-def _weights(names: pd.Index, known: KnownCounts) -> np.ndarray:
+def _has_genes(names: pd.Index, known: KnownCounts) -> bool:
+    return names.is_unique and bool((names.get_indexer(known.genes) >= 0).all())
+
+
+def _weights(names: pd.Index, known: KnownCounts) -> NDArray[np.uint64]:
     return gene_weights(np.asarray(names, dtype=str), names.get_indexer(known.genes))
 
 

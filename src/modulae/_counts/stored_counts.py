@@ -209,7 +209,7 @@ def scan(
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    of_cells = {"totals": np.concatenate(totals), "stamps": np.concatenate(stamps)}
+    of_cells: dict[str, Any] = {"totals": np.concatenate(totals), "stamps": np.concatenate(stamps)}
     seen = LayerTotals(names=names, gene_totals=gene_totals, counted=counted, **of_cells)
     return Scan(reader, seen, blocks, n_counts, all_integers)
 

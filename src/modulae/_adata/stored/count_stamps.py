@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 
 from .fields import Fields
 from .lazy_results import loaded
@@ -38,7 +39,7 @@ def _with_row(counts: NDArray[np.uint64], rows: NDArray[np.uint32]) -> NDArray[n
 class KnownCounts:
     """What a model says of the counts of an `AnnData`."""
 
-    genes: NDArray[np.str_]  # of the model
+    genes: pd.Index[str]  # of the model
     alone: NDArray[np.uint32]  # ascending
     with_row: NDArray[np.uint32]  # ascending
     rows: NDArray[np.uint32]  # ascending: of the representation
@@ -51,7 +52,7 @@ class KnownCounts:
         if not is_model(entry) or not {ROW_STAMPS, COUNT_STAMPS} <= set(entry) or "genes" not in entry["model"]:
             return None
         alone, with_row = np.asarray(loaded(entry[COUNT_STAMPS]))
-        genes = np.array([str(gene) for gene in loaded(entry["model"]["genes"])])  # zarr brings back another text
+        genes = pd.Index([str(gene) for gene in loaded(entry["model"]["genes"])])  # zarr brings back another text
         values = np.asarray(adata.obsm.get(Fields(key).representation))
         numbers = values.ndim == 2 and values.dtype.kind in "biuf"
         return cls(genes, alone, with_row, np.asarray(loaded(entry[ROW_STAMPS])), values if numbers else None)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae._counts.stored_counts import LayerTotals
     from modulae.core.model.fitted import Fitted
 
 
@@ -90,7 +91,7 @@ def store_model(
     adata: AnnData,
     fitted: Fitted,
     representation: NDArray[np.float32],
-    counts: NDArray[np.uint64],
+    counts: LayerTotals,
     *,
     key: str,
     layer: str | None,
@@ -108,7 +109,7 @@ def store_model(
     representation
         Cells × units.
     counts
-        A stamp for the counts of each cell.
+        What it was read from, which has a stamp for the counts of each cell.
     key
         Name of the model.
     layer
@@ -137,7 +138,7 @@ def store_model(
     }
     stamps = {
         ROW_STAMPS: rows_stamp(representation),
-        COUNT_STAMPS: stored_stamps(counts, representation),
+        COUNT_STAMPS: stored_stamps(counts.stamps, representation),
         ENTRY_STAMP: stamp_model(entry),
     }
     adata.uns[fields.model] = {**entry, **stamps}

@@ -263,5 +263,5 @@ def autoencoder(
     snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
-    store_model(adata, fitted, representation, counts.stamps, key=key_added, layer=layer, snapshots=snapshots, also=also)
+    store_model(adata, fitted, representation, counts, key=key_added, layer=layer, snapshots=snapshots, also=also)
     return adata if copy else None

@@ -137,14 +137,14 @@ def transfer(
     reading = read_with(
         source, adata, gene_ids=gene_ids, orthologues=orthologues, upper_case=upper_case, missing=missing
     )
-    cells, stamps = open_cells(adata, reading.fitted, layer=layer, spread=True)
+    cells, counts = open_cells(adata, reading.fitted, layer=layer, spread=True)
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
     entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
     _warn(reading, entry["trusted"], min_reliability)
     adata = changeable(adata, copy=copy)
     also = {"transfer": entry}
-    store_model(adata, reading.fitted, representation, stamps, key=key_added, layer=layer, also=also)
+    store_model(adata, reading.fitted, representation, counts, key=key_added, layer=layer, also=also)
     return adata if copy else None
 
 
