@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._counts.blocks import NAME_THE_LAYER, as_rows, counts_of
+from modulae._counts.blocks import NAME_THE_LAYER, counts_of, few_rows
 from modulae._counts.layers import layer_names
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.data.count_summary import are_integers
@@ -66,7 +66,7 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
         The values are counts of another layer, or of `.raw`, normalised by cell, with or without a logarithm.
     """
     matrix, where = counts_of(adata, layer)
-    values, places = first_rows(matrix), whole_numbers(adata, layer)
+    values, places = _first_rows(matrix), whole_numbers(adata, layer)
     for place in places:
         made = _made_of(values, adata.var_names, place)
         if made:
@@ -131,13 +131,13 @@ def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
     """The first cells, if they hold whole numbers of 0 and above, and not only 0."""
     if getattr(matrix, "dtype", np.dtype(object)).kind not in "biuf" or not hasattr(matrix, "shape"):
         return None
-    rows = first_rows(matrix)
+    rows = _first_rows(matrix)
     counts = np.isfinite(rows).all() and (rows >= 0).all() and rows.any() and are_integers(rows)
     return rows if counts else None
 
 
-def first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    rows = as_rows(matrix, 0, min(N_ROWS_TRIED, int(matrix.shape[0])))
+def _first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    rows = few_rows(matrix, 0, min(N_ROWS_TRIED, int(matrix.shape[0])))
     return np.asarray(rows.toarray(), dtype=np.float64)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from modulae._counts.blocks import counts_of, some_rows
+from modulae._counts.blocks import check_values, counts_of, some_rows
 from modulae._counts.layers import layer_names, matrix_of
 from modulae.core.data.count_summary import are_integers, count_stamps, gene_weights
 
-from .counts_elsewhere import say_no_counts, whole_numbers
+from .counts_elsewhere import pointing_at_counts, say_no_counts, whole_numbers
 from .stored.count_stamps import KnownCounts
 from .stored.ownership import is_model
 
@@ -93,8 +93,10 @@ def _refuse(adata: AnnData, layer: str | None, key: str, places: list[Place], ho
     if places:
         msg = f"{msg}. What it has read is in {places[0].name}. {places[0].step}"
         raise ValueError(msg)
-    rows, _ = some_rows(matrix, MOST)
-    if not (are_integers(rows.data) and (rows.data >= 0).all()):
+    rows = some_rows(matrix, MOST)[0]
+    with pointing_at_counts(adata, layer):
+        check_values(rows, where)
+    if not are_integers(rows.data):
         say_no_counts(adata, layer, warn=False)
         msg = (
             f"{msg}: they were normalised since, and no layer has the counts. Read these again from where they came "

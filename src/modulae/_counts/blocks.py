@@ -87,6 +87,12 @@ def as_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
     return as_csr(rows)
 
 
+def few_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
+    """Consecutive rows, from wherever dask holds them: the workers of a cluster may be the only ones that do."""
+    rows = matrix[start:stop]
+    return as_csr(rows.compute() if hasattr(rows, "compute") else rows)
+
+
 def some_rows(matrix: RowMatrix, n_rows: int) -> tuple[sparse.csr_matrix, NDArray[np.intp]]:
     """At most so many rows from everywhere, and which they are; a few blocks of rows where these are not in memory."""
     total = int(matrix.shape[0])
@@ -94,10 +100,10 @@ def some_rows(matrix: RowMatrix, n_rows: int) -> tuple[sparse.csr_matrix, NDArra
         rows = np.unique(np.linspace(0, total - 1, min(n_rows, total)).astype(np.intp))
         return as_csr(matrix[rows]), rows  # type: ignore[index]
     if total <= ROWS_LOOKED_AT:
-        return as_rows(matrix, 0, total), np.arange(total)
+        return few_rows(matrix, 0, total), np.arange(total)
     size = ROWS_LOOKED_AT // BLOCKS_LOOKED_AT
     starts = np.linspace(0, total - size, BLOCKS_LOOKED_AT).astype(np.intp).tolist()
-    blocks = [as_rows(matrix, start, start + size) for start in starts]
+    blocks = [few_rows(matrix, start, start + size) for start in starts]
     return sparse.csr_matrix(sparse.vstack(blocks)), np.concatenate([np.arange(at, at + size) for at in starts])
 
 
