@@ -97,7 +97,7 @@ FIELDS = ("obs", "obsm", "varm", "uns")
 def numbers(value):
     """Every array of a result, by its place; not the stamps of its rows, which any rounding changes."""
     if isinstance(value, dict):
-        parts = {name: part for name, part in value.items() if name != "rows"}
+        parts = {name: part for name, part in value.items() if name not in {"rows", "counts"}}
         return {f"{name}/{at}": one for name, part in parts.items() for at, one in numbers(part).items()}
     found = np.asarray(value)
     return {"": found} if found.dtype.kind in "fiub" else {}

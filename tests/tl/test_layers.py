@@ -77,15 +77,26 @@ def test_later_steps_read_the_layer_of_the_training(both, call, through, tmp_pat
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def test_a_layer_that_is_named_comes_first_and_one_that_is_gone_is_no_trouble(both):
+def test_a_layer_that_is_gone_is_no_trouble(both):
     plain, layered = (adata.copy() for adata in both)
     mo.tl.saliency(plain)
-    layered.layers["other"] = layered.layers["counts"][:, ::-1].tocsr()
-    mo.tl.saliency(layered, layer="other")
-    assert not np.allclose(layered.varm["ae_saliency"], plain.varm["ae_saliency"])
     layered.X = layered.layers.pop("counts")
     mo.tl.saliency(layered)
     np.testing.assert_array_equal(layered.varm["ae_saliency"], plain.varm["ae_saliency"])
+
+
+def test_other_counts_are_read_as_those_of_new_cells(both):
+    adata = both[1].copy()
+    adata.layers["other"] = adata.layers["counts"][:, ::-1].tocsr()
+    with pytest.raises(
+        ValueError, match=r"\['other'\] holds other values.*in adata\.layers\['counts'\]\. Name it: layer="
+    ):
+        mo.tl.saliency(adata, layer="other")
+    mo.tl.transfer(adata, adata, model_key="ae", key_added="ae2", layer="other")
+    mo.tl.saliency(adata)
+    mo.tl.saliency(adata, key="ae2", method="input_x_gradient")
+    mo.tl.saliency(adata, key="ae", method="input_x_gradient")
+    assert not np.allclose(adata.varm["ae_saliency"], adata.varm["ae2_saliency"])
 
 
 def test_a_transferred_model_remembers_the_layer_of_the_new_cells(both):

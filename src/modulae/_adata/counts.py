@@ -113,11 +113,17 @@ def _look_through(
 
 def read_cells(adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False) -> Source:
     """The counts that a trained model reads, with the size factors it needs; `spread` as in :func:`open_counts`."""
+    return open_cells(adata, fitted, layer=layer, spread=spread)[0]
+
+
+def open_cells(
+    adata: AnnData, fitted: Fitted, *, layer: str | None, spread: bool = False
+) -> tuple[Source, Counts | StoredCounts]:
+    """:func:`read_cells`, and the counts they are of."""
     check_genes(adata, fitted)
     source = fitted.config.size_factors
+    over = fitted.known_genes if source == KNOWN_GENES else None
+    counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=over, spread=spread)
     if source == KNOWN_GENES:
-        over = fitted.known_genes
-        counts = open_counts(adata, genes=fitted.genes, layer=layer, total_over=over, spread=spread)
-        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32))
-    counts = open_counts(adata, genes=fitted.genes, layer=layer, spread=spread)
-    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit))
+        return counts.cells((counts.totals / fitted.size_factor_unit).astype(np.float32)), counts
+    return counts.cells(size_factors(adata, counts.totals, source, fitted.size_factor_unit)), counts

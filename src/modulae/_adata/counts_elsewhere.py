@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._counts.blocks import NAME_THE_LAYER, as_rows, counts_of
+from modulae._counts.blocks import NAME_THE_LAYER, counts_of, few_rows
 from modulae._counts.layers import layer_names
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.data.count_summary import are_integers
@@ -46,6 +46,8 @@ class Place:
     step: str
     rows: NDArray[np.float64]  # the first cells × genes
     genes: pd.Index
+    layer: str | None = None
+    readable: bool = True  # as a layer, or `.X`
 
 
 def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> None:
@@ -64,7 +66,7 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
         The values are counts of another layer, or of `.raw`, normalised by cell, with or without a logarithm.
     """
     matrix, where = counts_of(adata, layer)
-    values, places = _first_rows(matrix), _places(adata, layer)
+    values, places = _first_rows(matrix), whole_numbers(adata, layer)
     for place in places:
         made = _made_of(values, adata.var_names, place)
         if made:
@@ -86,7 +88,7 @@ def pointing_at_counts(adata: AnnData, layer: str | None) -> Iterator[None]:
         yield
     except ValueError as error:
         text = str(error)
-        places = _places(adata, layer) if text.endswith(NAME_THE_LAYER) else []
+        places = whole_numbers(adata, layer) if text.endswith(NAME_THE_LAYER) else []
         if not places:
             raise
         msg = text.removesuffix(NAME_THE_LAYER) + _steps(places)
@@ -102,11 +104,11 @@ def _steps(places: list[Place]) -> str:
     return " ".join(f"Whole numbers are in {place.name}. {place.step}" for place in places)
 
 
-def _places(adata: AnnData, layer: str | None) -> list[Place]:
+def whole_numbers(adata: AnnData, layer: str | None) -> list[Place]:
     """Where else whole numbers are."""
     matrices = {name: adata.layers[name] for name in layer_names(adata) if name != layer}
     result = [
-        Place(f"adata.layers[{name!r}]", f"Name it: layer={name!r}.", rows, adata.var_names)
+        Place(f"adata.layers[{name!r}]", f"Name it: layer={name!r}.", rows, adata.var_names, name)
         for name, values in matrices.items()
         if (rows := _counts_in(values)) is not None
     ]
@@ -121,7 +123,7 @@ def _places(adata: AnnData, layer: str | None) -> list[Place]:
             if every
             else "Go on with them: `adata = adata.raw.to_adata()`."
         )
-        result.append(Place("adata.raw", step, rows, raw.var_names))
+        result.append(Place("adata.raw", step, rows, raw.var_names, readable=False))
     return result
 
 
@@ -135,7 +137,7 @@ def _counts_in(matrix: Any) -> NDArray[np.float64] | None:  # noqa: ANN401
 
 
 def _first_rows(matrix: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    rows = as_rows(matrix, 0, min(N_ROWS_TRIED, int(matrix.shape[0])))
+    rows = few_rows(matrix, 0, min(N_ROWS_TRIED, int(matrix.shape[0])))
     return np.asarray(rows.toarray(), dtype=np.float64)
 
 

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from .layers import RowMatrix
 
 ROWS_PER_BLOCK = 4096
 """Cells read at a time; bounds the memory that checking a file on disk takes."""
+
+BLOCKS_LOOKED_AT, ROWS_LOOKED_AT = 8, 256
+"""Blocks and rows of a matrix on disk that tell what it holds."""
 
 NAME_THE_LAYER = "Name the layer that holds the raw counts: layer=."
 
@@ -81,6 +85,26 @@ def as_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
     if hasattr(rows, "compute"):  # dask: in this thread, as the next rows are read ahead by one thread only
         rows = rows.compute(scheduler="synchronous")
     return as_csr(rows)
+
+
+def few_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
+    """Consecutive rows, from wherever dask holds them: the workers of a cluster may be the only ones that do."""
+    rows = matrix[start:stop]
+    return as_csr(rows.compute() if hasattr(rows, "compute") else rows)
+
+
+def some_rows(matrix: RowMatrix, n_rows: int) -> tuple[sparse.csr_matrix, NDArray[np.intp]]:
+    """At most so many rows from everywhere, and which they are; a few blocks of rows where these are not in memory."""
+    total = int(matrix.shape[0])
+    if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
+        rows = np.unique(np.linspace(0, total - 1, min(n_rows, total)).astype(np.intp))
+        return as_csr(matrix[rows]), rows  # type: ignore[index]
+    if total <= ROWS_LOOKED_AT:
+        return few_rows(matrix, 0, total), np.arange(total)
+    size = ROWS_LOOKED_AT // BLOCKS_LOOKED_AT
+    starts = np.linspace(0, total - size, BLOCKS_LOOKED_AT).astype(np.intp).tolist()
+    blocks = [few_rows(matrix, start, start + size) for start in starts]
+    return sparse.csr_matrix(sparse.vstack(blocks)), np.concatenate([np.arange(at, at + size) for at in starts])
 
 
 def check_values(block: sparse.csr_matrix, where: str) -> sparse.csr_matrix:

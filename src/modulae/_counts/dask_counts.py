@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.data.count_summary import CountSummarizer, combine_summaries
+from modulae.core.data.count_summary import CountSummarizer, combine_summaries, gene_weights
 from modulae.core.data.dask_blocks import is_spread
 from modulae.core.data.map_reduce import map_cells, reduce_cells
 from modulae.core.data.stored_cells import StoredCells
@@ -41,11 +41,13 @@ def scan_spread(
 ) -> Scan:
     """:func:`.stored_counts.scan` where the blocks are: they come here only if those of all cells fit."""
     every = Unchanged(reader.matrix, None, reader.where)
-    look = reduce_cells(_cells(every), CountSummarizer(counted, reader.columns), combine=combine_summaries)
+    summarize = CountSummarizer(counted, reader.columns, gene_weights(names, reader.columns))
+    look = reduce_cells(_cells(every), summarize, combine=combine_summaries)
     blocks = None
     if in_memory is None or look.n_counts * BYTES_AS_READ <= in_memory:
         blocks = [block for _, block in map_cells(_cells(reader), _counts)]
-    seen = LayerTotals(totals=look.totals, names=names, gene_totals=look.gene_totals, counted=counted)
+    of_cells: dict[str, Any] = {"totals": look.totals, "stamps": look.stamps}
+    seen = LayerTotals(names=names, gene_totals=look.gene_totals, counted=counted, **of_cells)
     return Scan(reader, seen, blocks, look.n_counts, look.all_integers)
 
 

@@ -26,15 +26,20 @@ def scan_together(
     if ranks.size == 1:
         return scan(reader, names, counted, in_memory)
 
-    def look() -> tuple[NDArray[np.float64], NDArray[np.float64], int, bool]:
+    def look() -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.float64], int, bool]:
         share = ranks.share(np.arange(int(reader.matrix.shape[0])))
         result = scan(reader, names, counted, 0, share)
-        return result.seen.totals, result.seen.gene_totals, result.n_counts, result.all_integers
+        seen = result.seen
+        return seen.totals, seen.stamps, seen.gene_totals, result.n_counts, result.all_integers
 
-    totals, gene_totals, n_counts, all_integers = zip(*ranks.each(look), strict=True)
+    totals, stamps, gene_totals, n_counts, all_integers = zip(*ranks.each(look), strict=True)
     if in_memory is None or sum(n_counts) * BYTES_AS_READ <= in_memory:
         return scan(reader, names, counted, in_memory)
     seen = LayerTotals(
-        totals=np.concatenate(totals), names=names, gene_totals=np.sum(gene_totals, axis=0), counted=counted
+        totals=np.concatenate(totals),
+        names=names,
+        gene_totals=np.sum(gene_totals, axis=0),
+        counted=counted,
+        stamps=np.concatenate(stamps),
     )
     return Scan(reader, seen, None, sum(n_counts), all(all_integers))

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
-from modulae.core.data.count_summary import are_integers
+from modulae.core.data.count_summary import are_integers, count_stamps, gene_weights
+from modulae.core.data.csr import clean
 from modulae.core.data.stored_cells import StoredCells
 
 from .blocks import ROWS_PER_BLOCK, as_rows, check_values
@@ -99,6 +100,7 @@ class LayerTotals:
     names: NDArray[np.str_]  # of all genes of the layer
     gene_totals: NDArray[np.float64]  # all genes of the layer: total count over the cells
     counted: NDArray[np.float64]  # all genes of the layer: 1 where the total count of a cell counts it
+    stamps: NDArray[np.uint64]  # cells: of the counts of the genes asked for, see `count_stamps`
 
     def others(self, genes: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
         """Names and total counts of the layer's other genes: not of what the total of a cell does not count."""
@@ -134,7 +136,7 @@ class StoredCounts(LayerTotals):
     def some(self, rows: NDArray[np.intp]) -> Counts:
         """Some of the cells, in memory."""
         matrix = self.cells(None).take(rows).load().counts
-        return Counts(matrix=matrix, **(_fields(self) | {"totals": self.totals[rows]}))
+        return Counts(matrix=matrix, **(_fields(self) | {"totals": self.totals[rows], "stamps": self.stamps[rows]}))
 
     @property
     def room(self) -> int:
@@ -191,12 +193,15 @@ def scan(
     """
     first, end = (0, int(reader.matrix.shape[0])) if rows is None else (int(rows[0]), int(rows[-1]) + 1)
     blocks: list[sparse.csr_matrix] | None = []
+    weights = gene_weights(names, reader.columns)
     totals: list[NDArray[np.float64]] = []
+    stamps: list[NDArray[np.uint64]] = []
     gene_totals, n_counts, all_integers = np.zeros(len(names)), 0, True
     for start in range(first, end, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
         all_integers = all_integers and are_integers(block.data)
         totals.append(np.asarray(block @ counted).ravel())
+        stamps.append(count_stamps(block, weights))
         gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         kept = reader.of_genes(block)
         n_counts += kept.nnz
@@ -204,20 +209,13 @@ def scan(
             blocks = None
         if blocks is not None:
             blocks.append(kept)
-    seen = LayerTotals(totals=np.concatenate(totals), names=names, gene_totals=gene_totals, counted=counted)
+    of_cells: dict[str, Any] = {"totals": np.concatenate(totals), "stamps": np.concatenate(stamps)}
+    seen = LayerTotals(names=names, gene_totals=gene_totals, counted=counted, **of_cells)
     return Scan(reader, seen, blocks, n_counts, all_integers)
 
 
 def _fields(seen: LayerTotals) -> dict[str, Any]:
-    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals", "counted")}
-
-
-def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:
-    """`float32` without duplicates and stored zeros: a 0 of an empty cell would be divided by its size factor, 0."""
-    block = sparse.csr_matrix(block.astype(np.float32))
-    block.sum_duplicates()
-    block.eliminate_zeros()
-    return block
+    return {name: getattr(seen, name) for name in ("totals", "names", "gene_totals", "counted", "stamps")}
 
 
 def is_stored(matrix: Any) -> bool:  # noqa: ANN401

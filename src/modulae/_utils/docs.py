@@ -101,7 +101,8 @@ OTHERS = {
     "model_layer": (
         "layer\n"
         "    Layer that holds the raw counts. If `None`, what the model was trained on: `.X`, or the layer that was\n"
-        "    named then (`.X` too where that layer is gone)."
+        "    named then (`.X` too where that layer is gone); where other values are there now, the layer that has the\n"
+        "    counts. Values that the model has not read in training are refused."
     ),
     "gene_layer": "layer\n    Layer with the values of a gene; `.X` if `None`.",
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",

@@ -67,8 +67,9 @@ def test_results_are_put_together_in_their_order():
     sums = added([one, other, one])
     np.testing.assert_array_equal(sums[0], [12, 24])
     assert sums[1] == 36
-    looks = [CountSummary(np.array([n]), np.array([n, n]), 5, n < 3) for n in (1.0, 2.0, 3.0)]
+    looks = [CountSummary(np.array([n]), np.array([n, n]), 5, n < 3, np.array([n])) for n in (1.0, 2.0, 3.0)]
     look = combine_summaries(looks)
     np.testing.assert_array_equal(look.totals, [1, 2, 3])
     np.testing.assert_array_equal(look.gene_totals, [6, 6])
+    np.testing.assert_array_equal(look.stamps, [1, 2, 3])
     assert (look.n_counts, look.all_integers) == (15, False)

@@ -27,7 +27,7 @@ def test_writes_the_fields_it_promises(either):
     assert trained.obsm["X_ae"].dtype == np.float32
     assert (trained.obsm["X_ae"] > 0).all()
     np.testing.assert_array_equal(trained.var["ae_gene"], trained.var["chosen"])
-    assert set(trained.uns["ae"]) == {"params", "history", "model", "rows", "whole"}
+    assert set(trained.uns["ae"]) == {"params", "history", "model", "rows", "counts", "whole"}
     assert list(trained.uns["ae"]["model"]["genes"]) == list(trained.var_names[trained.var["chosen"]])
     assert {"X_ae_epoch0", "X_ae_epoch2"} <= set(trained.obsm)
     assert np.abs(trained.obsm["X_ae_epoch0"] - trained.obsm["X_ae_epoch2"]).max() > 0

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-ROW_STAMPS, ENTRY_STAMP = "rows", "whole"
-"""Stamps in an entry of `uns`: of each cell's row of numbers, and of the entry itself."""
+ROW_STAMPS, COUNT_STAMPS, ENTRY_STAMP = "rows", "counts", "whole"
+"""Stamps in an entry of `uns`: of each cell's row of numbers, of its counts, and of the entry itself."""
 
 ROWS_PER_STAMP = 2**16
 """Rows that are stamped at a time."""
@@ -126,11 +126,11 @@ def stamp_rows(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
     """A number for each row of numbers, cells × anything."""
     matrix = np.asarray(values)
     result = np.empty(len(matrix), dtype=np.uint32)
-    weights = _mixed(np.arange(1, matrix.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
+    weights = mixed(np.arange(1, matrix.shape[1] + 1, dtype=np.uint64)) | np.uint64(1)
     for start in range(0, len(matrix), ROWS_PER_STAMP):
         rows = np.ascontiguousarray(matrix[start : start + ROWS_PER_STAMP], dtype="<f4")
         exact = rows + np.float32(0)  # one zero, not two
-        words = _mixed(exact.view("<u4").astype(np.uint64))
+        words = mixed(exact.view("<u4").astype(np.uint64))
         result[start : start + ROWS_PER_STAMP] = (words * weights).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
     return result
 
@@ -140,16 +140,23 @@ def rows_stamp(values: Any) -> NDArray[np.uint32]:  # noqa: ANN401
     return np.sort(stamp_rows(values))
 
 
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Numbers that share no bits for being near each other (splitmix64)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
     return numbers ^ (numbers >> np.uint64(31))
 
 
+def among(stamps: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which stamps are known; `known` is ascending."""
+    if not len(known):
+        return np.zeros(len(stamps), dtype=bool)
+    return np.asarray(known[np.searchsorted(known, stamps).clip(max=len(known) - 1)] == stamps)
+
+
 def stamp_model(entry: Mapping[str, Any]) -> str:
     """A text for which parts the entry of a model has, but for the stamps."""
-    parts = [sorted(set(entry) - {ROW_STAMPS, ENTRY_STAMP}), sorted(entry["model"])]
+    parts = [sorted(set(entry) - {ROW_STAMPS, COUNT_STAMPS, ENTRY_STAMP}), sorted(entry["model"])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -190,7 +197,7 @@ def check_rows(values: Any, entry: Mapping[str, Any], field: str, *, step: str) 
     known = np.asarray(loaded(entry[ROW_STAMPS]))  # ascending
     looked_at = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST)).astype(np.intp))
     stamps = stamp_rows(np.asarray(values)[looked_at])
-    foreign = int((known[np.searchsorted(known, stamps).clip(max=len(known) - 1)] != stamps).sum()) if len(known) else 0
+    foreign = int((~among(stamps, known)).sum()) if len(known) else 0
     if foreign:
         msg = (
             f"adata.obsm[{field!r}] holds other values than were written with what adata.uns says of it, for {foreign} "

@@ -8,8 +8,10 @@ import numpy as np
 
 from modulae._adata.gene_names import place_by_name
 
+from .count_stamps import stored_stamps
 from .fields import Fields
 from .ownership import (
+    COUNT_STAMPS,
     ENTRY_STAMP,
     ROW_STAMPS,
     fields_beside,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae._counts.stored_counts import LayerTotals
     from modulae.core.model.fitted import Fitted
 
 
@@ -88,6 +91,7 @@ def store_model(
     adata: AnnData,
     fitted: Fitted,
     representation: NDArray[np.float32],
+    counts: LayerTotals,
     *,
     key: str,
     layer: str | None,
@@ -104,6 +108,8 @@ def store_model(
         The model.
     representation
         Cells × units.
+    counts
+        What it was read from, which has a stamp for the counts of each cell.
     key
         Name of the model.
     layer
@@ -130,7 +136,11 @@ def store_model(
         **({} if layer is None else {"layer": layer}),
         **(also or {}),
     }
-    stamps = {ROW_STAMPS: rows_stamp(representation), ENTRY_STAMP: stamp_model(entry)}
+    stamps = {
+        ROW_STAMPS: rows_stamp(representation),
+        COUNT_STAMPS: stored_stamps(counts.stamps, representation),
+        ENTRY_STAMP: stamp_model(entry),
+    }
     adata.uns[fields.model] = {**entry, **stamps}
 
 

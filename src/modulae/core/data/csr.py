@@ -37,3 +37,11 @@ def native_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def native(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in the type of :func:`native_type`; a copy only if it is another one."""
     return values.astype(native_type(values.dtype), copy=False)
+
+
+def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:
+    """`float32` without duplicates and stored zeros: a 0 of an empty cell would be divided by its size factor, 0."""
+    block = sparse.csr_matrix(block.astype(np.float32))
+    block.sum_duplicates()
+    block.eliminate_zeros()
+    return block

@@ -161,8 +161,8 @@ def autoencoder(
     {replication_entry}
     `adata.uns[key_added]["layer"]` : `str`, where a layer was named
         The layer the model was trained on.
-    `adata.uns[key_added]["rows"]`, `["whole"]`
-        Checksums, which show later whether the fields still belong together.
+    `adata.uns[key_added]["rows"]`, `["counts"]`, `["whole"]`
+        Checksums, which show later whether the fields and the counts still belong together.
     `adata.var[f'{key_added}_gene']` : `bool`
         Whether the model was trained on the gene.
     `adata.varm[f'{key_added}_loadings']` : :class:`numpy.ndarray` (`float32`, genes × units), parts only
@@ -245,5 +245,5 @@ def autoencoder(
     snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
-    store_model(adata, fitted, representation, key=key_added, layer=layer, snapshots=snapshots, also=also)
+    store_model(adata, fitted, representation, counts, key=key_added, layer=layer, snapshots=snapshots, also=also)
     return adata if copy else None

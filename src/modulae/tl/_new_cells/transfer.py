@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._adata.changeable import changeable
-from modulae._adata.counts import read_cells
+from modulae._adata.counts import open_cells
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.steps import step
@@ -138,13 +138,14 @@ def transfer(
     reading = read_with(
         source, adata, gene_ids=gene_ids, orthologues=orthologues, upper_case=upper_case, missing=missing
     )
-    cells = read_cells(adata, reading.fitted, layer=layer, spread=True)
+    cells, counts = open_cells(adata, reading.fitted, layer=layer, spread=True)
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
     entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
     _warn(reading, entry["trusted"], min_reliability, key_added)
     adata = changeable(adata, copy=copy)
-    store_model(adata, reading.fitted, representation, key=key_added, layer=layer, also={"transfer": entry})
+    also = {"transfer": entry}
+    store_model(adata, reading.fitted, representation, counts, key=key_added, layer=layer, also=also)
     return adata if copy else None
 
 
