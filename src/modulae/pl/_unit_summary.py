@@ -110,7 +110,7 @@ def unit_summary(
     by_name = dict(zip(panels, axes, strict=True))
     _draw_effect(by_name["effect"], shown, names)
     if "reproducibility" in by_name:
-        level = float(replication_entry(adata, model)["level"])
+        level = float(replication_entry(adata, key)["level"])
         _draw_dots(by_name["reproducibility"], shown["reproducibility"], "reproducibility", level)
     if "stability" in by_name:
         _draw_dots(by_name["stability"], shown["stability"], "comes back\nwith |r|", COMES_BACK)
