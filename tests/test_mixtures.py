@@ -98,10 +98,10 @@ def test_units_follow_the_known_shares_of_rna(mixtures, score, data_dir):
     shares = mixtures.shares_of(wells)
     assert list(shares) == ["H2228", "H1975", "HCC827"]
     assert score(shares.to_numpy(), shares)["gap"].mean() == pytest.approx(1.44, abs=0.01)  # what 3 perfect units have
-    mo.tl.autoencoder(wells, mask_var="learn", n_splits=0, progress=False, key_added="m")
+    mo.tl.autoencoder(wells, mask_var="learn", progress=False, key_added="m")
     found = score(wells.obsm["X_m"], shares)
-    assert found["r"].mean() > 0.8  # 0.88 and more over three seeds
-    assert found["r"].min() > 0.7  # 0.80 and more
-    assert found["gap"].mean() > 0.3  # 0.44 and more
+    assert wells.obsm["X_m"].shape[1] == 3
+    assert found["r"].mean() > 0.93  # 0.96
+    assert found["gap"].mean() > 1.2  # 1.34
     shuffled = shares.sample(frac=1, random_state=0)
     assert score(wells.obsm["X_m"], shuffled)["r"].max() < 0.4

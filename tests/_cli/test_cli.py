@@ -275,7 +275,7 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
         (["--batch-key", "donor"], "error: --batch-key 'donor' is not a column of adata.obs. Choose one of ['group'"),
         (["--seed", "-1"], "seed is -1; give a whole number from 0 to 4294967295, such as 0."),
         (["--splits", "-1"], "n_splits is -1; give a whole number of at least 0."),
-        (["--splits", "7"], "Take --splits 0."),
+        (["--splits", "7", "--architecture", "orthogonal"], "Leave out --splits, or take --architecture 'parts'."),
         (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import modulae as mo
 
 SETTINGS = {
-    "parts": {"n_latent": 5, "n_splits": 0, "max_epochs": 4, "batch_size": 16, "device": "cpu"},
+    "parts": {"n_latent": 5, "n_splits": 0, "max_epochs": 3, "batch_size": 16, "device": "cpu"},
     "orthogonal": {"architecture": "orthogonal", "n_latent": 5, "n_hidden": 8, "max_epochs": 4, "device": "cpu"},
 }
 

@@ -151,7 +151,7 @@ def test_embeddings_cover_input_representation_and_snapshots(trained):
     names = ["X_ae_umap_input", "X_ae_umap", "X_ae_umap_epoch0", "X_ae_umap_epoch2"]
     maps = [trained.obsm[name] for name in names]
     assert all(m.shape == (90, 2) and m.dtype == np.float32 and np.isfinite(m).all() for m in maps)
-    assert len({m.tobytes() for m in maps}) == 4
+    assert len({m.tobytes() for m in maps}) >= 3  # the weights that were kept may be those of epoch 2
     with pytest.raises(ValueError, match="90 cells are too few for 90 neighbours"):
         mo.tl.embeddings(trained, n_neighbors=90)
 
@@ -246,10 +246,11 @@ def test_warnings_about_counts_stand_at_the_line_of_the_user(trained):
     trained.layers["roots"] = np.sqrt(trained.X)
     sets = {"s": list(trained.var_names)}
     for call in (
-        lambda: mo.tl.saliency(trained, layer="roots"),
-        lambda: mo.tl.pathway_impact(trained, sets, layer="roots"),
+        lambda: mo.tl.autoencoder(trained, layer="roots", n_splits=0, n_latent=5, max_epochs=2, device="cpu"),
+        lambda: mo.tl.saliency(trained),
+        lambda: mo.tl.pathway_impact(trained, sets),
         lambda: mo.pp.gene_set_mask(trained, sets, layer="roots", min_max_count=0),
-        lambda: mo.tl.denoise(trained, layer="roots"),
+        lambda: mo.tl.denoise(trained),
     ):
         with pytest.warns(UserWarning, match="no raw counts") as caught:
             call()

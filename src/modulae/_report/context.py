@@ -82,11 +82,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "units": alive,
         "dead": [unit for unit in units if unit["dead"]],
         "all_units": units,
-        "n_cells": whole(n_cells),
-        "n_drawn": whole(n_drawn),
-        "thinned": n_drawn < n_placed,
-        "n_placed": whole(n_placed),
-        "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
+        **_numbers_of_cells(n_cells, n_placed, n_drawn),
         "n_genes": whole(len(material.saliency)),
         "n_sets": whole(len(material.sets)),
         "left_out": material.left_out,
@@ -105,6 +101,16 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "signed": signed,
         "chance": chance,
         "colours": activity_colours()[::15],
+    }
+
+
+def _numbers_of_cells(n_cells: int, n_placed: int, n_drawn: int) -> dict[str, Any]:
+    return {
+        "n_cells": whole(n_cells),
+        "n_drawn": whole(n_drawn),
+        "thinned": n_drawn < n_placed,
+        "n_placed": whole(n_placed),
+        "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
     }
 
 

@@ -101,7 +101,7 @@ def test_replication_follows_the_units_through_their_order(cells, once, monkeypa
     for unit, loadings in enumerate(again.varm["ae_loadings"].T):
         alike = np.array([one @ loadings / np.linalg.norm(one) / np.linalg.norm(loadings) for one in found.loadings])
         source = int(alike.argmax())
-        assert alike[source] > 0.99  # the decoder starts from all genes, so it is not quite the same
+        assert alike[source] > 0.95  # the decoder starts from all genes, so it is not quite the same
         entry = again.uns["ae"]["replication"]
         np.testing.assert_array_equal(entry["found"][unit], found.found[source])
         np.testing.assert_array_equal(entry["similarity"][unit], found.similarity[source].astype(np.float32))
@@ -188,7 +188,7 @@ def test_orthogonal_is_trained_once_and_says_so_where_splits_are_asked_for(untra
     orthogonal = {"architecture": "orthogonal", "n_latent": 4, "n_hidden": 8, "max_epochs": 1, "engine": "torch"}
     for asked in ({"n_splits": 5}, {"replicate_over": "donor"}):
         before = snapshot(untrained)
-        with pytest.raises(ValueError, match=r"orthogonal.*Leave out n_splits and replicate_over, or take .*'parts'"):
+        with pytest.raises(ValueError, match=r"orthogonal.*Leave out (n_splits|replicate_over)=, or take .*'parts'"):
             mo.tl.autoencoder(untrained, **asked, **orthogonal)
         assert snapshot(untrained) == before
     for asked in ({}, {"n_splits": 0}):

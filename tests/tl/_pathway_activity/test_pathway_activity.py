@@ -124,6 +124,7 @@ def test_a_cell_without_counts_gets_a_number(learnt, programmes):
     counts = learnt.X.toarray()
     counts[5] = 0
     learnt.X = counts
+    mo.tl.autoencoder(learnt, n_splits=0, n_latent=8, max_epochs=2, device="cpu")
     for settings in ({}, {"source": "counts"}, {"source": "decoded"}, {"n_neighbors": 1, "model_cells": 0.0}):
         mo.tl.pathway_activity(learnt, programmes, **settings)
         assert np.isfinite(learnt.obsm["ae_pathways"]).all()

@@ -353,6 +353,7 @@ def test_a_cell_without_counts(trained):
     counts = adata.X.toarray()
     counts[5] = 0
     adata.X = counts
+    mo.tl.autoencoder(adata, n_splits=0, n_latent=5, max_epochs=2, device="cpu")
     mo.tl.unit_summary(adata, groupby="group", device="cpu")
     assert np.isfinite(mo.get.unit_summary(adata)["library_size"]).all()
 

@@ -70,9 +70,10 @@ def asked_replication(
         check_integer("n_latent", n_latent, minimum=1)
     check_integer("max_cells", max_cells, minimum=100)
     if architecture == "orthogonal" and (n_splits or replicate_over is not None):
+        given = "n_splits" if replicate_over is None else "replicate_over"
         msg = (
             "units of architecture='orthogonal' do not come back in another half of the cells. "
-            "Leave out n_splits and replicate_over, or take architecture='parts'."
+            f"Leave out {given}=, or take architecture='parts'."
         )
         raise ValueError(msg)
     splits = (N_SPLITS if n_splits is None else n_splits) if architecture == "parts" else 0

@@ -67,7 +67,7 @@ def run_training(
             UserWarning,
             stacklevel=user_stacklevel(),
         )
-    elif run.history.best_epoch == 0:
+    elif run.history.best_epoch == 0 and config.architecture == "orthogonal":  # parts start from a factorisation
         warnings.warn(
             "the held-out loss never fell below that of the untrained model, which is what is kept. "
             f"Try a lower learning rate: learning_rate={config.learning_rate / 5:g}.",
