@@ -149,6 +149,7 @@ OTHERS = {
         "      one of them has none.\n"
         '    - `"reproducibility"` (`float32`, units): how surely as many new cells would show the unit; NaN for\n'
         "      halves of donors.\n"
+        '    - `"held"` (`bool`, units): whether the unit wandered off in training, and is read as at its start.\n'
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
         "      replicate, and the share of the variance of held-out cells that they explain.\n"
         '    - `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.'

@@ -13,7 +13,7 @@ from modulae.core.model.config import Config
 from modulae.core.model.losses import gene_means_loss
 from modulae.core.model.starts import initial_parts
 from modulae.core.plain_torch import flush_denormal
-from modulae.core.training.phases import column_correlation
+from modulae.core.scores.correlation import column_correlation
 from modulae.core.training.step_size import decoder_epochs, falling_rate
 from modulae.core.training.torch.parts_engine import BIAS_SCALE, ENCODER_SHARE, RISING_STEPS, PartsEngine
 from modulae.core.training.train import split_cells, train
@@ -207,15 +207,6 @@ def test_patience_has_no_say_while_the_decoder_learns_alone(mixed, monkeypatch):
     config = replace(CONFIG, patience=2)
     run = train(mixed[1], split_cells(300, config), config)
     assert (run.history.epoch[-1], run.history.stopped) == (6, "patience")
-
-
-def test_correlation_of_columns():
-    rng = np.random.default_rng(0)
-    one, other = rng.normal(size=(2, 50, 4))
-    expected = [np.corrcoef(one[:, k], other[:, k])[0, 1] for k in range(4)]
-    np.testing.assert_allclose(column_correlation(one, other), expected)
-    one[:, 0], other[:, :2] = 1e-4, 3.0
-    np.testing.assert_array_equal(column_correlation(one, other)[:2], [1, 0])
 
 
 def test_training_does_not_harm_the_units(planted_cells):

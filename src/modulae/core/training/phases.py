@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae.core.scores.correlation import column_correlation
+
 from .step_size import decoder_epochs, falling_rate
 
 if TYPE_CHECKING:
@@ -67,17 +69,8 @@ class Phases:
         return max(best_epoch, self._decoder_epochs)
 
     def _wandered(self, network: PartsNetwork) -> NDArray[np.bool_]:
-        r = column_correlation(self._first, self._activity(network))
-        return np.asarray(r < MIN_CORRELATION)
+        varies = self._first.std(axis=0) > 1e-6 * self._first.mean(axis=0)  # a silent unit can't wander
+        return np.asarray(varies & (column_correlation(self._first, self._activity(network)) < MIN_CORRELATION))
 
     def _activity(self, network: PartsNetwork) -> NDArray[np.float64]:
         return np.asarray(network.encode(self._inputs), dtype=np.float64)  # type: ignore[arg-type]
-
-
-def column_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each column with its own; 1 where the first is constant, else 0 where the second is."""
-    one, other = (values - values.mean(axis=0) for values in (first, second))
-    spread, other_spread = np.linalg.norm(one, axis=0), np.linalg.norm(other, axis=0)
-    product = spread * other_spread
-    constant = spread <= 1e-6 * np.linalg.norm(first, axis=0)
-    return np.where(constant, 1.0, (one * other).sum(axis=0) / np.where(product > 0, product, 1))

@@ -165,10 +165,11 @@ def _sizes(cells: Cells) -> NDArray[np.float64]:
 
 def _side_by_side(calls: Sequence[Any]) -> Iterator[Any]:
     """In threads: almost all of the work is in NumPy, and the cells need no copies."""
-    import os
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(max(1, min(len(calls), os.cpu_count() or 1))) as pool:
+    from joblib import cpu_count
+
+    with ThreadPoolExecutor(max(1, min(len(calls), cpu_count()))) as pool:
         yield from pool.map(lambda call: call[0](*call[1]), calls)
 
 
@@ -196,6 +197,7 @@ def in_order(
         "found": found.found[order],
         "similarity": similarity.astype(np.float32),
         "reproducibility": sure.astype(np.float32),
+        "held": run.held[order],
         "level": LEVEL,
         "sizes": found.sizes,
         "n_units": found.n_units,
@@ -209,7 +211,7 @@ def in_order(
         **({} if asked.replicate_over is None else {"replicate_over": asked.replicate_over}),
     }
     snapshots = {epoch: _ordered(network, order) for epoch, network in run.snapshots.items()}
-    ordered = replace(run, network=_ordered(run.network, order), snapshots=snapshots)
+    ordered = replace(run, network=_ordered(run.network, order), snapshots=snapshots, held=run.held[order])
     return ordered, np.ascontiguousarray(units[:, order]), {"replication": replication}
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import nnls
+from sklearn.metrics.pairwise import cosine_similarity
 
-from modulae.core.training.replication.agree import cosine
 from modulae.core.training.replication.find import compress, find, find_one_more
 
 N_CELLS, N_GENES = 240, 90
@@ -35,7 +35,7 @@ def test_planted_parts_are_found_by_half_of_the_cells_and_read_in_all(planted):
     (found,) = find(planted.inputs, half, [5])
     assert found.loadings.shape == (5, N_GENES)
     assert found.activity.shape == (N_CELLS, 5)
-    alike = cosine(np.vstack([planted.loadings, found.loadings]))[:5, 5:]
+    alike = cosine_similarity(np.vstack([planted.loadings, found.loadings]))[:5, 5:]
     match = alike.argmax(axis=1)
     assert sorted(match) == [0, 1, 2, 3, 4]
     assert alike.max(axis=1).min() > 0.97
@@ -82,7 +82,7 @@ def test_the_part_that_is_left_over_is_found(planted, missing):
     found = find_one_more(planted.inputs, compress(planted.inputs, planted.rows, 0), known)
     assert found.loadings.shape == (1, N_GENES)
     assert found.activity.shape == (N_CELLS, 1)
-    assert cosine(np.vstack([planted.loadings[missing], found.loadings]))[0, 1] > 0.99
+    assert cosine_similarity(np.vstack([planted.loadings[missing], found.loadings]))[0, 1] > 0.99
     assert np.corrcoef(planted.activity[:, missing], found.activity[:, 0])[0, 1] > 0.99
     size = (found.activity[planted.rows].astype(float) ** 2).mean()
     assert size == pytest.approx(1, abs=0.05)  # loadings as of the parts that are found together

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.metrics.pairwise import cosine_similarity
 
 import modulae as mo
-from modulae.core.training.replication.agree import Agreed, cosine
+from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.halves import draw_halves
 from modulae.core.training.replication.replicate import (
     MAX_MORE,
@@ -136,7 +137,7 @@ def test_a_unit_that_is_missing_is_found_beside_the_others(found):
     n = len(others.loadings)
     assert n < len(again.loadings) <= n + MAX_MORE
     np.testing.assert_array_equal(again.loadings[:n], others.loadings)
-    assert cosine(np.stack([again.loadings[n], agreed.loadings[0]]))[0, 1] > 0.9
+    assert cosine_similarity(np.stack([again.loadings[n], agreed.loadings[0]]))[0, 1] > 0.9
     assert len(some._one_by_one(less, n).loadings) == n
     assert len(some._try([size], 3)[0].agreed.loadings) == 3
 

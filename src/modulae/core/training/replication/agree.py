@@ -63,6 +63,8 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
     halves
         First and second half of the first split, of the second, …; all with the same cells and genes.
     """
+    from sklearn.metrics.pairwise import cosine_similarity
+
     of_half = np.repeat(np.arange(len(halves)), [len(half.loadings) for half in halves])
     in_half = np.concatenate([np.arange(len(half.loadings)) for half in halves])
     loadings = np.concatenate([half.loadings for half in halves]).astype(np.float64)
@@ -71,7 +73,7 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
         none = np.zeros((0, *shape), dtype=np.intp)
         return Agreed(loadings, none, np.zeros(none.shape[:2]))
     activity = np.concatenate([half.activity for half in halves], axis=1)
-    similarity = np.minimum(cosine(loadings), correlation(activity, activity))
+    similarity = np.minimum(cosine_similarity(loadings), correlation(activity, activity))
     groups = _linked(similarity)
     members, medians, alike = [], [], []
     for group in range(groups.max() + 1):
@@ -88,13 +90,6 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
     result = Agreed(np.array(medians), np.array(members, dtype=np.intp), np.array(alike))
     certain = np.where(np.isnan(result.similarity), 0, result.similarity).mean(axis=1)
     return result.take(np.lexsort((-certain, -result.replicated)))
-
-
-def cosine(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of every pair of rows; 0 for a row of zeros."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled = rows / np.where(length > 0, length, 1)
-    return np.asarray(scaled @ scaled.T, dtype=np.float64)
 
 
 def _linked(similarity: NDArray[np.float64]) -> NDArray[np.intp]:

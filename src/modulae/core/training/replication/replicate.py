@@ -109,7 +109,8 @@ class Replication:
     @property
     def most(self) -> int:
         """The largest number of parts that the smallest half bears."""
-        return max(1, min(size for half in self._halves for size in (len(half.left), int(half.right.shape[1]))) // 2)
+        smallest = min(size for half in self._halves for size in (len(half.left), int(half.right.shape[1])))
+        return max(1, min(smallest // 2, RANK))
 
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
