@@ -45,7 +45,7 @@ def find(inputs: sparse.csr_matrix, half: LowRank, sizes: Sequence[int]) -> list
     """Factorise a half into so many parts, for each size on its own, and read all cells with each."""
     found = []
     for size in sizes:
-        loadings = factorise(half, size, n_iterations=ITERATIONS).loadings
+        loadings = factorise(half, min(size, half.rank), n_iterations=ITERATIONS).loadings
         found.append(HalfUnits(loadings, read_parts(inputs, loadings)))
     return found
 
