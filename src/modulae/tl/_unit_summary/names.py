@@ -1,0 +1,57 @@
+"""What a unit is called: its first genes, and the group that it marks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae.core.scores.activity import activity_differences, chance_higher
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modulae._adata.columns.groups import Contrast
+
+MIN_CELLS = 10
+"""Cells of a group that may name a unit. With 10, chance alone takes the rule below in one of 10 000 groups and units."""
+
+CLEARLY_HIGHER = 0.85
+"""A unit marks a group if a cell of it is more active than another cell in so many of all pairs."""
+
+GENES_IN_NAME = 3
+
+
+def groups_of_units(
+    units: NDArray[np.float32], plan: Contrast | None, *, min_cells: int = MIN_CELLS
+) -> dict[str, NDArray[Any]]:
+    """The group that each unit marks: of those in which it is clearly higher, the one with the largest difference."""
+    n_units = units.shape[1]
+    found: dict[str, NDArray[Any]] = {"group": np.full(n_units, "", dtype=object)}
+    found |= {name: np.full(n_units, np.nan) for name in ("group_difference", "group_auc")}
+    large = [] if plan is None else np.flatnonzero(plan.members.sum(axis=1) >= min_cells)
+    if plan is None or not len(large):
+        return found
+    difference = activity_differences(units, plan.members[large], plan.reference_members[large])  # groups × units
+    higher = chance_higher(units, plan.members)[large]
+    fits = np.where((higher >= CLEARLY_HIGHER) & (difference > 0), difference, -np.inf)
+    best = fits.argmax(axis=0)
+    for unit in np.flatnonzero(np.isfinite(fits.max(axis=0))):
+        at = best[unit]
+        found["group"][unit] = plan.groups[large[at]]
+        found["group_difference"][unit], found["group_auc"][unit] = difference[at, unit], higher[at, unit]
+    return found
+
+
+def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Units: "LYZ, S100A8, S100A9 · CD14 Mono"; without the group where none fits, empty where there are no genes."""
+    names = [", ".join(text.split(";")[:GENES_IN_NAME]) for text in genes]
+    named = [f"{name} · {group}" if name and group else name for name, group in zip(names, groups, strict=True)]
+    return np.array(named, dtype=object)
+
+
+def silenced(columns: dict[str, NDArray[Any]], kept: tuple[str, ...], nothing: NDArray[np.bool_]) -> None:
+    """Take away what is said of units that are dead or may be chance, but for the columns `kept`."""
+    for name, values in columns.items():
+        if name not in kept:
+            values[nothing] = "" if values.dtype == object else np.nan
