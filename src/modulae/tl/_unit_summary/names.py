@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modulae._adata.columns.groups import Contrast
 
 MIN_CELLS = 10
-"""Cells of a group that may name a unit. With 10, chance alone takes the rule below in one of 10 000 groups and units."""
+"""Cells of a group that may name a unit: of so many, chance alone passes the rule below once in 20 000 trials."""
 
 CLEARLY_HIGHER = 0.85
 """A unit marks a group if a cell of it is more active than another cell in so many of all pairs."""
