@@ -85,8 +85,8 @@ HINTS = {
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
     ),
     "loadings": (
-        mo.get.loadings,
-        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*saliency\(adata\)`",
+        lambda a: (a.varm.pop("ae_loadings"), mo.get.loadings(a)),
+        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*autoencoder\(adata\)`",
     ),
     "gone": (
         lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)),
@@ -94,7 +94,7 @@ HINTS = {
     ),
     "parts of a model": (
         lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
-        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",
+        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata\)`",
     ),
     "transfer": (
         lambda a: mo.get.transfer(ad.AnnData(a.X)),

@@ -129,7 +129,7 @@ class Drawn:
 
 def _made(adata: AnnData, unit: int | str, n: int, key: str) -> Drawn:
     names = list(get.loadings(adata, key=key).columns)
-    table = get.top_genes(adata, unit, n=n, key=key)
+    table = get.top_genes(adata, unit=unit, n=n, key=key)
     label = "loading (dark: share of the unit\nin what all units make)"
     return Drawn(unit_name(unit, names), table.set_index("gene")["loading"], table["score"].to_numpy(), label)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @public
-def top_genes(adata: AnnData, unit: int | str | None = None, *, n: int = 10, key: str = DEFAULT_KEY) -> pd.DataFrame:
+def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """The genes that stand for each unit: those that it makes, and that tell it from the other units.
 
     Genes are ordered by `score`, the loading times its `share`. This one order is that of names, pictures and the
@@ -71,7 +71,7 @@ def top_genes(adata: AnnData, unit: int | str | None = None, *, n: int = 10, key
     --------
     >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
     >>> mo.tl.autoencoder(adata, n_splits=0, n_latent=8, max_epochs=2)
-    >>> genes = mo.get.top_genes(adata, 3, n=5)
+    >>> genes = mo.get.top_genes(adata, unit=3, n=5)
     >>> len(genes), genes.columns.tolist()
     (5, ['unit', 'name', 'gene', 'loading', 'share', 'score'])
     """

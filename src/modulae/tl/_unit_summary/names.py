@@ -21,6 +21,9 @@ CLEARLY_HIGHER = 0.85
 
 GENES_IN_NAME = 3
 
+KEPT = ("effect", "effect_share", "reproducibility", "below_level", "dead", "stability")
+"""Columns that units without a name have too."""
+
 
 def groups_of_units(
     units: NDArray[np.float32], plan: Contrast | None, *, min_cells: int = MIN_CELLS
@@ -43,15 +46,15 @@ def groups_of_units(
     return found
 
 
-def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[np.object_]:
+def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
     """Units: "LYZ, S100A8, S100A9 · CD14 Mono"; without the group where none fits, empty where there are no genes."""
     names = [", ".join(text.split(";")[:GENES_IN_NAME]) for text in genes]
     named = [f"{name} · {group}" if name and group else name for name, group in zip(names, groups, strict=True)]
-    return np.array(named, dtype=object)
+    return {"name": np.array(named, dtype=object)}
 
 
-def silenced(columns: dict[str, NDArray[Any]], kept: tuple[str, ...], nothing: NDArray[np.bool_]) -> None:
-    """Take away what is said of units that are dead or may be chance, but for the columns `kept`."""
+def silence(columns: dict[str, NDArray[Any]], nothing: NDArray[np.bool_]) -> None:
+    """Take away what is said of units that are dead or may be chance, but for the columns :data:`KEPT`."""
     for name, values in columns.items():
-        if name not in kept:
+        if name not in KEPT:
             values[nothing] = "" if values.dtype == object else np.nan

@@ -25,7 +25,7 @@ from modulae.core.scores.gene_ranking import gene_scores
 from modulae.tl._enrich_units import enrich_units
 
 from .caveats import caveats_of_units
-from .names import MIN_CELLS, groups_of_units, names_of_units, silenced
+from .names import MIN_CELLS, groups_of_units, names_of_units, silence
 from .stability import check_stability, reproducibility_of_units, stability_of_units
 from .table import genes_of_units, sets_of_units, use_of_units
 from .technical_covariates import technical_covariates
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from anndata import AnnData
-
-KEPT = ("effect", "effect_share", "reproducibility", "below_level", "dead", "stability")
-"""What is said of units that are dead or may be chance."""
 
 
 @public
@@ -197,11 +194,11 @@ def unit_summary(
         **groups_of_units(units, plan, min_cells=min_cells),
         "stability": stability_of_units(adata, units, stability, stability_keys),
     }
-    nothing = columns["dead"] | columns["below_level"]
     members = None if plan is None else plan.members[:, seen]
-    columns |= caveats_of_units(units[seen], states, members, caveat_above=caveat_above, counted=~nothing)
-    columns["name"] = names_of_units(columns["top_genes_up"], columns["group"])
-    silenced(columns, KEPT, nothing)
+    named = ~(columns["dead"] | columns["below_level"])
+    columns |= caveats_of_units(units[seen], states, members, caveat_above=caveat_above, counted=named)
+    columns |= names_of_units(columns["top_genes_up"], columns["group"])
+    silence(columns, ~named)
     adata.uns[name] = {
         "of_model": key,
         "table": columns,
