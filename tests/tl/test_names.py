@@ -94,7 +94,7 @@ HINTS = {
     ),
     "parts of a model": (
         lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
-        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata\)`",
+        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",
     ),
     "transfer": (
         lambda a: mo.get.transfer(ad.AnnData(a.X)),

@@ -21,7 +21,7 @@ def test_numbers_stand_alone_where_there_is_no_name():
         (31, "LYZ, S100A8, S100A9 · CD14 Mono"),
         (30, "LYZ, S100A8 · CD14 Mono"),
         (16, "LYZ · CD14 Mono"),
-        (10, "LYZ ·…Mono"),
+        (10, "LYZ · …ono"),
     ],
 )
 def test_genes_go_before_the_group(width, expected):

@@ -145,7 +145,7 @@ def test_cells_without_a_label_count_nowhere(trained):
 def test_a_name_is_the_first_genes_and_the_group():
     genes = np.array(["LYZ;S100A8;S100A9;CD14", "PPBP", "", "A;B"], dtype=object)
     groups = np.array(["CD14 Mono", "Mk", "B", ""], dtype=object)
-    names = names_of_units(genes, groups)["name"]
+    names = names_of_units(genes, groups)
     assert list(names) == ["LYZ, S100A8, S100A9 · CD14 Mono", "PPBP · Mk", "", "A, B"]
 
 

@@ -37,6 +37,7 @@ report.allUnits = () => {
   const sets = report.arrays.sets.length > 0;
   const columns = [
     { head: "unit", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
+    { head: "name", fileOnly: true, value: ({ name }) => name },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
     ...(report.facts.reproducibility ? [{ head: report.facts.reproducibility, kind: "number", value: ({ reproducibility }) => reproducibility.value }] : []),

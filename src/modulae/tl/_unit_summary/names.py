@@ -8,7 +8,10 @@ import numpy as np
 
 from modulae.core.scores.activity import activity_differences, chance_higher
 
+from .caveats import caveats_of_units
+
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from modulae._adata.columns.groups import Contrast
@@ -46,15 +49,32 @@ def groups_of_units(
     return found
 
 
-def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> dict[str, NDArray[Any]]:
+def with_names(
+    columns: dict[str, NDArray[Any]],
+    units: NDArray[np.float32],
+    states: pd.DataFrame,
+    members: NDArray[np.bool_] | None,
+    *,
+    caveat_above: float,
+) -> dict[str, NDArray[Any]]:
+    """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
+
+    The other arguments are those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
+    """
+    named = ~(columns["dead"] | columns["below_level"])
+    said = {
+        "name": names_of_units(columns["top_genes_up"], columns["group"]),
+        **columns,
+        **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
+    }
+    for name, values in said.items():
+        if name not in KEPT:
+            values[~named] = "" if values.dtype == object else np.nan
+    return said
+
+
+def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[np.object_]:
     """Units: "LYZ, S100A8, S100A9 · CD14 Mono"; without the group where none fits, empty where there are no genes."""
     names = [", ".join(text.split(";")[:GENES_IN_NAME]) for text in genes]
     named = [f"{name} · {group}" if name and group else name for name, group in zip(names, groups, strict=True)]
-    return {"name": np.array(named, dtype=object)}
-
-
-def silence(columns: dict[str, NDArray[Any]], nothing: NDArray[np.bool_]) -> None:
-    """Take away what is said of units that are dead or may be chance, but for the columns :data:`KEPT`."""
-    for name, values in columns.items():
-        if name not in KEPT:
-            values[nothing] = "" if values.dtype == object else np.nan
+    return np.array(named, dtype=object)

@@ -24,8 +24,7 @@ from modulae.core.model.network import Method
 from modulae.core.scores.gene_ranking import gene_scores
 from modulae.tl._enrich_units import enrich_units
 
-from .caveats import caveats_of_units
-from .names import MIN_CELLS, groups_of_units, names_of_units, silence
+from .names import MIN_CELLS, groups_of_units, with_names
 from .stability import check_stability, reproducibility_of_units, stability_of_units
 from .table import genes_of_units, sets_of_units, use_of_units
 from .technical_covariates import technical_covariates
@@ -159,9 +158,9 @@ def unit_summary(
     (32, True)
     """
     name = result_name(adata, key_added, Fields(key).units, "unit_summary")
-    check_choice("method", method, Method)
-    check_seed(seed)
-    _check(n_genes, n_cells, min_cells, redundant_above=redundant_above, caveat_above=caveat_above)
+    settings: dict[str, Any] = {"groupby": groupby, "method": method, "seed": seed, "n_genes": n_genes}
+    settings |= {"min_cells": min_cells, "redundant_above": redundant_above, "caveat_above": caveat_above}
+    _check(settings, n_cells)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
     plan = plan_groups(adata, groupby, groups=None, reference=REST)
@@ -195,22 +194,13 @@ def unit_summary(
         "stability": stability_of_units(adata, units, stability, stability_keys),
     }
     members = None if plan is None else plan.members[:, seen]
-    named = ~(columns["dead"] | columns["below_level"])
-    columns |= caveats_of_units(units[seen], states, members, caveat_above=caveat_above, counted=named)
-    columns |= names_of_units(columns["top_genes_up"], columns["group"])
-    silence(columns, ~named)
+    columns = with_names(columns, units[seen], states, members, caveat_above=caveat_above)
     adata.uns[name] = {
         "of_model": key,
         "table": columns,
-        "groupby": groupby,
-        "min_cells": min_cells,
         "enrichment": None if tests is None else tested,
-        "method": method,
-        "n_genes": n_genes,
-        "redundant_above": redundant_above,
-        "caveat_above": caveat_above,
         "n_cells": measured,
-        "seed": seed,
+        **settings,
     }
     return adata if copy else None
 
@@ -221,10 +211,12 @@ def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
         ENRICHMENT.find(adata, key=key, result=name, argument="enrichment")
 
 
-def _check(n_genes: Any, n_cells: Any, min_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
-    check_integer("n_genes", n_genes, minimum=1)
-    check_integer("min_cells", min_cells, minimum=1)
+def _check(settings: dict[str, Any], n_cells: Any) -> None:  # noqa: ANN401
+    check_choice("method", settings["method"], Method)
+    check_seed(settings["seed"])
+    for name in ("n_genes", "min_cells"):
+        check_integer(name, settings[name], minimum=1)
     if n_cells is not None:
         check_integer("n_cells", n_cells, minimum=1)
-    for name, value in thresholds.items():
-        check_number(name, value, minimum=0, maximum=1, give="a correlation from 0 to 1, such as 0.5")
+    for name in ("redundant_above", "caveat_above"):
+        check_number(name, settings[name], minimum=0, maximum=1, give="a correlation from 0 to 1, such as 0.5")
