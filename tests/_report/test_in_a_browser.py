@@ -361,6 +361,6 @@ def test_units_that_may_be_chance_stay_below_their_heading(halved, visit, tmp_pa
     page.locator("#table summary").click()
     heads = page.locator("#all-units th").all_inner_texts()
     at = heads.index("reproducibility")
-    assert {row[0].split()[0]: number(row[at]) for row in rows_of(page.locator("#all-units"))} == pytest.approx(
+    assert {row[0].split(":")[0]: number(row[at]) for row in rows_of(page.locator("#all-units"))} == pytest.approx(
         dict(by.round(3)), abs=0.01
     )
