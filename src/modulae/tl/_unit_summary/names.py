@@ -35,8 +35,10 @@ def groups_of_units(
     n_units = units.shape[1]
     found: dict[str, NDArray[Any]] = {"group": np.full(n_units, "", dtype=object)}
     found |= {name: np.full(n_units, np.nan) for name in ("group_difference", "group_auc")}
-    large = [] if plan is None else np.flatnonzero(plan.members.sum(axis=1) >= min_cells)
-    if plan is None or not len(large):
+    if plan is None:
+        return found
+    large = np.flatnonzero(plan.members.sum(axis=1) >= min_cells)
+    if not len(large):
         return found
     difference = activity_differences(units, plan.members[large], plan.reference_members[large])  # groups × units
     higher = chance_higher(units, plan.members)[large]
