@@ -29,7 +29,15 @@ MAKES = {
 }
 """What makes results."""
 
-READS = ("get.history", "get.representation", "get.loadings", "get.transfer", "pl.history", "pl.transfer")
+READS = (
+    "get.history",
+    "get.representation",
+    "get.loadings",
+    "get.top_genes",
+    "get.transfer",
+    "pl.history",
+    "pl.transfer",
+)
 """What needs the model only."""
 
 NEEDS = {
@@ -43,7 +51,7 @@ NEEDS = {
     "get.joint_embedding": {},
     "pl.impact": {"min_unit_impact": 0},
     "pl.impact_groups": {"groupby": "half", "min_unit_impact": 0},
-    "pl.top_genes": {"unit": 0},
+    "pl.top_genes": {"unit": 0, "by": "saliency"},
     "pl.pathway_activity": {},
     "pl.enrichment": {"max_q": 1.0},
     "pl.unit_summary": {},

@@ -135,7 +135,7 @@ def test_finds_the_units_that_read_a_gene(real, visit):
     page.get_by_role("combobox", name=re.compile("Find a gene")).fill(gene)
     page.keyboard.press("Enter")
     rows = rows_of(page.locator("#found"))
-    units = [row[0].split(" ")[0] for row in rows]
+    units = [row[0].split(":")[0] for row in rows]
     np.testing.assert_allclose([number(row[1]) for row in rows], saliency.loc[gene, units], rtol=0.006)
     place = saliency.abs().rank(ascending=False)
     assert [int(row[2]) for row in rows] == [int(place.loc[gene, unit]) for unit in units]
@@ -155,7 +155,7 @@ def test_finds_the_units_that_read_a_set(real, visit):
     rows = rows_of(page.locator("#found"))
     expected = table[(table["set"] == name) & table["unit"].isin(live_units(adata))].sort_values("p").head(8)
     expected = expected.set_index("unit")
-    assert [row[0].split(" ")[0] for row in rows] == list(expected.index)
+    assert [row[0].split(":")[0] for row in rows] == list(expected.index)
     for column, statistic in ((1, "z"), (2, "q"), (3, "effect")):
         np.testing.assert_allclose([number(row[column]) for row in rows], expected[statistic], rtol=0.06)
 
@@ -177,7 +177,7 @@ def test_two_groups_differ_as_get_says(real, visit):
         labels = adata.obs[column].astype(str).to_numpy()
         both = activity[np.isin(labels, [a, b])]
         expected = (activity[labels == a].mean() - activity[labels == b].mean()) / both.std(ddof=0)
-        shown = {row[0].split(" ")[0]: number(row[1]) for row in units}
+        shown = {row[0].split(":")[0]: number(row[1]) for row in units}
         np.testing.assert_allclose([shown[unit] for unit in shown], expected[list(shown)], atol=0.01, rtol=0.01)
         mo.tl.pathway_impact(adata, sets, groupby=column, groups=[a], reference=b, null=None, key_added="two")
         effects = mo.get.impact_table(adata, result="two").set_index("set")["effect"]
@@ -219,10 +219,10 @@ def test_a_click_shows_a_unit_and_pointing_shows_the_cell(real, visit):
     tip.wait_for(state="visible", timeout=5000)
     assert f"cell:{values[0][-1]}" in re.sub(r"\s", "", tip.evaluate("(tip) => tip.shadowRoot.textContent"))
     genes = rows_of(page.locator("#unit-tables table").nth(0))
-    saliency = mo.get.saliency(adata)[unit].dropna()
-    strongest = saliency.abs().sort_values(ascending=False).index[: len(genes)]
-    assert [row[0].split(" ")[1] for row in genes] == list(strongest)
-    np.testing.assert_allclose([number(row[1]) for row in genes], saliency[strongest], rtol=0.006)
+    expected = mo.get.top_genes(adata, unit=unit, n=len(genes)).set_index("gene")
+    assert [row[0].split(" ")[1] for row in genes] == list(expected.index)
+    for column, values in ((1, expected["loading"]), (2, expected["share"]), (3, mo.get.saliency(adata)[unit])):
+        np.testing.assert_allclose([number(row[column]) for row in genes], values.loc[expected.index], rtol=0.006)
 
 
 def test_a_table_is_downloaded(real, visit):
@@ -235,7 +235,8 @@ def test_a_table_is_downloaded(real, visit):
     expected = mo.get.unit_summary(adata).query("~dead")
     assert list(table.index) == list(expected.index)
     np.testing.assert_allclose(table["effect"], expected["effect"])
-    assert table["raised by"].iloc[0] == expected["top_genes_up"].iloc[0].replace(";", " ")
+    assert table["makes more of"].iloc[0] == expected["top_genes_up"].iloc[0].replace(";", " ")
+    assert list(table["name"]) == list(expected["name"])
 
 
 def test_works_from_the_keyboard(written, visit):
@@ -360,6 +361,6 @@ def test_units_that_may_be_chance_stay_below_their_heading(halved, visit, tmp_pa
     page.locator("#table summary").click()
     heads = page.locator("#all-units th").all_inner_texts()
     at = heads.index("reproducibility")
-    assert {row[0].split()[0]: number(row[at]) for row in rows_of(page.locator("#all-units"))} == pytest.approx(
+    assert {row[0].split(":")[0]: number(row[at]) for row in rows_of(page.locator("#all-units"))} == pytest.approx(
         dict(by.round(3)), abs=0.01
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import modulae as mo
+from modulae._report.units import readable
 from modulae.core.statistics.group_pairs import pairs
 
 from .conftest import NASTY, NASTY_GENE, NASTY_SET, SETTINGS, Page
@@ -57,10 +58,31 @@ def test_every_unit_that_does_something_has_a_card_in_the_order_of_get(page, res
         row = table.loc[unit["unit"]]
         assert unit["effect"] == pytest.approx(row["effect"])
         assert unit["share"] == pytest.approx(row["effect_share"])
-        assert unit["genes_up"] == [gene for gene in row["top_genes_up"].split(";") if gene]
-        assert unit["groups"][0]["group"] == row["group"]
-        assert unit["groups"][0]["difference"] == pytest.approx(row["group_difference"], rel=1e-5)
-        assert unit["named_by"] == (row["set"] if row["set_q"] <= 0.05 else "")
+        assert unit["name"] == row["name"]
+        assert unit["genes_up"] == row["top_genes_up"].split(";")
+        by_group = {group["group"]: group["difference"] for group in unit["groups"]}
+        if isinstance(row["group"], str):
+            assert by_group[row["group"]] == pytest.approx(row["group_difference"], rel=1e-5)
+        assert unit["subtitle"] == (readable(row["set"]) if isinstance(row["set"], str) else "")
+
+
+def test_units_below_the_level_have_a_card_and_nothing_on_it(halved, gene_sets, tmp_path):
+    adata, *chance = halved
+    del adata.uns["ae_units"]
+    page = Page(mo.report(adata, tmp_path / "a.html", gene_sets=gene_sets, groupby="kind", **QUIET))
+    names = {unit["unit"]: unit["name"] for unit in page.facts["units"]}
+    assert set(names) == set(mo.get.unit_summary(mo.tl.unit_summary(adata, **QUIET, copy=True)).query("~dead").index)
+    for unit in page.facts["units"]:
+        silent = unit["unit"] in chance
+        assert silent == (not unit["name"])
+        for field in ("genes", "genes_up", "sets", "groups"):
+            assert silent == (not unit[field]), field
+        assert not (silent and (unit["subtitle"] or unit["caveats"] or unit["states"]))
+        assert unit["share_text"]
+        assert unit["reproducibility"]
+    live = page.units()
+    readers = {live[at] for name in ("gene_units", "set_units") for at in page.arrays[name]}
+    assert readers == set(live) - set(chance)
 
 
 def test_dead_units_are_named_and_have_no_card(cells, tmp_path):
@@ -78,10 +100,14 @@ def test_genes_and_sets_of_a_unit_are_those_of_get(page, results):
     for unit in page.facts["units"]:
         values = saliency[unit["unit"]]
         by_size = values.abs().sort_values(ascending=False)
+        ranking = mo.get.top_genes(results, unit=unit["unit"], n=25)
+        assert [row["gene"] for row in unit["genes"]][: len(ranking)] == list(ranking["gene"])
+        assert set(by_size.index[:25]) <= {row["gene"] for row in unit["genes"]}
+        for row, loading, share in zip(unit["genes"], ranking["loading"], ranking["share"], strict=False):
+            assert (row["loading"], row["share"]) == (pytest.approx(loading, rel=1e-4), pytest.approx(share, rel=1e-4))
         for row in unit["genes"]:
             assert row["saliency"] == pytest.approx(values[row["gene"]], rel=1e-5)
             assert by_size.iloc[row["place"] - 1] == pytest.approx(abs(values[row["gene"]]))
-        assert unit["genes"][0]["gene"] == by_size.index[0]
         rows = enrichment[enrichment["unit"] == unit["unit"]]
         assert [row["set"] for row in unit["sets"]] == list(rows["set"])
         for name in ("z", "q", "effect"):

@@ -42,7 +42,16 @@ def test_one_row_a_unit(adata):
     assert table["replicates"].tolist() == [True, True, False]
     np.testing.assert_allclose(table["share"], [1, 0.75, 0.5])
     np.testing.assert_allclose(table["similarity"], [0.9, 0.6, 0.4], rtol=1e-6)
-    assert [str(kind) for kind in table.dtypes] == ["float64", "bool", "float64", "float64"]
+    assert [str(kind) for kind in table.dtypes] == ["object", "float64", "bool", "float64", "float64"]
+    assert table["name"].isna().all()
+
+
+def test_names_stand_in_the_table(adata):
+    names = np.array(["LYZ, CD14 · Mono", "GNLY · NK", ""], dtype=object)
+    adata.uns["ae_units"] = {"of_model": "ae", "table": {"name": names}, "caveat_above": 0.5}
+    table = mo.get.replication(adata)
+    assert table["name"].tolist()[:2] == ["LYZ, CD14 · Mono", "GNLY · NK"]
+    assert table["name"].isna().tolist() == [False, False, True]
 
 
 def test_the_level_is_the_stored_one(adata):

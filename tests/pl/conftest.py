@@ -47,6 +47,7 @@ def adata():
     }
     adata.varm["ae_saliency"] = np.array([[np.nan, 3, -5, 1, -2], [1, 2, 3, 4, 5]], np.float32).T
     adata.uns["ae_saliency"] = {"of_model": "ae", "method": "gradient", "signed": True, "groups": []}
+    adata.varm["ae_loadings"] = np.array([[2, 0, 1, 4, np.nan], [2, 1, 3, 0, np.nan]], np.float32).T
     common = {"of_model": "ae", "sets": np.array(SETS, dtype=object), "n_genes": np.array([3, 2, 4])}
     adata.uns["ae_impact"] = {**common, "all": ALL.copy(), "all_unscaled": ALL * 7}
     adata.uns["ae_impact_kind"] = {
@@ -211,6 +212,7 @@ def results(adata, groups, n_units, sets):
         },
     }
     adata.varm["ae_saliency"] = rng.normal(size=(adata.n_vars, n_units)).astype(np.float32)
+    adata.varm["ae_loadings"] = np.abs(rng.normal(size=(adata.n_vars, n_units))).astype(np.float32)
     adata.uns["ae_saliency"] = {"of_model": "ae", "method": "integrated_gradients", "signed": True, "groups": []}
     common = {"of_model": "ae", "sets": sets, "n_genes": np.full(len(sets), 9)}
     overall = rng.uniform(0, 1, (len(sets), n_units)).astype(np.float32)
@@ -239,26 +241,28 @@ def more_results(adata, groups, n_units, sets):
     effect = np.sort(rng.gamma(1, 1, n_units))[::-1]
     adata.uns["ae_sanity"] = sanity_by_hand()
     texts = {
-        **{name: [""] * n_units for name in ("redundant_with", "top_genes_down", "sets")},
-        **{name: [("up", "down")[at % 2] for at in range(n_units)] for name in ("direction", "set_direction")},
-        "top_genes_up": ["GENE1;GENE2;GENE3"] * n_units,
+        **{name: [""] * n_units for name in ("redundant_with", "top_genes_down", "saliency_down", "sets")},
+        "direction": [("up", "down")[at % 2] for at in range(n_units)],
+        **{name: ["GENE1;GENE2;GENE3"] * n_units for name in ("top_genes_up", "saliency_up")},
+        "name": [f"GENE1, GENE2, GENE3 · {groups[at % len(groups)]}" for at in range(n_units)],
         "set": [sets[at % len(sets)] for at in range(n_units)],
         "group": [groups[at % len(groups)] for at in range(n_units)],
-        "flags": ["library_size" if at % 4 == 0 else "" for at in range(n_units)],
+        "caveats": ["library_size" if at % 4 == 0 else "" for at in range(n_units)],
     }
-    flags = ("library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation")
+    states = ("library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation")
     numbers = {
         "effect": effect,
         "effect_share": effect / effect.sum(),
         "redundant_r": np.full(n_units, np.nan),
         "direction_r": np.full(n_units, 0.5),
         "set_q": np.full(n_units, 0.01),
-        **{name: rng.uniform(0, 1, n_units) for name in ("group_difference", "stability")},
+        **{name: rng.uniform(0, 1, n_units) for name in ("group_difference", "group_auc", "stability")},
         "reproducibility": np.linspace(0.95, 0.45, n_units),
-        **{name: rng.uniform(-0.9, 0.9, n_units) for name in flags},
+        **{name: rng.uniform(-0.9, 0.9, n_units) for name in states},
     }
     table = {name: np.array(values, dtype=object) for name, values in texts.items()} | numbers
-    adata.uns["ae_units"] = {"of_model": "ae", "table": {**table, "dead": np.zeros(n_units, bool)}, "flag_above": 0.5}
+    table |= {name: np.zeros(n_units, dtype=bool) for name in ("dead", "below_level")}
+    adata.uns["ae_units"] = {"of_model": "ae", "table": table, "caveat_above": 0.5}
 
 
 @pytest.fixture(scope="session")
@@ -281,6 +285,7 @@ def pictures():
         "sanity": mo.pl.sanity,
         "search": lambda _: mo.pl.search(found),
         "top_genes": lambda a: mo.pl.top_genes(a, 1),
+        "top_genes, read": lambda a: mo.pl.top_genes(a, 1, by="saliency"),
         "transfer": mo.pl.transfer,
         "unit_summary": mo.pl.unit_summary,
         "units": lambda a: mo.pl.units(a, n=2, color=GROUPS),

@@ -26,6 +26,7 @@ NAMES = (
         "sanity",
         "search",
         "top_genes",
+        "top_genes, read",
         "transfer",
     ),
     *("unit_summary", "units"),

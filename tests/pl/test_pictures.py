@@ -113,14 +113,27 @@ def test_panels_of_differences_have_no_panel_of_all_cells(adata):
     assert {cells(ax).get_clim() for ax in axes.values()} == {(-1, 1)}
 
 
-def test_bars_of_top_genes_are_the_numbers(adata):
-    ax = mo.pl.top_genes(adata, 0, n=3)
+def test_bars_of_top_genes_are_loadings_and_the_part_of_the_unit(adata):
+    ax = mo.pl.top_genes(adata, 0)
+    assert rows(ax) == ["b", "e", "c"]  # by loading times share; none that it does not make
+    assert [bar.get_width() for bar in ax.patches] == [4, 2, 1, 4, 1, 0.25]
+    assert ax.get_title() == "unit 0"
+    adata.uns["ae_units"] = {"of_model": "ae", "table": {"name": np.array(["b, e, c · Mono", ""], dtype=object)}}
+    assert mo.pl.top_genes(adata, 0).get_title() == "unit 0: b, e, c · Mono"
+    assert mo.pl.top_genes(adata, 1).get_title() == "unit 1"
+    del adata.uns["ae_units"]
+    with pytest.raises(ValueError, match='Add by="saliency"'):
+        mo.pl.top_genes(adata, 0, result="ae_saliency")
+
+
+def test_bars_of_genes_that_a_unit_is_read_from_are_the_saliencies(adata):
+    ax = mo.pl.top_genes(adata, 0, n=3, by="saliency")
     assert rows(ax) == ["c", "d", "a"]
     assert [bar.get_width() for bar in ax.patches] == [-5, 3, -2]
     colours = [to_hex(bar.get_facecolor()) for bar in ax.patches]
     assert colours[0] == colours[2] != colours[1]
     assert ax.yaxis_inverted()
-    assert ax.get_title() == "genes that move unit 0"
+    assert ax.get_title() == "unit 0"
 
 
 def test_embeddings_put_the_input_first_and_colour_alike(adata):

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 import modulae as mo
 from modulae.pl._unit_summary import DEAD
 
-FLAGS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
+CAVEATS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
 
 
 def rows(ax):
@@ -28,40 +28,40 @@ def summed(adata):
     texts = {
         "redundant_with": ["", "", "3", "", ""],
         "direction": ["up", "down", "up", "", "up"],
-        "top_genes_up": ["a;b;c;d;e", "f;g", "h", "k;l", "m"],
-        "top_genes_down": ["x", "y;z", "", "", ""],
-        "set": ["HALLMARK_ONE", "HALLMARK_TWO", "HALLMARK_THREE", "", "HALLMARK_FIVE"],
-        "set_direction": ["up", "up", "down", "", "up"],
-        "sets": [""] * 5,
-        "group": ["z", "m", "", "a", "z"],
-        "flags": ["ribosomal", "", "library_size;dissociation", "", ""],
+        "name": ["a, b, c · z", "f, g", "h", "k, l · a", ""],
+        "top_genes_up": ["a;b;c;d;e", "f;g", "h", "k;l", ""],
+        **{name: [""] * 5 for name in ("top_genes_down", "saliency_up", "saliency_down", "sets")},
+        "set": ["HALLMARK_ONE", "", "HALLMARK_THREE", "", ""],
+        "group": ["z", "", "", "a", ""],
+        "caveats": ["ribosomal", "", "library_size;dissociation", "", ""],
     }
     numbers = {
         "effect": [2.0, 1.0, 3.0, 5.0, 0.0],
         "effect_share": [0.2, 0.1, 0.3, 0.4, 0.0],
         "redundant_r": [np.nan, np.nan, 0.95, np.nan, np.nan],
         "direction_r": [0.5, -0.5, 0.3, 0.05, 0.2],
-        "set_q": [0.2, 0.2, 0.01, np.nan, 0.04],
-        "group_difference": [1.25, 0.5, np.nan, 2.0, 0.1],
+        "reproducibility": [np.nan] * 5,
+        "set_q": [0.02, np.nan, 0.01, np.nan, np.nan],
+        **{name: [1.25, np.nan, np.nan, 2.0, np.nan] for name in ("group_difference", "group_auc")},
         "stability": [0.9, 0.8, 0.7, 0.95, 0.1],
-        **{name: np.linspace(-0.8, 0.8, 5) * (at + 1) / 5 for at, name in enumerate(FLAGS)},
+        **{name: np.linspace(-0.8, 0.8, 5) * (at + 1) / 5 for at, name in enumerate(CAVEATS)},
     }
     table = {name: np.array(values, dtype=object) for name, values in texts.items()}
     table |= {name: np.array(values, dtype=float) for name, values in numbers.items()}
-    table["dead"] = np.array([False] * 4 + [True])
-    adata.uns["ae_units"] = {"of_model": "ae", "table": table, "flag_above": 0.5}
+    table["dead"], table["below_level"] = np.array([False] * 4 + [True]), np.zeros(5, dtype=bool)
+    adata.uns["ae_units"] = {"of_model": "ae", "table": table, "caveat_above": 0.5}
     return adata
 
 
-def test_rows_are_the_units_by_effect_named_by_set_or_genes(summed):
+def test_rows_are_the_units_by_effect_with_their_names(summed):
     axes = mo.pl.unit_summary(summed)
-    assert list(axes) == ["effect", "stability", "flags"]
+    assert list(axes) == ["effect", "stability", "caveats"]
     assert rows(axes["effect"]) == [
-        "k, l   3",  # no set
-        "low THREE (as 3)   2",
-        "a, b, c, d   0",  # its set has q 0.2
-        "low y, z   1",  # active where its genes are not
-        "FIVE (dead)   4",
+        "k, l · a   3",
+        "h (as 3)   2",
+        "a, b, c · z   0",
+        "f, g   1",
+        "(dead)   4",
     ]
     assert axes["effect"].get_ylim()[0] > axes["effect"].get_ylim()[1]  # the first is on top
     bars = axes["effect"].patches
@@ -72,18 +72,19 @@ def test_rows_are_the_units_by_effect_named_by_set_or_genes(summed):
     assert axes["effect"].get_ylabel() == "unit"
 
 
-def test_flags_are_the_numbers_and_the_strong_ones_are_written(summed):
+def test_caveats_are_the_numbers_and_the_strong_ones_are_written(summed):
     axes = mo.pl.unit_summary(summed)
     table = mo.get.unit_summary(summed)
-    np.testing.assert_allclose(cells(axes["flags"]).get_array(), table[FLAGS])
-    assert cells(axes["flags"]).get_clim() == (-1, 1)
+    np.testing.assert_allclose(cells(axes["caveats"]).get_array(), table[CAVEATS])
+    assert cells(axes["caveats"]).get_clim() == (-1, 1)
     expected = {(2, 2): "−0.5", (0, 1): "0.0", (4, 1): "0.0"}
-    found = {at: text for at, text in written(axes["flags"]).items() if at[0] < 5}
+    found = {at: text for at, text in written(axes["caveats"]).items() if at[0] < 5}
     assert found == expected
-    texts = [text.get_text() for text in axes["flags"].texts]
-    assert [text for text in texts if text.endswith(")")][:4] == ["a (2.0)", "z (1.2)", "m (0.5)", "z (0.1)"]
-    labels = [label.get_text() for label in axes["flags"].get_xticklabels()]
-    assert labels == [name.replace("_", " ") for name in FLAGS]
+    texts = [text.get_text() for text in axes["caveats"].texts]
+    assert [text for text in texts if text.isupper()] == ["THREE", "ONE"]
+    assert "best gene set (q ≤ 0.05)" in texts
+    labels = [label.get_text() for label in axes["caveats"].get_xticklabels()]
+    assert labels == [name.replace("_", " ") for name in CAVEATS]
 
 
 def test_stability_is_drawn_where_it_is_known(summed):
@@ -92,14 +93,14 @@ def test_stability_is_drawn_where_it_is_known(summed):
     np.testing.assert_allclose(dots[:, 0], [0.95, 0.7, 0.9, 0.8, 0.1])
     np.testing.assert_allclose(dots[:, 1], range(5))
     summed.uns["ae_units"]["table"]["stability"] = np.full(5, np.nan)
-    assert list(mo.pl.unit_summary(summed)) == ["effect", "flags"]
+    assert list(mo.pl.unit_summary(summed)) == ["effect", "caveats"]
 
 
 def test_reproducibility_is_drawn_where_it_is_known(summed):
     summed.uns["ae_units"]["table"]["reproducibility"] = np.array([0.9, np.nan, 0.6, 0.8, 0.5])
     summed.uns["ae"]["replication"] = {"level": 0.7}
     axes = mo.pl.unit_summary(summed)
-    assert list(axes) == ["effect", "reproducibility", "stability", "flags"]
+    assert list(axes) == ["effect", "reproducibility", "stability", "caveats"]
     (dots,) = axes["reproducibility"].collections
     places = np.ma.filled(dots.get_offsets(), np.nan)
     np.testing.assert_allclose(places[:, 0], [0.8, 0.6, 0.9, np.nan, 0.5])
@@ -116,13 +117,13 @@ def test_the_strongest_units_only(summed):
     assert len(rows(mo.pl.unit_summary(summed, n_units=None)["effect"])) == 5
 
 
-def test_unknown_flags_and_groups_leave_room_for_nothing(summed):
+def test_unknown_caveats_and_sets_leave_room_for_nothing(summed):
     table = summed.uns["ae_units"]["table"]
     table["mitochondrial"] = np.full(5, np.nan)
-    table["group"] = np.array([""] * 5, dtype=object)
+    table["set"] = np.array([""] * 5, dtype=object)
     axes = mo.pl.unit_summary(summed)
-    assert np.ma.getmaskarray(cells(axes["flags"]).get_array())[:, 1].all()
-    assert not [text for text in axes["flags"].texts if "SD" in text.get_text()]
+    assert np.ma.getmaskarray(cells(axes["caveats"]).get_array())[:, 1].all()
+    assert not [text for text in axes["caveats"].texts if "gene set" in text.get_text()]
 
 
 @pytest.mark.parametrize("n_units", [0, 2.5, True])
@@ -146,4 +147,10 @@ def test_a_flagged_unit_is_drawn_only_among_all(summed):
         "min_reliability": 0.7,
     }
     assert [name.split()[-1] for name in rows(mo.pl.unit_summary(summed)["effect"])] == ["2", "0", "1", "4"]
-    assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "k, l (flagged)   3"
+    assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "k, l · a (flagged)   3"
+
+
+def test_a_unit_below_the_level_says_so_instead_of_a_name(summed):
+    table = summed.uns["ae_units"]["table"]
+    table["below_level"][3], table["name"][3] = True, ""
+    assert rows(mo.pl.unit_summary(summed)["effect"])[0] == "(may be chance)   3"

@@ -85,8 +85,8 @@ HINTS = {
         r"no 'X_x'. Trained models here: \['ae', 'parts'\]",
     ),
     "loadings": (
-        mo.get.loadings,
-        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*saliency\(adata\)`",
+        lambda a: (a.varm.pop("ae_loadings"), mo.get.loadings(a)),
+        r"no loadings 'ae_loadings'.*These models have some: \['parts'\].*autoencoder\(adata\)`",
     ),
     "gone": (
         lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)),

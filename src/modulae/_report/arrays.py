@@ -46,8 +46,11 @@ def pack(arrays: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     return places, base64.b64encode(packed).decode("ascii")
 
 
-def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int) -> dict[str, Any]:
-    """Everything a click needs. Cells are those that are drawn; means of groups are over all cells."""
+def arrays_of(material: Material, live: list[int], named: list[int], *, max_cells: int, seed: int) -> dict[str, Any]:
+    """Everything a click needs. Cells are those that are drawn; means of groups are over all cells.
+
+    `live` are the units with a card, `named` those of them that read something: the others may be chance.
+    """
     placed = material.placed
     shown = placed[downsample_by_density(material.layout[placed], max_cells, np.random.default_rng(seed))]
     codes, scale = to_bytes(material.activity[:, live])
@@ -57,10 +60,10 @@ def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int)
         "scale": scale.T.astype(np.float64),  # units × (lowest, highest)
         "cells": [material.cells[index] for index in shown],
         "genes": [str(gene) for gene in material.saliency.index],
-        **_readers_of_genes(material, live),
+        **_readers_of_genes(material, live, named),
         "sets": material.sets,
         "set_labels": [readable(name) for name in material.sets],
-        **_readers_of_sets(material, live),
+        **_readers_of_sets(material, live, named),
     }
     for index, column in enumerate(material.columns):
         result[f"codes{index}"] = column.codes[shown].astype(np.int16)
@@ -68,35 +71,40 @@ def arrays_of(material: Material, live: list[int], *, max_cells: int, seed: int)
     return result
 
 
-def _readers_of_genes(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
+def _readers_of_genes(material: Material, live: list[int], named: list[int]) -> dict[str, NDArray[Any]]:
     """Genes × readers: units in whose ranking the gene stands highest, its saliency and its place there."""
-    values = material.saliency.to_numpy()[:, live]
-    n = min(N_UNITS_KEPT, len(live))
+    values = material.saliency.to_numpy()[:, named]
+    n = min(N_UNITS_KEPT, len(named))
     place = np.empty(values.shape, dtype=np.int64)
     order = np.argsort(-np.abs(values), axis=0, kind="stable")
     np.put_along_axis(place, order, np.arange(1, len(values) + 1)[:, None], axis=0)
     first = np.argsort(place, axis=1, kind="stable")[:, :n]
     return {
-        "gene_units": first.astype(np.uint16),  # positions among the live units
+        "gene_units": _among(live, named)[first],
         "gene_saliency": np.take_along_axis(values, first, axis=1).astype(np.float32),
         "gene_places": np.take_along_axis(place, first, axis=1).astype(np.uint32),
     }
 
 
-def _readers_of_sets(material: Material, live: list[int]) -> dict[str, NDArray[Any]]:
+def _readers_of_sets(material: Material, live: list[int], named: list[int]) -> dict[str, NDArray[Any]]:
     """Sets × readers: units of smallest p; what the enrichment says of set and unit."""
     if material.enrichment is None:
         return {}
     tables = {
         name: material.enrichment.pivot_table(index="set", columns="unit", values=name)
-        .reindex(index=material.sets, columns=[str(unit) for unit in live])
+        .reindex(index=material.sets, columns=[str(unit) for unit in named])
         .to_numpy()
         for name in ("p", "z", "q", "effect")
     }
-    n = min(N_UNITS_KEPT, len(live))
+    n = min(N_UNITS_KEPT, len(named))
     first = np.lexsort((-np.abs(tables["z"]), tables["p"]), axis=1)[:, :n]
     kept = {name: np.take_along_axis(tables[name], first, axis=1).astype(np.float32) for name in ("z", "q", "effect")}
-    return {"set_units": first.astype(np.uint16), **{f"set_{name}": values for name, values in kept.items()}}
+    return {"set_units": _among(live, named)[first], **{f"set_{name}": values for name, values in kept.items()}}
+
+
+def _among(live: list[int], named: list[int]) -> NDArray[np.uint16]:
+    """Where each named unit stands among those with a card."""
+    return np.array([live.index(unit) for unit in named], dtype=np.uint16)
 
 
 def _groups(column: Column, live: list[int], material: Material) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     units = describe_units(material)
     heading = _reproducibility_heading(material)
     alive = _alive(units)
-    arrays = arrays_of(material, [int(unit["unit"]) for unit in alive], max_cells=max_cells, seed=seed)
+    live, named = ([int(unit["unit"]) for unit in some] for some in (alive, [u for u in alive if not u["nameless"]]))
+    arrays = arrays_of(material, live, named, max_cells=max_cells, seed=seed)
     places, packed = pack(arrays)
     n_cells, n_placed, n_drawn = len(material.cells), len(material.placed), len(arrays["cells"])
     facts = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from modulae import get
 from modulae._adata.columns.groups import membership
@@ -15,6 +16,7 @@ from modulae._adata.stored.layouts import placed, read_layout
 from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.results import ENRICHMENT, UNITS
 from modulae._counts.layers import matrix_of
+from modulae.core.scores.gene_ranking import gene_scores
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.statistics.group_pairs import GroupActivity
 from modulae.pl._draw.palette import category_colours
@@ -25,7 +27,6 @@ from .missing import Workplace, enrich, lay_out, layouts, read_saliency, sets_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -54,10 +55,11 @@ class Material:
     parts: bool
     cells: list[str]
     units: pd.DataFrame  # `get.unit_summary`
-    flag_above: float
+    caveat_above: float
     activity: NDArray[np.float32]  # cells × units
     saliency: pd.DataFrame  # genes of the model × units
-    loadings: pd.DataFrame | None  # genes of the model × units
+    loadings: pd.DataFrame  # genes of the model × units
+    scores: NDArray[np.float64]  # the same: by what genes are ranked
     sets: list[str]
     left_out: list[str]  # sets of which too little is there
     enrichment: pd.DataFrame | None
@@ -116,16 +118,17 @@ def gather(
     tested = fields.enrichment in adata.uns
     sets = sets_of(work) if tested else {}
     genes = adata.uns[work.key]["model"]["genes"]
-    has_loadings = fields.loadings in adata.varm
+    loadings = get.loadings(adata, key=work.key).loc[genes]
     return Material(
         key=work.key,
-        parts=has_loadings,
+        parts=str(adata.uns[work.key]["model"]["architecture"]) == "parts",
         cells=[str(name) for name in adata.obs_names],
         units=_units(work, tested=tested),
-        flag_above=float(UNITS.find(adata, key=work.key).entry["flag_above"]),
+        caveat_above=float(UNITS.find(adata, key=work.key).entry["caveat_above"]),
         activity=get.representation(adata, key=work.key).to_numpy(),
         saliency=get.saliency(adata, key=work.key).loc[genes],
-        loadings=get.loadings(adata, key=work.key).loc[genes] if has_loadings else None,
+        loadings=loadings,
+        scores=gene_scores(loadings.to_numpy()),
         sets=list(sets),
         left_out=[str(name) for name in ENRICHMENT.find(adata, key=work.key).entry["left_out"]] if tested else [],
         enrichment=get.enrichment(adata, key=work.key) if tested else None,
@@ -144,8 +147,10 @@ def _units(work: Workplace, *, tested: bool) -> pd.DataFrame:
     table = get.unit_summary(work.adata, key=work.key)
     if tested:
         entry = ENRICHMENT.find(work.adata, key=work.key).entry
+        silent = (table["dead"] | table["below_level"]).to_numpy()
         for name, values in sets_of_units(entry, len(table)).items():
-            table[name] = values[table.index.astype(int)]
+            shown = pd.Series(values[table.index.astype(int)], index=table.index)
+            table[name] = shown.where(~silent & (shown != ""), np.nan)
     return table
 
 

@@ -105,7 +105,7 @@ def sets_of(work: Workplace) -> dict[str, NDArray[np.intp]]:
 
 def summarise(work: Workplace, groupby: str | None) -> None:
     """One row per unit, unless it is there."""
-    if work.fields.units in work.adata.uns:
+    if "name" in work.adata.uns.get(work.fields.units, {}).get("table", {}):  # summaries of older versions have none
         return
     tl.unit_summary(work.adata, groupby=groupby, seed=work.seed, progress=work.progress, **work.reading())
     work.ran.append("tl.unit_summary")

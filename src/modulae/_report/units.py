@@ -8,7 +8,9 @@ import numpy as np
 
 from modulae.core.statistics.group_pairs import pairs
 from modulae.pl._draw.labels import COLLECTIONS
-from modulae.tl._unit_summary.table import CLEAR, FLAGS, SIGNIFICANT
+from modulae.tl._unit_summary.caveats import CAVEATS
+from modulae.tl._unit_summary.names import MIN_CELLS
+from modulae.tl._unit_summary.table import CLEAR, SIGNIFICANT
 
 from .numbers import percent, signed, six_digits
 
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
 
     from .material import Material
 
-IN_NAME = 4
-"""Genes that name a unit without a set."""
 ON_CARD = 3
 """Sets, and groups, on a card."""
 IN_TABLE = 25
 """Genes at either end, and sets, of the large view."""
 N_LEADING_GENES = 8
 """Genes of the leading edge of a set that are named."""
-FLAG_WORDS = {
+CAVEAT_WORDS = {
     "library_size": "library size",
     "mitochondrial": "mitochondrial genes",
     "ribosomal": "ribosomal genes",
@@ -47,54 +47,68 @@ def describe_units(material: Material) -> list[dict[str, Any]]:
     """One mapping a unit, the most important first; what a card, the table and the large view show."""
     sets, above = _sets_by_unit(material), _above_the_rest(material)
     return [
-        _describe(material, str(unit), row, sets.get(str(unit), [])) | {"groups": _most_active(above, int(str(unit)))}
+        _describe(material, str(unit), row)
+        | _named(material, str(unit), row, sets.get(str(unit), []))
+        | {"groups": [] if _nameless(row) else _most_active(above, int(str(unit)))}
         for unit, row in material.units.iterrows()
     ]
 
 
-def _describe(material: Material, unit: str, row: pd.Series, sets: list[dict[str, Any]]) -> dict[str, Any]:
-    by_set = bool(row["set"]) and row["set_q"] <= SIGNIFICANT
-    low = (row["set_direction"] if by_set else row["direction"]) == "down"
-    ends = {"up": _split(row["top_genes_up"]), "down": _split(row["top_genes_down"])}
-    genes = ends["down" if low else "up"] or ends["up"] or ends["down"]
-    name = readable(str(row["set"])) if by_set else ", ".join(genes[:IN_NAME]) or "no genes"
+def _nameless(row: pd.Series) -> bool:
+    """Whether a unit is dead or below the level: then nothing is said of what it stands for."""
+    return bool(row["dead"] or row["below_level"])
+
+
+def _describe(material: Material, unit: str, row: pd.Series) -> dict[str, Any]:
+    """What is shown of every unit."""
     return {
         "unit": unit,
-        "name": name,
-        "low": low,
-        "named_by": str(row["set"]) if by_set else "",
+        "name": _text(row["name"]),
+        "nameless": _nameless(row),
         "dead": bool(row["dead"]),
         "effect": float(row["effect"]),
         "share": float(row["effect_share"]),
         "share_text": percent(row["effect_share"]),
-        "genes_up": ends["up"],
-        "genes_down": ends["down"],
-        "direction": str(row["direction"]),
-        "direction_r": six_digits(row["direction_r"]),
-        "sets": sets,
-        "flags": _flags(row, material.flag_above),
-        "states": {FLAG_WORDS[name]: six_digits(row[name]) for name in FLAGS},
+        "caveats": _caveats(row, material.caveat_above),
         "reproducibility": _reproducibility(material, unit),
         "stability": _stability(material, unit, row),
-        "genes": _genes(material, unit),
+    }
+
+
+def _named(material: Material, unit: str, row: pd.Series, sets: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is shown of units that may have a name."""
+    nothing = _nameless(row)
+    return {
+        "subtitle": readable(_text(row["set"])),
+        "genes_up": _split(row["top_genes_up"]),
+        "genes_down": _split(row["top_genes_down"]),
+        "direction_r": six_digits(row["direction_r"]),
+        "sets": [] if nothing else sets,
+        "states": {} if nothing else {CAVEAT_WORDS[name]: six_digits(row[name]) for name in CAVEATS},
+        "genes": [] if nothing else _genes(material, unit),
     }
 
 
 def _genes(material: Material, unit: str) -> list[dict[str, Any]]:
-    """The genes that raise it most and those that lower it most, the strongest first."""
-    values = material.saliency[unit].to_numpy(dtype=np.float64)
-    order = np.argsort(-values, kind="stable")
-    ends = [at for at in order[:IN_TABLE] if values[at] > 0] + [at for at in order[::-1][:IN_TABLE] if values[at] < 0]
-    place = np.empty(len(values), dtype=np.intp)
-    place[np.argsort(-np.abs(values), kind="stable")] = np.arange(1, len(values) + 1)
-    rows = []
-    for at in sorted(set(ends), key=lambda at: place[at]):
-        gene = str(material.saliency.index[at])
-        row = {"gene": gene, "saliency": six_digits(values[at]), "place": int(place[at])}
-        if material.loadings is not None:
-            row["loading"] = six_digits(material.loadings[unit].iloc[at])
-        rows.append(row)
-    return rows
+    """The genes that stand for it, the first first, and those that it is read from."""
+    at = int(unit)
+    scores, saliency = material.scores[:, at], material.saliency[unit].to_numpy(dtype=np.float64)
+    place = np.empty(len(scores), dtype=np.intp)
+    place[np.argsort(-np.abs(saliency), kind="stable")] = np.arange(1, len(scores) + 1)
+    order = np.argsort(-np.abs(scores), kind="stable")
+    made = [gene for gene in order[:IN_TABLE] if scores[gene] != 0]
+    chosen = [*made, *(gene for gene in order if place[gene] <= IN_TABLE and gene not in set(made))]
+    loadings = material.loadings[unit].to_numpy(dtype=np.float64)
+    return [
+        {
+            "gene": str(material.saliency.index[gene]),
+            "loading": six_digits(loadings[gene]),
+            "share": six_digits(scores[gene] / loadings[gene] if loadings[gene] else 0.0),
+            "saliency": six_digits(saliency[gene]),
+            "place": int(place[gene]),
+        }
+        for gene in chosen
+    ]
 
 
 def _sets_by_unit(material: Material) -> dict[str, list[dict[str, Any]]]:
@@ -115,18 +129,22 @@ def _describe_set(row: dict[Hashable, Any]) -> dict[str, Any]:
         "effect": six_digits(row["effect"]),
         "z": six_digits(row["z"]),
         "q": six_digits(row["q"]),
-        "found": bool(row["q"] <= SIGNIFICANT),
+        "found": bool(row["q"] <= SIGNIFICANT and row["z"] > 0),
         "leading": _split(row["leading_edge"])[:N_LEADING_GENES],
     }
 
 
 def _above_the_rest(material: Material) -> tuple[list[str], NDArray[np.float64]] | None:
-    """Groups of the first column, and groups × units: the activity above that of all other labelled cells, in SD."""
+    """Groups of enough cells of the first column; groups × units: activity above that of the other cells, in SD."""
     column = next((column for column in material.columns if len(column.groups) > 1), None)
     if column is None:
         return None
     against_rest = pairs(len(column.groups))[: len(column.groups)]
-    return column.groups, np.stack([column.activity.difference(*sides) for sides in against_rest])
+    large = [at for at, n in enumerate(column.activity.n_cells) if n >= MIN_CELLS]
+    if not large:
+        return None
+    differences = [column.activity.difference(*against_rest[at]) for at in large]
+    return [column.groups[at] for at in large], np.stack(differences)
 
 
 def _most_active(above: tuple[list[str], NDArray[np.float64]] | None, unit: int) -> list[dict[str, Any]]:
@@ -141,18 +159,20 @@ def _most_active(above: tuple[list[str], NDArray[np.float64]] | None, unit: int)
     ]
 
 
-def _flags(row: pd.Series, above: float) -> list[dict[str, str]]:
-    flags = []
-    if row["redundant_with"]:
-        words = f"varies with unit {row['redundant_with']}, which has a larger effect: r = {signed(row['redundant_r'])}"
-        flags.append({"text": f"like unit {row['redundant_with']}", "words": words})
-    for name in _split(row["flags"]):
-        words = f"rank correlation over the cells with {FLAG_WORDS[name]}: {signed(row[name])}; flagged from ±{above:g}"
-        flags.append({"text": f"{FLAG_WORDS[name]} {signed(row[name])}", "words": words})
-    if row["direction"] == "" and np.isfinite(row["direction_r"]):
-        words = f"its activity hardly goes with the counts of its strongest genes: below ±{CLEAR:g}"
-        flags.append({"text": f"does not follow its genes {signed(row['direction_r'])}", "words": words})
-    return flags
+def _caveats(row: pd.Series, above: float) -> list[dict[str, str]]:
+    caveats = []
+    if other := _text(row["redundant_with"]):
+        words = f"varies with unit {other}, which has a larger effect: r = {signed(row['redundant_r'])}"
+        caveats.append({"text": f"like unit {other}", "words": words})
+    for name in _split(row["caveats"]):
+        words = (
+            f"rank correlation over the cells with {CAVEAT_WORDS[name]}: {signed(row[name])}; listed from ±{above:g}"
+        )
+        caveats.append({"text": f"{CAVEAT_WORDS[name]} {signed(row[name])}", "words": words})
+    if not _text(row["direction"]) and np.isfinite(row["direction_r"]):
+        words = f"its activity hardly goes with the counts of its genes: below ±{CLEAR:g}"
+        caveats.append({"text": f"does not follow its genes {signed(row['direction_r'])}", "words": words})
+    return caveats
 
 
 def _reproducibility(material: Material, unit: str) -> dict[str, Any] | None:
@@ -174,5 +194,10 @@ def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] 
     return None
 
 
-def _split(text: str) -> list[str]:
-    return [part for part in str(text).split(";") if part]
+def _text(value: Any) -> str:  # noqa: ANN401
+    """A text of a table, "" where it is NaN."""
+    return value if isinstance(value, str) else ""
+
+
+def _split(text: Any) -> list[str]:  # noqa: ANN401
+    return [part for part in _text(text).split(";") if part]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ._representation import representation
     from ._saliency import saliency
     from ._sanity import sanity
-    from ._unit_summary import unit_summary
+    from ._units.top_genes import top_genes
+    from ._units.unit_summary import unit_summary
 
 __all__ = [
     "confusion",
@@ -33,6 +34,7 @@ __all__ = [
     "representation",
     "saliency",
     "sanity",
+    "top_genes",
     "transfer",
     "unit_summary",
 ]
@@ -44,6 +46,8 @@ if not TYPE_CHECKING:
         {
             "confusion": "_new_cells.confusion",
             "joint_embedding": "_new_cells.joint_embedding",
+            "top_genes": "_units.top_genes",
             "transfer": "_new_cells.transfer",
+            "unit_summary": "_units.unit_summary",
         },
     )

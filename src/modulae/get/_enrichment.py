@@ -10,6 +10,7 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import ENRICHMENT, share_found, unit_names, unit_position
+from modulae._adata.stored.unit_labels import name_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,6 +53,8 @@ def enrichment(
 
     `unit` : text
         "0", "1", …
+    `name` : text
+        Name of the unit, after :func:`modulae.tl.unit_summary`; else NaN.
     `set` : text
         Name of the gene set.
     `n_genes` : `int64`
@@ -92,9 +95,10 @@ def enrichment(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.enrich_units(adata, mo.datasets.immune_signatures(), n_permutations=20)
     >>> mo.get.enrichment(adata, unit=3).shape
-    (20, 16)
+    (20, 17)
     """
-    entry = ENRICHMENT.find(adata, key=key, result=result).entry
+    found = ENRICHMENT.find(adata, key=key, result=result)
+    entry = found.entry
     n_sets, n_units = np.shape(entry["nes"])
     chosen = list(range(n_units)) if unit is None else [unit_position(unit, n_units)]
     table = pd.DataFrame(
@@ -107,6 +111,7 @@ def enrichment(
             "leading_edge": [genes for index in chosen for genes in _leading_edges(entry, index)],
         }
     )
+    table.insert(1, "name", name_column(adata, found.key, list(table["unit"])))
     by_unit = np.repeat(np.arange(len(chosen)), n_sets)
     order = np.lexsort((-table["z"].abs(), table["p"], by_unit))  # q rises with p
     return table.iloc[order].reset_index(drop=True)

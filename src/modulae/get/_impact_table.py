@@ -10,6 +10,7 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import IMPACT, share_found, unit_names
+from modulae._adata.stored.unit_labels import name_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,6 +51,8 @@ def impact_table(
         Share of the set's genes that `adata` has.
     `unit` : text, with `by_unit`
         "0", "1", …
+    `name` : text, with `by_unit`
+        Name of the unit, after :func:`modulae.tl.unit_summary`; else NaN.
     `effect` : `float64`
         The unscaled impact, or difference, summed over units (over donors if there were donors). Above 0 the set's
         genes raise the units, or move a cell from the reference towards the group.
@@ -99,7 +102,9 @@ def impact_table(
         }
     )
     if by_unit:
-        table["unit"] = np.tile(unit_names(n_units), n_groups * n_sets)
+        names = unit_names(n_units)
+        table["unit"] = np.tile(names, n_groups * n_sets)
+        table["name"] = np.tile(name_column(adata, found.key, names), n_groups * n_sets)
     table["effect"] = values.ravel() if by_unit else values.sum(axis=-1).ravel()
     stored = entry.get("statistics", {})
     for name in IMPACT_STATISTICS:

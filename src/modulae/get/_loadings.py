@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @public
 def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """What every unit adds to every gene; a model with `architecture="orthogonal"` has no loadings.
+    """What every unit adds to every gene.
 
-    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. Loadings name the
-    genes that a unit *makes*; the saliency (:func:`modulae.tl.saliency`) names those that it is *read from*. Genes high
-    in both are safe to name a unit by (:doc:`/guide/modules`).
+    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. With
+    `architecture="orthogonal"` loadings have a sign: they are the mean change of log1p of the rate over the cells for
+    one standard deviation more of the unit. Loadings name the genes that a unit *makes*; the saliency
+    (:func:`modulae.tl.saliency`) names those that it is *read from* (:doc:`/guide/modules`).
 
     Parameters
     ----------
@@ -31,17 +32,18 @@ def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Returns
     -------
-    genes × units, `float32`, ≥ 0
-        Genes by name, units by number ("0", "1", …), `nan` for genes outside the model. Units have a mean square
-        activity of 1 at the start of training and loadings of fixed length, so loadings can be compared between units.
+    genes × units, `float32`
+        Genes by name, units by number ("0", "1", …), `nan` for genes outside the model. Units of the default have a
+        mean square activity of 1 at the start of training, so loadings can be compared between units.
 
     Raises
     ------
     KeyError
-        No such model, or one without loadings.
+        No such model, or one of an older version, without loadings.
 
     See Also
     --------
+    modulae.get.top_genes : The genes that stand for each unit.
     modulae.get.saliency : The genes that the units are read from.
     modulae.tl.autoencoder : Trains a model.
 
@@ -57,9 +59,9 @@ def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
         model_entry(adata, key)  # raises where there is no model
         others = [model for model in model_names(adata) if Fields(model).loadings in adata.varm]
         msg = (
-            f"adata.varm has no loadings {name!r}: a model with architecture='orthogonal' has none. "
+            f"adata.varm has no loadings {name!r}: the model is of an older version. "
             f"{f'These models have some: {others}. ' if others else ''}"
-            f"The genes of this one are named by {step('tl.saliency', key=key)}."
+            f"Train again with {step('tl.autoencoder', key=key)}, or see {step('tl.saliency', key=key)}."
         )
         raise KeyError(msg)
     values = adata.varm[name]

@@ -11,6 +11,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import replication_entry
 from modulae._adata.stored.results import unit_names
+from modulae._adata.stored.unit_labels import name_column
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
     -------
     `"units"`: one row per unit (index `unit`: "0", "1", …)
 
+        `name` : text
+            Its name, after :func:`modulae.tl.unit_summary`; else NaN.
         `reproducibility` : `float64`
             Probability that a model of as many new cells has the unit again (|r| > 0.8). NaN where the halves are made
             of donors: there it is not known.
@@ -73,13 +76,17 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
     >>> mo.tl.autoencoder(adata)
     >>> units = mo.get.replication(adata)
     >>> units.columns.tolist(), units["replicates"].all().item()
-    (['reproducibility', 'replicates', 'share', 'similarity'], True)
+    (['name', 'reproducibility', 'replicates', 'share', 'similarity'], True)
     >>> mo.get.replication(adata, of="sizes").index.tolist()[:3]
     [4, 8, 12]
     """
     check_choice("of", of, ReplicationTable)
     entry = replication_entry(adata, key)
-    return _units(entry) if of == "units" else _sizes(entry)
+    if of == "sizes":
+        return _sizes(entry)
+    table = _units(entry)
+    table.insert(0, "name", name_column(adata, key, list(table.index)))
+    return table
 
 
 def _units(entry: dict[str, Any]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def saliency(
     See Also
     --------
     modulae.tl.saliency : Computes this result.
-    modulae.pl.top_genes : Draw the strongest genes of a unit.
+    modulae.pl.top_genes : Draw the strongest genes of a unit: `by="saliency"`.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import SANITY, unit_names
 from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import name_column
 from modulae.core.checks import check_choice
 from modulae.core.sanity.controls import EXPRESSION, SEEDS
 from modulae.core.sanity.verdict import SAME_UNIT, better
@@ -64,6 +65,8 @@ def sanity(
 
     `"units"`: one row per unit
 
+        `name` : text
+            Its name, after :func:`modulae.tl.unit_summary`; else NaN.
         `seeds`, `control`, `passed`
             As in `"verdict"`.
         `activity`
@@ -85,8 +88,8 @@ def sanity(
 
     `"deletion"`: one row per unit and step
 
-        `unit`, `n_deleted`, `share`
-            The unit, and how many genes, or which share of the model's, were set to 0.
+        `unit`, `name`, `n_deleted`, `share`
+            The unit, its name, and how many genes, or which share of the model's, were set to 0.
         `top`, `random`
             Activity relative to before, without its top genes and without others.
 
@@ -111,7 +114,7 @@ def sanity(
     >>> mo.get.sanity(adata).columns.tolist()
     ['passed', 'seeds', 'control', 'control_kind', 'words']
     >>> mo.get.sanity(adata, table="units").shape
-    (32, 6)
+    (32, 7)
     """
     stored = SANITY.find(adata, key=key, result=result)
     entry = stored.entry
@@ -120,7 +123,12 @@ def sanity(
         run = step("tl.sanity", "gene_sets", "groupby=...", key=stored.key, key_added=result)
         msg = f"{stored.name!r} compares no groups. Run {run}."
         raise KeyError(msg)
-    return TABLES[table](entry)
+    found = TABLES[table](entry)
+    if table in {"units", "deletion"}:
+        at = 0 if table == "units" else 1
+        units = list(found.index if table == "units" else found["unit"])
+        found.insert(at, "name", name_column(adata, stored.key, units))
+    return found
 
 
 def _verdict(entry: dict[str, Any]) -> pd.DataFrame:

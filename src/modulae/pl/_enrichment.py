@@ -11,6 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import ENRICHMENT, unit_names
+from modulae._adata.stored.unit_labels import names_of_units
 from modulae.core.checks import check_choice
 from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import (
@@ -131,7 +132,7 @@ def enrichment(
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
     check_n(n_sets, "n_sets")
     shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
-    shown = replace(shown, of_units=of_units)
+    shown = replace(shown, of_units=of_units, names=names_of_units(adata, stored.key))
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
 
     label = "normalised enrichment score" if q == "q_prerank" else "z, against genes like\nthose of the set"

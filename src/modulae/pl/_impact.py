@@ -9,6 +9,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import IMPACT
+from modulae._adata.stored.unit_labels import names_of_units
 from modulae.pl._draw.heatmap import (
     PALE,
     ColourScale,
@@ -128,8 +129,10 @@ def impact(
     drawn, ties = [table(group=group, value=value)], [table(group=group, value=unscaled)]
     if overlay:
         drawn, ties = [table(), *drawn], [table(value="unscaled"), *ties]
-    flagged = flagged_units(adata, stored.key)
-    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged, stored.key)
+    flagged, names = flagged_units(adata, stored.key), names_of_units(adata, stored.key)
+    wanted = Wanted(
+        sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged, stored.key, names
+    )
     shown = choose(drawn, ties, wanted)
     tables = [table.loc[shown.sets, shown.units] for table in drawn]
 

@@ -14,11 +14,13 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import IMPACT, Stored
 from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import names_of_units
 from modulae.core.checks import check_choice
 from modulae.get._impact_table import ALL_CELLS
 from modulae.pl._draw.heatmap import (
     SMALLEST,
     ColourScale,
+    below,
     colour_bar,
     draw_cells,
     make_scale,
@@ -130,8 +132,9 @@ def impact_groups(
     drawn = [table(group=group, value=value) for _, group in panels]
     unscaled: Literal["within_unscaled", "unscaled"] = "within_unscaled" if value == "within" else "unscaled"
     ties = [table(group=group, value=unscaled) for _, group in panels]
-    flagged = flagged_units(adata, stored.key)
-    shown = choose(drawn, ties, Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged, stored.key))
+    flagged, unit_names = flagged_units(adata, stored.key), names_of_units(adata, stored.key)
+    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged, stored.key, unit_names)
+    shown = choose(drawn, ties, wanted)
 
     tables = {name: values.loc[shown.sets, shown.units] for (name, _), values in zip(panels, drawn, strict=True)}
     against = {references[name] for name in names}
@@ -177,7 +180,7 @@ def _draw(
         columns,
         figsize=(
             names + columns * (width + 0.15) + 1.6 * enlarged(),
-            rows * height + (rows * above + 0.6) * enlarged(),
+            rows * height + (rows * above + 0.6) * enlarged() + below(shown),
         ),
         layout="constrained",
         squeeze=False,

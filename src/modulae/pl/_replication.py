@@ -12,10 +12,15 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import replication_entry
+from modulae._adata.stored.unit_labels import names_of_units
+from modulae.pl._draw.heatmap import text_width
+from modulae.pl._draw.labels import unit_labels
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged, font
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
@@ -63,14 +68,15 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     """
     units, sizes = get.replication(adata, key=key), get.replication(adata, key=key, of="sizes")
     height = max(HEIGHT, ROW_HEIGHT * len(units) + MARGINS)
-    figure = plt.figure(figsize=(8.4 * enlarged(), height * enlarged()), layout="constrained")
+    labels = unit_labels(list(units.index), names_of_units(adata, key))
+    figure = plt.figure(figsize=(8.4 * enlarged() + text_width(labels), height * enlarged()), layout="constrained")
     rows = [HEIGHT / 2, HEIGHT / 2, *([height - HEIGHT] if height > HEIGHT else [])]
     grid = figure.add_gridspec(len(rows), 2, width_ratios=(1.1, 1), height_ratios=rows)
     axes = {"explained": figure.add_subplot(grid[0, 0])}
     axes["sizes"] = figure.add_subplot(grid[1, 0], sharex=axes["explained"])
     axes["units"] = figure.add_subplot(grid[:, 1])
     _draw_sizes(axes["explained"], axes["sizes"], sizes, n_units=len(units))
-    _draw_units(axes["units"], units, level=float(replication_entry(adata, key)["level"]))
+    _draw_units(axes["units"], units, names_of_units(adata, key), level=float(replication_entry(adata, key)["level"]))
     for ax in axes.values():
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(visible=False)
@@ -105,13 +111,13 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) 
     )
 
 
-def _draw_units(ax: Axes, units: pd.DataFrame, *, level: float) -> None:
+def _draw_units(ax: Axes, units: pd.DataFrame, names: Mapping[str, str], *, level: float) -> None:
     known = bool(units["reproducibility"].notna().all())
     values = units["reproducibility" if known else "share"].sort_values(ascending=False, kind="stable")
     sure = units["replicates"].loc[values.index]
     rows = np.arange(len(values))
     ax.barh(rows, values, color=[UNITS if yes else CHANCE for yes in sure], height=0.75)
-    ax.set_yticks(rows, list(values.index), fontsize=font())
+    ax.set_yticks(rows, unit_labels(list(values.index), names), fontsize=font())
     ax.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1), ylabel="unit")
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("probability that new cells show it again" if known else "splits in which both halves have it")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from modulae import get
 from modulae._adata.public import public
@@ -15,32 +16,33 @@ from modulae._adata.stored.results import UNITS
 from modulae.core.checks import check_integer
 from modulae.pl._draw.grid import draw_grid, ink, negative_cells
 from modulae.pl._draw.heatmap import DIVERGING, text_width
-from modulae.pl._draw.labels import set_labels
+from modulae.pl._draw.labels import set_labels, short_name
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.selection import flagged_units, unflagged
 from modulae.pl._draw.style import enlarged, font
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
     from numpy.typing import NDArray
 
-FLAG_LABELS = {
+CAVEAT_LABELS = {
     "library_size": "library size",
     "mitochondrial": "mitochondrial",
     "ribosomal": "ribosomal",
     "cell_cycle": "cell cycle",
     "dissociation": "dissociation",
 }
-WIDTHS = {"effect": 1.5, "reproducibility": 0.9, "stability": 0.9, "flags": 5 * 0.36}
+WIDTHS = {"effect": 1.5, "reproducibility": 0.9, "stability": 0.9, "caveats": 5 * 0.36}
 """Inches of the panels."""
 ROW_HEIGHT = 0.19
 """Height of a row, inches."""
 BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
-GENES_IN_NAME = 4
 COMES_BACK = 0.9
+MAX_LENGTH, MAX_SET = 44, 34
+"""Characters of a name, and of a set."""
+HEAD = "best gene set (q ≤ 0.05)"
 
 
 @public
@@ -50,11 +52,10 @@ def unit_summary(
 ) -> dict[str, Axes]:
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
-    A unit is named by its best gene set, if that has q ≤ 0.05, or else by its strongest genes; "low" stands before what
-    it is active without. Grey bars are dead units; "as 3" means redundant with unit 3. Grey dots, left of the dotted
-    line, are units that may be chance. In the squares, correlations above the threshold of
-    :func:`modulae.tl.unit_summary` are written as numbers, and others that are clearly negative carry a dash; light
-    grey is unknown.
+    Units have the names of :func:`modulae.tl.unit_summary`; on the right is the best gene set with q ≤ 0.05.
+    Grey bars are dead units; "as 3" means redundant with unit 3. Grey dots, left of the dotted line, are units that may
+    be chance: they have no name. In the squares, correlations that count as caveats are written as numbers, and others
+    that are clearly negative carry a dash; light grey is unknown.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def unit_summary(
 
     Returns
     -------
-    The axes by name: `"effect"`, `"flags"`, and `"reproducibility"` and `"stability"` where these are known.
+    The axes by name: `"effect"`, `"caveats"`, and `"reproducibility"` and `"stability"` where these are known.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def unit_summary(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata)
     >>> list(mo.pl.unit_summary(adata))
-    ['effect', 'flags']
+    ['effect', 'caveats']
     """
     if n_units is not None:
         check_integer("n_units", n_units, minimum=1, give="a whole number of at least 1, or None for all units")
@@ -97,8 +98,8 @@ def unit_summary(
     names = _names(shown, flagged)
     unknown = [name for name in ("reproducibility", "stability") if shown[name].isna().all()]
     panels = {name: inches * enlarged() for name, inches in WIDTHS.items() if name not in unknown}
-    groups = [_group(row) for _, row in shown.iterrows()]
-    sides = text_width(names) + text_width(groups) + 1.6 * enlarged()
+    sets = _sets(shown)
+    sides = text_width(names) + text_width([*sets, HEAD]) + 1.6 * enlarged()
     _, axes = plt.subplots(
         1,
         len(panels),
@@ -114,7 +115,7 @@ def unit_summary(
         _draw_dots(by_name["reproducibility"], shown["reproducibility"], "reproducibility", level)
     if "stability" in by_name:
         _draw_dots(by_name["stability"], shown["stability"], "comes back\nwith |r|", COMES_BACK)
-    _draw_flags(by_name["flags"], shown, groups)
+    _draw_caveats(by_name["caveats"], shown, sets)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
     by_name["effect"].set_ylabel(f"unit{of}", fontsize=font(1.5))
     return by_name
@@ -138,15 +139,15 @@ def _draw_dots(ax: Axes, values: pd.Series, label: str, level: float) -> None:
     _plain(ax)
 
 
-def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
-    values = shown[list(FLAG_LABELS)].to_numpy(dtype=np.float64)
-    written = np.array([[name in flags.split(";") for name in FLAG_LABELS] for flags in shown["flags"]])
+def _draw_caveats(ax: Axes, shown: pd.DataFrame, sets: list[str]) -> None:
+    values = shown[list(CAVEAT_LABELS)].to_numpy(dtype=np.float64)
+    written = np.array([[name in text.split(";") for name in CAVEAT_LABELS] for text in shown["caveats"].fillna("")])
     ax.set_facecolor("0.9")  # shows where a number is NaN
     cells = draw_grid(ax, values, cmap=DIVERGING, limits=(-1, 1))
-    _write_flags(ax, cells, values, written)
+    _write_caveats(ax, cells, values, written)
     ax.set_xticks(
-        np.arange(len(FLAG_LABELS)),
-        list(FLAG_LABELS.values()),
+        np.arange(len(CAVEAT_LABELS)),
+        list(CAVEAT_LABELS.values()),
         rotation=45,
         ha="right",
         rotation_mode="anchor",
@@ -154,13 +155,13 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
     )
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    for row, text in enumerate(groups):
-        ax.text(len(FLAG_LABELS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
-    if any(groups):
+    for row, text in enumerate(sets):
+        ax.text(len(CAVEAT_LABELS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
+    if any(sets):
         ax.text(
-            len(FLAG_LABELS) - 0.3,
+            len(CAVEAT_LABELS) - 0.3,
             -1.0,
-            "most active in (SD above the rest)",
+            HEAD,
             va="center",
             fontsize=font(),
             color="0.35",
@@ -171,7 +172,7 @@ def _draw_flags(ax: Axes, shown: pd.DataFrame, groups: list[str]) -> None:
     bar.set_ticks([-1, 0, 1])
 
 
-def _write_flags(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], written: NDArray[np.bool_]) -> None:
+def _write_caveats(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], written: NDArray[np.bool_]) -> None:
     """Write the strong correlations, and a dash into the others that are clearly negative."""
     for row, column in zip(*np.nonzero(written), strict=True):
         r = values[row, column]
@@ -188,26 +189,23 @@ def _write_flags(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], written
 
 
 def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
-    """What each unit is called beside its number."""
-    result = [bool(set_) and q <= 0.05 for set_, q in zip(shown["set"], shown["set_q"], strict=True)]
-    sets = iter(set_labels([name for name, yes in zip(shown["set"], result, strict=True) if yes], width=34)[1])
+    """What each unit is called, with its number next to the axis."""
     names = []
-    for (unit, row), by_set in zip(shown.iterrows(), result, strict=True):
-        low = (row["set_direction"] if by_set else row["direction"]) == "down"
-        if by_set:
-            words = next(sets)
-        else:
-            genes = row["top_genes_down"] if low else row["top_genes_up"]
-            words = ", ".join(genes.split(";")[:GENES_IN_NAME])
+    for unit, row in shown.iterrows():
         notes = ["flagged"] * (unit in flagged) + ["dead"] * bool(row["dead"])
-        notes += [f"as {row['redundant_with']}"] * bool(row["redundant_with"])
+        notes += ["may be chance"] * bool(row["below_level"])
+        notes += [f"as {row['redundant_with']}"] * pd.notna(row["redundant_with"])
         note = f" ({', '.join(notes)})" if notes else ""
-        names.append(f"{'low ' if low else ''}{words}{note}   {unit}")
+        words = short_name(str(row["name"]), MAX_LENGTH) if pd.notna(row["name"]) else ""
+        names.append(f"{words}{note}   {unit}".lstrip())
     return names
 
 
-def _group(row: pd.Series) -> str:
-    return f"{row['group']} ({row['group_difference']:.1f})" if row["group"] else ""
+def _sets(shown: pd.DataFrame) -> list[str]:
+    """The best set of each unit, "" where there is none."""
+    named = shown["set"].dropna()
+    labels = dict(zip(named.index, set_labels([str(name) for name in named], width=MAX_SET)[1], strict=True))
+    return [labels.get(unit, "") for unit in shown.index]
 
 
 def _plain(ax: Axes) -> None:

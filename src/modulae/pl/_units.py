@@ -8,6 +8,8 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.layouts import read_layout
+from modulae._adata.stored.unit_labels import names_of_units
+from modulae.pl._draw.labels import unit_title
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
 from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
+
+TITLE = 30
+"""Characters of a line above a panel."""
 
 
 @public
@@ -93,7 +98,8 @@ def units(
         raise ValueError(msg)
     panels |= {name: numbers(name, activity[name].to_numpy()) for name in chosen}
 
-    titles = {name: name if name == color else f"unit {name}" for name in panels}
+    names = names_of_units(adata, key)
+    titles = {name: name if name == color else unit_title(name, names, per_line=TITLE, lines=2) for name in panels}
     measures = {name: "activity" for name in panels if name != color}
     return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 

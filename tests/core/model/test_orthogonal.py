@@ -37,6 +37,19 @@ def test_numpy_and_torch_agree():
     assert units.dtype == np.float32
 
 
+def test_loadings_are_slopes_of_the_decoder():
+    """Against autograd: the mean over the cells of d log1p(rate) / d unit, times the spread of the unit."""
+    config = Config(n_latent=3, n_hidden=7, activation_beta=2.0)
+    network = initial_network(config, np.ones(11), np.random.default_rng(0))
+    units = np.random.default_rng(1).gamma(1.0, size=(6, 3))
+    tensors = network.to_torch("cpu", dtype=torch.float64)
+    slopes = [torch.autograd.functional.jacobian(lambda z: tensors.decode(z).log1p(), z) for z in torch.tensor(units)]
+    expected = torch.stack(slopes).mean(dim=0).numpy() * units.std(axis=0)
+    np.testing.assert_allclose(network.gene_loadings(units), expected, rtol=1e-4)
+    many = np.concatenate([units] * 400)  # of these some stand for all, and they come in blocks
+    np.testing.assert_allclose(network.gene_loadings(many), expected, rtol=0.1, atol=0.02 * np.abs(expected).max())
+
+
 def test_starts_at_the_gene_means_with_xavier_weights():
     rates = np.array([0.01, 1.0, 5.0])
     config = Config(n_latent=40, n_hidden=60, output_bias="gene_means")

@@ -39,7 +39,7 @@ def test_encodes_and_decodes_as_written(network, cells):
     np.testing.assert_allclose(units, by_hand, rtol=1e-10)  # above 2 it is the identity, as in torch
     np.testing.assert_allclose(units[:, 3], 1e-4, rtol=1e-6)
     np.testing.assert_allclose(network.decode(units), np.exp(units @ network.loadings + network.baseline) - 0.9999)
-    np.testing.assert_array_equal(network.gene_loadings, network.loadings.T)
+    np.testing.assert_array_equal(network.gene_loadings(units), network.loadings.T)
 
 
 def test_some_genes_are_decoded_as_before_with_their_share_of_the_baseline(network):

@@ -47,7 +47,14 @@ def test_every_picture_shows_names_as_they_are(pictures, adata, tmp_path, name):
 
 
 def test_pictures_without_names_are_the_others(pictures):
-    assert set(pictures) - set(WITH_NAMES) == {"history", "replication", "sanity", "search", "transfer"}
+    assert set(pictures) - set(WITH_NAMES) == {
+        "history",
+        "replication",
+        "sanity",
+        "search",
+        "transfer",
+        "top_genes, read",
+    }
 
 
 @pytest.mark.parametrize("word", WORDS)

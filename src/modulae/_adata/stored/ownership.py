@@ -43,7 +43,7 @@ TELLING = {
     "all_unscaled": "pathway_impact",
     "model_cells": "pathway_activity",
     "nes": "enrich_units",
-    "flag_above": "unit_summary",
+    "caveat_above": "unit_summary",
     "verdict": "sanity",
     "cells": "joint_embedding",
     "unknown_rate": "classify",

@@ -174,7 +174,7 @@ JOINT = Kind(
     ("joint_embedding", "reference"),
     "obsm",
 )
-UNITS = Kind("summary of units", frozenset({"table", "flag_above"}), lambda fields: fields.units, ("unit_summary",))
+UNITS = Kind("summary of units", frozenset({"table", "caveat_above"}), lambda fields: fields.units, ("unit_summary",))
 
 
 def share_found(entry: dict[str, Any]) -> NDArray[np.float64]:

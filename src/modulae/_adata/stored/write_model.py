@@ -125,10 +125,9 @@ def store_model(
     for epoch, units in (snapshots or {}).items():
         adata.obsm[fields.snapshot(epoch)] = units
     adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
-    loadings = fitted.network.gene_loadings
-    if loadings is not None:
-        adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
-        adata.uns[fields.loadings] = {"of_model": key}
+    loadings = fitted.network.gene_loadings(representation)
+    adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
+    adata.uns[fields.loadings] = {"of_model": key}
     entry = {
         "params": fitted.config.as_dict(),
         "history": fitted.history.as_dict(),

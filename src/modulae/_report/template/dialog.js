@@ -21,13 +21,13 @@ report.turn = (step) => {
 
 report.fill = (place) => {
   const unit = report.unit(place), { el } = report, n = report.facts.units.length, known = unit.reproducibility;
-  document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, ...(unit.low ? [el("span", { class: "low" }, "low"), " "] : []), unit.name));
+  document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, unit.name || "no name"));
   document.getElementById("place").textContent = `${place + 1} of ${n}`;
-  const follows = unit.direction_r === null ? "" : `; its activity and its strongest genes: r ${report.signed(unit.direction_r)}`;
+  const follows = unit.direction_r === null ? "" : `; its activity and the counts of its genes: r ${report.signed(unit.direction_r)}`;
   document.getElementById("unit-facts").textContent = `Importance ${unit.share_text} (the loss rises by ${report.number(unit.effect)} counts without it)${follows}.`
     + (known ? ` ${known.text[0].toUpperCase()}${known.text.slice(1)}${known.sure ? "" : ": may be chance"}.` : "")
     + (unit.stability ? ` Comes back: ${unit.stability.text}.` : known ? "" : " Whether it comes back in another training is not known.");
-  document.getElementById("unit-chips").replaceChildren(...unit.flags.map((flag) => el("span", { class: "chip flag" }, `⚑ ${flag.words}`)));
+  document.getElementById("unit-chips").replaceChildren(...unit.caveats.map((caveat) => el("span", { class: "chip caveat" }, `⚑ ${caveat.words}`)));
   document.getElementById("activity-title").textContent = `Activity of unit ${unit.unit}`;
   const most = unit.groups.length ? `, most active in ${unit.groups[0].group}` : "";
   document.getElementById("map-activity").setAttribute("aria-label", `Map of the cells, darker where unit ${unit.unit} is more active${most}`);
@@ -40,15 +40,13 @@ report.fill = (place) => {
 
 report.unitTables = (place) => {
   const unit = report.unit(place), tables = [], file = (what) => ({ file: `unit_${unit.unit}_${what}.csv` });
-  const withBar = (rows, name) => {
-    const largest = Math.max(0, ...rows.map((row) => Math.abs(row[name])));
-    return (row) => report.withBar(row[name], largest);
-  };
+  if (unit.nameless) return tables;
   const genes = unit.genes;
-  tables.push(report.table("Genes it reads", [
-    { head: "gene", kind: "gene", value: ({ gene }) => gene, show: ({ gene, saliency }) => `${saliency > 0 ? "▲" : "▼"} ${gene}` },
-    { head: "saliency", kind: "number", value: ({ saliency }) => saliency, show: withBar(genes, "saliency") },
-    ...(report.facts.parts ? [{ head: "loading", kind: "number", value: ({ loading }) => loading }] : []),
+  tables.push(report.table("Genes it makes", [
+    { head: "gene", kind: "gene", value: ({ gene }) => gene, show: ({ gene, loading }) => `${loading < 0 ? "▼" : "▲"} ${gene}` },
+    { head: "loading", kind: "number", value: ({ loading }) => loading, note: "what the unit adds to log1p of the rate" },
+    { head: "its share", kind: "number", value: ({ share }) => share, note: "of what all units make of the gene; genes are in the order of loading times share" },
+    { head: "saliency", kind: "number", value: ({ saliency }) => saliency, note: "how far the gene moves the unit" },
   ], genes, { ...file("genes"), shown: 12, note: report.facts.genes_fail ? "✗ tl.sanity: the genes of single units are no better than a control here." : "" }));
   if (unit.sets.length) {
     tables.push(report.table("Gene sets it reads", [
@@ -58,7 +56,7 @@ report.unitTables = (place) => {
       { head: "effect", kind: "number", value: ({ effect }) => effect, note: "mean saliency of its genes" },
       { head: "z", kind: "number", value: ({ z }) => z, note: "above genes like them, in standard deviations" },
       { head: "q", kind: "number", value: ({ q }) => q },
-    ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets[0].found ? "" : "None has q ≤ 0.05." }));
+    ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets.some(({ found }) => found) ? "" : "None that raises the unit has q ≤ 0.05." }));
   }
   const column = report.facts.columns[report.colourBy || 0];
   if (column && column.groups.length > 1) tables.push(report.groupTable(place, column));

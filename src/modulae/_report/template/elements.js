@@ -41,7 +41,7 @@ report.legendItem = (text, colour) => {
 report.unitLink = (place) => {
   const unit = report.unit(place);
   const open = () => report.open(place);
-  return report.el("button", { type: "button", class: "link", onclick: open }, `${unit.unit} · ${unit.low ? "low " : ""}${unit.name}`);
+  return report.el("button", { type: "button", class: "link", onclick: open }, unit.name ? `${unit.unit}: ${unit.name}` : `${unit.unit}`);
 };
 
 // A bar and its number, in a table.

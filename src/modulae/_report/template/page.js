@@ -8,12 +8,12 @@ report.arrangeCards = () => {
   const cards = new Map([...document.querySelectorAll(".card")].map((card) => [Number(card.dataset.place), card]));
   const wanted = document.getElementById("in-group"), order = document.getElementById("order").value;
   const group = wanted && wanted.value !== "" ? report.facts.columns.find(({ groups }) => groups.length > 1).groups[wanted.value] : null;
-  const unflagged = document.getElementById("hide-flagged").checked;
+  const clear = document.getElementById("hide-caveats").checked;
   const shows = (place) => {
     const unit = report.unit(place);
     if (report.only && !report.only.includes(place)) return false;
     if (group !== null && !(unit.groups.length && unit.groups[0].group === group)) return false;
-    return !(unflagged && unit.flags.length);
+    return !(clear && unit.caveats.length);
   };
   const value = {
     rank: (unit) => unit.place,
@@ -37,15 +37,16 @@ report.allUnits = () => {
   const sets = report.arrays.sets.length > 0;
   const columns = [
     { head: "unit", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
+    { head: "name", fileOnly: true, value: ({ name }) => name },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
     ...(report.facts.reproducibility ? [{ head: report.facts.reproducibility, kind: "number", value: ({ reproducibility }) => reproducibility.value }] : []),
-    { head: "raised by", value: (unit) => unit.genes_up.join(" ") },
-    { head: "lowered by", value: (unit) => unit.genes_down.join(" ") },
+    { head: "makes more of", value: (unit) => unit.genes_up.join(" ") },
+    ...(report.facts.parts ? [] : [{ head: "makes less of", value: (unit) => unit.genes_down.join(" ") }]),
     ...(sets ? [{ head: "sets with q ≤ 0.05", value: (unit) => unit.sets.filter(({ found }) => found).map(({ set }) => set).slice(0, 5).join("; ") }] : []),
     ...(report.facts.columns.length ? [{ head: "most active in", value: ({ groups }) => groups.map(({ group, text }) => `${group} ${text}`).join("; ") }] : []),
     { head: "comes back", value: ({ stability }) => (stability ? stability.text : "") },
-    { head: "flags", value: ({ flags }) => flags.map(({ text }) => text).join("; ") },
+    { head: "caveats", value: ({ caveats }) => caveats.map(({ text }) => text).join("; ") },
   ];
   document.getElementById("all-units").replaceChildren(report.table("All live units", columns, report.facts.units, { file: "units.csv", shown: 100 }));
 };
@@ -68,7 +69,7 @@ report.setUpLegend = () => {
     const button = event.target.closest(".open");
     if (button && report.arrays.layout) report.open(Number(button.dataset.place));
   });
-  for (const id of ["in-group", "order", "hide-flagged"]) {
+  for (const id of ["in-group", "order", "hide-caveats"]) {
     const control = document.getElementById(id);
     if (control) control.addEventListener("change", report.arrangeCards);
   }

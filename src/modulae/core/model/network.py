@@ -72,10 +72,12 @@ class Network(ABC):
     def latent_weight(self) -> NDArray[Any]:
         """The weight that gives the units: its rows are what orthogonality is about; see :attr:`orthogonality_gap`."""
 
-    @property
-    def gene_loadings(self) -> NDArray[Any] | None:
-        """What each unit makes of each gene, genes × units, where decoding is one layer; else `None`."""
-        return None
+    @abstractmethod
+    def gene_loadings(self, units: NDArray[np.floating]) -> NDArray[np.float32]:
+        """What each unit makes of each gene, genes × units: what it changes in log1p of the rate of these cells.
+
+        `units` are cells × units; a decoder of one layer does without them.
+        """
 
     @abstractmethod
     def encode(self, inputs: Array) -> Array:

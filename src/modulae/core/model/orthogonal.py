@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from modulae.core.array_backend import inverse_softplus, softplus, softplus_slope
+from modulae.core.array_backend import inverse_softplus, softplus, softplus_slope, to_numpy
 
 from .config import SMALL_BIAS
 from .network import PATH_STEPS, Method, Network, xavier
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from .config import Config
 
+
+SLOPE_CELLS, SLOPE_CELLS_AT_ONCE = 1000, 200
+"""Cells, evenly spaced, that stand for all where slopes of the decoder are averaged; and how many at a time."""
 
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3", "w4", "b4")
 
@@ -96,6 +99,20 @@ class OrthogonalNetwork(Network):
         """Cells × units → cells × genes, the rates before the size factor and the factors of the batches."""
         hidden = softplus(units @ self.w3.T + self.b3, self.betas[2])
         return softplus(hidden @ self.w4.T + self.b4, self.betas[3])
+
+    def gene_loadings(self, units: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The mean slope of log1p of the rate over the cells, times the standard deviation of the unit."""
+        w3, w4 = to_numpy(self.w3), to_numpy(self.w4)
+        some = units[np.linspace(0, len(units) - 1, min(SLOPE_CELLS, len(units))).astype(np.intp)]
+        slopes = np.zeros(w4.shape)
+        for start in range(0, len(some), SLOPE_CELLS_AT_ONCE):
+            at_hidden = some[start : start + SLOPE_CELLS_AT_ONCE] @ w3.T + to_numpy(self.b3)
+            at_genes = to_numpy(softplus(at_hidden, self.betas[2])) @ w4.T + to_numpy(self.b4)
+            rates = to_numpy(softplus(at_genes, self.betas[3]))
+            of_genes = to_numpy(softplus_slope(at_genes, self.betas[3])) / (1 + rates)
+            slopes += of_genes.T @ to_numpy(softplus_slope(at_hidden, self.betas[2]))
+        by_unit = (slopes / len(some) * w4) @ w3  # Σ over hidden of the two slopes times the two weights
+        return np.asarray(by_unit * units.std(axis=0, dtype=np.float64), dtype=np.float32)
 
     def gradients(self, sums: Array, method: Method) -> Iterator[tuple[Array, Array, Array]]:
         """For each unit in turn, its gradient in every cell, in factors: `cells, cells × paths, paths × genes`.

@@ -70,8 +70,7 @@ class PartsNetwork(Network):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(rows / np.where(length > 0, length, 1))
 
-    @property
-    def gene_loadings(self) -> NDArray[Any]:
+    def gene_loadings(self, units: NDArray[np.floating]) -> NDArray[np.float32]:  # noqa: ARG002
         """V, as genes × units."""
         return to_numpy(self.loadings).T
 

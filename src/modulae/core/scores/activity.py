@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,6 +93,27 @@ def activity_differences(
     """Comparisons × units: :func:`activity_difference` of each."""
     sides = zip(members, reference_members, strict=True)
     return np.stack([activity_difference(units, group, reference) for group, reference in sides])
+
+
+def chance_higher(units: NDArray[np.floating], members: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Groups × units: how often a cell of the group is more active than a cell of the others, of all such pairs.
+
+    The area under the ROC curve (a tie counts half), which does not depend on how large the group is. Cells that are in
+    no group are left out.
+
+    Parameters
+    ----------
+    units
+        Cells × units.
+    members
+        Groups × cells, each cell in one group at most.
+    """
+    labelled = members.any(axis=0)
+    inside = members[:, labelled].astype(np.float64)
+    n = inside.sum(axis=1)
+    ranks = (inside @ rankdata(column) for column in units[labelled].T)  # one at a time, as there may be many cells
+    above = np.stack([sums - n * (n + 1) / 2 for sums in ranks], axis=1)
+    return np.asarray(above / (n * (n.sum() - n))[:, None])
 
 
 def activity_values(

@@ -22,9 +22,23 @@ def column_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -
     return np.asarray((_standard(one) * _standard(other)).sum(axis=0))
 
 
-def rank_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Spearman correlation of each column of `one` with the same column of `other`; 0 where one is constant."""
-    return column_correlation(rankdata(one, axis=0), rankdata(other, axis=0))
+def rank_correlation(
+    one: NDArray[np.floating], other: NDArray[np.floating], groups: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Spearman correlation of each column of `one` with the same column of `other`; 0 where one is constant.
+
+    With `groups`, groups × rows, it is within them: ranks are taken in each group alone, as shares of its size around
+    0, and correlated over the rows of all groups. Rows of no group are left out.
+    """
+    if groups is None:
+        return column_correlation(rankdata(one, axis=0), rankdata(other, axis=0))
+    inside = [group for group in groups if group.any()]
+    return column_correlation(*(np.concatenate([_shares(side[group]) for group in inside]) for side in (one, other)))
+
+
+def _shares(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rank of each value in its column as a share of the rows, with mean 0."""
+    return np.asarray((rankdata(values, axis=0) - 0.5) / len(values) - 0.5)
 
 
 def match_units(

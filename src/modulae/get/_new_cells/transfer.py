@@ -10,6 +10,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import name_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,6 +29,8 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     -------
     One row per unit, named "0", "1", …; `.attrs` has `share_of_genes`, `n_model_genes` and the settings.
 
+    `name` : text
+        Its name, after :func:`modulae.tl.unit_summary`; else NaN.
     `coverage` : `float32`
         Share of the unit's absolute saliency that the genes at hand carry.
     `reliability` : `float32`
@@ -52,7 +55,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     >>> cells = mo.datasets.pbmc68k()[:, ::2].copy()
     >>> mo.tl.transfer(cells, blood)
     >>> mo.get.transfer(cells).shape
-    (32, 3)
+    (32, 4)
     """
     entry = model_entry(adata, key, "tl.transfer", "model").get("transfer")
     if entry is None:
@@ -67,6 +70,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
         }
     )
     table.index = pd.Index([str(unit) for unit in range(len(table))], name="unit")
+    table.insert(0, "name", name_column(adata, key, list(table.index)))
     table.attrs = {
         "share_of_genes": float(entry["share_of_genes"]),
         "n_model_genes": int(entry["n_model_genes"]),

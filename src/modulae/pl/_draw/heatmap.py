@@ -87,8 +87,13 @@ def new_axes(shown: Shown, *, size: tuple[float, float], right: float) -> Axes:
     """Make a figure with room for cells, names and `right` inches for what explains the colours."""
     width, height = size
     names = text_width(set_labels(shown.sets)[1])
-    around = enlarged() * (right + 0.75), enlarged() * 0.9
+    around = enlarged() * (right + 0.75), enlarged() * 0.9 + below(shown)
     return plt.subplots(figsize=(names + width + around[0], height + around[1]), layout=wide_margins())[1]
+
+
+def below(shown: Shown) -> float:
+    """Inches that the names of the units take below the cells, more than numbers do."""
+    return text_width(shown.unit_labels) if shown.names else 0.0
 
 
 def title(ax: Axes, text: str, *, room: float, size: str | None = None) -> None:
@@ -134,9 +139,10 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     """Name the columns. The label of the axis: how many units are left out."""
     n_units = len(shown.units)
     per_column = width * 72 / n_units
-    upright = 0.65 * max(map(len, shown.units)) * font() > 0.95 * per_column
+    labels = shown.unit_labels
+    upright = 0.65 * max(map(len, labels)) * font() > 0.95 * per_column
     size = min(font(), 0.8 * per_column) if upright else font()
-    ax.set_xticks(np.arange(n_units), shown.units, fontsize=size, rotation=90 if upright else 0)
+    ax.set_xticks(np.arange(n_units), labels, fontsize=size, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
     return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 COLLECTIONS = (
     "HALLMARK",
@@ -25,6 +26,12 @@ COLLECTIONS = (
 
 MAX_SET_LENGTH = 45
 """Characters of a set name that are drawn in full."""
+
+MAX_UNIT_LENGTH = 34
+"""Characters of the name of a unit at an axis."""
+
+NAME_SEPARATOR = " · "
+"""Between the genes and the group."""
 
 
 def set_labels(names: Sequence[str], *, width: int = MAX_SET_LENGTH) -> tuple[str, list[str]]:
@@ -49,6 +56,32 @@ def shorten(text: str, width: int) -> str:
         return text
     tail = (width - 1) * 2 // 5
     return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def unit_labels(units: Sequence[str], names: Mapping[str, str], *, width: int = MAX_UNIT_LENGTH) -> list[str]:
+    """What stands at an axis for each unit: its number and, in about `width` characters, its name if it has one."""
+    return [f"{unit}: {short_name(names[unit], width)}" if unit in names else unit for unit in units]
+
+
+def unit_title(unit: str, names: Mapping[str, str], *, per_line: int, lines: int = 2) -> str:
+    """What stands above a picture of one unit, in so many lines at most: "unit 3" and, if it has one, its name."""
+    if unit not in names:
+        return f"unit {unit}"
+    head = f"unit {unit}: "
+    for width in range(per_line * lines, 0, -1):  # cut until it fits, as lines break at spaces
+        broken = wrap(head + short_name(names[unit], width), per_line)
+        if len(broken) <= lines:
+            return "\n".join(line.removesuffix(NAME_SEPARATOR.rstrip()) for line in broken)
+    return f"unit {unit}"
+
+
+def short_name(name: str, width: int) -> str:
+    """Cut a name such as "LYZ, S100A8 · CD14 Mono": first the last genes go, then the middle of what is left."""
+    genes, separator, group = name.partition(NAME_SEPARATOR)
+    listed = genes.split(", ")
+    while len(", ".join(listed) + separator + group) > width and len(listed) > 1:
+        listed.pop()
+    return shorten(", ".join(listed) + separator + group, max(width, 2))
 
 
 def _belongs(name: str, collection: str) -> bool:

@@ -68,7 +68,8 @@ def draw_panels(
     labels = {name: colours for name, colours in panels.items() if isinstance(colours, Categories)}
     beside = {name: legend_width(colours) for name, colours in labels.items() if crowded(colours, panel=side)}
     width = columns * (side + 0.7 * enlarged()) + max(beside.values(), default=0.0)
-    size_of_all = (width, rows * (side + 0.3 * enlarged()))
+    lines = max(titles[name].count("\n") for name in panels) + 1
+    size_of_all = (width, rows * (side + (0.13 + 0.17 * lines) * enlarged()))
     figure, grid = plt.subplots(rows, columns, figsize=size_of_all, layout="constrained", squeeze=False)
     bitmap = rasterised(len(points) * len(panels))
     for ax in grid.ravel()[len(panels) :]:

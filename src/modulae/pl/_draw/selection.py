@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +15,10 @@ from modulae._adata.stored.results import unit_position
 from modulae._adata.stored.steps import step
 from modulae.core.checks import check_integer
 
+from .labels import unit_labels
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from anndata import AnnData
@@ -40,6 +42,8 @@ class Wanted:
     """Units that are left out unless named."""
     key: str = DEFAULT_KEY
     """The model that they are of."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What its units are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,13 @@ class Shown:
     units: list[str]
     of_sets: int
     of_units: int
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the units are called, by number."""
+
+    @property
+    def unit_labels(self) -> list[str]:
+        """What stands below the columns."""
+        return unit_labels(self.units, self.names)
 
 
 def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
@@ -74,7 +85,8 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
         rows = rows[leaf_order(np.concatenate(list(drawn), axis=1))]
     if wanted.cluster and wanted.units is None:
         columns = columns[leaf_order(np.concatenate(list(drawn), axis=0).T)]
-    return Shown([every_set[i] for i in rows], [every_unit[i] for i in columns], len(every_set), len(every_unit))
+    sets, units = [every_set[i] for i in rows], [every_unit[i] for i in columns]
+    return Shown(sets, units, len(every_set), len(every_unit), wanted.names)
 
 
 def flagged_units(adata: AnnData, key: str) -> frozenset[str]:

@@ -11,8 +11,10 @@ from matplotlib.container import BarContainer
 from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.unit_labels import names_of_units
 from modulae.core.checks import check_choice
-from modulae.pl._draw.heatmap import measured, title
+from modulae.pl._draw.heatmap import measured, text_width, title
+from modulae.pl._draw.labels import unit_labels
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import enlarged, font
 
@@ -76,8 +78,10 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     table = get.transfer(adata, key=key)
     if sort != "unit":
         table = table.sort_values(sort, ascending=False, kind="stable")
+    labels = unit_labels(list(table.index), names_of_units(adata, key))
     if ax is None:
         size = enlarged() * np.array([max(COLUMN * len(table), NARROWEST) + AROUND, 2.7])
+        size[1] += text_width(labels)
         ax = plt.subplots(figsize=tuple(size), layout="constrained")[1]
     _draw_bars(ax, table)
     at_hand = round(table.attrs["share_of_genes"] * table.attrs["n_model_genes"])
@@ -85,7 +89,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     units = f"{table['trusted'].sum()} of {len(table)} units read well enough"
     words = f"{genes} ({_percent(table.attrs['share_of_genes'])})\n{units}"
     title(ax, words, room=measured(ax)[0], size="medium")
-    _name_units(ax, list(table.index))
+    _name_units(ax, labels)
     ax.set_ylabel("reliability of the unit")
     handles, names = ax.get_legend_handles_labels()
     bars_first = sorted(range(len(names)), key=lambda at: not isinstance(handles[at], BarContainer))
@@ -131,7 +135,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def _name_units(ax: Axes, units: list[str]) -> None:
-    upright = len(units) > 12
+    upright = len(units) > 12 or max(map(len, units)) > 3
     ax.set_xticks(np.arange(len(units)), units, fontsize=font() if upright else None, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
     ax.set_xlabel("unit")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -70,12 +70,16 @@ def check_stability(
         check_field(adata, Fields(name).representation)
 
 
-def reproducibility_of_units(adata: AnnData, key: str, n_units: int) -> NDArray[np.float64]:
-    """Units: the probability that new cells show it again; NaN for a model that was trained once."""
+def reproducibility_of_units(adata: AnnData, key: str, n_units: int) -> dict[str, NDArray[Any]]:
+    """Units: the probability that new cells show it again, and whether that is too low for a name.
+
+    It is NaN, which is not too low, for a model that was trained once, and for halves of donors.
+    """
     replication = model_entry(adata, key).get("replication")
     if replication is None:
-        return np.full(n_units, np.nan)
-    return np.asarray(replication["reproducibility"], dtype=np.float64)
+        return {"reproducibility": np.full(n_units, np.nan), "below_level": np.zeros(n_units, dtype=bool)}
+    values = np.asarray(replication["reproducibility"], dtype=np.float64)
+    return {"reproducibility": values, "below_level": values < float(replication["level"])}
 
 
 def stability_of_units(

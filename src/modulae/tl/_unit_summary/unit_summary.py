@@ -21,10 +21,12 @@ from modulae.core.inference.encode import encode
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.inference.unit_importance import EFFECT_CELLS, unit_effects
 from modulae.core.model.network import Method
+from modulae.core.scores.gene_ranking import gene_scores
 from modulae.tl._enrich_units import enrich_units
 
+from .names import MIN_CELLS, groups_of_units, with_names
 from .stability import check_stability, reproducibility_of_units, stability_of_units
-from .table import flags_of_units, genes_of_units, groups_of_units, sets_of_units, use_of_units
+from .table import genes_of_units, sets_of_units, use_of_units
 from .technical_covariates import technical_covariates
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def unit_summary(
     *,
     key: str = DEFAULT_KEY,
     groupby: str | None = None,
+    min_cells: int = MIN_CELLS,
     stability: pd.DataFrame | None = None,
     stability_keys: Sequence[str] | None = None,
     enrichment: str | None = None,
@@ -51,7 +54,7 @@ def unit_summary(
     n_genes: int = 10,
     n_cells: int | None = EFFECT_CELLS,
     redundant_above: float = 0.9,
-    flag_above: float = 0.5,
+    caveat_above: float = 0.5,
     seed: int = 0,
     layer: str | None = None,
     batch_size: int = 128,
@@ -60,13 +63,15 @@ def unit_summary(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Summarise every unit in one row: its effect, its genes, its gene sets, its group, and reasons to doubt it.
+    """Name every unit, and summarise it in one row: its effect, genes, gene sets and group, and reasons to doubt it.
 
-    The effect of a unit is how much the Poisson loss rises when the unit is held at its mean. A *dead* unit has next to
-    no effect or variance; a *redundant* one correlates with a unit of larger effect. The direction says whether the
-    unit is active where its strongest genes are. Flags are rank correlations with sequencing depth, mitochondrial and
-    ribosomal genes, the cell cycle [1]_ and stress of dissociation [2]_. A flag is not a verdict: cycling cells are
-    biology. :doc:`/method/method` says how each number is made, :doc:`/guide/reading_units` how to read it.
+    A unit is named by its first three genes and by the group that it marks, such as "LYZ, S100A8, S100A9 · CD14 Mono".
+    Genes come first that it makes and other units do not. The effect of a unit is how much the Poisson loss rises when
+    it is held at its mean; a *dead* unit has next to none. Caveats are rank correlations, within the groups, with
+    sequencing depth, mitochondrial and ribosomal genes, the cell cycle [1]_ and stress of dissociation [2]_: no
+    verdict, as cycling cells are biology. Units that are dead, or whose reproducibility is below the level, get
+    no name, genes, sets, group or caveats. :doc:`/method/method` says how each number is made,
+    :doc:`/guide/reading_units` how to read it.
 
     Parameters
     ----------
@@ -76,7 +81,9 @@ def unit_summary(
         :func:`modulae.read_gene_sets` reads. None are tested if `None`; the result of an earlier test is used.
     {key}
     groupby
-        `obs` column; the group in which each unit is most active is named. None if `None`.
+        `obs` column; the group that a unit marks is part of its name, and caveats are measured within groups.
+    min_cells
+        Cells that a group needs for a unit to be named by it.
     stability
         A table from :func:`modulae.metrics.unit_stability`, of this model's units against one or more other runs.
     stability_keys
@@ -87,7 +94,7 @@ def unit_summary(
     {min_genes}
     {min_share}
     method
-        Which signed saliency names the genes, see :func:`modulae.tl.saliency`.
+        Which signed saliency, see :func:`modulae.tl.saliency`, for the genes that each unit is read from.
     n_genes
         Genes to name at either end.
     n_cells
@@ -95,8 +102,9 @@ def unit_summary(
         the units in the same order but for a few of nearly the same effect; a unit of very few cells may want all.
     redundant_above
         Absolute correlation (Pearson, over the cells) above which a unit is redundant.
-    flag_above
-        Absolute correlation above which a flag is listed in `flags`.
+    caveat_above
+        Absolute correlation above which a caveat is listed in `caveats`; one that four fifths of the units would carry
+        is not listed.
     seed
         Seed of the cells that effects are measured on, and of the control genes of the scores.
     {model_layer}
@@ -114,8 +122,8 @@ def unit_summary(
         Read it with :func:`modulae.get.unit_summary`, which describes the columns. One array a column, units in their
         order; texts as `object`, numbers as `float64`, `"dead"` as `bool`.
     `adata.uns[f'{key}_units']`, other entries
-        `of_model`, `groupby`, `enrichment`, `method`, `n_genes`, `redundant_above`, `flag_above`, `n_cells` (on which
-        effects were measured), `seed`.
+        `of_model`, `groupby`, `min_cells`, `enrichment`, `method`, `n_genes`, `redundant_above`, `caveat_above`,
+        `n_cells` (on which effects were measured), `seed`.
     `adata.uns[f'{key}_enrichment']` : `dict`, with `gene_sets`
         See :func:`modulae.tl.enrich_units`.
 
@@ -131,6 +139,7 @@ def unit_summary(
     --------
     modulae.get.unit_summary : The result as a table.
     modulae.pl.unit_summary : The result as a picture.
+    modulae.get.top_genes : The genes of each unit, in their order.
     modulae.tl.enrich_units : Which gene sets a unit responds to.
     modulae.report : All of it on one HTML page.
 
@@ -145,13 +154,13 @@ def unit_summary(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata, groupby="bulk_labels")
     >>> units = mo.get.unit_summary(adata)
-    >>> len(units), units["group"].isin(adata.obs["bulk_labels"]).all().item()
+    >>> len(units), units["group"].dropna().isin(adata.obs["bulk_labels"]).all().item()
     (32, True)
     """
     name = result_name(adata, key_added, Fields(key).units, "unit_summary")
-    check_choice("method", method, Method)
-    check_seed(seed)
-    _check(n_genes, n_cells, redundant_above=redundant_above, flag_above=flag_above)
+    settings: dict[str, Any] = {"groupby": groupby, "method": method, "seed": seed, "n_genes": n_genes}
+    settings |= {"min_cells": min_cells, "redundant_above": redundant_above, "caveat_above": caveat_above}
+    _check(settings, n_cells)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
     plan = plan_groups(adata, groupby, groups=None, reference=REST)
@@ -175,26 +184,23 @@ def unit_summary(
     with progress_bar(measured, "effect of units", "cell", progress=progress) as bar:
         effect = unit_effects(fitted.network, cells, units, on_cells=bar.update, **how)
     seen, states = technical_covariates(adata, layer=layer, seed=seed)
+    scores = gene_scores(fitted.network.gene_loadings(units))
     columns = {
         **use_of_units(units, effect, redundant_above=redundant_above),
-        "reproducibility": reproducibility_of_units(adata, key, n_units),
-        **genes_of_units(saliency, fitted.genes, cells, units, n_genes=n_genes),
+        **reproducibility_of_units(adata, key, n_units),
+        **genes_of_units(scores, saliency, fitted.genes, cells, units, n_genes=n_genes),
         **sets_of_units(tests, n_units),
-        **groups_of_units(units, plan),
+        **groups_of_units(units, plan, min_cells=min_cells),
         "stability": stability_of_units(adata, units, stability, stability_keys),
-        **flags_of_units(units[seen], states, flag_above=flag_above),
     }
+    members = None if plan is None else plan.members[:, seen]
+    columns = with_names(columns, units[seen], states, members, caveat_above=caveat_above)
     adata.uns[name] = {
         "of_model": key,
         "table": columns,
-        "groupby": groupby,
         "enrichment": None if tests is None else tested,
-        "method": method,
-        "n_genes": n_genes,
-        "redundant_above": redundant_above,
-        "flag_above": flag_above,
         "n_cells": measured,
-        "seed": seed,
+        **settings,
     }
     return adata if copy else None
 
@@ -205,9 +211,12 @@ def _check_enrichment(adata: AnnData, name: str | None, key: str) -> None:
         ENRICHMENT.find(adata, key=key, result=name, argument="enrichment")
 
 
-def _check(n_genes: Any, n_cells: Any, **thresholds: Any) -> None:  # noqa: ANN401
-    check_integer("n_genes", n_genes, minimum=1)
+def _check(settings: dict[str, Any], n_cells: Any) -> None:  # noqa: ANN401
+    check_choice("method", settings["method"], Method)
+    check_seed(settings["seed"])
+    for name in ("n_genes", "min_cells"):
+        check_integer(name, settings[name], minimum=1)
     if n_cells is not None:
         check_integer("n_cells", n_cells, minimum=1)
-    for name, value in thresholds.items():
-        check_number(name, value, minimum=0, maximum=1, give="a correlation from 0 to 1, such as 0.5")
+    for name in ("redundant_above", "caveat_above"):
+        check_number(name, settings[name], minimum=0, maximum=1, give="a correlation from 0 to 1, such as 0.5")

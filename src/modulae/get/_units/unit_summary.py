@@ -10,34 +10,39 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import UNITS, unit_names
+from modulae._adata.stored.steps import step
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 TABLE_COLUMNS = (
+    "name",
     "effect",
     "effect_share",
     "reproducibility",
+    "below_level",
     "dead",
     "redundant_with",
     "redundant_r",
-    "direction",
-    "direction_r",
     "top_genes_up",
     "top_genes_down",
+    "direction",
+    "direction_r",
+    "saliency_up",
+    "saliency_down",
     "set",
     "set_q",
-    "set_direction",
     "sets",
     "group",
     "group_difference",
+    "group_auc",
     "stability",
     "library_size",
     "mitochondrial",
     "ribosomal",
     "cell_cycle",
     "dissociation",
-    "flags",
+    "caveats",
 )
 
 
@@ -45,8 +50,9 @@ TABLE_COLUMNS = (
 def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> pd.DataFrame:
     """What :func:`modulae.tl.unit_summary` found, one row per unit, the one of largest effect first.
 
-    Several names in one text are separated by semicolons; a text is empty, and a number NaN, where there is nothing to
-    say. :doc:`/method/method` says how each number is made.
+    Several names in one text are separated by semicolons; text and numbers are NaN where there is nothing to say. A
+    unit that is dead or below the level has only `effect`, `effect_share`, `reproducibility` and `stability`.
+    :doc:`/method/method` says how each number is made.
 
     Parameters
     ----------
@@ -58,6 +64,8 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     -------
     One row per unit (index `unit`: "0", "1", …).
 
+    `name` : text
+        Its first three genes and the group that it marks, such as "LYZ, S100A8, S100A9 · CD14 Mono".
     `effect` : `float64`
         How much the loss rises without the unit, in counts, on the cells it was measured on.
     `effect_share` : `float64`
@@ -65,34 +73,40 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     `reproducibility` : `float64`
         Probability that a model of as many new cells has the unit again; units below 0.7 may be chance. NaN where the
         model was trained once, or its halves are made of donors (:func:`modulae.get.replication`).
+    `below_level` : `bool`
+        Whether its reproducibility is below that 0.7 (the level in `adata.uns[key]["replication"]`).
     `dead` : `bool`
         Whether the unit has no effect.
     `redundant_with`, `redundant_r`
         A unit of larger effect that varies with it, and their correlation.
-    `direction`, `direction_r`
-        "up" or "down": whether it is active where its strongest genes are, or where they are not; the correlation,
-        which is weaker than 0.1 where the text is empty.
     `top_genes_up`, `top_genes_down` : text
-        Genes that raise it most, and that lower it most, the strongest first.
-    `set`, `set_q`, `set_direction`
-        The gene set of smallest p, its q, and whether its genes raise ("up") or lower ("down") the unit more than genes
-        like them.
+        Genes that it makes more of, and (`architecture="orthogonal"`) less, those first that tell it from the others:
+        the order of :func:`modulae.get.top_genes`.
+    `direction`, `direction_r`
+        "up" or "down": whether it is active where the former are counted, or where they are not; the correlation,
+        between −0.1 and 0.1 where there is no text.
+    `saliency_up`, `saliency_down` : text
+        Genes that it is read from: that raise it most, and that lower it most.
+    `set`, `set_q`
+        Of the gene sets that raise it more than genes like theirs, with q ≤ 0.05, the one of smallest p; its q.
     `sets` : text
-        Up to three sets with q ≤ 0.05.
-    `group`, `group_difference`
-        The group in which the unit is most active; mean of the group minus that of the other labelled cells, in
-        standard deviations.
+        Up to three such sets.
+    `group`, `group_difference`, `group_auc`
+        The group that it marks: of those with `min_cells` cells in which a cell is more active than another labelled
+        cell in 85 % of all pairs (`group_auc`), the one with the largest mean above that of the other cells, in
+        standard deviations (`group_difference`).
     `stability` : `float64`
         Absolute correlation with the best match in other runs, a mean over the runs.
     `library_size`, `mitochondrial`, `ribosomal`, `cell_cycle`, `dissociation` : `float64`
-        Rank correlation of its activity with each.
-    `flags` : text
-        Those of the last five whose absolute value is above the threshold.
+        Rank correlation of its activity with each, within the groups where some were given.
+    `caveats` : text
+        Those of the last five whose absolute value is above the threshold; one that four fifths of the units would
+        carry is none.
 
     Raises
     ------
     KeyError
-        No such result.
+        No such result, or one of an older version.
 
     See Also
     --------
@@ -106,13 +120,18 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata)
     >>> mo.get.unit_summary(adata).shape
-    (32, 23)
+    (32, 27)
     """
-    stored = UNITS.find(adata, key=key, result=result).entry["table"]
-    stored = {"reproducibility": np.full(len(stored["effect"]), np.nan), **stored}  # older summaries do not have it
+    found = UNITS.find(adata, key=key, result=result)
+    stored = found.entry["table"]
+    if absent := [name for name in TABLE_COLUMNS if name not in stored]:
+        run = step("tl.unit_summary", key=found.key, key_added=result)
+        msg = f"{found.name!r} was made by an older version and lacks {absent}. Run {run} again."
+        raise KeyError(msg)
     table = pd.DataFrame({name: np.asarray(stored[name]) for name in TABLE_COLUMNS})
     for name in table:
         if not (pd.api.types.is_numeric_dtype(table[name]) or pd.api.types.is_bool_dtype(table[name])):
-            table[name] = table[name].astype(str).astype(object)  # zarr brings back another kind of text
+            text = table[name].astype(str).astype(object)  # zarr brings back another kind of text
+            table[name] = text.where(text != "", np.nan)
     table.index = pd.Index(unit_names(len(table)), name="unit")
     return table.iloc[np.argsort(-table["effect"].to_numpy(), kind="stable")]

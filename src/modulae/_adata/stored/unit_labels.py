@@ -1,0 +1,48 @@
+"""What units are called: the one place that tables, pictures and the report ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .fields import Fields
+from .lazy_results import loaded
+from .models import model_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+
+def names_of_units(adata: AnnData, key: str) -> dict[str, str]:
+    """The names that `tl.unit_summary` gave, by number ("0", "1", …); units without a name are left out."""
+    columns = _summary(adata, key)
+    names = [str(name) for name in np.asarray(columns.get("name", []))]
+    return {str(unit): name for unit, name in enumerate(names) if name}
+
+
+def name_column(adata: AnnData, key: str, units: Sequence[str]) -> NDArray[np.object_]:
+    """A column of a table: the name of each of `units`, NaN for one without."""
+    names = names_of_units(adata, key)
+    return np.array([names.get(unit, np.nan) for unit in units], dtype=object)
+
+
+def units_without_names(adata: AnnData, key: str) -> frozenset[str]:
+    """Numbers of the units that are not to be named: dead, as far as it is known, or below the level."""
+    columns = _summary(adata, key)
+    nothing = np.asarray(columns.get("dead", []), dtype=bool)
+    replication = model_entry(adata, key).get("replication")
+    if replication is not None:
+        below = np.asarray(replication["reproducibility"], dtype=np.float64) < float(replication["level"])  # NaN is not
+        nothing = below | nothing if len(nothing) == len(below) else below
+    return frozenset(str(unit) for unit in np.flatnonzero(nothing))
+
+
+def _summary(adata: AnnData, key: str) -> dict[str, Any]:
+    """The columns of the summary of units, empty where there is none of this model."""
+    entry = adata.uns.get(Fields(key).units, {})
+    usable = isinstance(entry, dict) and "table" in entry and str(entry.get("of_model", key)) == key
+    return dict(loaded(entry["table"])) if usable else {}
