@@ -20,18 +20,7 @@ EXAMPLES = """examples:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the words; exits with 2 where they make no sense, as every command does."""
-    parser = argparse.ArgumentParser(
-        prog="modulae",
-        description="Which biological programmes govern these cells, and which pathways explain why two groups differ.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact,report}")
-    _add_demo(commands)
-    _add_train(commands)
-    _add_impact(commands)
-    _add_report(commands)
+    parser = command_parser()
     options = parser.parse_args(arguments)
     if options.command == "impact" and options.groupby is None:
         for name, given in {
@@ -44,6 +33,23 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.command == "train" and options.only_gene_sets and options.gene_sets is None:
         parser.error("--only-gene-sets needs the sets: --gene-sets GMT")
     return options
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What reads the words."""
+    parser = argparse.ArgumentParser(
+        prog="modulae",
+        description="Which biological programmes govern these cells, and which pathways explain why two groups differ.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact,report}")
+    _add_demo(commands)
+    _add_train(commands)
+    _add_impact(commands)
+    _add_report(commands)
+    return parser
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
