@@ -39,7 +39,7 @@ def calls(page):
     inline = re.findall(r"`(mo\.[\w.]+\([^`]*\))`", PAGES[page].read_text(encoding="utf-8"))
     for code in (*blocks(page), *inline):
         for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).startswith("mo."):
+            if isinstance(node, ast.Call) and re.fullmatch(r"mo\.[\w.]+", name := ast.unparse(node.func)):
                 yield name, node
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from numpy.typing import NDArray
+    from scipy import sparse
 
 CELLS = 5000
 """Cells that are looked at."""
@@ -80,7 +81,7 @@ def _groupings(adata: AnnData) -> Iterator[tuple[str, pd.Categorical]]:
 
 
 def _lost(
-    adata: AnnData, counts: object, mask: NDArray[np.bool_], genes: NDArray[np.bool_], column: pd.Categorical
+    adata: AnnData, counts: sparse.csr_matrix, mask: NDArray[np.bool_], genes: NDArray[np.bool_], column: pd.Categorical
 ) -> dict[str, list[str]]:
     """Group → its markers that the mask leaves out, where these are many."""
     names = np.asarray(adata.var_names)[genes]

@@ -45,7 +45,8 @@ def units(adata: AnnData, *, key: str = "ae") -> str:
 
     table = get.unit_summary(adata, key=key)
     rows = [
-        (unit, _percent(row["reproducibility"]), _genes(row), _text(row["group"])) for unit, row in table.iterrows()
+        (str(unit), _percent(row["reproducibility"]), _genes(row), _text(row["group"]))
+        for unit, row in table.iterrows()
     ]
     widths = [max(len(words) for words in column) for column in zip(*rows, strict=True)]
     sure = table["reproducibility"].notna().any()

@@ -134,4 +134,5 @@ def _most_variable(counts: sparse.csr_matrix, batches: NDArray[np.int64] | None,
     given = {"n_top_genes": n, "batch_key": None if batches is None else "batch", "check_values": False}
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # pandas', of what scanpy calls
         sc.experimental.pp.highly_variable_genes(cells, **given)
-    return counted[cells.var["highly_variable"].to_numpy()]
+    chosen = np.asarray(cells.var["highly_variable"], dtype=bool)
+    return counted[chosen]
