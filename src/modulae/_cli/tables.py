@@ -59,4 +59,6 @@ def _table(adata: AnnData, name: str, key: str) -> pd.DataFrame | None:
         return get.unit_summary(adata, key=key)
     if Fields(key).loadings not in adata.varm:
         return None
-    return get.loadings(adata, key=key).loc[adata.var[Fields(key).genes].to_numpy()]
+    inside = adata.var[Fields(key).genes].to_numpy()
+    table: pd.DataFrame = get.loadings(adata, key=key)[inside]
+    return table

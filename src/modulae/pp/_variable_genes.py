@@ -135,4 +135,4 @@ def _most_variable(counts: sparse.csr_matrix, batches: NDArray[np.int64] | None,
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # pandas', of what scanpy calls
         sc.experimental.pp.highly_variable_genes(cells, **given)
     chosen = np.asarray(cells.var["highly_variable"], dtype=bool)
-    return counted[chosen]
+    return np.asarray(counted[chosen])
