@@ -23,11 +23,11 @@ GAP = 20  # pixels
 def trained() -> tuple[AnnData, str, str]:
     """Cells that come with scanpy, and the units that two sets move most."""
     adata, gene_sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
-    mo.tl.autoencoder(adata, size_factors="n_counts", progress=False)
+    mo.tl.autoencoder(adata, progress=False)
+    mo.tl.unit_summary(adata, gene_sets, groupby="bulk_labels", progress=False)
     mo.tl.embeddings(adata)
     mo.tl.pathway_impact(adata, gene_sets)
     mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels")
-    mo.tl.enrich_units(adata, gene_sets)
     impact = mo.get.impact(adata)
     return adata, str(impact.loc["CYTOTOXICITY"].idxmax()), str(impact.loc["MHC_CLASS_II"].idxmax())
 
@@ -59,7 +59,7 @@ def main() -> None:
     below = beside(
         [
             picture(mo.pl.enrichment(adata).figure),
-            picture(mo.pl.impact(adata, result="ae_impact_bulk_labels", group="CD19+ B", min_unit_impact=0.4).figure),
+            picture(mo.pl.impact(adata, result="ae_impact_bulk_labels", group="CD19+ B", min_unit_impact=0.1).figure),
         ]
     )
     whole = Image.new("RGB", (max(top.width, below.width), top.height + GAP + below.height), "white")

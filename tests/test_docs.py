@@ -2,8 +2,11 @@
 
 import ast
 import inspect
+import json
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from modulae.core.model import config
 TOP = Path(__file__).parents[1]
 PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", *sorted((TOP / "docs").rglob("*.md")))}
 RUN = {
-    "README.md": [0, 1],
+    "README.md": [0, 1, 2],
     "docs/index.md": [0],
     "docs/guide/merging.md": [0],
     "docs/guide/modules.md": [0, 1],
@@ -36,7 +39,7 @@ def calls(page):
     inline = re.findall(r"`(mo\.[\w.]+\([^`]*\))`", PAGES[page].read_text(encoding="utf-8"))
     for code in (*blocks(page), *inline):
         for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)).startswith("mo."):
+            if isinstance(node, ast.Call) and re.fullmatch(r"mo\.[\w.]+", name := ast.unparse(node.func)):
                 yield name, node
 
 
@@ -87,3 +90,33 @@ def test_a_page_runs_from_top_to_bottom(page, at_work):
             mo.tl.autoencoder(at_work, n_splits=0, max_epochs=2)
         for at in RUN[page]:
             exec(compile(blocks(page)[at], f"{page}, block {at}", "exec"), names)  # noqa: S102
+
+
+SHORTEST = {"README.md": 10, "docs/index.md": 10}
+"""Lines of the first block of a page, at most."""
+
+
+@pytest.mark.parametrize("page", SHORTEST)
+def test_the_first_block_is_short_and_ends_in_programmes(page):
+    first = blocks(page)[0].splitlines()
+    assert len(first) <= SHORTEST[page]
+    assert first[-1].startswith("mo.get.unit_summary(adata)")
+    assert "reproducibility" in first[-1]
+    assert "mask_var" not in blocks(page)[0]
+
+
+@pytest.mark.slow
+def test_the_first_block_of_the_readme_warns_of_nothing(tmp_path):
+    """In a new process, as it stands."""
+    code = blocks("README.md")[0].rstrip()
+    assert blocks("docs/index.md")[0].splitlines()[-1] in code
+    *_, last = code.splitlines()
+    last = last.split("  #")[0]
+    show = f"{code}\ntable = {last}\nprint(table['reproducibility'].to_numpy().round(2).tolist())"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", show], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert sum(share > 0.7 for share in found) > 5

@@ -152,7 +152,8 @@ def test_genes_outside_the_model_count_as_found(human):
     assert found.share == 0.8
     assert len(found.sets[name]) == 8
     with pytest.warns(
-        UserWarning, match=r"1 with fewer than 3 genes in the model \(min_genes=\): two \(2 of 10\).*`modulae.pp"
+        UserWarning,
+        match=r"1 with fewer than 3 genes in the model \(min_genes=\): two \(2 of 10\).*leave out mask_var=",
     ):
         match_sets(human, {"two": genes[:10], name: genes}, human.var_names[human.var["some"]], Bounds())
 

@@ -91,7 +91,8 @@ def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written
     assert found.uns["number"] == 3
     assert found.obsm["X_ae"].shape == (120, 32)
     assert "ae_saliency" in found.varm
-    assert sorted(path.name for path in tmp_path.glob("out*")) == [path.name]
+    tables = ["out_loadings.csv", "out_units.csv"]
+    assert sorted(path.name for path in tmp_path.glob("out*")) == sorted([path.name, *tables])
 
 
 def test_a_trained_folder_can_be_explained(rich, h5ad, tmp_path):
@@ -145,11 +146,15 @@ def test_only_training_is_for_several_processes(h5ad, tmp_path, monkeypatch, cap
 def test_train_then_impact(h5ad, tmp_path, capsys):
     path, gmt = h5ad
     trained, folder = tmp_path / "trained.h5ad", tmp_path / "results"
+    every = [line.split("\t") for line in gmt.read_text().splitlines()]
+    chosen = [gene for _, _, *genes in every for gene in genes[:-3]]
+    gmt.write_text("".join("\t".join(line[:-3]) + "\n" for line in every))
     words = [
         "train",
         str(path),
         "--gene-sets",
         str(gmt),
+        "--only-gene-sets",
         "-o",
         str(trained),
         "--max-epochs",
@@ -160,6 +165,8 @@ def test_train_then_impact(h5ad, tmp_path, capsys):
     assert main(words) == 0
     out = capsys.readouterr().out
     adata = ad.read_h5ad(trained)
+    assert adata.var_names[adata.var["in_gene_sets"]].isin(chosen).all()
+    assert 0 < adata.var["in_gene_sets"].sum() < 90
     assert f"{adata.var['in_gene_sets'].sum()} genes" in out
     assert adata.obsm["X_ae"].shape == (120, 32)
     assert main(["impact", str(trained), "--gene-sets", str(gmt), "--groupby", "group", "-o", str(folder)]) == 0
@@ -218,6 +225,9 @@ def test_impact_without_a_model_says_what_to_run(h5ad, tmp_path, capsys):
         ["dance"],
         ["impact", "x.h5ad"],
         ["train", "x", "--seed", "one"],
+        ["train", "x", "--n-latent", "many"],
+        ["train", "x", "--only-gene-sets"],
+        ["train", "x", "--gene-sets", "y", "--only-gene-sets", "--variable-genes", "9"],
         ["impact", "x.h5ad", "--gene-sets", "x.gmt", "--groups", "a"],
         ["impact", "x.h5ad", "--gene-sets", "x.gmt", "--reference", "a"],
     ],
@@ -243,11 +253,116 @@ def test_demo_does_the_whole_job(tmp_path, capsys):
     assert "700 cells" in out
     assert "CD19+ B" in out
     written = {path.name for path in folder.iterdir()}
-    pictures = {"history", "embeddings", "units", "impact", "impact_groups", "impact_differences"}
+    pictures = {"unit_summary", "units", "impact", "impact_groups", "impact_differences"}
     tables = {"impact.csv", "impact_by_group.csv", "impact_by_group_and_unit.csv"}
+    tables |= {"pbmc68k_units.csv", "pbmc68k_loadings.csv"}
     assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}
     again = ad.read_h5ad(folder / "pbmc68k.h5ad")
     assert mo.get.impact(again).shape[1] == 32
+
+
+FOUND = {"n_splits": 3, "max_epochs": 2, "progress": False, "device": "cpu"}
+
+
+def test_train_ends_in_tables_and_a_list_of_units(h5ad, tmp_path, capsys):
+    """The default model; the same numbers as in Python, and gene sets that only explain."""
+    path, gmt = h5ad
+    words = ["train", str(path), "-o", str(tmp_path / "out.h5ad"), "--splits", "3", "--max-epochs", "2"]
+    words += ["--no-progress", "--device", "cpu", "--gene-sets", str(gmt), "--groupby", "group"]
+    assert main(words) == 0
+    out = capsys.readouterr().out.splitlines()
+    expected = ad.read_h5ad(path)
+    mo.tl.autoencoder(expected, **FOUND)
+    mo.tl.unit_summary(expected, str(gmt), groupby="group", progress=False, device="cpu")
+    table = mo.get.unit_summary(expected)
+
+    units = pd.read_csv(tmp_path / "out_units.csv", dtype={"unit": str}, index_col="unit")
+    assert list(units.columns) == list(table.columns)
+    assert list(units.index) == list(table.index)
+    np.testing.assert_allclose(units["reproducibility"], table["reproducibility"], rtol=1e-5)
+    loadings = pd.read_csv(tmp_path / "out_loadings.csv", index_col=0)
+    assert list(loadings.index) == list(expected.var_names)
+    np.testing.assert_allclose(loadings, expected.varm["ae_loadings"], rtol=1e-4, atol=1e-5)
+
+    start = out.index("Units, their genes and groups, and how surely each would be found again:") + 1
+    assert out[start + len(table)].startswith("Written: ")
+    for line, (unit, row) in zip(out[start:], table.iterrows(), strict=False):
+        assert line.split()[:2] == [unit, f"{row['reproducibility']:.0%}"]
+        genes = ", ".join(row["top_genes_up"].split(";")[:5]) if isinstance(row["top_genes_up"], str) else "(not named)"
+        assert genes in line
+        assert str(row["group"]) in line or row["group"] != row["group"]
+    names = [f"out{end}" for end in (".h5ad", "_units.csv", "_loadings.csv")]
+    assert out[start + len(table) :] == [f"Written: {tmp_path / name}" for name in names]
+
+
+def test_loadings_have_the_genes_of_the_model(h5ad, tmp_path, capsys):
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
+    assert main([*words, "--variable-genes", "40", "--n-latent", "6"]) == 0
+    adata = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert adata.var["variable"].sum() == 40
+    loadings = pd.read_csv(tmp_path / "out_loadings.csv", index_col=0)
+    assert list(loadings.index) == list(adata.var_names[adata.var["variable"]])
+    assert list(loadings.columns) == [str(unit) for unit in range(6)]
+    out = capsys.readouterr().out
+    assert "40 genes, 6 units" in out
+    assert "one training does not say how sure they are" in out
+
+
+def test_halves_of_donors(h5ad, tmp_path):
+    adata = ad.read_h5ad(h5ad[0])
+    adata.obs["donor"] = [f"donor {at % 6}" for at in range(adata.n_obs)]
+    adata.write_h5ad(h5ad[0])
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress"]
+    assert main([*words, "--splits", "2", "--replicate-over", "donor", "--n-latent", "auto"]) == 0
+    assert ad.read_h5ad(tmp_path / "out.h5ad").uns["ae"]["replication"]["replicate_over"] == "donor"
+
+
+@pytest.mark.parametrize("name", ["units", "loadings"])
+def test_a_table_that_can_not_be_written_is_refused_before_the_training(h5ad, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setattr("modulae.tl.autoencoder", lambda *_, **__: pytest.fail("it was trained"))
+    (tmp_path / f"out_{name}.csv").mkdir()
+    assert main(["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--no-progress", *ONCE]) == 1
+    assert f"out_{name}.csv can't be written. Give the path of a file" in capsys.readouterr().err
+
+
+def test_a_table_without_room_leaves_the_cells(h5ad, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "out.h5ad is whole, and yet" in said
+    line = said.split("`")[1]
+    assert eval(line, {"modulae": mo}) is mo.get.unit_summary  # noqa: S307
+    assert "ae_units" in ad.read_h5ad(tmp_path / "out.h5ad").uns
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--groupby", "kind"], "--groupby 'kind' is not a column of adata.obs. Choose one of ['group'"),
+        (["--gene-sets", "other"], "no gene of the 1 gene sets is in adata."),
+    ],
+)
+def test_what_names_the_units_is_looked_at_before_the_training(h5ad, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.setattr("modulae.tl.autoencoder", lambda *_, **__: pytest.fail("it was trained"))
+    (tmp_path / "other.gmt").write_text("a\t-\tNOT\tHERE\n")
+    words = [str(tmp_path / "other.gmt") if word == "other" else word for word in words]
+    assert main(["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--no-progress", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_mask_that_drops_markers_is_said_in_options(h5ad, tmp_path, capsys):
+    words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main([*words, "--variable-genes", "20", "--n-latent", "3"]) == 0
+    said = capsys.readouterr().err
+    assert "the mask leaves out genes that mark" in said
+    assert "Mark more genes: `--variable-genes 40`." in said
+    assert "Train on all genes: leave out --variable-genes." in said
 
 
 def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
@@ -275,6 +390,8 @@ def test_report_of_a_trained_file(h5ad, tmp_path, capsys):
         (["--batch-key", "donor"], "error: --batch-key 'donor' is not a column of adata.obs. Choose one of ['group'"),
         (["--seed", "-1"], "seed is -1; give a whole number from 0 to 4294967295, such as 0."),
         (["--splits", "-1"], "n_splits is -1; give a whole number of at least 0."),
+        (["--splits", "0", "--n-latent", "900"], "n_latent is 900; with 108 training cells"),
+        (["--splits", "0", "--n-latent", "900"], "Give --n-latent"),
         (["--splits", "7", "--architecture", "orthogonal"], "Leave out --splits, or take --architecture 'parts'."),
         (["--device", "abacus"], "Use --device 'auto' or --device 'cpu'."),
     ],

@@ -119,7 +119,8 @@ def test_nullable_texts_and_all_matrices_come_through(tmp_path, monkeypatch, for
 def test_nothing_but_the_output_is_left(tmp_path):
     write(cells(), tmp_path / "cells.h5ad")
     assert train(tmp_path / "cells.h5ad", tmp_path / "out.h5ad") == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "out.h5ad"]
+    tables = ["out_loadings.csv", "out_units.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "out.h5ad", *tables]
 
 
 def test_an_h5ad_with_a_slash_in_a_name_is_trained_on_and_explained(tmp_path):
@@ -201,7 +202,10 @@ def test_the_model_is_kept_when_writing_fails(tmp_path, capsys, monkeypatch, err
     kept = tmp_path / "out-2.safetensors"
     assert f"The model is saved as {kept}" in said
     assert (tmp_path / "out.safetensors").read_text() == "an older model"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "out-2.safetensors", "out.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("cells.h5ad", "out-2.safetensors", "out.safetensors"),
+        *("out_loadings.csv", "out_units.csv"),  # of the training before
+    ]
     steps = "\n".join(line.strip() for line in said.splitlines() if line.startswith("    "))
     names = {}
     exec(steps, names)  # noqa: S102

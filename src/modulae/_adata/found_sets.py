@@ -156,7 +156,7 @@ def _step(poor: Mapping[str, int], small: Mapping[str, int], large: Mapping[str,
     """What to do where the names are not to blame."""
     steps = [
         "lower min_share=, or use data with all genes" if poor else "",
-        "lower min_genes=, or train on more of their genes (`modulae.pp.gene_set_mask`)" if small else "",
+        "lower min_genes=, or train on more of their genes, or all: leave out mask_var=" if small else "",
         "raise max_genes=, or train on more genes" if large else "",
     ]
     return f"To use them, {'; '.join(step for step in steps if step)}."

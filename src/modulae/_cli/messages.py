@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+MARKS = re.compile(r"`modulae\.pp\.variable_genes\(adata, n_top_genes=(\d+)[^`]*\)`")
+OPTIONS = {"n_splits": "--splits"}
+"""Options that are not called like the parameter."""
+
 TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
 
 
@@ -25,13 +29,16 @@ def in_options(message: str, options: argparse.Namespace) -> str:
     def train(found: re.Match[str]) -> str:
         return "`modulae train" + (f" --key {found[1]}`" if found[1] else "`")
 
-    names = "|".join(sorted(set(vars(options)) - {"command", "path"}, key=len, reverse=True))
+    others = dict(OPTIONS)
+    if "only_gene_sets" in options:  # what marks the genes
+        others["mask_var"] = "--only-gene-sets" if options.only_gene_sets else "--variable-genes"
+    names = "|".join(sorted({*vars(options), *others} - {"command", "path"}, key=len, reverse=True))
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
         if name is None:  # a call in Python
-            return TRAINS.sub(train, found[0])
-        return f"--{name.removeprefix('n_').replace('_', '-')}" + (f" {value}" if value else "")
+            return MARKS.sub(r"`--variable-genes \1`", TRAINS.sub(train, found[0]))
+        return others.get(name, f"--{name.replace('_', '-')}") + (f" {value}" if value else "")
 
     return re.sub(rf"`modulae\.[^`]*`|(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message)
 

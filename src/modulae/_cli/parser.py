@@ -20,6 +20,23 @@ EXAMPLES = """examples:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the words; exits with 2 where they make no sense, as every command does."""
+    parser = command_parser()
+    options = parser.parse_args(arguments)
+    if options.command == "impact" and options.groupby is None:
+        for name, given in {
+            "groups": options.groups,
+            "reference": options.reference,
+            "difference": options.difference,
+        }.items():
+            if given is not None:
+                parser.error(f"--{name} needs the obs column of the groups: --groupby COLUMN")
+    if options.command == "train" and options.only_gene_sets and options.gene_sets is None:
+        parser.error("--only-gene-sets needs the sets: --gene-sets GMT")
+    return options
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """What reads the words."""
     parser = argparse.ArgumentParser(
         prog="modulae",
         description="Which biological programmes govern these cells, and which pathways explain why two groups differ.",
@@ -32,16 +49,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     _add_train(commands)
     _add_impact(commands)
     _add_report(commands)
-    options = parser.parse_args(arguments)
-    if options.command == "impact" and options.groupby is None:
-        for name, given in {
-            "groups": options.groups,
-            "reference": options.reference,
-            "difference": options.difference,
-        }.items():
-            if given is not None:
-                parser.error(f"--{name} needs the obs column of the groups: --groupby COLUMN")
-    return options
+    return parser
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,11 +69,26 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="train on the raw counts of an .h5ad file or a .zarr folder",
         description="Train on the raw counts of an .h5ad file or a .zarr folder, which need not fit into memory; write "
-        "a copy with the representation, the saliencies and the model in it. Started by torchrun, several processes or "
-        "GPUs train one model.",
+        "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the units "
+        "with their genes and how surely they would be found again, and the loadings. Started by torchrun, several "
+        "processes or GPUs train one model.",
     )
     train.add_argument("path", type=Path, help="file or folder with raw counts")
-    train.add_argument("--gene-sets", metavar="GMT", help="train on the genes of these sets only")
+    train.add_argument(
+        "--gene-sets", metavar="GMT", help="sets to explain the units by; they do not change the training"
+    )
+    train.add_argument("--groupby", metavar="COLUMN", help="obs column with the groups to name the units by")
+    genes = train.add_mutually_exclusive_group()
+    genes.add_argument("--variable-genes", type=int, metavar="N", help="train on the N genes that vary most")
+    genes.add_argument(
+        "--only-gene-sets", action="store_true", help="train on the genes of --gene-sets only, as the paper does"
+    )
+    train.add_argument(
+        "--n-latent", type=_number_or_auto, metavar="N", help="units at most, or auto: as many as replicate (default)"
+    )
+    train.add_argument(
+        "--replicate-over", metavar="COLUMN", help="obs column with the donors that the halves consist of"
+    )
     _add_output(train, ".h5ad file or .zarr folder to write", Path("modulae.h5ad"))
     counts = train.add_mutually_exclusive_group()
     counts.add_argument("--layer", help="layer with the raw counts (default: X)")
@@ -87,6 +110,10 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
     _add_training(train)
     _add_common(train)
+
+
+def _number_or_auto(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -154,7 +181,9 @@ def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> No
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--splits", dest="n_splits", type=int, help="see n_splits of tl.autoencoder; 0: one training")
+    parser.add_argument(
+        "--splits", dest="n_splits", type=int, help="times the cells are halved (default: 5); 0: one training"
+    )
     parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
     parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the training here, and go on from it")

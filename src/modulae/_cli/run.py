@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.gene_names import gene_names
+from modulae._adata.stored.fields import DEFAULT_KEY, DEFAULT_MASK, DEFAULT_VARIABLE
+from modulae._genes.gene_sets import found_sets, read_gene_sets
 from modulae._utils.files import check_folder, check_writable
 from modulae.presets import KINALIS_2019
 
 from .files import opened
 from .output import check_output, model_kept
 from .processes import joined, refuse_many
-from .words import summary
+from .tables import check_tables, write_tables
+from .words import summary, units
 
 if TYPE_CHECKING:
     import argparse
@@ -39,22 +44,24 @@ def demo(options: argparse.Namespace) -> None:
 
     folder = _folder(options.output)
     adata, gene_sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
-    _say(f"{adata.n_obs} blood cells × {adata.n_vars} genes, {len(gene_sets)} gene sets; training …")
-    mo.pp.gene_set_mask(adata, gene_sets)
-    mo.tl.autoencoder(adata, mask_var="in_gene_sets", **_training(options))
+    _say(f"{adata.n_obs} blood cells × {adata.n_vars} genes; looking for programmes …")
+    mo.tl.autoencoder(adata, **_training(options))
+    _say(f"explaining them with {len(gene_sets)} gene sets …")
     mo.tl.saliency(adata, device=options.device)
+    mo.tl.unit_summary(adata, gene_sets, groupby="bulk_labels", device=options.device, progress=False)
     mo.tl.pathway_impact(adata, gene_sets, device=options.device)
     mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels", device=options.device)
-    _say("laying out the maps …")
-    mo.tl.embeddings(adata, seed=options.seed)
 
     folder.mkdir(parents=True, exist_ok=True)
-    _save(mo.pl.history(adata), folder / "history.png")
-    _save(mo.pl.embeddings(adata, color="bulk_labels"), folder / "embeddings.png")
-    _save(mo.pl.units(adata), folder / "units.png")
+    if options.n_splits != 0:
+        _save(mo.pl.replication(adata), folder / "replication.png")
+    _save(mo.pl.unit_summary(adata), folder / "unit_summary.png")
+    _save(mo.pl.units(adata, basis="X_umap_scanpy", color="bulk_labels"), folder / "units.png")
     _write_impact(adata, folder, groupby="bulk_labels")
     adata.write_h5ad(folder / "pbmc68k.h5ad", compression="gzip")
+    write_tables(adata, folder / "pbmc68k.h5ad", key=DEFAULT_KEY)
     print(summary(adata, groupby="bulk_labels"))
+    print(units(adata))
     print(f"Figures, tables and pbmc68k.h5ad are in {folder.resolve()}")
 
 
@@ -63,40 +70,60 @@ def train(options: argparse.Namespace) -> None:
     import modulae as mo
 
     check_writable(options.output, "--output")
+    check_tables(options.output)
     with opened(options.path, raw=options.raw) as file:
         adata = file.adata
         with joined(options.device) as ranks:
             ranks.from_first(lambda: check_output(file, options))
+            _check_later_steps(adata, options)
             mask = _mark_genes(adata, options, ranks)
             mo.tl.autoencoder(adata, layer=options.layer, mask_var=mask, key_added=options.key, **_settings(options))
         if not ranks.first:
             return
         with model_kept(adata, options):
-            mo.tl.saliency(adata, key=options.key, layer=options.layer, device=options.device)
+            given: dict[str, Any] = {"key": options.key, "layer": options.layer, "device": options.device}
+            mo.tl.saliency(adata, **given)
+            progress = False if options.no_progress else None
+            mo.tl.unit_summary(adata, options.gene_sets, groupby=options.groupby, progress=progress, **given)
             file.write(options.output)
+    written = [options.output, *write_tables(adata, options.output, key=options.key)]
     print(summary(adata, key=options.key))
-    print(f"Written: {options.output.resolve()}")
+    print(units(adata, key=options.key))
+    print("\n".join(f"Written: {path.resolve()}" for path in written))
+
+
+def _check_later_steps(adata: AnnData, options: argparse.Namespace) -> None:
+    """Refuse before the training what the summary of the units would refuse after it."""
+    plan_groups(adata, options.groupby, groups=None, reference=REST)
+    if options.gene_sets is not None:
+        found_sets(read_gene_sets(options.gene_sets), gene_names(adata))
 
 
 def _mark_genes(adata: AnnData, options: argparse.Namespace, ranks: Ranks) -> str | None:
-    """Name of the column that marks the genes of the sets; the first process looks at the counts for all."""
+    """Name of the column that marks the genes to train on; the first process looks at the counts for all."""
     import modulae as mo
 
-    if options.gene_sets is None:
+    if not options.only_gene_sets and options.variable_genes is None:
         return None
+    column = DEFAULT_MASK if options.only_gene_sets else DEFAULT_VARIABLE
 
     def mark() -> NDArray[np.bool_]:
-        mo.pp.gene_set_mask(adata, options.gene_sets, layer=options.layer)
-        return np.asarray(adata.var["in_gene_sets"], dtype=bool)
+        if options.only_gene_sets:
+            mo.pp.gene_set_mask(adata, options.gene_sets, layer=options.layer)
+        else:
+            given = {"n_top_genes": options.variable_genes, "layer": options.layer, "batch_key": options.batch_key}
+            mo.pp.variable_genes(adata, seed=options.seed, **given)
+        return np.asarray(adata.var[column], dtype=bool)
 
-    adata.var["in_gene_sets"] = ranks.from_first(mark)
-    return "in_gene_sets"
+    adata.var[column] = ranks.from_first(mark)
+    return column
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {"size_factors": None if options.size_factors == "none" else options.size_factors}
     settings |= dict(KINALIS_2019) if options.paper else {}
-    given = {name: getattr(options, name) for name in ("architecture", "batch_size", "batch_key")}
+    names = ("architecture", "batch_size", "batch_key", "n_latent", "replicate_over")
+    given = {name: getattr(options, name) for name in names}
     settings |= {name: value for name, value in given.items() if value is not None}
     return settings | _training(options) | {"memory_limit": options.memory_limit}
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 N_NAMED_SETS = 3
 """Sets named for each group."""
+
+N_NAMED_GENES = 5
+"""Genes named for each unit."""
 
 
 def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> str:
@@ -32,3 +37,32 @@ def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> s
             leading = rows.nlargest(N_NAMED_SETS, "effect")
             lines.append(f"  {group:<{width}}  {', '.join(leading['set'])}")
     return "\n".join(lines)
+
+
+def units(adata: AnnData, *, key: str = "ae") -> str:
+    """The units, the one of largest effect first: how surely each would be found again, its genes, its group."""
+    from modulae import get
+
+    table = get.unit_summary(adata, key=key)
+    rows = [
+        (str(unit), _percent(row["reproducibility"]), _genes(row), _text(row["group"]))
+        for unit, row in table.iterrows()
+    ]
+    widths = [max(len(words) for words in column) for column in zip(*rows, strict=True)]
+    sure = table["reproducibility"].notna().any()
+    known = ", and how surely each would be found again" if sure else "; one training does not say how sure they are"
+    lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([f"Units, their genes and groups{known}:", *(f"  {line}" for line in lines)])
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:4.0%}"
+
+
+def _genes(row: pd.Series[Any]) -> str:
+    return ", ".join(_text(row["top_genes_up"]).split(";")[:N_NAMED_GENES]) or "(not named)"
+
+
+def _text(value: object) -> str:
+    """Empty where there is none."""
+    return value if isinstance(value, str) else ""

@@ -93,15 +93,17 @@ def few_rows(matrix: RowMatrix, start: int, stop: int) -> sparse.csr_matrix:
     return as_csr(rows.compute() if hasattr(rows, "compute") else rows)
 
 
-def some_rows(matrix: RowMatrix, n_rows: int) -> tuple[sparse.csr_matrix, NDArray[np.intp]]:
-    """At most so many rows from everywhere, and which they are; a few blocks of rows where these are not in memory."""
+def some_rows(
+    matrix: RowMatrix, n_rows: int, *, on_disk: int = ROWS_LOOKED_AT
+) -> tuple[sparse.csr_matrix, NDArray[np.intp]]:
+    """At most so many rows from everywhere, and which they are; of others than in memory `on_disk`, in a few blocks."""
     total = int(matrix.shape[0])
     if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
         rows = np.unique(np.linspace(0, total - 1, min(n_rows, total)).astype(np.intp))
         return as_csr(matrix[rows]), rows  # type: ignore[index]
-    if total <= ROWS_LOOKED_AT:
+    if total <= on_disk:
         return few_rows(matrix, 0, total), np.arange(total)
-    size = ROWS_LOOKED_AT // BLOCKS_LOOKED_AT
+    size = on_disk // BLOCKS_LOOKED_AT
     starts = np.linspace(0, total - size, BLOCKS_LOOKED_AT).astype(np.intp).tolist()
     blocks = [few_rows(matrix, start, start + size) for start in starts]
     return sparse.csr_matrix(sparse.vstack(blocks)), np.concatenate([np.arange(at, at + size) for at in starts])

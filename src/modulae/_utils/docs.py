@@ -35,8 +35,8 @@ PARAMETERS = {
     ),
     # which cells and genes a model is trained on
     "mask_var": (
-        'Boolean column of `adata.var` that names the genes to train on, such as `"in_gene_sets"` from\n'
-        ":func:`modulae.pp.gene_set_mask`; all genes if `None`."
+        'Boolean column of `adata.var` that names the genes to train on, such as `"variable"` from\n'
+        ":func:`modulae.pp.variable_genes`; all genes if `None`. A warning names groups that lose their markers."
     ),
     "test_fraction": "Share of the cells that is held out, at least one cell.",
     "batch_key": (

@@ -11,6 +11,7 @@ from modulae._adata.changeable import changeable
 from modulae._adata.counts_elsewhere import pointing_at_counts, say_no_counts
 from modulae._adata.features import gene_features
 from modulae._adata.gene_names import gene_names
+from modulae._adata.lost_markers import warn_of_lost_markers
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_MASK
 from modulae._adata.stored.write_model import model_name
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+INSTEAD = "Train on all genes, and use gene sets to read the units: leave out mask_var=."
+"""What to do about groups that lose their markers."""
+
 POOR = 0.25
 """Share of a set's genes below which the set stands for something else than its name says."""
 
@@ -48,7 +52,9 @@ def gene_set_mask(
 
     Kinalis et al. (2019) [1]_ train on these genes alone: every gene of the model can then be read in a pathway. A
     warning names the sets that are lost and those that keep less than a quarter of their genes, and says why where the
-    reason is a known one (mouse against human symbols, Ensembl ids against symbols).
+    reason is a known one (mouse against human symbols, Ensembl ids against symbols). Another names groups of
+    `adata.obs` that lose genes which mark them: Hallmark has no GNLY, NKG7, MS4A1 or LYZ. To find programmes, train on
+    all genes.
 
     Parameters
     ----------
@@ -81,6 +87,7 @@ def gene_set_mask(
     See Also
     --------
     modulae.tl.autoencoder : Train on these genes.
+    modulae.pp.variable_genes : Genes that vary, whether they are in a set or not.
     modulae.read_gene_sets : Read gene sets.
 
     References
@@ -114,6 +121,7 @@ def gene_set_mask(
     poor = _describe_poor_sets(sets, names, mask)
     if poor:
         warnings.warn(poor, UserWarning, stacklevel=user_stacklevel())
+    warn_of_lost_markers(adata, mask, layer=layer, advice=INSTEAD)
     adata = changeable(adata, copy=copy)
     adata.var[key_added] = mask
     return adata if copy else None

@@ -176,7 +176,7 @@ BAD_INPUT = {
     "nan": (lambda a: bad(a, np.nan), {}, ValueError, r"adata.X has NaN or infinite values.*layer="),
     "infinite": (lambda a: bad(a, np.inf), {}, ValueError, r"adata.X has NaN or infinite values"),
     "layer": (None, {"layer": "counts"}, KeyError, r"no layer 'counts'. Take None for"),
-    "mask": (None, {"mask_var": "in_gene_sets"}, KeyError, r"is not a column of adata.var.*gene_set_mask"),
+    "mask": (None, {"mask_var": "in_gene_sets"}, KeyError, r"is not a column of adata.var.*variable_genes"),
     "size factors": (
         None,
         {"size_factors": "n_counts"},

@@ -256,7 +256,7 @@ def test_labels_may_be_missing_for_some_cells(cells):
         ({"n_latent": [4]}, {"seeds": [1, 1]}, ValueError, "each once"),
         ({"n_latent": [4]}, {"seeds": [0.5]}, ValueError, "whole number"),
         ({"n_latent": [4]}, {"labels": "kind"}, KeyError, "Choose one of"),
-        ({"n_latent": [4]}, {"mask_var": "kind"}, KeyError, "gene_set_mask"),
+        ({"n_latent": [4]}, {"mask_var": "kind"}, KeyError, "variable_genes"),
         ({"n_latent": [4]}, {"layer": "raw"}, KeyError, "layer"),
         ({"n_latent": [4]}, {"test_fraction": 1.5}, ValueError, "test_fraction"),
         ({"n_latent": [4]}, {"n_threads": 0}, ValueError, "n_threads"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 DEFAULT_KEY = "ae"
 DEFAULT_MASK = "in_gene_sets"
+DEFAULT_VARIABLE = "variable"
 DEFAULT_GATE = "gate"
 
 

@@ -18,7 +18,7 @@ from modulae.core.model.fitted import Fitted
 from modulae.core.processes.ranks import current_ranks
 from modulae.core.training.distributed import encode_on_all_ranks, resolve_settings
 
-from .data import model_genes, training_cells
+from .data import model_genes, say_what_is_lost, training_cells
 from .replicate import asked_replication, find_units, in_order
 from .run import run_training
 
@@ -234,6 +234,7 @@ def autoencoder(
     ranks.check_same("cells, genes or settings", alike)
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
+    say_what_is_lost(adata, genes, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
     found, config = find_units(cells, test, config, asked, progress=progress, ranks=ranks)
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
     how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}

@@ -10,15 +10,19 @@ from modulae._adata.columns.batches import read_batches, warn_of_small
 from modulae._adata.columns.columns import read_mask
 from modulae._adata.columns.size_factors import library_sizes, size_factors
 from modulae._adata.gene_names import gene_names
+from modulae._adata.lost_markers import warn_of_lost_markers
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from modulae._counts.stored_counts import Counts, StoredCounts
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
+    from modulae.core.processes.ranks import Ranks
 
 
 def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
@@ -31,6 +35,16 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
         msg = f"adata.var[{mask_var!r}] marks no gene. Check that the gene sets name genes as adata.var_names does."
         raise ValueError(msg)
     return np.asarray(names[mask])
+
+
+def say_what_is_lost(
+    adata: AnnData, genes: NDArray[np.str_], *, layer: str | None, but: Sequence[str | None], ranks: Ranks
+) -> None:
+    """Warn of groups of cells whose marker genes the model does not have."""
+    if len(genes) < adata.n_vars and ranks.first:
+        mask = np.isin(gene_names(adata), genes)
+        advice = "Train on all genes: leave out mask_var=. Gene sets can be tested afterwards all the same."
+        warn_of_lost_markers(adata, mask, layer=layer, advice=advice, but=but)
 
 
 def training_cells(
