@@ -90,7 +90,11 @@ def test_what_was_not_compared_has_no_dot(adata):
 
 
 MISTAKES = {
-    "q": (lambda a: mo.pl.rank_units(a, max_q=1e-9), ValueError, r"no unit has q <= 1e-09.*lowest is 1e-06.*Raise max_q"),
+    "q": (
+        lambda a: mo.pl.rank_units(a, max_q=1e-9),
+        ValueError,
+        r"no unit has q <= 1e-09.*lowest is 1e-06.*Raise max_q",
+    ),
     "unit": (lambda a: mo.pl.rank_units(a, units=[9]), IndexError, "unit 9 does not exist"),
     "list": (lambda a: mo.pl.rank_units(a, units=1), TypeError, r"give a list: units=\[1\]"),
     "n": (lambda a: mo.pl.rank_units(a, n_units=0), ValueError, "n_units is 0"),

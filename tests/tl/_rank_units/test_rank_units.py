@@ -80,7 +80,9 @@ def test_every_group_against_the_rest_and_one_of_them(adata):
     table = mo.get.rank_units(adata, result="kinds")
     assert table["group"].unique().tolist() == list(KIND)
     assert table["reference"].unique().tolist() == ["rest"]
-    assert mo.get.rank_units(adata, result="kinds", group="T").equals(table[table["group"] == "T"].reset_index(drop=True))
+    assert mo.get.rank_units(adata, result="kinds", group="T").equals(
+        table[table["group"] == "T"].reset_index(drop=True)
+    )
     mo.tl.rank_units(adata, "kind", groups=["rare"], reference="B", key_added="kinds", min_cells=3)
     assert mo.get.rank_units(adata, result="kinds")["n_cells"].tolist() == [6] * 4
     with pytest.raises(KeyError, match=r"no group 'T'. Choose one of \['rare'\]"):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from modulae.pl._draw.labels import shortened
 from modulae.pl._draw.selection import names_given, unflagged, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 

@@ -61,7 +61,6 @@ class Plan:
             for category, group, why in self.comparisons.left_out
         ]
 
-
     def n_cells(
         self, categories: NDArray[np.intp], groups: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -159,8 +158,8 @@ def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
     column = obs_column(adata, name, "design")
     if column.isna().any():
         msg = (
-            f"adata.obs[{name!r}], a covariate of design=, is missing for {int(column.isna().sum())} cells. Leave these "
-            f"out: `adata = adata[adata.obs[{name!r}].notna()].copy()`."
+            f"adata.obs[{name!r}], a covariate of design=, is missing for {int(column.isna().sum())} cells. Leave "
+            f"these out: `adata = adata[adata.obs[{name!r}].notna()].copy()`."
         )
         raise ValueError(msg)
     if is_numeric_dtype(column) and not is_bool_dtype(column):

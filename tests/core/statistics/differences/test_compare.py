@@ -163,7 +163,9 @@ def test_pairs_and_sides_are_told_apart():
         sides = []
         for n in (group_cells, reference_cells):
             numbers = np.repeat(np.arange(len(n)), n)
-            values = np.zeros((len(numbers), 0)) if covariates is None else np.array(covariates, float)[numbers][:, None]
+            values = (
+                np.zeros((len(numbers), 0)) if covariates is None else np.array(covariates, float)[numbers][:, None]
+            )
             sides.append(moments_of(values, numbers, len(n)))
         return design_of(*sides)
 

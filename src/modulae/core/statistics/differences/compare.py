@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def compare_units(
         "mean": sides[0].mean * spread + centre,
         "mean_reference": sides[1].mean * spread + centre,
         **welch(*sides),
-        **_on(units, parts, at, sides, on, centre, spread),
+        **_on(units, parts, at, sides, on=on, scale=(centre, spread)),
     }
     ranks = list(_ranks(units, labels, parts))
     result["auc"], result["p"] = (
@@ -153,7 +154,7 @@ def _ranks(
     categories = np.where(labels.used, labels.categories, -1)
     order = np.argsort(categories, kind="stable")
     edges = np.searchsorted(categories[order], np.arange(parts.n_categories + 1))
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         cells = order[start:stop]
         yield rank_test(units[cells], labels.groups[cells], parts.n_groups, labels.reference)
 
@@ -163,9 +164,9 @@ def _on(
     parts: Parts,
     at: tuple[NDArray[np.intp], NDArray[np.intp]],
     sides: Sides,
+    *,
     on: NDArray[np.bool_] | None,
-    centre: NDArray[np.float64],
-    spread: NDArray[np.float64],
+    scale: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> dict[str, NDArray[Any]]:
     """The part of the difference that is more cells on; NaN where nobody has said which are on."""
     if on is None:
@@ -173,6 +174,6 @@ def _on(
         return {name: np.full(sides[0].total.shape, np.nan) for name in names}
     n_on = parts.all_sides(moments_of(on, parts.of_cells, len(parts)), *at)
     raw = parts.all_sides(moments_of(units * on, parts.of_cells, len(parts)), *at)
-    total_on = [(mine.total - many.total * centre) / spread for mine, many in zip(raw, n_on, strict=True)]
+    total_on = [(mine.total - many.total * scale[0]) / scale[1] for mine, many in zip(raw, n_on, strict=True)]
     n, total = [side.n for side in sides], [side.total for side in sides]
     return on_and_level(n, [many.total for many in n_on], total_on, total)

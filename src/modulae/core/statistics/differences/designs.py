@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,21 +20,21 @@ FEWEST_DONORS = 2
 class Design:
     """A linear model of donors' means (side against side) or of their own differences (pairs)."""
 
-    paired: bool
     group: NDArray[np.intp]  # donors of the group
     reference: NDArray[np.intp]  # donors of the reference; the same if paired
     columns: NDArray[np.float64]  # rows × coefficients, the first is the effect
     noise: NDArray[np.float64]  # rows: variance of a value that comes from cells, if the variance over cells is 1
+    paired: bool
 
     @property
     def freedom(self) -> int:
         """Residual degrees of freedom."""
-        return self.columns.shape[0] - self.columns.shape[1]
+        return int(self.columns.shape[0] - self.columns.shape[1])
 
     @property
     def has_covariates(self) -> bool:
         """Whether there is more than the effect and, without pairs, the mean."""
-        return self.columns.shape[1] > (1 if self.paired else 2)
+        return bool(self.columns.shape[1] > (1 if self.paired else 2))
 
     def values(self, group: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
         """Rows × values of the model, from what each donor has on either side (donors × values)."""
@@ -59,8 +59,8 @@ def design_of(group: Moments, reference: Moments) -> Design | str:
     if both.sum() >= FEWEST_DONORS and 2 * both.sum() >= any_side.sum():
         pairs = np.flatnonzero(both)
         noise = 1 / group.n[pairs] + 1 / reference.n[pairs]
-        covariates = group.mean[pairs] - reference.mean[pairs]
-        return _with_covariates(True, pairs, pairs, np.ones((len(pairs), 1)), covariates, noise)
+        plain = Design(group=pairs, reference=pairs, columns=np.ones((len(pairs), 1)), noise=noise, paired=True)
+        return _with_covariates(plain, plain.values(group.mean, reference.mean))
     larger = group.n >= reference.n
     first, second = (np.flatnonzero(mine) for mine in (there[0] & larger, there[1] & ~larger))
     if min(len(first), len(second)) < FEWEST_DONORS:
@@ -68,32 +68,23 @@ def design_of(group: Moments, reference: Moments) -> Design | str:
     columns = np.ones((len(first) + len(second), 2))
     columns[len(first) :, 0] = 0
     noise = np.concatenate([1 / group.n[first], 1 / reference.n[second]])
-    covariates = np.concatenate([group.mean[first], reference.mean[second]])
-    return _with_covariates(False, first, second, columns, covariates, noise)
+    plain = Design(group=first, reference=second, columns=columns, noise=noise, paired=False)
+    return _with_covariates(plain, plain.values(group.mean, reference.mean))
 
 
-def _with_covariates(  # noqa: PLR0913, PLR0917
-    paired: bool,  # noqa: FBT001
-    group: NDArray[np.intp],
-    reference: NDArray[np.intp],
-    columns: NDArray[np.float64],
-    covariates: NDArray[np.float64],
-    noise: NDArray[np.float64],
-) -> Design | str:
+def _with_covariates(plain: Design, covariates: NDArray[np.float64]) -> Design | str:
     """Add the covariates that say something new, unless they leave nothing of the effect or of the donors."""
     rank = np.linalg.matrix_rank
+    columns = plain.columns
     if covariates.shape[1]:
         scale = np.abs(covariates).max(axis=0)
         others = columns[:, 1:]
-        kept: list[NDArray[np.float64]] = []
         for column in (covariates / np.where(scale > 0, scale, 1.0)).T:
-            with_it = np.column_stack([others, *kept, column])
-            if rank(with_it) > others.shape[1] + len(kept):
-                kept.append(column)
-        adjusted = np.column_stack([others, *kept]) if kept else others
-        if rank(np.column_stack([columns[:, 0], adjusted])) == adjusted.shape[1]:
+            more = np.column_stack([others, column])
+            others = more if rank(more) == more.shape[1] else others
+        columns = np.column_stack([columns[:, :1], others])
+        if rank(columns) < columns.shape[1]:
             return "the covariates tell the sides apart, so that nothing is left to compare"
-        columns = np.column_stack([columns[:, 0], adjusted])
     if len(columns) <= columns.shape[1]:
         return f"{len(columns)} donors for {columns.shape[1]} coefficients"
-    return Design(paired, group, reference, columns, noise)
+    return replace(plain, columns=columns)

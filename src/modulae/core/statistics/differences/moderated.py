@@ -17,9 +17,7 @@ SMALLEST = 1e-5
 """Share of the median below which a variance counts as that share: a zero would have no logarithm."""
 
 
-def squeeze(
-    variances: NDArray[np.float64], freedom: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], float]:
+def squeeze(variances: NDArray[np.float64], freedom: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Variances drawn towards their common one, and the degrees of freedom that this is worth.
 
     Parameters

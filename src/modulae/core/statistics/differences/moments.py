@@ -55,7 +55,7 @@ class Moments:
 
 
 def moments_of(
-    values: NDArray[np.floating],
+    values: NDArray[np.floating] | NDArray[np.bool_],
     parts: NDArray[np.intp],
     n_parts: int,
     *,
@@ -73,9 +73,9 @@ def moments_of(
         block = (values[start : start + CELLS_AT_ONCE].astype(np.float64) - centre) / spread
         cells = np.flatnonzero(of >= 0)
         who = sparse.csr_matrix((np.ones(len(cells)), (of[cells], cells)), shape=(n_parts, len(of)))
-        total += who @ block
+        total += np.asarray(who @ block)
         np.square(block, out=block)
-        squares += who @ block
+        squares += np.asarray(who @ block)
     return Moments(n, total, squares)
 
 

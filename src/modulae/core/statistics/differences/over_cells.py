@@ -64,6 +64,9 @@ def on_and_level(
 
 
 def _levels(n: Sequence[NDArray[np.float64]], total: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    means = [np.divide(sums, cells, out=np.full_like(sums, np.nan), where=cells > 0) for cells, sums in zip(n, total, strict=True)]
+    means = [
+        np.divide(sums, cells, out=np.full_like(sums, np.nan), where=cells > 0)
+        for cells, sums in zip(n, total, strict=True)
+    ]
     filled = [np.where(np.isnan(means[0]), means[1], means[0]), np.where(np.isnan(means[1]), means[0], means[1])]
     return [np.nan_to_num(level) for level in filled]

@@ -102,9 +102,9 @@ def moderated_tests(fits: Sequence[DonorFit]) -> dict[str, NDArray[np.float64]]:
 def _within(design: Design, group: Moments, reference: Moments) -> NDArray[np.float64]:
     """Variance over the cells of a donor on one side; 1 where no donor has two cells."""
     sides = group.of(design.group), reference.of(design.reference)
-    freedom = sum(float(np.maximum(side.n - 1, 0).sum()) for side in sides)
-    scatter = sum(side.scatter.sum(axis=0) for side in sides)
-    return np.asarray(scatter / freedom if freedom else np.ones(group.total.shape[1]))
+    freedom = float(sum(np.maximum(side.n - 1, 0).sum() for side in sides))
+    scatter = sides[0].scatter.sum(axis=0) + sides[1].scatter.sum(axis=0)
+    return np.asarray(scatter / freedom if freedom else np.ones(len(scatter)))
 
 
 def _weights(design: Design, values: NDArray[np.float64], within: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,7 +139,9 @@ def _exact(
         return np.full(values.shape[1], np.nan)
     if design.paired:
         every = 2**n <= n_permutations
-        signs = np.array(list(product([1.0, -1.0], repeat=n))) if every else rng.choice([1.0, -1.0], (n_permutations, n))
+        signs = (
+            np.array(list(product([1.0, -1.0], repeat=n))) if every else rng.choice([1.0, -1.0], (n_permutations, n))
+        )
         null = signs[1 if every else 0 :] * weights @ values / weights.sum()
         return two_sided(weights @ values / weights.sum(), null, centre=0.0)
     every = comb(n, n_first) <= n_permutations

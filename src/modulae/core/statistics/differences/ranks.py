@@ -1,4 +1,4 @@
-"""How often a cell of one side is above a cell of the other, and the test by Mann and Whitney, for many groups at once."""
+"""How often a cell of one side is above one of the other, and the test by Mann and Whitney, for many groups at once."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _pairs_above(
     place = below + tied / 2
     if len(sizes) < len(values):
         place = np.repeat(place, sizes)
-    above = np.bincount(of, weights=place, minlength=n_groups)
+    above = np.asarray(np.bincount(of, weights=place, minlength=n_groups), dtype=np.float64)
     if reference is None:
         return above, np.full(n_groups, _cubes(sizes).sum())
     return above, _ties_with(of, sizes, tied, n_groups)
