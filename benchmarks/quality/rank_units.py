@@ -333,10 +333,10 @@ def run(*, short: bool) -> str:
     more.append(("Time, on the machine that made this page.", speed(short=short)))
     words = (
         "The share of p below 0.05 where there is nothing to find; it should be 0.05. Donors are simulated (20 units, "
-        "each with another variance over donors; activities of cells are skewed), or are patients of whom only untreated "
-        "cells are used. Tests over cells, and mixed models with one intercept a donor where donors also react "
-        "differently, take what is special about a few people for the condition. The exact p of few donors cannot fall "
-        "below 0.05: with five pairs the smallest is 2/32."
+        "each with another variance over donors; activities of cells are skewed), or are patients of whom only "
+        "untreated cells are used. Tests over cells, and mixed models with one intercept a donor where donors also react "
+        "differently, take what is special about a few people for the condition. The exact p of few donors cannot "
+        "fall below 0.05: with five pairs the smallest is 2/32."
     )
     return table.write(
         "rank_units", "Units that differ, over donors and over cells", words, rows, short=short, more=more

@@ -243,6 +243,7 @@ def ranking(groups, n_units, group):
     q = 10 ** -rng.gamma(1, 2.0, shape)
     return {
         "of_model": "ae",
+        "groupby": "condition",
         "within": GROUPS,
         "over": "cells",
         "categories": np.array(groups, dtype=object),

@@ -26,6 +26,7 @@ def adata():
     zeros = dict.fromkeys((*others, "effect_from_more_cells", "effect_from_more_in_cells"), np.zeros((2, 3)))
     adata.uns["ae_rank_treatment"] = {
         "of_model": "ae",
+        "groupby": "treatment",
         "within": "kind",
         "over": "cells",
         "categories": np.array(["T", "B"], dtype=object),
@@ -76,6 +77,7 @@ def test_groups_without_categories_are_the_columns(adata):
     entry["groups"] = np.array(["drug", "other"], dtype=object)
     ax = mo.pl.rank_units(adata)
     assert names(ax)[1] == ["drug", "other"]
+    assert ax.get_xlabel() == "treatment"
     assert ax.get_title() == "groups against the rest"
     assert names(mo.pl.rank_units(adata, group="other"))[1] == ["other"]
 

@@ -40,6 +40,7 @@ def choose_dots(
     max_q: float,
     flagged: frozenset[str],
     key: str,
+    groupby: str,
     within: str | None,
 ) -> Dots:
     """Units by their smallest p, unless they are named, and comparisons in the order of the result.
@@ -82,5 +83,5 @@ def choose_dots(
         shortened(labels, WIDTH),
         len(every),
         f"{'groups' if several else table['group'].iloc[0]} against {against}",
-        within if within is not None else "",
+        groupby if within is None else within,
     )

@@ -109,6 +109,7 @@ def rank_units(
         max_q=max_q,
         flagged=flagged_units(adata, stored.key),
         key=stored.key,
+        groupby=str(stored.entry["groupby"]),
         within=None if within is None else str(within),
     )
     largest = float(np.nanmax(np.abs(dots.effect))) or 1.0

@@ -114,7 +114,8 @@ def _weights(design: Design, values: NDArray[np.float64], within: NDArray[np.flo
     spread = ((maker @ values) ** 2).sum(axis=0) / design.freedom
     known = within > 0
     ratio = typical_ratio(spread[known] / within[known], design.freedom)
-    return np.asarray(1 / (max(ratio - np.diag(maker) @ design.noise / design.freedom, 0.0) + design.noise))
+    of_cells = float(np.diag(maker) @ design.noise) / design.freedom
+    return np.asarray(1 / (max(ratio - of_cells, 0.0) + design.noise))
 
 
 def _agreeing(
