@@ -23,6 +23,7 @@ FOLDERS = {
         "mixtures",
         "modules",
         "parts",
+        "rank_units",
         "replication",
         "sanity",
         "search",

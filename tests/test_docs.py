@@ -21,6 +21,7 @@ PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", 
 RUN = {
     "README.md": [0, 1, 2],
     "docs/index.md": [0],
+    "docs/guide/differences.md": [0],
     "docs/guide/merging.md": [0],
     "docs/guide/modules.md": [0, 1],
     "docs/guide/report.md": [0],
@@ -85,7 +86,7 @@ def test_a_page_runs_from_top_to_bottom(page, at_work):
         warnings.simplefilter("ignore")  # two epochs teach little, and we are told so
         if page == "docs/guide/modules.md":
             mo.pp.gene_set_mask(at_work, gene_sets)
-        if page == "docs/guide/transfer.md":
+        if page in {"docs/guide/differences.md", "docs/guide/transfer.md"}:
             names["blood"] = at_work
             mo.tl.autoencoder(at_work, n_splits=0, max_epochs=2)
         for at in RUN[page]:

@@ -22,6 +22,7 @@ MAX_LINES_PER_FUNCTION = 50
 SECOND_OBJECTS = {
     "gene_sets",
     "gates",
+    "groupby",
     "path",
     "labels",
     "second",

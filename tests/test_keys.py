@@ -20,6 +20,7 @@ MAKES = {
     "pathway_activity": lambda a: mo.tl.pathway_activity(a, a.uns["gene_sets"], **SMALL),
     "enrich_units": lambda a: mo.tl.enrich_units(a, a.uns["gene_sets"], n_permutations=20, **QUIET),
     "unit_summary": lambda a: mo.tl.unit_summary(a, groupby="half", **QUIET),
+    "rank_units": lambda a: mo.tl.rank_units(a, "half", key=KEY),
     "sanity": lambda a: mo.tl.sanity(a, a.uns["gene_sets"], n_seeds=1, max_epochs=1, **QUIET),
     "embeddings": lambda a: mo.tl.embeddings(a, key=KEY),
     "denoise": lambda a: mo.tl.denoise(a, **SMALL),
@@ -47,6 +48,7 @@ NEEDS = {
     "get.pathway_activity": {},
     "get.enrichment": {},
     "get.unit_summary": {},
+    "get.rank_units": {},
     "get.sanity": {},
     "get.joint_embedding": {},
     "pl.impact": {"min_unit_impact": 0},
@@ -55,6 +57,7 @@ NEEDS = {
     "pl.pathway_activity": {},
     "pl.enrichment": {"max_q": 1.0},
     "pl.unit_summary": {},
+    "pl.rank_units": {"max_q": 1.0},
     "pl.sanity": {},
     "pl.joint_embedding": {},
 }

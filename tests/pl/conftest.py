@@ -236,8 +236,31 @@ def results(adata, groups, n_units, sets):
     }
 
 
+def ranking(groups, n_units, group):
+    """One group against the rest in each category."""
+    rng = np.random.default_rng(4)
+    shape = len(groups), n_units
+    names = ("mean", "mean_reference", "share_on", "share_on_reference", "effect_from_more_cells")
+    numbers = dict.fromkeys((*names, "effect_from_more_in_cells", "auc", "ci_low", "ci_high"), np.zeros(shape))
+    q = 10 ** -rng.gamma(1, 2.0, shape)
+    return {
+        "of_model": "ae",
+        "groupby": "condition",
+        "within": GROUPS,
+        "over": "cells",
+        "categories": np.array(groups, dtype=object),
+        "groups": np.array([group] * len(groups), dtype=object),
+        "references": np.array(["rest"] * len(groups), dtype=object),
+        "n_cells": np.full(len(groups), 20),
+        "n_cells_reference": np.full(len(groups), 30),
+        "statistics": {**numbers, "effect": rng.normal(0, 2, shape), "p": q / 2, "q": q},
+        "left_out": np.array([], dtype=object),
+    }
+
+
 def more_results(adata, groups, n_units, sets):
     rng = np.random.default_rng(3)
+    adata.uns["ae_rank_condition"] = ranking(groups, n_units, groups[-1])
     effect = np.sort(rng.gamma(1, 1, n_units))[::-1]
     adata.uns["ae_sanity"] = sanity_by_hand()
     texts = {
@@ -281,6 +304,7 @@ def pictures():
         "impact_groups": lambda a: mo.pl.impact_groups(a, groupby=GROUPS, value="impact", n_sets=10),
         "joint_embedding": mo.pl.joint_embedding,
         "pathway_activity": lambda a: mo.pl.pathway_activity(a, n=2),
+        "rank_units": mo.pl.rank_units,
         "replication": mo.pl.replication,
         "sanity": mo.pl.sanity,
         "search": lambda _: mo.pl.search(found),

@@ -22,6 +22,7 @@ NAMES = (
         "impact_groups",
         "joint_embedding",
         "pathway_activity",
+        "rank_units",
         "replication",
         "sanity",
         "search",
@@ -84,7 +85,7 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
 
 ONE_AXES = {
     "confusion": {"truth": GROUPS},
-    **dict.fromkeys(("enrichment", "history", "impact", "transfer"), MappingProxyType({})),
+    **dict.fromkeys(("enrichment", "history", "impact", "rank_units", "transfer"), MappingProxyType({})),
     "search": {},
     "top_genes": {"unit": 1},
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._new_cells.joint_embedding import joint_embedding
     from ._new_cells.transfer import transfer
     from ._pathway_activity import pathway_activity
+    from ._rank_units import rank_units
     from ._replication import replication
     from ._representation import representation
     from ._saliency import saliency
@@ -30,6 +31,7 @@ __all__ = [
     "joint_embedding",
     "loadings",
     "pathway_activity",
+    "rank_units",
     "replication",
     "representation",
     "saliency",

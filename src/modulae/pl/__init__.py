@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._new_cells.joint_embedding import joint_embedding
     from ._new_cells.transfer import transfer
     from ._pathway_activity import pathway_activity
+    from ._rank_units.rank_units import rank_units
     from ._replication import replication
     from ._sanity import sanity
     from ._search import search
@@ -30,6 +31,7 @@ __all__ = [
     "impact_groups",
     "joint_embedding",
     "pathway_activity",
+    "rank_units",
     "replication",
     "sanity",
     "search",
@@ -46,6 +48,7 @@ if not TYPE_CHECKING:
         {
             "confusion": "_new_cells.confusion",
             "joint_embedding": "_new_cells.joint_embedding",
+            "rank_units": "_rank_units.rank_units",
             "transfer": "_new_cells.transfer",
         },
     )

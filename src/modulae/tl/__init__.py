@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._new_cells.transfer import transfer
     from ._pathway_activity.pathway_activity import pathway_activity
     from ._pathway_impact.pathway_impact import pathway_impact
+    from ._rank_units.rank_units import rank_units
     from ._saliency import saliency
     from ._sanity.sanity import sanity
     from ._search.search import search
@@ -31,6 +32,7 @@ __all__ = [
     "novelty",
     "pathway_activity",
     "pathway_impact",
+    "rank_units",
     "saliency",
     "sanity",
     "search",
@@ -50,6 +52,7 @@ if not TYPE_CHECKING:
             "novelty": "_new_cells.novelty",
             "pathway_activity": "_pathway_activity.pathway_activity",
             "pathway_impact": "_pathway_impact.pathway_impact",
+            "rank_units": "_rank_units.rank_units",
             "sanity": "_sanity.sanity",
             "search": "_search.search",
             "transfer": "_new_cells.transfer",

@@ -246,6 +246,7 @@ def joined():
     return adata
 
 
+@pytest.mark.filterwarnings("ignore:so few donors:UserWarning")
 def test_three_donors_a_side_are_not_six():
     """With three a side a permutation of donors has 20 outcomes, so that p is 0.1 at least (0.05 for one side)."""
     adata = joined()

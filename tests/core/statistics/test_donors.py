@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modulae.core.statistics.donors import compare_donors
+from modulae.core.statistics.donors import compare_donors, count_donors, smallest_p
 
 from .test_permutation import blocks
 
@@ -88,3 +88,15 @@ def test_cells_without_a_donor_are_left_out():
     )
     np.testing.assert_allclose(found.effect, expected.effect, rtol=1e-5)
     np.testing.assert_allclose(found.p, expected.p)
+
+
+@pytest.mark.parametrize(("n_first", "n_second"), [(3, 3), (2, 4), (4, 5)])
+def test_the_smallest_p_is_that_of_donors_that_are_told_apart(n_first, n_second):
+    values, group, donors = unpaired(n_first, n_second, shift=1e6)
+    counts = count_donors(group, ~group, donors)
+    for n in (1000, 5):  # all permutations, and some
+        found = compare_donors(blocks(values), group, ~group, donors, n_permutations=n, rng=np.random.default_rng(1))
+        if n == 1000:
+            np.testing.assert_allclose(found.p, smallest_p(counts, n))
+        assert found.p >= smallest_p(counts, n)
+    assert smallest_p(counts, 5) == 1 / 6

@@ -126,6 +126,19 @@ def test_no_p_values_where_they_would_not_hold(groups, gene_sets):
     assert "p" not in mo.get.impact_table(groups)
 
 
+FEW = "ignore:so few donors:UserWarning"
+
+
+@pytest.mark.parametrize(("donors", "lowest"), [("donor", "0.1"), ("paired", "0.062")])
+def test_a_p_that_no_data_could_bring_below_the_level_is_said(groups, gene_sets, donors, lowest):
+    """Three against three: 2 of 20 permutations are as far out; five pairs: 2 of 32."""
+    with pytest.warns(UserWarning, match=rf"no p is below {lowest}, and no set reaches q <= 0.05 .*rank_units"):
+        run(groups, gene_sets, groupby="late", donor_key=donors, null="cells", n_permutations=100)
+    groups.obs["six"] = [f"p{i % 7}" for i in range(groups.n_obs)]  # 2 of 128
+    run(groups, gene_sets, groupby="late", donor_key="six", null="cells", n_permutations=200)
+
+
+@pytest.mark.filterwarnings(FEW)
 @BOTH
 def test_donors_are_replicates(groups, gene_sets, difference):
     table = run(

@@ -59,6 +59,15 @@ class Fields:
         """`uns`: sets × units, or groups × sets × units."""
         return f"{self.key}_impact" if groupby is None else f"{self.key}_impact_{groupby}"
 
+    def rank(self, groupby: str | None = None) -> str:
+        """`uns`: which units differ between groups, comparisons × units."""
+        return f"{self.key}_rank" if groupby is None else f"{self.key}_rank_{groupby}"
+
+    @property
+    def on(self) -> str:
+        """`obsm`: whether each unit is on in each cell, cells × units."""
+        return f"{self.key}_on"
+
     @property
     def pathways(self) -> str:
         """`obsm` (scores) and `uns` (how they were made): cells × sets."""

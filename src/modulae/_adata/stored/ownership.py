@@ -48,6 +48,7 @@ TELLING = {
     "cells": "joint_embedding",
     "unknown_rate": "classify",
     "rescaled": "denoise",
+    "categories": "rank_units",
     "signed": "saliency",  # the last: others have it too
 }
 """A field of a result that tells which function has written it."""

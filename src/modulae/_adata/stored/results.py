@@ -78,6 +78,8 @@ class Kind:
     made_by: tuple[str, ...]
     """A function of `tl`, and what it is given."""
     store: str = "uns"  # where the numbers are, under the same name
+    by_column: bool = False
+    """Whether the usual name ends with the column that was compared; the only result of a model needs no name."""
 
     def find(
         self,
@@ -102,6 +104,9 @@ class Kind:
         any_model = result is not None and key == DEFAULT_KEY and key not in model_names(adata)
         names = [name for name in getattr(adata, self.store) if self._fits(adata, name)]
         of_model = {name: str(adata.uns[name].get("of_model", key)) for name in names}
+        if self.by_column and result is None and groupby is None:
+            only = [one for one, model in of_model.items() if model == key]
+            name = only[0] if len(only) == 1 else name
         if name not in of_model:
             known = [one for one, model in of_model.items() if any_model or model == key]
             known = known if groupby is None else [one for one in known if self._by_group(adata, one)]
@@ -173,6 +178,13 @@ JOINT = Kind(
     lambda fields: fields.joint,
     ("joint_embedding", "reference"),
     "obsm",
+)
+RANKS = Kind(
+    "ranking of units",
+    frozenset({"of_model", "categories", "statistics"}),
+    lambda fields: fields.rank(),
+    ("rank_units", "groupby=..."),
+    by_column=True,
 )
 UNITS = Kind("summary of units", frozenset({"table", "caveat_above"}), lambda fields: fields.units, ("unit_summary",))
 

@@ -97,6 +97,19 @@ def count_donors(group: NDArray[np.bool_], reference: NDArray[np.bool_], donors:
     return counts
 
 
+def smallest_p(counts: NDArray[np.intp], n_permutations: int) -> float:
+    """The smallest p that :func:`compare_donors` can give, from what :func:`count_donors` gives.
+
+    Both ends of the null count, so that with as many donors on each side two of the permutations are as far out.
+    """
+    both = int((counts > 0).all(axis=0).sum())
+    n_first, n_second = (int(n) for n in (counts > 0).sum(axis=1))
+    ways = 2**both if both else comb(n_first + n_second, n_first)
+    if ways > n_permutations:
+        return 1 / (n_permutations + 1)
+    return (2 if both or n_first == n_second else 1) / ways
+
+
 def _donor_sums(
     n_donors: int,
     values: Iterable[tuple[slice, NDArray[np.floating]]],

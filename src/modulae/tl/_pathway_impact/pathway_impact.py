@@ -132,7 +132,8 @@ def pathway_impact(
     Warns
     -----
     {sets_left_out}
-        No stratum has cells of both sides, so that no label can be permuted: then p is 1.
+        No stratum has cells of both sides, so that no label can be permuted: then p is 1. Or there are so few donors
+        that no p can be as low as 0.05.
 
     See Also
     --------

@@ -12,13 +12,16 @@ from modulae._adata.columns.labels import read_labels
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.checks import check_choice, check_integer, check_seed
-from modulae.core.statistics.donors import count_donors
+from modulae.core.statistics.donors import count_donors, smallest_p
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
     from modulae._adata.columns.groups import Contrast
+
+SIGNIFICANT = 0.05
+"""What q is usually held against."""
 
 Null = Literal["matched+cells", "matched", "cells"]
 
@@ -102,16 +105,25 @@ def check_sides(test: Test, plan: Contrast | None) -> None:
     """
     if plan is None or test.null is None:
         return
-    fixed = []
+    fixed, lowest = [], 0.0
     for group, inside, others in zip(plan.groups, plan.members, plan.reference_members, strict=True):
         if test.donors is not None:
             try:
-                count_donors(inside, others, test.donors)
+                counts = count_donors(inside, others, test.donors)
             except ValueError as error:
                 msg = f"group {group!r}: {error}"
                 raise ValueError(msg) from error
+            lowest = max(lowest, smallest_p(counts, test.n_permutations))
         elif test.strata is not None and not np.intersect1d(test.strata[inside], test.strata[others]).size:
             fixed.append(group)
+    if lowest > SIGNIFICANT and test.null != "matched":
+        warnings.warn(
+            f"so few donors can be permuted in few ways only: no p is below {lowest:.2g}, and no set reaches q <= "
+            f"{SIGNIFICANT:g} whatever the data. Read the effects with their `se`; `modulae.tl.rank_units` has a test "
+            "of units for few donors.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
     if fixed:
         warnings.warn(
             f"no category of stratify_by= has cells of both sides for {listed(fixed)}: no label can be permuted, so "

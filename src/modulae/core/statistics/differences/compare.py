@@ -1,0 +1,179 @@
+"""Units of many groups compared at once, in each category: planned from the labels alone, then worked out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .designs import Design, design_of
+from .moments import Moments, centre_and_spread, moments_of
+from .over_cells import on_and_level, welch
+from .over_donors import fit_donors, moderated_tests
+from .ranks import rank_test
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Sides = tuple[Moments, Moments]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Where each cell belongs; −1 where it takes no part."""
+
+    categories: NDArray[np.intp]  # cells
+    groups: NDArray[np.intp]  # cells
+    donors: NDArray[np.intp] | None  # cells
+    covariates: NDArray[np.float64]  # cells × covariates
+    reference: int | None  # the number of a group, or all others
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Cells with every label."""
+        known = (self.categories >= 0) & (self.groups >= 0)
+        return known if self.donors is None else known & (self.donors >= 0)
+
+
+@dataclass(slots=True)
+class Comparisons:
+    """Which group is compared in which category, and which is not, and why."""
+
+    categories: list[int] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    designs: list[Design] = field(default_factory=list)
+    left_out: list[tuple[int, int, str]] = field(default_factory=list)
+
+
+class Parts:
+    """The cells of each category, group and donor that there are."""
+
+    def __init__(self, labels: Labels) -> None:
+        used = labels.used
+        donors = np.zeros_like(labels.groups) if labels.donors is None else labels.donors
+        self.n_categories, self.n_groups, self.n_donors = (
+            int(codes.max(initial=-1)) + 1 for codes in (labels.categories, labels.groups, donors)
+        )
+        codes = (labels.categories * self.n_groups + labels.groups) * self.n_donors + donors
+        found, numbers = np.unique(codes[used], return_inverse=True)
+        self.of_cells = np.full(len(used), -1, dtype=np.intp)
+        self.of_cells[used] = numbers
+        self.side, self.donor = np.divmod(found, self.n_donors)  # category and group in one number
+        self.reference = labels.reference
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.side)
+
+    def sides(self, parts: Moments, category: int, group: int) -> Sides:
+        """Donors × values of both sides of a comparison."""
+        own = self._between(parts, category * self.n_groups + group, 1)
+        if self.reference is not None:
+            return own, self._between(parts, category * self.n_groups + self.reference, 1)
+        return own, self._between(parts, category * self.n_groups, self.n_groups) - own
+
+    def _between(self, parts: Moments, first: int, n: int) -> Moments:
+        start, stop = np.searchsorted(self.side, [first, first + n])
+        return parts.of(slice(start, stop)).gathered(self.donor[start:stop], self.n_donors)
+
+    def all_sides(self, parts: Moments, categories: NDArray[np.intp], groups: NDArray[np.intp]) -> Sides:
+        """Comparisons × values of both sides, over all donors."""
+        by_side = parts.gathered(self.side, self.n_categories * self.n_groups)
+        own = by_side.of(categories * self.n_groups + groups)
+        if self.reference is not None:
+            return own, by_side.of(categories * self.n_groups + self.reference)
+        of_category = np.repeat(np.arange(self.n_categories), self.n_groups)
+        return own, by_side.gathered(of_category, self.n_categories).of(categories) - own
+
+
+def plan_comparisons(labels: Labels, parts: Parts, wanted: Sequence[int], *, min_cells: int) -> Comparisons:
+    """Every wanted group in every category, or why not."""
+    plan = Comparisons()
+    covariates = moments_of(labels.covariates, parts.of_cells, len(parts))
+    every = np.array([(c, g) for c in range(parts.n_categories) for g in wanted], dtype=np.intp).reshape(-1, 2)
+    group, reference = parts.all_sides(covariates, every[:, 0], every[:, 1])
+    for (category, number), n, n_reference in zip(every.tolist(), group.n, reference.n, strict=True):
+        if min(n, n_reference) < min_cells:
+            plan.left_out.append((category, number, f"{n:.0f} and {n_reference:.0f} cells"))
+            continue
+        if labels.donors is not None:
+            design = design_of(*parts.sides(covariates, category, number))
+            if isinstance(design, str):
+                plan.left_out.append((category, number, design))
+                continue
+            plan.designs.append(design)
+        plan.categories.append(category)
+        plan.groups.append(number)
+    return plan
+
+
+def compare_units(
+    units: NDArray[np.floating],
+    labels: Labels,
+    parts: Parts,
+    plan: Comparisons,
+    *,
+    on: NDArray[np.bool_] | None,
+    n_permutations: int,
+    seed: int,
+) -> dict[str, NDArray[np.float64]]:
+    """Statistics, comparisons × units; effects are in standard deviations over all cells that take part."""
+    centre, spread, still = centre_and_spread(units, labels.used)
+    moments = moments_of(units, parts.of_cells, len(parts), centre=centre, spread=spread)
+    moments.total[:, still] = moments.squares[:, still] = 0
+    at = np.array(plan.categories, dtype=np.intp), np.array(plan.groups, dtype=np.intp)
+    sides = parts.all_sides(moments, *at)
+    result = {
+        "mean": sides[0].mean * spread + centre,
+        "mean_reference": sides[1].mean * spread + centre,
+        **welch(*sides),
+        **_on(units, parts, at, sides, on=on, scale=(centre, spread)),
+    }
+    ranks = list(_ranks(units, labels, parts))
+    result["auc"], result["p"] = (
+        np.stack([ranks[category][which][group] for category, group in zip(*at, strict=True)]) for which in (0, 1)
+    )
+    if labels.donors is not None:
+        rng = np.random.default_rng(seed)
+        fits = [
+            fit_donors(design, *parts.sides(moments, category, group), n_permutations=n_permutations, rng=rng)
+            for design, category, group in zip(plan.designs, plan.categories, plan.groups, strict=True)
+        ]
+        result |= {"p_cells": result["p"], **moderated_tests(fits)}
+    return result
+
+
+def _ranks(
+    units: NDArray[np.floating], labels: Labels, parts: Parts
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """AUC and p of each category: groups × units."""
+    categories = np.where(labels.used, labels.categories, -1)
+    order = np.argsort(categories, kind="stable")
+    edges = np.searchsorted(categories[order], np.arange(parts.n_categories + 1))
+    for start, stop in pairwise(edges):
+        cells = order[start:stop]
+        yield rank_test(units[cells], labels.groups[cells], parts.n_groups, labels.reference)
+
+
+def _on(
+    units: NDArray[np.floating],
+    parts: Parts,
+    at: tuple[NDArray[np.intp], NDArray[np.intp]],
+    sides: Sides,
+    *,
+    on: NDArray[np.bool_] | None,
+    scale: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> dict[str, NDArray[Any]]:
+    """The part of the difference that is more cells on; NaN where nobody has said which are on."""
+    if on is None:
+        names = ("share_on", "share_on_reference", "effect_from_more_cells", "effect_from_more_in_cells")
+        return {name: np.full(sides[0].total.shape, np.nan) for name in names}
+    n_on = parts.all_sides(moments_of(on, parts.of_cells, len(parts)), *at)
+    raw = parts.all_sides(moments_of(units * on, parts.of_cells, len(parts)), *at)
+    total_on = [(mine.total - many.total * scale[0]) / scale[1] for mine, many in zip(raw, n_on, strict=True)]
+    n, total = [side.n for side in sides], [side.total for side in sides]
+    return on_and_level(n, [many.total for many in n_on], total_on, total)

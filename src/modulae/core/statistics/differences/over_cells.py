@@ -1,0 +1,72 @@
+"""Two sides compared over cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtrit
+
+from .over_donors import COVERAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .moments import Moments
+
+
+def welch(group: Moments, reference: Moments) -> dict[str, NDArray[np.float64]]:
+    """Differences of means, comparisons × units, with Welch's confidence interval over cells."""
+    effect = group.mean - reference.mean
+    parts = [side.scatter / (np.maximum(side.n - 1, 1) * side.n)[:, None] for side in (group, reference)]
+    variance = parts[0] + parts[1]
+    squares = sum(
+        part**2 / np.maximum(side.n - 1, 1)[:, None] for part, side in zip(parts, (group, reference), strict=True)
+    )
+    freedom = np.divide(variance**2, squares, out=np.ones_like(variance), where=squares > 0)
+    half = stdtrit(freedom, 0.5 + COVERAGE / 2) * np.sqrt(variance)
+    return {"effect": effect, "ci_low": effect - half, "ci_high": effect + half}
+
+
+def on_and_level(
+    n: Sequence[NDArray[np.float64]],
+    n_on: Sequence[NDArray[np.float64]],
+    total_on: Sequence[NDArray[np.float64]],
+    total: Sequence[NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """The difference of means taken apart (Kitagawa 1955): more cells are on, or more in those that are.
+
+    What cells that are off contribute is the remainder. Where a side has no cell that is on, or off, its level there is
+    taken to be that of the other side.
+
+    Parameters
+    ----------
+    n
+        Comparisons: cells of the group and of the reference.
+    n_on
+        Comparisons × units: those that are on.
+    total_on, total
+        Comparisons × units: activity summed over the cells that are on, and over all.
+    """
+    shares = [on / np.maximum(cells, 1)[:, None] for on, cells in zip(n_on, n, strict=True)]
+    n_off = [cells[:, None] - on for on, cells in zip(n_on, n, strict=True)]
+    total_off = [every - on for every, on in zip(total, total_on, strict=True)]
+    on, off = _levels(n_on, total_on), _levels(n_off, total_off)
+    height = (on[0] - off[0] + on[1] - off[1]) / 2
+    return {
+        "share_on": shares[0],
+        "share_on_reference": shares[1],
+        "effect_from_more_cells": (shares[0] - shares[1]) * height,
+        "effect_from_more_in_cells": (on[0] - on[1]) * (shares[0] + shares[1]) / 2,
+    }
+
+
+def _levels(n: Sequence[NDArray[np.float64]], total: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    means = [
+        np.divide(sums, cells, out=np.full_like(sums, np.nan), where=cells > 0)
+        for cells, sums in zip(n, total, strict=True)
+    ]
+    filled = [np.where(np.isnan(means[0]), means[1], means[0]), np.where(np.isnan(means[1]), means[0], means[1])]
+    return [np.nan_to_num(level) for level in filled]

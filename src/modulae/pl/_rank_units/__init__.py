@@ -1,0 +1,1 @@
+"""Units that differ between groups, as dots."""

@@ -1,0 +1,86 @@
+"""Which units and comparisons are drawn, and what they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modulae.pl._draw.labels import shortened, unit_labels
+from modulae.pl._draw.selection import names_given, unflagged, unit_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+WIDTH = 34
+"""Characters of a comparison that are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """Units × comparisons, in the order in which they are drawn."""
+
+    effect: NDArray[np.float64]
+    q: NDArray[np.float64]
+    rows: list[str]
+    columns: list[str]
+    of_units: int
+    title: str
+    column_label: str
+
+
+def choose_dots(
+    table: pd.DataFrame,
+    *,
+    units: Sequence[int | str] | None,
+    n_units: int | None,
+    max_q: float,
+    flagged: frozenset[str],
+    key: str,
+    groupby: str,
+    within: str | None,
+) -> Dots:
+    """Units by their smallest p, unless they are named, and comparisons in the order of the result.
+
+    Raises
+    ------
+    IndexError
+        No such unit.
+    ValueError
+        No unit has a q as low.
+    """
+    every = sorted(table["unit"].unique(), key=int)
+    shown = table[table["unit"].isin([every[at] for at in unflagged(every, flagged, key)])] if units is None else table
+    if units is None:
+        called = shown[shown["q"] <= max_q].sort_values("p", kind="stable")
+        chosen = list(called["unit"].unique()[:n_units])
+        if not chosen:
+            msg = (
+                f"no unit has q <= {max_q:g} to draw (the lowest is {shown['q'].min():.2g}). Raise max_q, or name "
+                "units in units=."
+            )
+            raise ValueError(msg)
+    else:
+        chosen = [unit_name(unit, every) for unit in names_given(units, "units")]
+    several = table["group"].nunique() > 1
+    columns = table[["within", "group", "reference"]].drop_duplicates()
+    place = ["within", "group"]
+    wide = {name: table.pivot(index="unit", columns=place, values=name) for name in ("effect", "q")}
+    order = list(columns[place].itertuples(index=False, name=None))
+    names = table.drop_duplicates("unit").set_index("unit")["name"].dropna().to_dict()
+    by_category = within is not None
+    labels = [" · ".join([where] * by_category + [group] * (several or not by_category)) for where, group in order]
+    reference = str(table["reference"].iloc[0])
+    against = "the rest" if reference == "rest" else reference
+    return Dots(
+        wide["effect"].loc[chosen, order].to_numpy(),
+        wide["q"].loc[chosen, order].to_numpy(),
+        unit_labels(chosen, names),
+        shortened(labels, WIDTH),
+        len(every),
+        f"{'groups' if several else table['group'].iloc[0]} against {against}",
+        groupby if within is None else within,
+    )

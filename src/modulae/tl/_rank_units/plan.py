@@ -1,0 +1,188 @@
+"""Who is compared with whom: columns read and checked, before any number is."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modulae._adata.columns.columns import obs_column
+from modulae._adata.columns.groups import REST, contrasts
+from modulae._adata.columns.labels import read_labels
+from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import listed
+from modulae.core.statistics.differences.compare import Comparisons, Labels, Parts, plan_comparisons
+from modulae.core.statistics.differences.moments import moments_of
+from modulae.tl._pathway_impact.plan import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from modulae._adata.columns.groups import Contrast
+
+ALL_CELLS = "all cells"
+DONOR = re.compile(r"\(\s*1\s*\|\s*(.+?)\s*\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user has asked for."""
+
+    groupby: str
+    groups: Sequence[str] | None
+    reference: str
+    within: str | None
+    donor_key: str | None
+    covariates: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is going to be compared."""
+
+    labels: Labels
+    parts: Parts
+    comparisons: Comparisons
+    categories: list[str]
+    groups: list[str]
+    reference: str
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is not compared, and why, in words."""
+        return [
+            f"{self.groups[group]!r} in {self.categories[category]!r} ({why})"
+            for category, group, why in self.comparisons.left_out
+        ]
+
+    def n_cells(
+        self, categories: NDArray[np.intp], groups: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Cells on both sides of comparisons."""
+        nothing = np.zeros((len(self.labels.groups), 0))
+        cells = moments_of(nothing, self.parts.of_cells, len(self.parts))
+        own, reference = (side.n.astype(np.intp) for side in self.parts.all_sides(cells, categories, groups))
+        return own, reference
+
+
+def read_design(
+    design: str | Sequence[str] | None, groupby: str, donor_key: str | None, columns: Sequence[str]
+) -> tuple[list[str], str | None]:
+    """Covariates and the column of donors, from a list of columns or from a formula.
+
+    Raises
+    ------
+    ValueError
+        What is no sum of columns; two columns of donors; covariates without donors.
+    """
+    terms = _terms(design)
+    donors = [found.group(1) for term in terms if (found := DONOR.fullmatch(term))]
+    covariates = [term for term in terms if not DONOR.fullmatch(term) and term not in {"1", groupby}]
+    unknown = [term for term in covariates if term not in columns and re.search(r"[*:^|()~-]", term)]
+    if unknown:
+        msg = (
+            f"design={design!r} has {unknown[0]!r}: a design is a sum of columns of adata.obs, and (1|donor) for the "
+            f"donors. Write for example design='~ {groupby} + age + (1|donor)', or a list of columns: design=['age']."
+        )
+        raise ValueError(msg)
+    named = list(dict.fromkeys([*donors, *([] if donor_key is None else [donor_key])]))
+    if len(named) > 1:
+        msg = f"design= and donor_key= name several columns of donors: {named}. Name one of them."
+        raise ValueError(msg)
+    if covariates and not named:
+        msg = (
+            "the covariates of design= are those of donors, and no column names these. Name it: "
+            "donor_key=, or (1|donor) in the design."
+        )
+        raise ValueError(msg)
+    return list(dict.fromkeys(covariates)), named[0] if named else None
+
+
+def _terms(design: str | Sequence[str] | None) -> list[str]:
+    if design is None:
+        return []
+    if not isinstance(design, str):
+        return [str(term) for term in design]
+    return [term.strip() for term in design.strip().removeprefix("~").split("+") if term.strip()]
+
+
+def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
+    """Read the columns, and find what can be compared.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Unknown columns or groups, one column in two roles, missing covariates; or nothing can be compared.
+    """
+    roles = [asked.groupby, *filter(None, (asked.within, asked.donor_key)), *asked.covariates]
+    twice = next((name for name in roles if roles.count(name) > 1), None)
+    if twice is not None:
+        msg = f"the column {twice!r} is named twice, among groupby=, within=, donor_key= and design=. Name others."
+        raise ValueError(msg)
+    groups = read_labels(adata, asked.groupby, "groupby", what="groups", most_numbers=None)
+    contrast = _contrast(groups.names, asked)
+    within = None if asked.within is None else read_labels(adata, asked.within, "within", what="categories")
+    donors = None if asked.donor_key is None else codes(adata, asked.donor_key, "donor_key")
+    labels = Labels(
+        np.zeros(adata.n_obs, dtype=np.intp) if within is None else within.codes,
+        groups.codes,
+        donors,
+        np.column_stack([np.zeros((adata.n_obs, 0)), *(_covariate(adata, name) for name in asked.covariates)]),
+        None if contrast.reference == REST else groups.names.index(contrast.reference),
+    )
+    parts = Parts(labels)
+    wanted = [groups.names.index(name) for name in contrast.groups]
+    comparisons = plan_comparisons(labels, parts, wanted, min_cells=min_cells)
+    categories = [ALL_CELLS] if within is None else within.names
+    plan = Plan(labels, parts, comparisons, categories, groups.names, contrast.reference)
+    _say_what_is_left_out(plan, min_cells)
+    return plan
+
+
+def _contrast(names: list[str], asked: Asked) -> Contrast:
+    """The groups that are compared; each stands for its cells."""
+    chosen = None if isinstance(asked.groups, str) and asked.groups == "all" else asked.groups
+    return contrasts(names, np.eye(len(names), dtype=bool), groups=chosen, reference=asked.reference)
+
+
+def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
+    """Cells × columns: a number as it is, of a label who has which but for the first."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    column = obs_column(adata, name, "design")
+    if column.isna().any():
+        msg = (
+            f"adata.obs[{name!r}], a covariate of design=, is missing for {int(column.isna().sum())} cells. Leave "
+            f"these out: `adata = adata[adata.obs[{name!r}].notna()].copy()`."
+        )
+        raise ValueError(msg)
+    if is_numeric_dtype(column) and not is_bool_dtype(column):
+        numbers = column.to_numpy(dtype=np.float64)
+        spread = numbers.std()
+        return np.asarray((numbers - numbers.mean()) / (spread if spread > 0 else 1.0))[:, None]
+    labels = read_labels(adata, name, "design", what="covariates")
+    return np.asarray(labels.codes[:, None] == np.arange(1, len(labels.names)), dtype=np.float64)
+
+
+def _say_what_is_left_out(plan: Plan, min_cells: int) -> None:
+    """Warn of comparisons that are left out; refuse to go on where all are."""
+    left_out = plan.left_out
+    if not plan.comparisons.groups:
+        donors = ", leave out donor_key= to compare cells" if plan.labels.donors is not None else ""
+        msg = (
+            f"nothing can be compared: {listed(left_out, 3)}. Lower min_cells={min_cells}{donors}, or name other "
+            "columns in groupby= and within=."
+        )
+        raise ValueError(msg)
+    if left_out:
+        warnings.warn(
+            f"left out, as a side is missing or too small (min_cells={min_cells}): {listed(left_out)}. All of them are "
+            "in adata.uns, under 'left_out'.",
+            stacklevel=user_stacklevel(),
+        )
