@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ._saliency import saliency
     from ._sanity import sanity
     from ._unit_summary import unit_summary
+    from ._units.unit_calls import unit_calls
+    from ._units.units_adata import units_adata
 
 __all__ = [
     "confusion",
@@ -34,7 +36,9 @@ __all__ = [
     "saliency",
     "sanity",
     "transfer",
+    "unit_calls",
     "unit_summary",
+    "units_adata",
 ]
 
 if not TYPE_CHECKING:
@@ -45,5 +49,7 @@ if not TYPE_CHECKING:
             "confusion": "_new_cells.confusion",
             "joint_embedding": "_new_cells.joint_embedding",
             "transfer": "_new_cells.transfer",
+            "unit_calls": "_units.unit_calls",
+            "units_adata": "_units.units_adata",
         },
     )

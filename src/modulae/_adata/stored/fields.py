@@ -94,6 +94,16 @@ class Fields:
         return f"X_{self.key}_joint"
 
     @property
+    def on(self) -> str:
+        """`obsm` (cells × units) and `uns` (how they were made): whether each unit is on."""
+        return f"{self.key}_on"
+
+    @staticmethod
+    def callable(name: str) -> str:
+        """`obsm`: whether the cells have counts enough for the calls called `name`."""
+        return f"{name}_callable"
+
+    @property
     def sanity(self) -> str:
         """`uns`: the explanation beside its controls."""
         return f"{self.key}_sanity"

@@ -174,6 +174,7 @@ JOINT = Kind(
     ("joint_embedding", "reference"),
     "obsm",
 )
+CALLS = Kind("calls", frozenset({"threshold", "level_on"}), lambda fields: fields.on, ("call_units",), "obsm")
 UNITS = Kind("summary of units", frozenset({"table", "flag_above"}), lambda fields: fields.units, ("unit_summary",))
 
 

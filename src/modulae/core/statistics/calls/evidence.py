@@ -162,9 +162,7 @@ def contrast(probe: Probe, block: Cells, units: NDArray[np.float32], device: str
     return scale * without, scale * present, np.log(present / without)
 
 
-def _blocks(
-    cells: Source, units: NDArray[np.float32], size: int
-) -> Iterator[tuple[slice, Cells, NDArray[np.float32]]]:
+def _blocks(cells: Source, units: NDArray[np.float32], size: int) -> Iterator[tuple[slice, Cells, NDArray[np.float32]]]:
     for rows, block in cells.blocks(size):
         yield rows, block, np.ascontiguousarray(units[:, rows].T, dtype=np.float32)
 
