@@ -23,13 +23,22 @@ MAKES = {
     "sanity": lambda a: mo.tl.sanity(a, a.uns["gene_sets"], n_seeds=1, max_epochs=1, **QUIET),
     "embeddings": lambda a: mo.tl.embeddings(a, key=KEY),
     "denoise": lambda a: mo.tl.denoise(a, **SMALL),
+    "call_units": lambda a: mo.tl.call_units(a, **SMALL),
     "novelty": lambda a: mo.tl.novelty(a, key=KEY),
     "classify": lambda a: mo.tl.classify(a, reference(a), labels="half", **SMALL),
     "joint_embedding": lambda a: mo.tl.joint_embedding(a, reference(a), labels="half", **SMALL),
 }
 """What makes results."""
 
-READS = ("get.history", "get.representation", "get.loadings", "get.transfer", "pl.history", "pl.transfer")
+READS = (
+    "get.history",
+    "get.representation",
+    "get.units_adata",
+    "get.loadings",
+    "get.transfer",
+    "pl.history",
+    "pl.transfer",
+)
 """What needs the model only."""
 
 NEEDS = {
@@ -39,6 +48,7 @@ NEEDS = {
     "get.pathway_activity": {},
     "get.enrichment": {},
     "get.unit_summary": {},
+    "get.unit_calls": {},
     "get.sanity": {},
     "get.joint_embedding": {},
     "pl.impact": {"min_unit_impact": 0},

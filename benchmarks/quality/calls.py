@@ -25,9 +25,9 @@ RATES = (0.01, 0.05, 0.1)
 DEPTHS = (1.0, 0.3, 0.1)
 MATCHED = 0.8
 WORDS = (
-    "`tl.call_units` says in which cells a unit is on, at a stated false discovery rate. Cells of `datasets.simulated`, "
-    "in which it is known where each planted programme runs; {seeds} seeds each, none of which was used to choose how "
-    "the calls are made. A unit stands for the programme with which its activity correlates most; those with r below "
+    "`tl.call_units` says in which cells a unit is on, at a stated false discovery rate. Cells of `datasets.simulated`"
+    ", in which it is known where each planted programme runs; {seeds} seeds each, none of which was used to choose "
+    "how the calls are made. A unit stands for the programme with which its activity correlates most; those with r below "
     "{matched} stand for none and are not judged: {left} of {all}, mostly one in each model that is active in all "
     "cells.\n\n"
     "- *FDR*: of the cells called on, the share in which the programme does not run; mean over units, and in brackets "
@@ -47,8 +47,8 @@ NOWHERE = (
 REAL = (
     "**RNA mixtures and cell lines.** Units of the 2000 most variable genes (see {doc}`/benchmarks/mixtures`), at a "
     "rate of 0.05; each line's unit is the one that sets it apart from the others best. *In the line* and *in other "
-    "lines*: share of the pure wells, or cells, in which the unit is on. *At 16 %*: share of the wells of which about a "
-    "sixth of the RNA is of the line."
+    "lines*: share of the pure wells, or cells, in which the unit is on. *At 16 %*: share of the wells of which about "
+    "a sixth of the RNA is of the line."
 )
 CELL_TYPES = (
     "**Cell types of pbmc3k**, the same. For each unit the cell type in which it is on most often, the next, and the "
