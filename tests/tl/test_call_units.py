@@ -8,7 +8,7 @@ from scipy import sparse
 import modulae as mo
 from modulae._adata.stored.models import read_model
 from modulae.core.data.cells import Cells
-from modulae.core.statistics.calls.call import call_units
+from modulae.core.statistics.calls.call import decide
 
 FIELDS = ("ae_on", "ae_on_callable")
 
@@ -41,7 +41,7 @@ def test_calls_are_those_of_the_counts_and_the_model(called):
     depth = np.asarray(called.X.sum(axis=1)).ravel()
     cells = Cells(sparse.csr_matrix(called.X[:, genes]), (depth / np.median(depth)).astype(np.float32))
     given = {"fdr": 0.2, "n_controls": 10, "n_cells": 4000, "seed": 0, "batch_size": 90, "device": "cpu"}
-    found = call_units(read_model(called, "ae").network, cells, called.obsm["X_ae"], **given)
+    found = decide(read_model(called, "ae").network, cells, called.obsm["X_ae"], **given)
     assert found.on.any()
     assert (found.on == called.obsm["ae_on"]).mean() > 0.98  # but for rounding
     assert (found.callable == called.obsm["ae_on_callable"]).mean() > 0.98

@@ -103,7 +103,7 @@ def call_units(
     >>> adata.obsm["ae_on"].shape, adata.obsm["ae_on"].dtype
     ((700, 32), dtype('bool'))
     """
-    from modulae.core.statistics.calls.call import call_units as call
+    from modulae.core.statistics.calls.call import decide
 
     name = result_name(adata, key_added, Fields(key).on, "call_units")
     _check(fdr, n_controls, n_cells)
@@ -113,7 +113,7 @@ def call_units(
     layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
     of_controls = {"n_controls": int(n_controls), "n_cells": int(min(n_cells, len(cells))), "seed": int(seed)}
-    calls = call(fitted.network, cells, units, fdr=fdr, batch_size=batch_size, device=device, **of_controls)
+    calls = decide(fitted.network, cells, units, fdr=fdr, batch_size=batch_size, device=device, **of_controls)
     adata = changeable(adata, copy=copy)
     adata.obsm[name] = calls.on
     adata.obsm[Fields.callable(name)] = calls.callable

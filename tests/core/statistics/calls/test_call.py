@@ -6,7 +6,7 @@ from scipy import sparse
 
 from modulae.core.data.cells import Cells
 from modulae.core.model.parts import PartsNetwork
-from modulae.core.statistics.calls.call import call_units
+from modulae.core.statistics.calls.call import decide
 
 N_CELLS, N_GENES, N_UNITS = 1500, 400, 4
 GIVEN = {"n_controls": 5, "n_cells": 1500, "seed": 0, "batch_size": 256, "device": "cpu"}
@@ -31,7 +31,7 @@ def drawn(depth):
 @pytest.mark.parametrize("fdr", [0.05, 0.2])
 def test_the_rate_is_kept_and_little_is_missed(fdr):
     network, cells, units, runs = drawn(depth=1.0)
-    calls = call_units(network, cells, units, fdr=fdr, **GIVEN)
+    calls = decide(network, cells, units, fdr=fdr, **GIVEN)
     assert calls.on.shape == calls.callable.shape == (N_CELLS, N_UNITS)
     for unit in range(3):
         on, truth = calls.on[:, unit], runs[:, unit]
@@ -44,8 +44,8 @@ def test_the_rate_is_kept_and_little_is_missed(fdr):
 def test_with_few_counts_off_is_not_said():
     """At a twentieth of the depth a unit can't be seen in most cells: these are undecided, and calls are right."""
     network, cells, units, runs = drawn(depth=0.05)
-    calls = call_units(network, cells, units, fdr=0.1, **GIVEN)
-    deep = call_units(*drawn(depth=1.0)[:3], fdr=0.1, **GIVEN)
+    calls = decide(network, cells, units, fdr=0.1, **GIVEN)
+    deep = decide(*drawn(depth=1.0)[:3], fdr=0.1, **GIVEN)
     assert deep.callable[:, :3].mean() > 0.9
     assert calls.callable[:, :3].mean() < 0.5
     assert (calls.on & ~calls.callable).sum() == 0
@@ -55,7 +55,7 @@ def test_with_few_counts_off_is_not_said():
 
 def test_the_seed_chooses_the_controls():
     network, cells, units, _ = drawn(depth=1.0)
-    one, again, other = (call_units(network, cells, units, fdr=0.05, **{**GIVEN, "seed": seed}) for seed in (0, 0, 1))
+    one, again, other = (decide(network, cells, units, fdr=0.05, **{**GIVEN, "seed": seed}) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.threshold, again.threshold)
     assert (one.threshold != other.threshold).any()
     assert (one.on != other.on).mean() < 0.05

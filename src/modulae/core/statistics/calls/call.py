@@ -37,7 +37,7 @@ class UnitCalls:
     n_genes: NDArray[np.int64]  # units: genes that were looked at
 
 
-def call_units(
+def decide(
     network: Network,
     cells: Source,
     units: NDArray[np.float32],
