@@ -40,8 +40,17 @@ def test_calls_are_those_of_the_counts_and_the_model(called):
     genes = called.var["chosen"].to_numpy()
     depth = np.asarray(called.X.sum(axis=1)).ravel()
     cells = Cells(sparse.csr_matrix(called.X[:, genes]), (depth / np.median(depth)).astype(np.float32))
-    given = {"fdr": 0.2, "n_controls": 10, "n_cells": 4000, "seed": 0, "batch_size": 90, "device": "cpu"}
-    found = decide(read_model(called, "ae").network, cells, called.obsm["X_ae"], **given)
+    model = read_model(called, "ae")
+    given = {
+        "least_on": np.sqrt(np.diag(model.training.unit_covariance)),
+        "fdr": 0.2,
+        "n_controls": 10,
+        "n_cells": 4000,
+        "seed": 0,
+        "batch_size": 90,
+        "device": "cpu",
+    }
+    found = decide(model.network, cells, called.obsm["X_ae"], **given)
     assert found.on.any()
     assert (found.on == called.obsm["ae_on"]).mean() > 0.98  # but for rounding
     assert (found.callable == called.obsm["ae_on_callable"]).mean() > 0.98

@@ -113,7 +113,16 @@ def call_units(
     layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
     of_controls = {"n_controls": int(n_controls), "n_cells": int(min(n_cells, len(cells))), "seed": int(seed)}
-    calls = decide(fitted.network, cells, units, fdr=fdr, batch_size=batch_size, device=device, **of_controls)
+    calls = decide(
+        fitted.network,
+        cells,
+        units,
+        least_on=np.sqrt(np.diag(fitted.training.unit_covariance)),
+        fdr=fdr,
+        batch_size=batch_size,
+        device=device,
+        **of_controls,
+    )
     adata = changeable(adata, copy=copy)
     adata.obsm[name] = calls.on
     adata.obsm[Fields.callable(name)] = calls.callable

@@ -9,7 +9,7 @@ from modulae.core.model.parts import PartsNetwork
 from modulae.core.statistics.calls.call import decide
 
 N_CELLS, N_GENES, N_UNITS = 1500, 400, 4
-GIVEN = {"n_controls": 5, "n_cells": 1500, "seed": 0, "batch_size": 256, "device": "cpu"}
+GIVEN = {"least_on": np.ones(4), "n_controls": 5, "n_cells": 1500, "seed": 0, "batch_size": 256, "device": "cpu"}
 ON = np.array([0.3, 0.05, 0.5, 0.0])  # shares of the cells; the last unit is on nowhere
 
 
@@ -39,6 +39,15 @@ def test_the_rate_is_kept_and_little_is_missed(fdr):
         assert (on & truth).sum() > 0.8 * truth.sum()
         assert calls.fdr[unit] <= fdr
     assert calls.on[:, 3].mean() < 0.05  # of a unit that is on nowhere every call is false: there are few
+
+
+def test_cells_without_any_programme_are_not_called():
+    """Levels come from the cells at hand only where there are active ones."""
+    network, cells, units, runs = drawn(depth=1.0)
+    silent = np.flatnonzero(~runs.any(axis=1))
+    calls = decide(network, cells.take(silent), units[silent], fdr=0.05, **GIVEN)
+    assert len(silent) > 400
+    assert calls.on.mean() < 0.01
 
 
 def test_with_few_counts_off_is_not_said():

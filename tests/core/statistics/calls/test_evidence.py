@@ -45,7 +45,7 @@ def moments(rates, weight):
 
 def test_is_the_likelihood_ratio_in_standard_deviations_where_the_unit_is_off(setup):
     network, cells, units = setup
-    asked = probes(network, units)
+    asked = probes(network, units, np.zeros(units.shape[1]))
     found = Evidence(asked, 7, "cpu")(cells, units.T)
     assert found.shape == (3, N_CELLS, 3)
     for cell, probe in [(0, asked[0]), (4, asked[1]), (9, asked[2]), (29, asked[0])]:
@@ -65,7 +65,7 @@ def test_is_the_likelihood_ratio_in_standard_deviations_where_the_unit_is_off(se
 
 def test_a_control_takes_other_genes_with_the_same_weights(setup):
     network, cells, units = setup
-    asked = probes(network, units)
+    asked = probes(network, units, np.zeros(units.shape[1]))
     rng = np.random.default_rng(1)
     stand_ins = np.array([rng.permutation(N_GENES) for _ in range(2)])
     found = ControlEvidence(asked, network, stand_ins, 11, "cpu")(cells, units.T)
@@ -86,9 +86,16 @@ def test_a_control_takes_other_genes_with_the_same_weights(setup):
 def test_levels_are_those_of_the_silent_and_of_the_active_cells():
     silent, active = np.full(90, 0.1), np.full(10, 2.0)
     units = np.c_[np.r_[silent, active], np.full(100, 3.0), np.zeros(100)]
-    off, on = levels(units)
+    off, on = levels(units, np.zeros(3))
     np.testing.assert_allclose(on, [(90 * 0.001 + 10 * 8) / (90 * 0.01 + 10 * 4), 3, 0])
     np.testing.assert_allclose(off, [0.1, 3, 0])
+
+
+def test_where_no_cell_is_active_the_level_is_that_of_the_training_cells():
+    units = np.linspace(0, 0.2, 101)[:, None]
+    off, on = levels(units, np.array([1.0]))
+    assert on == 1.0
+    assert off == pytest.approx(0.1)  # all cells are off
 
 
 def test_the_genes_are_the_fewest_that_carry_a_unit():
@@ -96,7 +103,7 @@ def test_the_genes_are_the_fewest_that_carry_a_unit():
     loadings[0, [1, 3]] = 2.0, 1e-3
     network = PartsNetwork(np.zeros((2, 5)), np.zeros(2), loadings, np.full(5, 0.1))
     units = np.tile([[1e-4, 1.0], [2.0, 1.0]], (5, 1)).astype(np.float32)
-    first, second = probes(network, units)
+    first, second = probes(network, units, np.zeros(units.shape[1]))
     assert first.genes.tolist() == [1]
     assert second.genes.tolist() == []  # it makes nothing
 
@@ -108,12 +115,12 @@ def test_a_cell_without_counts_says_nothing(setup):
     counts = cells.counts.tolil()
     counts[3] = 0
     empty = Cells(counts.tocsr(), factors, cells.batch)
-    assert (Evidence(probes(network, units), 8, "cpu")(empty, units.T)[:, 3] == 0).all()
+    assert (Evidence(probes(network, units, np.zeros(units.shape[1])), 8, "cpu")(empty, units.T)[:, 3] == 0).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 1000])
 def test_blocks_change_nothing(setup, batch_size):
     network, cells, units = setup
-    asked = probes(network, units)
+    asked = probes(network, units, np.zeros(units.shape[1]))
     one, other = (Evidence(asked, size, "cpu")(cells, units.T) for size in (9, batch_size))
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -42,6 +42,7 @@ def decide(
     cells: Source,
     units: NDArray[np.float32],
     *,
+    least_on: NDArray[np.floating],
     fdr: float,
     n_controls: int,
     n_cells: int,
@@ -59,6 +60,9 @@ def decide(
         The cells.
     units
         Cells × units: their representation.
+    least_on
+        Units: the least activity where a unit is on, such as its standard deviation over the training cells, which
+        Σz³ / Σz² over the same cells never falls below.
     fdr
         Share of the calls of each unit that may be false.
     n_controls
@@ -73,7 +77,7 @@ def decide(
         Where to decode.
     """
     rng = np.random.default_rng([seed, 3])
-    asked = probes(network, units)
+    asked = probes(network, units, least_on)
     stand_ins = shuffled_within(expression_bins(*expression_of(cells)), n_controls, rng)
     evidence = np.empty((3, *units.shape), dtype=np.float32)
     for rows, part in map_cells(cells, Evidence(asked, batch_size, device), units.T):

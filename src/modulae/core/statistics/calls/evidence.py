@@ -40,25 +40,27 @@ class Probe:
     network: Network  # decodes these genes only
 
 
-def levels(units: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def levels(
+    units: NDArray[np.floating], least_on: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The activity of each unit where it is off, and where it is on, from cells × units.
 
-    On: Σz³ / Σz², which is that of the active cells however few there are. Off: the mean of the cells with less than
-    half of that; where there are none, the lowest.
+    On: Σz³ / Σz², which is that of the active cells however few they are, and at least `least_on`: there may be no
+    active cells here. Off: the mean of the cells with less than half of that; where there are none, the lowest.
     """
     off, on = np.zeros(units.shape[1]), np.zeros(units.shape[1])
     for unit, column in enumerate(units.T):
         z = column.astype(np.float64)
         square = float((z**2).sum())
-        on[unit] = float((z**3).sum()) / square if square > 0 else 0.0
+        on[unit] = max(float((z**3).sum()) / square if square > 0 else 0.0, float(least_on[unit]))
         low = z[z < LOW * on[unit]]
         off[unit] = low.mean() if len(low) else z.min(initial=on[unit])
     return off, on
 
 
-def probes(network: Network, units: NDArray[np.floating]) -> tuple[Probe, ...]:
+def probes(network: Network, units: NDArray[np.floating], least_on: NDArray[np.floating]) -> tuple[Probe, ...]:
     """What to ask of each unit; a unit that never changes has no genes."""
-    off, on = levels(units)
+    off, on = levels(units, least_on)
     average = units.mean(axis=0, dtype=np.float64).astype(np.float32)
     weights = to_numpy(network.input_weights)
     found = []
@@ -170,4 +172,4 @@ def _blocks(cells: Source, units: NDArray[np.float32], size: int) -> Iterator[tu
 def _over(parts: NDArray[Any], variance: NDArray[Any]) -> NDArray[Any]:
     """Sums over genes, divided by a standard deviation; 0 for a cell without counts."""
     total = parts.sum(axis=1, dtype=np.float64)
-    return np.divide(total, np.sqrt(variance), out=np.zeros_like(total), where=variance > 0)
+    return np.asarray(np.divide(total, np.sqrt(variance), out=np.zeros_like(total), where=variance > 0))
