@@ -57,6 +57,17 @@ def test_calls_are_those_of_the_counts_and_the_model(called):
     np.testing.assert_allclose(found.level_on, called.uns["ae_on"]["level_on"], rtol=1e-5)
 
 
+def test_cells_in_which_a_unit_is_low_keep_the_level_of_the_training_cells(called):
+    z = called.obsm["X_ae"].astype(np.float64)
+    unit = int((z.std(axis=0) / z.mean(axis=0)).argmax())
+    low = np.argsort(z[:, unit])[:30]
+    some = called[low].copy()
+    mo.tl.call_units(some, device="cpu")
+    alone = (z[low, unit] ** 3).sum() / (z[low, unit] ** 2).sum()
+    assert alone < 0.9 * z[:, unit].std()  # what these cells say of themselves
+    assert some.uns["ae_on"]["level_on"][unit] == pytest.approx(z[:, unit].std(), rel=1e-4)
+
+
 def test_table(called):
     table = mo.get.unit_calls(called)
     assert list(table.index) == ["0", "1", "2", "3", "4"]

@@ -41,15 +41,6 @@ def test_the_rate_is_kept_and_little_is_missed(fdr):
     assert calls.on[:, 3].mean() < 0.05  # of a unit that is on nowhere every call is false: there are few
 
 
-def test_cells_without_any_programme_are_not_called():
-    """Levels come from the cells at hand only where there are active ones."""
-    network, cells, units, runs = drawn(depth=1.0)
-    silent = np.flatnonzero(~runs.any(axis=1))
-    calls = decide(network, cells.take(silent), units[silent], fdr=0.05, **GIVEN)
-    assert len(silent) > 400
-    assert calls.on.mean() < 0.01
-
-
 def test_with_few_counts_off_is_not_said():
     """At a twentieth of the depth a unit can't be seen in most cells: these are undecided, and calls are right."""
     network, cells, units, runs = drawn(depth=0.05)
