@@ -44,7 +44,8 @@ NOWHERE = (
     "**A programme that runs nowhere.** For each unit, only the cells in which its programme does not run are kept, so "
     "every call is false. The share of cells that are called all the same, for the first seed. Mostly there are none, "
     "but where a unit is on is learnt from the cells at hand: where no active cells are among them, chance may be "
-    "taken for activity. So call all cells together, and look at a part of them afterwards."
+    "taken for activity. So call all cells together, and look at a part of them afterwards. The "
+    "rule that keeps the level of the training cells was made after a look at these cells."
 )
 REAL = (
     "**RNA mixtures and cell lines.** Units of the 2000 most variable genes (see {doc}`/benchmarks/mixtures`), at a "
