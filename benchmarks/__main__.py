@@ -15,6 +15,7 @@ FOLDERS = {
     "quality": (
         "activity",
         "batches",
+        "calls",
         "denoising",
         "enrichment",
         "explanations",

@@ -24,6 +24,7 @@ RUN = {
     "docs/guide/differences.md": [0],
     "docs/guide/merging.md": [0],
     "docs/guide/modules.md": [0, 1],
+    "docs/guide/reading_units.md": [0, 1],
     "docs/guide/report.md": [0],
     "docs/guide/scale.md": [0, 4],  # not the clusters
     "docs/guide/transfer.md": [0],
@@ -86,7 +87,7 @@ def test_a_page_runs_from_top_to_bottom(page, at_work):
         warnings.simplefilter("ignore")  # two epochs teach little, and we are told so
         if page == "docs/guide/modules.md":
             mo.pp.gene_set_mask(at_work, gene_sets)
-        if page in {"docs/guide/differences.md", "docs/guide/transfer.md"}:
+        if page in {f"docs/guide/{name}.md" for name in ("differences", "reading_units", "transfer")}:
             names["blood"] = at_work
             mo.tl.autoencoder(at_work, n_splits=0, max_epochs=2)
         for at in RUN[page]:

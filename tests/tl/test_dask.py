@@ -274,3 +274,10 @@ def test_tasks_in_threads_do_not_each_start_threads(source):
             with dask.config.set(scheduler="threads", num_workers=n):
                 assert set().union(*(found for _, found in map_cells(cells, threads))) == expected
             assert threads() == {3}
+
+
+def test_units_are_called_where_dask_runs(source):
+    """Alike but for rounding, which may tip a single call."""
+    in_memory, lazy = (mo.tl.call_units(adata, device="cpu", copy=True) for adata in (source, spread(source)))
+    assert (lazy.obsm["ae_on"] == in_memory.obsm["ae_on"]).mean() > 0.99
+    np.testing.assert_allclose(lazy.uns["ae_on"]["level_on"], in_memory.uns["ae_on"]["level_on"])

@@ -21,6 +21,7 @@ CALLS = {
         adata, adata.uns["gene_sets"], n_permutations=50, device="cpu", **given
     ),
     "summary": lambda adata, **given: mo.tl.unit_summary(adata, device="cpu", **given),
+    "calls": lambda adata, **given: mo.tl.call_units(adata, device="cpu", **given),
     "novelty": mo.tl.novelty,
     "denoise": lambda adata, **given: mo.tl.denoise(adata, device="cpu", **given),
 }

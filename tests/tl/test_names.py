@@ -23,6 +23,7 @@ def results(trained):
         "enrich_units": lambda **k: mo.tl.enrich_units(trained, sets, **k),
         "sanity": lambda **k: mo.tl.sanity(trained, sets, **k),
         "unit_summary": lambda **k: mo.tl.unit_summary(trained, **k),
+        "call_units": lambda **k: mo.tl.call_units(trained, **k),
         "novelty": lambda **k: mo.tl.novelty(trained, **k),
         "denoise": lambda **k: mo.tl.denoise(trained, **k),
         "classify": lambda **k: mo.tl.classify(trained, reference, labels="kind", **k),

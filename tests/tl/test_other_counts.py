@@ -33,6 +33,7 @@ ALONE = {
     "enrichment": lambda adata, **given: mo.tl.enrich_units(adata, SETS, n_permutations=20, **CPU, **given),
     "summary": lambda adata, **given: mo.tl.unit_summary(adata, **CPU, **given),
     "sanity": lambda adata, **given: mo.tl.sanity(adata, SETS, n_seeds=1, n_draws=3, max_epochs=1, **CPU, **given),
+    "calls": lambda adata, **given: mo.tl.call_units(adata, **CPU, **given),
     "novelty": mo.tl.novelty,
     "denoise": lambda adata, **given: mo.tl.denoise(adata, **CPU, **given),
     "embeddings": mo.tl.embeddings,

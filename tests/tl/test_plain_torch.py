@@ -152,6 +152,7 @@ FUNCTIONS = {
     "pathway_activity": lambda adata, device: mo.tl.pathway_activity(adata, SETS, n_random=5, device=device),
     "denoise": mo.tl.denoise,
     "unit_summary": mo.tl.unit_summary,
+    "call_units": mo.tl.call_units,
     "novelty": lambda adata, device: mo.tl.novelty(adata),  # noqa: ARG005 - it takes none
     "sanity": lambda adata, device: mo.tl.sanity(adata, SETS, n_seeds=1, max_epochs=1, n_draws=2, device=device),
     "embeddings": lambda adata, device: mo.tl.transfer(adata, adata.copy(), key_added="again", device=device),

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ._saliency import saliency
     from ._sanity import sanity
     from ._units.top_genes import top_genes
+    from ._units.unit_calls import unit_calls
     from ._units.unit_summary import unit_summary
+    from ._units.units_adata import units_adata
 
 __all__ = [
     "confusion",
@@ -38,7 +40,9 @@ __all__ = [
     "sanity",
     "top_genes",
     "transfer",
+    "unit_calls",
     "unit_summary",
+    "units_adata",
 ]
 
 if not TYPE_CHECKING:
@@ -51,5 +55,7 @@ if not TYPE_CHECKING:
             "top_genes": "_units.top_genes",
             "transfer": "_new_cells.transfer",
             "unit_summary": "_units.unit_summary",
+            "unit_calls": "_units.unit_calls",
+            "units_adata": "_units.units_adata",
         },
     )

@@ -6,6 +6,7 @@ from modulae._on_first_use import on_first_use
 
 if TYPE_CHECKING:
     from ._autoencoder.autoencoder import autoencoder
+    from ._call_units import call_units
     from ._denoise import denoise
     from ._embeddings import embeddings
     from ._enrich_units import enrich_units
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "autoencoder",
+    "call_units",
     "classify",
     "denoise",
     "embeddings",

@@ -64,11 +64,6 @@ class Fields:
         return f"{self.key}_rank" if groupby is None else f"{self.key}_rank_{groupby}"
 
     @property
-    def on(self) -> str:
-        """`obsm`: whether each unit is on in each cell, cells × units."""
-        return f"{self.key}_on"
-
-    @property
     def pathways(self) -> str:
         """`obsm` (scores) and `uns` (how they were made): cells × sets."""
         return f"{self.key}_pathways"
@@ -102,6 +97,16 @@ class Fields:
     def joint(self) -> str:
         """`obsm` (these cells) and `uns` (the reference cells): UMAP of both together."""
         return f"X_{self.key}_joint"
+
+    @property
+    def on(self) -> str:
+        """`obsm` (cells × units) and `uns` (how they were made): whether each unit is on."""
+        return f"{self.key}_on"
+
+    @staticmethod
+    def callable(name: str) -> str:
+        """`obsm`: whether the cells have counts enough for the calls called `name`."""
+        return f"{name}_callable"
 
     @property
     def sanity(self) -> str:

@@ -46,6 +46,7 @@ TELLING = {
     "caveat_above": "unit_summary",
     "verdict": "sanity",
     "cells": "joint_embedding",
+    "level_on": "call_units",
     "unknown_rate": "classify",
     "rescaled": "denoise",
     "categories": "rank_units",
@@ -61,6 +62,7 @@ WRITES: dict[str, tuple[tuple[str, Callable[[str], str]], ...]] = {
     "embeddings": (("obsm", str),),
     "joint_embedding": (("obsm", str),),
     "pathway_activity": (("obsm", str), ("obsm", Fields.percentile)),
+    "call_units": (("obsm", str), ("obsm", Fields.callable)),
     "novelty": (("obs", str), ("obs", Fields.percentile)),
     "classify": (("obs", str), ("obs", Fields.confidence), ("obs", Fields.distance)),
 }

@@ -186,6 +186,7 @@ RANKS = Kind(
     ("rank_units", "groupby=..."),
     by_column=True,
 )
+CALLS = Kind("calls", frozenset({"threshold", "level_on"}), lambda fields: fields.on, ("call_units",), "obsm")
 UNITS = Kind("summary of units", frozenset({"table", "caveat_above"}), lambda fields: fields.units, ("unit_summary",))
 
 

@@ -1,0 +1,1 @@
+"""Whether a unit is on in a cell."""

@@ -1,0 +1,72 @@
+"""One row per unit: in how many cells it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.results import CALLS, unit_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@public
+def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> pd.DataFrame:
+    """In how many of these cells each unit is on, and how that was decided.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    {result={key}_on}
+
+    Returns
+    -------
+    One row a unit, by number ("0", "1", …)
+
+        `share_on` : `float64`
+            Share of the cells in which the unit is called on.
+        `share_undecided` : `float64`
+            Share of the cells with too few counts for a call.
+        `expected_fdr` : `float64`
+            Expected share of false calls among those on; NaN for a unit that is never called.
+        `threshold` : `float64`
+            Evidence from which the unit is called on, in standard deviations of a Poisson count; infinite for a unit
+            that is never called.
+        `level_off`, `level_on` : `float64`
+            Activity of the unit where it is off, and where it is on.
+        `n_genes` : `int64`
+            Genes that carry the unit.
+
+    Raises
+    ------
+    KeyError
+        No such result.
+    ValueError
+        The result is of another model, or the calls are not those that were written.
+
+    See Also
+    --------
+    modulae.tl.call_units : Computes this result.
+    modulae.get.units_adata : The calls beside the activities.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> mo.tl.call_units(adata)
+    >>> mo.get.unit_calls(adata).shape
+    (32, 7)
+    """
+    stored = CALLS.find(adata, key=key, result=result)
+    on = np.asarray(adata.obsm[stored.name])
+    known = np.asarray(adata.obsm[Fields.callable(stored.name)])
+    columns = {"share_on": on.mean(axis=0), "share_undecided": 1 - known.mean(axis=0)}
+    for name in ("expected_fdr", "threshold", "level_off", "level_on", "n_genes"):
+        columns[name] = np.asarray(stored.entry[name])
+    return pd.DataFrame(columns, index=pd.Index(unit_names(on.shape[1]), name="unit"))

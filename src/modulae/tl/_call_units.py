@@ -1,0 +1,146 @@
+"""Whether a unit is on in a cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._adata.changeable import changeable
+from modulae._adata.columns.batches import in_batch
+from modulae._adata.counts import read_cells
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
+from modulae._adata.stored.models import read_model
+from modulae._adata.stored.ownership import ROW_STAMPS, rows_stamp
+from modulae._adata.stored.representation import model_units
+from modulae._adata.stored.write_model import result_name
+from modulae.core.checks import check_integer, check_number, check_seed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+CONTROL_CELLS = 4000
+"""Cells in which the controls are read: enough for a threshold, in a time that does not grow with the cells."""
+
+
+@public
+def call_units(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    fdr: float = 0.05,
+    n_controls: int = 10,
+    n_cells: int = CONTROL_CELLS,
+    seed: int = 0,
+    layer: str | None = None,
+    batch_size: int = 128,
+    device: str = "auto",
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Say of each unit in which cells it is on.
+
+    The evidence in a cell is how much worse the model explains its counts without the unit (Poisson deviance), over
+    the genes that carry the unit. It is compared with that for control units, which take other genes of like
+    expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is expected to
+    be wrong. A cell with few counts can't show that a unit is on: the second field says where "off" means something.
+    :doc:`/method/calls` has the formulas, :doc:`/benchmarks/calls` how often calls are wrong.
+
+    Parameters
+    ----------
+    {adata}
+    {key}
+    fdr
+        Expected share of false calls among the cells in which a unit is called on, above 0 and below 1.
+    n_controls
+        Control units for each unit.
+    n_cells
+        In how many cells the controls are read, drawn at random where there are more.
+    seed
+        Seed of the control genes and of the cells that are drawn.
+    {model_layer}
+    {batch_size_inference}
+    {device}
+    {key_added=on}
+    {copy}
+
+    Returns
+    -------
+    {returns}
+
+    `adata.obsm[f'{key}_on']` : :class:`numpy.ndarray` (`bool`, cells × units)
+        Whether the unit is called on.
+    `adata.obsm[f'{key}_on_callable']` : :class:`numpy.ndarray` (`bool`, cells × units)
+        Whether the cell allows a call: it is called on, or a unit as active as it usually is where it is on would have
+        been called in 9 of 10 such cells. Where this is `False`, off means "not known".
+    `adata.uns[f'{key}_on']` : `dict`
+        - `"threshold"` (`float64`, units): evidence from which the unit is called on, infinite where it is never.
+        - `"expected_fdr"` (`float64`, units): expected share of false calls at that threshold.
+        - `"level_off"`, `"level_on"` (`float64`, units): activity where the unit is off, and where it is on.
+        - `"n_genes"` (`int64`, units): genes that carry the unit.
+        - `of_model`, `fdr`, `n_controls`, `n_cells`, `seed`.
+
+    Raises
+    ------
+    KeyError
+        No such model or layer, no representation, or the model's genes are missing.
+    ValueError
+        A number that makes no sense, or a representation that is not of this model.
+
+    See Also
+    --------
+    modulae.get.unit_calls : The result as a table, a row per unit.
+    modulae.get.units_adata : Cells × units as an object of its own, with the calls as a layer.
+    modulae.tl.unit_summary : What is known of each unit.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.pbmc68k()
+    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> mo.tl.call_units(adata)
+    >>> adata.obsm["ae_on"].shape, adata.obsm["ae_on"].dtype
+    ((700, 32), dtype('bool'))
+    """
+    from modulae.core.statistics.calls.call import decide
+
+    name = result_name(adata, key_added, Fields(key).on, "call_units")
+    _check(fdr, n_controls, n_cells)
+    check_seed(seed)
+    fitted = read_model(adata, key)
+    units = np.asarray(model_units(adata, key), dtype=np.float32)
+    layer = counts_layer(adata, key, layer)
+    cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
+    of_controls = {"n_controls": int(n_controls), "n_cells": int(min(n_cells, len(cells))), "seed": int(seed)}
+    calls = decide(
+        fitted.network,
+        cells,
+        units,
+        least_on=np.sqrt(np.diag(fitted.training.unit_covariance)),
+        fdr=fdr,
+        batch_size=batch_size,
+        device=device,
+        **of_controls,
+    )
+    adata = changeable(adata, copy=copy)
+    adata.obsm[name] = calls.on
+    adata.obsm[Fields.callable(name)] = calls.callable
+    adata.uns[name] = {
+        "of_model": key,
+        "fdr": float(fdr),
+        **of_controls,
+        "threshold": calls.threshold,
+        "expected_fdr": calls.fdr,
+        "level_off": calls.level_off,
+        "level_on": calls.level_on,
+        "n_genes": calls.n_genes,
+        ROW_STAMPS: rows_stamp(calls.on),
+    }
+    return adata if copy else None
+
+
+def _check(fdr: Any, n_controls: Any, n_cells: Any) -> None:  # noqa: ANN401
+    check_number("fdr", fdr, above=0, below=1, give="a number above 0 and below 1, such as 0.05")
+    for name, value in (("n_controls", n_controls), ("n_cells", n_cells)):
+        check_integer(name, value, minimum=1)

@@ -1,0 +1,61 @@
+"""Calls of cells that are drawn from the model: how many are wrong, and how many are missed."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from modulae.core.data.cells import Cells
+from modulae.core.model.parts import PartsNetwork
+from modulae.core.statistics.calls.call import decide
+
+N_CELLS, N_GENES, N_UNITS = 1500, 400, 4
+GIVEN = {"least_on": np.ones(4), "n_controls": 5, "n_cells": 1500, "seed": 0, "batch_size": 256, "device": "cpu"}
+ON = np.array([0.3, 0.05, 0.5, 0.0])  # shares of the cells; the last unit is on nowhere
+
+
+def drawn(depth):
+    """Poisson counts from a model, and where each unit is on; activities are known but for some noise."""
+    rng = np.random.default_rng(0)
+    loadings = np.zeros((N_UNITS, N_GENES))
+    for unit in range(N_UNITS):
+        loadings[unit, rng.choice(N_GENES, 25, replace=False)] = rng.uniform(0.3, 1.5, 25)
+    network = PartsNetwork(np.zeros((N_UNITS, N_GENES)), np.zeros(N_UNITS), loadings, rng.gamma(1, 0.3, N_GENES))
+    runs = rng.random((N_CELLS, N_UNITS)) < ON
+    truth = np.where(runs, rng.lognormal(0, 0.3, runs.shape), 0.05)
+    factors = depth * rng.lognormal(0, 0.3, (N_CELLS, 1))
+    counts = rng.poisson(factors * network.decode(truth))
+    units = np.maximum(truth + rng.normal(0, 0.05, truth.shape), 1e-4).astype(np.float32)
+    return network, Cells(sparse.csr_matrix(counts.astype(np.float32)), factors[:, 0].astype(np.float32)), units, runs
+
+
+@pytest.mark.parametrize("fdr", [0.05, 0.2])
+def test_the_rate_is_kept_and_little_is_missed(fdr):
+    network, cells, units, runs = drawn(depth=1.0)
+    calls = decide(network, cells, units, fdr=fdr, **GIVEN)
+    assert calls.on.shape == calls.callable.shape == (N_CELLS, N_UNITS)
+    for unit in range(3):
+        on, truth = calls.on[:, unit], runs[:, unit]
+        assert (on & ~truth).sum() <= 2 * fdr * on.sum()
+        assert (on & truth).sum() > 0.8 * truth.sum()
+        assert calls.fdr[unit] <= fdr
+    assert calls.on[:, 3].mean() < 0.05  # of a unit that is on nowhere every call is false: there are few
+
+
+def test_with_few_counts_off_is_not_said():
+    """At a twentieth of the depth a unit can't be seen in most cells: these are undecided, and calls are right."""
+    network, cells, units, runs = drawn(depth=0.05)
+    calls = decide(network, cells, units, fdr=0.1, **GIVEN)
+    deep = decide(*drawn(depth=1.0)[:3], fdr=0.1, **GIVEN)
+    assert deep.callable[:, :3].mean() > 0.9
+    assert calls.callable[:, :3].mean() < 0.5
+    assert (calls.on & ~calls.callable).sum() == 0
+    on = calls.on[:, :3]
+    assert (on & ~runs[:, :3]).sum() <= 0.2 * max(on.sum(), 10)
+
+
+def test_the_seed_chooses_the_controls():
+    network, cells, units, _ = drawn(depth=1.0)
+    one, again, other = (decide(network, cells, units, fdr=0.05, **{**GIVEN, "seed": seed}) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.threshold, again.threshold)
+    assert (one.threshold != other.threshold).any()
+    assert (one.on != other.on).mean() < 0.05

@@ -1,0 +1,141 @@
+"""In which cells a unit is on, from an AnnData into an AnnData."""
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+
+import modulae as mo
+from modulae._adata.stored.models import read_model
+from modulae.core.data.cells import Cells
+from modulae.core.statistics.calls.call import decide
+
+FIELDS = ("ae_on", "ae_on_callable")
+
+
+@pytest.fixture(scope="module")
+def called(trained_once):
+    adata = trained_once.copy()
+    mo.tl.call_units(adata, device="cpu", fdr=0.2)
+    return adata
+
+
+def test_fields(called):
+    for field in FIELDS:
+        assert called.obsm[field].shape == called.obsm["X_ae"].shape
+        assert called.obsm[field].dtype == bool
+    assert (called.obsm["ae_on"] & ~called.obsm["ae_on_callable"]).sum() == 0
+    entry = called.uns["ae_on"]
+    assert {name: entry[name] for name in ("of_model", "fdr", "n_controls", "n_cells", "seed")} == {
+        "of_model": "ae",
+        "fdr": 0.2,
+        "n_controls": 10,
+        "n_cells": 90,
+        "seed": 0,
+    }
+
+
+def test_calls_are_those_of_the_counts_and_the_model(called):
+    """What `core` makes of the counts of the model's genes, which are tested there against the truth."""
+    genes = called.var["chosen"].to_numpy()
+    depth = np.asarray(called.X.sum(axis=1)).ravel()
+    cells = Cells(sparse.csr_matrix(called.X[:, genes]), (depth / np.median(depth)).astype(np.float32))
+    model = read_model(called, "ae")
+    given = {
+        "least_on": np.sqrt(np.diag(model.training.unit_covariance)),
+        "fdr": 0.2,
+        "n_controls": 10,
+        "n_cells": 4000,
+        "seed": 0,
+        "batch_size": 90,
+        "device": "cpu",
+    }
+    found = decide(model.network, cells, called.obsm["X_ae"], **given)
+    assert found.on.any()
+    assert (found.on == called.obsm["ae_on"]).mean() > 0.98  # but for rounding
+    assert (found.callable == called.obsm["ae_on_callable"]).mean() > 0.98
+    np.testing.assert_allclose(found.level_on, called.uns["ae_on"]["level_on"], rtol=1e-5)
+
+
+def test_cells_in_which_a_unit_is_low_keep_the_level_of_the_training_cells(called):
+    z = called.obsm["X_ae"].astype(np.float64)
+    unit = int((z.std(axis=0) / z.mean(axis=0)).argmax())
+    low = np.argsort(z[:, unit])[:30]
+    some = called[low].copy()
+    mo.tl.call_units(some, device="cpu")
+    alone = (z[low, unit] ** 3).sum() / (z[low, unit] ** 2).sum()
+    assert alone < 0.9 * z[:, unit].std()  # what these cells say of themselves
+    assert some.uns["ae_on"]["level_on"][unit] == pytest.approx(z[:, unit].std(), rel=1e-4)
+
+
+def test_table(called):
+    table = mo.get.unit_calls(called)
+    assert list(table.index) == ["0", "1", "2", "3", "4"]
+    np.testing.assert_allclose(table["share_on"], called.obsm["ae_on"].mean(axis=0))
+    np.testing.assert_allclose(table["share_undecided"], (~called.obsm["ae_on_callable"]).mean(axis=0))
+    some = mo.get.unit_calls(called[:50].copy())
+    np.testing.assert_allclose(some["share_on"], called.obsm["ae_on"][:50].mean(axis=0))
+    assert (table["level_on"] > table["level_off"]).all()
+    assert (table["expected_fdr"].dropna() <= 0.2).all()
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
+@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+def test_calls_survive_a_file(called, tmp_path, form):
+    path = tmp_path / f"cells.{form}"
+    getattr(called, f"write_{form}")(path)
+    again = {"h5ad": ad.read_h5ad, "zarr": ad.io.read_zarr}[form](path)
+    for field in FIELDS:
+        np.testing.assert_array_equal(again.obsm[field], called.obsm[field])
+        assert again.obsm[field].dtype == bool
+    assert mo.get.unit_calls(again).equals(mo.get.unit_calls(called))
+
+
+def test_copy_and_genes_in_another_order(called):
+    other = called[:, ::-1].copy()
+    found = mo.tl.call_units(other, device="cpu", fdr=0.2, key_added="calls", copy=True)
+    assert "calls" not in other.uns
+    assert (found.obsm["calls"] == called.obsm["ae_on"]).mean() > 0.98  # but for rounding
+    assert found.obsm["calls_callable"].dtype == bool
+
+
+def test_the_other_architecture(either):
+    mo.tl.call_units(either, device="cpu")
+    assert either.obsm["ae_on"].shape == (90, 5)
+    assert mo.get.unit_calls(either)["n_genes"].between(1, 30).all()
+
+
+@pytest.mark.parametrize("fdr", [0, 1, -0.1, "5%", None, np.nan])
+def test_rates_that_make_no_sense(trained, fdr):
+    before = str(trained)
+    with pytest.raises(ValueError, match=r"fdr is .*; give a number above 0 and below 1, such as 0\.05\."):
+        mo.tl.call_units(trained, fdr=fdr)
+    assert str(trained) == before
+
+
+@pytest.mark.parametrize("given", [{"n_controls": 0}, {"n_cells": 1.5}, {"seed": -1}])
+def test_numbers_that_make_no_sense(trained, given):
+    before = str(trained)
+    with pytest.raises(ValueError, match=rf"{next(iter(given))} is .*; give a whole number"):
+        mo.tl.call_units(trained, **given)
+    assert str(trained) == before
+
+
+def test_what_is_not_a_result_is_kept(trained):
+    trained.obsm["ae_on_callable"] = np.ones((90, 1))
+    with pytest.raises(ValueError, match=r"adata.obsm\['ae_on_callable'\] would be overwritten"):
+        mo.tl.call_units(trained, device="cpu")
+    assert "ae_on" not in trained.obsm
+
+
+def test_calls_that_were_changed_since(called):
+    adata = called.copy()
+    adata.obsm["ae_on"] = ~adata.obsm["ae_on"]
+    with pytest.raises(ValueError, match=r"holds other values.*Run `modulae.tl.call_units\(adata\)` on all cells"):
+        mo.get.unit_calls(adata)
+
+
+def test_a_new_training_drops_the_calls(called):
+    adata = called.copy()
+    mo.tl.autoencoder(adata, n_latent=3, n_splits=0, max_epochs=1, batch_size=16, device="cpu", progress=False)
+    assert not {"ae_on", "ae_on_callable"} & set(adata.obsm)
