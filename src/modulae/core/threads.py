@@ -23,6 +23,12 @@ MAX_THREADS = 8
 """Tasks at a time: each holds what it multiplies."""
 
 
+def n_threads() -> int:
+    """As many as NumPy's products use, up to :data:`MAX_THREADS`."""
+    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    return min(max(used, default=1), MAX_THREADS)
+
+
 @contextmanager
 def threads_for(multiplications: int) -> Iterator[None]:
     """Use one torch thread for small steps; what was set before comes back at the end."""
@@ -44,18 +50,17 @@ def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
     work beside it (dask's), and the tasks run in turn: of most libraries, the threads of a product are a setting of
     the process.
     """
-    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-    n_threads = min(max(used, default=1), MAX_THREADS)
-    if n_threads == 1 or threading.current_thread() is not threading.main_thread():
+    n_used = n_threads()
+    if n_used == 1 or threading.current_thread() is not threading.main_thread():
         in_turn(tasks)
         return
     running: deque[Future[None]] = deque()
     # some libraries (MKL) know the setting by thread, so that each thread makes its own as well
     alone = {"initializer": threadpool_limits, "initargs": (1, "blas")}
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, **alone) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_used, **alone) as pool:
         try:
             for task in tasks:
-                if len(running) > n_threads:
+                if len(running) > n_used:
                     running.popleft().result()
                 running.append(pool.submit(task))
             for one in running:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -21,6 +21,9 @@ from .output_layer import output_by_blas, output_by_rows, output_of_one_cell
 from .rows import COMPILED, apply_pending_momentum
 from .simd import WIDTH
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 BLAS_FROM = 96
 """Cells a step from which the output layer goes through BLAS."""
 
@@ -28,14 +31,15 @@ MADE_OF = ("arguments", "hidden_layers", "simd", "output_layer", "rows")
 """Files that are compiled together with this one."""
 
 
-def _digest() -> int:
-    sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in MADE_OF]
+def digest(made_of: Sequence[str]) -> int:
+    """Of the text of these files, and the processor."""
+    sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in made_of]
     return int.from_bytes(blake2b(b"".join(sources) + bytes([WIDTH]), digest_size=7).digest())
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401
     """What Python calls; it is compiled by the first call, or read from disk, where it is also kept."""
-    return _made_of(_digest(), keep=keep)
+    return _made_of(digest(MADE_OF), keep=keep)
 
 
 def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
