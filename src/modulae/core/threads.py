@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -68,6 +69,21 @@ def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def sharing(n: int) -> Iterator[Callable[[int, Callable[[int, int], object]], None]]:
+    """What calls `run(first, last)` for so many items in `n` threads, each with a share of them; the caller is one."""
+    with ThreadPoolExecutor(max(n - 1, 1)) as pool:  # it starts no thread before it is given something
+
+        def share(n_items: int, run: Callable[[int, int], object]) -> None:
+            ends = list(pairwise(n_items * i // n for i in range(n + 1)))
+            others = [pool.submit(run, *end) for end in ends[1:]]
+            run(*ends[0])
+            for other in others:
+                other.result()
+
+        yield share
 
 
 def in_turn(tasks: Iterable[Callable[[], None]]) -> None:

@@ -9,32 +9,27 @@ for in any of it (`fastmath`); the caller checks the loss.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numba
 import numpy as np
 
+from modulae.core.compiled.first_call import COMPILED, digest
+from modulae.core.compiled.simd import FILE as SIMD
+
 from .hidden_layers import activate, backward, backward_inputs, forward, forward_inputs, penalty_gradient
 from .output_layer import output_by_blas, output_by_rows, output_of_one_cell
-from .rows import COMPILED, apply_pending_momentum
-from .simd import WIDTH
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .rows import apply_pending_momentum
 
 BLAS_FROM = 96
 """Cells a step from which the output layer goes through BLAS."""
 
-MADE_OF = ("arguments", "hidden_layers", "simd", "output_layer", "rows")
+MADE_OF = (
+    SIMD,
+    *(Path(__file__).with_name(f"{name}.py") for name in ("arguments", "hidden_layers", "output_layer", "rows")),
+)
 """Files that are compiled together with this one."""
-
-
-def digest(made_of: Sequence[str]) -> int:
-    """Of the text of these files, and the processor."""
-    sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in made_of]
-    return int.from_bytes(blake2b(b"".join(sources) + bytes([WIDTH]), digest_size=7).digest())
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401
@@ -43,11 +38,7 @@ def compiled(*, keep: bool) -> Any:  # noqa: ANN401
 
 
 def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
-    """Compile an epoch.
-
-    Numba finds again what it has kept by the file of a function and by the variables around it; so these say what else
-    the code is made of.
-    """
+    """Compile an epoch; `made_of` says what else than this file it is made of, see :func:`.first_call.digest`."""
 
     @numba.njit(cache=keep, **COMPILED)
     def epoch(order, size, data, layers, touched, settings, unit, hidden, units, hidden_out, square, block, learn):

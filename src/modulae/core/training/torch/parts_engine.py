@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .resident_cells import Batch
 
+
 class PartsEngine(TorchEngine):
     """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V and b are clipped at 0.
 
@@ -118,7 +119,9 @@ class PartsEngine(TorchEngine):
     def _start_optimizer(self) -> torch.optim.Optimizer:
         weights = [getattr(self._network, name) for name in self._network.weights]
         recorded = self._replay is not None
-        return torch.optim.Adam(weights, lr=self._first_rate(), betas=BETAS, eps=ADAM_EPS, fused=recorded, capturable=recorded)
+        return torch.optim.Adam(
+            weights, lr=self._first_rate(), betas=BETAS, eps=ADAM_EPS, fused=recorded, capturable=recorded
+        )
 
     def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1

@@ -10,6 +10,7 @@ read them again. They are of a type of numba's: nothing here can be called from 
 from __future__ import annotations
 
 import operator
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
@@ -18,6 +19,8 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import lower_builtin, models, register_model
+
+FILE = Path(__file__)
 
 intrinsic: Any = _intrinsic  # its own type asks for the arguments that numba puts in
 
@@ -95,6 +98,17 @@ def _broadcasts(width: int) -> Any:  # noqa: ANN401
 
 load, broadcast = _loads(WIDTH), _broadcasts(WIDTH)
 load_few, broadcast_few = _loads(FEW), _broadcasts(FEW)
+
+
+@intrinsic
+def at_least_0(typing: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
+    """Those above 0, and 0 in place of the others."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+        zero = ir.Constant(args[0].type, [0.0] * lanes.width)
+        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[0], zero)
+
+    return lanes(lanes), generate
 
 
 @intrinsic

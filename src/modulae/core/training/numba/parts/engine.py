@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae.core.model import batch_factors
-from modulae.core.model.losses import EPSILON, MIN_NORM
+from modulae.core.model.losses import EPSILON
 from modulae.core.model.parts import BETA, MIN_PREACTIVATION, SILENT
-from modulae.core.threads import n_threads
+from modulae.core.threads import n_threads, sharing
 from modulae.core.training.adam import ADAM_EPS, BETAS, BIAS_SCALE, ENCODER_SHARE, RISING_STEPS
+from modulae.core.training.numba.numba_engine import LAST_TERMS, as_sparse, with_sorted_genes
 
-from . import arguments, parts_kernels
-from .memory import zeros
-from .numba_engine import LAST_TERMS, as_sparse, with_sorted_genes
-from .simd import FEW, WIDTH
+from . import arguments, kernels
+from .memory import memory_for, views_of, weights_for
+from .penalty import penalty_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,15 +46,9 @@ class NumbaPartsEngine:
     def __init__(self, network: PartsNetwork, train_cells: Cells | None, config: Config, unit: float) -> None:
         self._network, self._config, self._unit = network, config, unit
         (n_units, n_genes), f = network.encoder.shape, np.float32
-        padded_units, padded_genes = -(-n_units // FEW) * FEW, -(-n_genes // WIDTH) * WIDTH
-        shapes = (n_genes, padded_units), (1, padded_units), (n_units, padded_genes), (1, padded_genes)
         by_gene = np.sqrt((np.vstack([network.loadings, network.baseline]) ** 2).mean(axis=0, dtype=f))
-        self._weights = arguments.Parts(
-            *(zeros(shape, f) for shape in shapes),
-            *(zeros((size,), f) for size in (padded_units, padded_units, padded_genes)),
-        )
-        self._moments = arguments.Moments(*(zeros(shape, f) for shape in shapes for _ in range(2)))
-        self._views = _views(self._weights, self._moments, n_units, n_genes)
+        self._weights, self._moments = weights_for(n_units, n_genes)
+        self._views = views_of(self._weights, self._moments, n_units, n_genes)
         for name in network.weights:
             self._views[name][...] = getattr(network, name)
         self._taken = 0
@@ -71,7 +64,9 @@ class NumbaPartsEngine:
         self._scale_steps()
         no_factors = network.batch_factors is None
         self._factors = np.zeros((0, 0), dtype=f) if no_factors else network.batch_factors.astype(f)
-        self._memory = _memory(n_units, n_genes, max(config.batch_size, TEST_BLOCK), penalised=config.orthogonality > 0)
+        self._memory = memory_for(
+            n_units, n_genes, max(config.batch_size, TEST_BLOCK), penalised=config.orthogonality > 0
+        )
         self._learn: Cells | None = None
         if train_cells is not None:
             self.read(train_cells)
@@ -157,12 +152,12 @@ class NumbaPartsEngine:
         data, memory, numbers = self._data, self._memory, self._numbers(rate, len(cells))
         loss = self._predict(cells, data, numbers, share, learn=True)
         given = (cells, data, self._weights, self._moments, memory, numbers, True)
-        parts_kernels.work(parts_kernels.SUM, 0, 0, *given)
+        kernels.work(kernels.SUM, 0, 0, *given)
         if len(memory.penalty):
             weight = self._config.orthogonality
             memory.penalty[:, : self._network.n_units] = weight * penalty_gradient(self._views["encoder"]).T
         n_genes = self._network.n_genes
-        share(n_genes, lambda first, last: parts_kernels.work(parts_kernels.ENCODER, first, last, *given))
+        share(n_genes, lambda first, last: kernels.work(kernels.ENCODER, first, last, *given))
         return loss
 
     def _predict(
@@ -175,9 +170,9 @@ class NumbaPartsEngine:
         learn: bool,
     ) -> float:
         given = (cells, data, self._weights, self._moments, self._memory, numbers, learn)
-        share(len(cells), lambda first, last: parts_kernels.work(parts_kernels.READ, first, last, *given))
+        share(len(cells), lambda first, last: kernels.work(kernels.READ, first, last, *given))
         n_chunks = len(self._memory.loss)
-        share(n_chunks, lambda first, last: parts_kernels.work(parts_kernels.DECODE, first, last, *given))
+        share(n_chunks, lambda first, last: kernels.work(kernels.DECODE, first, last, *given))
         return float(self._memory.loss.sum())
 
     def _numbers(self, rate: float, n_cells: int) -> arguments.PartsNumbers:
@@ -206,68 +201,5 @@ class NumbaPartsEngine:
         """What shares so many items among threads; the caller is one of them."""
         worth_it = n_cells * self._network.n_genes * self._network.n_units >= ONE_THREAD_BELOW
         n = n_threads() if worth_it else 1
-        if n == 1:
-            yield lambda n_items, run: run(0, n_items)
-            return
-        with ThreadPoolExecutor(n - 1) as pool:
-
-            def share(n_items: int, run: Run) -> None:
-                bounds = [n_items * i // n for i in range(n + 1)]
-                others = [pool.submit(run, *ends) for ends in zip(bounds[1:-1], bounds[2:], strict=True)]
-                run(bounds[0], bounds[1])
-                for other in others:
-                    other.result()
-
+        with sharing(n) as share:
             yield share
-
-
-def penalty_gradient(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The gradient of ‖I − DDᵀ‖_F, where D are the rows, scaled to length 1."""
-    length = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(rows.dtype).tiny)
-    directions = rows / length
-    gap = directions @ directions.T - np.eye(len(rows), dtype=rows.dtype)
-    by_direction = 2 * gap @ directions / max(float(np.linalg.norm(gap)), MIN_NORM)
-    along = (by_direction * directions).sum(axis=1, keepdims=True)
-    return np.asarray((by_direction - along * directions) / length)
-
-
-def _views(
-    weights: arguments.Parts, moments: arguments.Moments, n_units: int, n_genes: int
-) -> dict[str, NDArray[Any]]:
-    """What belongs to the network, under the names of :meth:`.PartsEngine.state`."""
-    names = {"": weights, ".exp_avg": "mean", ".exp_avg_sq": "square"}
-    views = {}
-    for ending, kind in names.items():
-        encoder, bias, loadings, baseline = (
-            getattr(moments, f"{name}_{kind}") if isinstance(kind, str) else getattr(weights, name)
-            for name in ("encoder", "bias", "loadings", "baseline")
-        )
-        views |= {
-            f"encoder{ending}": encoder[:, :n_units].T,
-            f"bias{ending}": bias[0, :n_units],
-            f"loadings{ending}": loadings[:, :n_genes],
-            f"baseline{ending}": baseline[0, :n_genes],
-        }
-    return views
-
-
-def _memory(n_units: int, n_genes: int, n_cells: int, *, penalised: bool) -> arguments.PartsMemory:
-    n_chunks, n_cells, n_padded = -(-n_genes // parts_kernels.CHUNK), -(-n_cells // 4) * 4, -(-n_units // FEW) * FEW
-    shapes = {
-        "linear": (n_cells, n_padded),
-        "units": (n_cells, n_padded),
-        "slope": (n_cells, n_padded),
-        "rates": (n_chunks, 2, WIDTH),
-        "delta": (n_chunks, n_cells, WIDTH),
-        "seen": (n_chunks, 2, n_cells * WIDTH),
-        "turned": (n_chunks, WIDTH, n_padded),
-        "gradient": (n_chunks, 2, max(WIDTH, n_padded)),
-        "back": (n_chunks, n_cells, n_padded),
-        "encoder": (n_genes, n_padded),
-        "penalty": (n_genes if penalised else 0, n_padded),
-    }
-    return arguments.PartsMemory(
-        **{name: zeros(shape, np.float32) for name, shape in shapes.items()},
-        places=np.zeros((n_chunks, n_cells), dtype=np.int64),
-        loss=np.zeros(n_chunks),
-    )
