@@ -54,10 +54,11 @@ def test_the_same_steps_as_pytorch(mixed, in_batches, penalty, batches):
             engine.hold(held)
             losses.append(engine.epoch(order, 0.03, 0.02))
         assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-        assert_same(torch_engine.network(), numba_engine.network(), atol=1e-3)
+        assert_same(torch_engine.network(), numba_engine.network(), atol=2e-4)
         np.testing.assert_array_equal(numba_engine.network().encoder[held], start.encoder[held])
     moved = {name: np.abs(getattr(numba_engine.network(), name) - getattr(start, name)).max() for name in start.weights}
-    assert min(moved.values()) > 1e-2, moved  # far more than the tolerance
+    sizes = {name: np.abs(getattr(start, name)).max() + 1e-3 for name in start.weights}
+    assert all(moved[name] > 2e-3 * sizes[name] for name in moved)  # ten times the tolerance
     assert numba_engine.loss(cells) == pytest.approx(torch_engine.loss(cells), rel=1e-5)
 
 
@@ -69,7 +70,7 @@ def test_a_state_of_one_engine_is_one_of_the_other(mixed):
         second.restore(first.state())
         assert_same(first.first(), second.first(), atol=0)
         for engine in (first, second):
-            engine.epoch(np.arange(300)[::-1], 0.03)
+            engine.epoch(np.arange(299, -1, -1), 0.03)
         assert_same(first.network(), second.network(), atol=1e-3)
         state = second.state()
         assert state.keys() == first.state().keys()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from modulae.core.model import batch_factors
 from modulae.core.model.losses import EPSILON
@@ -201,5 +202,5 @@ class NumbaPartsEngine:
         """What shares so many items among threads; the caller is one of them."""
         worth_it = n_cells * self._network.n_genes * self._network.n_units >= ONE_THREAD_BELOW
         n = n_threads() if worth_it else 1
-        with sharing(n) as share:
+        with threadpool_limits(1, "blas"), sharing(n) as share:  # products of the penalty are too small for more
             yield share
