@@ -35,6 +35,7 @@ FOLDERS = {
         "gpu",
         "growth",
         "import_time",
+        "parts_speed",
         "ranks",
         "report",
         "saliency",
