@@ -21,6 +21,7 @@ LEAST = float(np.finfo(np.float32).tiny)
 def sweep(factor: NDArray[np.float32], gram: NDArray[np.float32], products: NDArray[Any], *, n_sweeps: int = 1) -> None:
     """Bring ‖X − AᵀB‖² down over A ≥ 0, in place: its parts in turn, each set to the best it can be for all columns.
 
+    In compiled loops where these can be had, else with NumPy.
     This is hierarchical alternating least squares (Cichocki & Phan 2009, *IEICE Transactions* E92-A:708), the order of
     scikit-learn's solver `"cd"`. The columns of A are independent of each other.
 
