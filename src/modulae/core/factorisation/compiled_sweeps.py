@@ -36,9 +36,9 @@ def loops() -> Any:  # noqa: ANN401
 
 def descend(  # noqa: PLR0917
     factor: NDArray[np.float32],
-    others: NDArray[np.float32],
+    others: NDArray[np.floating],
     products: NDArray[Any],
-    step: NDArray[np.float32],
+    step: NDArray[np.floating],
     parts: NDArray[np.intp],
     n_sweeps: int,
 ) -> bool:

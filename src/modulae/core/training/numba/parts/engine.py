@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modulae.core.data.cells import Cells
     from modulae.core.model.config import Config
     from modulae.core.model.parts import PartsNetwork
+    from modulae.core.training.numba.arguments import Sparse
 
     Run = Callable[[int, int], None]
 
@@ -45,19 +46,20 @@ class NumbaPartsEngine:
     """
 
     def __init__(self, network: PartsNetwork, train_cells: Cells | None, config: Config, unit: float) -> None:
-        self._network, self._config, self._unit = network, config, unit
+        given: Any = network  # whose arrays are NumPy's
+        self._network, self._config, self._unit = given, config, unit
         (n_units, n_genes), f = network.encoder.shape, np.float32
-        by_gene = np.sqrt((np.vstack([network.loadings, network.baseline]) ** 2).mean(axis=0, dtype=f))
+        by_gene = np.sqrt((np.vstack([given.loadings, given.baseline]) ** 2).mean(axis=0, dtype=f))
         self._weights, self._moments = weights_for(n_units, n_genes)
         self._views = views_of(self._weights, self._moments, n_units, n_genes)
         for name in network.weights:
             self._views[name][...] = getattr(network, name)
         self._taken = 0
         self._kept = {  # what a state remembers beside the weights
-            "first_encoder": network.encoder.copy(),
-            "first_bias": network.bias.copy(),
+            "first_encoder": given.encoder.copy(),
+            "first_bias": given.bias.copy(),
             "held": np.zeros(n_units, dtype=bool),
-            "scale_encoder": np.array(ENCODER_SHARE * np.sqrt((network.encoder**2).mean(dtype=f)), dtype=f),
+            "scale_encoder": np.array(ENCODER_SHARE * np.sqrt((given.encoder**2).mean(dtype=f)), dtype=f),
             "scale_bias": np.array(BIAS_SCALE, dtype=f),
             "scale_loadings": by_gene,
             "scale_baseline": by_gene.copy(),
@@ -164,7 +166,7 @@ class NumbaPartsEngine:
     def _predict(
         self,
         cells: NDArray[np.int64],
-        data: arguments.Sparse,
+        data: Sparse,
         numbers: arguments.PartsNumbers,
         share: Callable[[int, Run], None],
         *,
@@ -194,7 +196,7 @@ class NumbaPartsEngine:
             artanh_terms=tuple(f(1 / n) for n in range(last_artanh, 0, -2)),
         )
 
-    def _sparse(self, cells: Cells) -> arguments.Sparse:
+    def _sparse(self, cells: Cells) -> Sparse:
         return as_sparse(cells, np.float32, self._factors, np.zeros((0, 0)))
 
     @contextmanager

@@ -30,7 +30,7 @@ def views_of(
 ) -> dict[str, NDArray[Any]]:
     """What belongs to the network, under the names of :meth:`.PartsEngine.state`."""
     names = {"": weights, ".exp_avg": "mean", ".exp_avg_sq": "square"}
-    views = {}
+    views: dict[str, NDArray[Any]] = {}
     for ending, kind in names.items():
         encoder, bias, loadings, baseline = (
             getattr(moments, f"{name}_{kind}") if isinstance(kind, str) else getattr(weights, name)
