@@ -135,10 +135,10 @@ def run(*, short: bool) -> str:
     )
     more = (
         f"One factorisation of the cells of pbmc3k into {N_PARTS} parts, of genes counted in {MIN_CELLS} cells or more, "
-        "with 2 threads: from the inputs to both factors. `compressed` is what the halves of the replication do: 200 "
+        "2 threads: from the inputs to both factors. `compressed` is what the halves of the replication do: 200 "
         "directions of the inputs, one sweep a pass. The last row starts with 100 directions, takes the last third of "
-        "its passes over all entries, and four sweeps a pass. scikit-learn starts from `nndsvda`. Medians "
-        "of two rounds."
+        "its passes over all entries, and four sweeps a pass. scikit-learn starts from "
+        "`nndsvda`. Medians of two rounds."
     )
     rows = epochs(short=short)
     return table.write(
