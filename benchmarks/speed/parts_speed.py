@@ -134,7 +134,7 @@ def run(*, short: bool) -> str:
         "rounds, with the least and the most of the ratio within a round. Both take the same steps."
     )
     more = (
-        f"One factorisation of the cells of pbmc3k into {N_PARTS} parts, counted in {MIN_CELLS} cells or more, "
+        f"One factorisation of pbmc3k into {N_PARTS} parts, of genes counted in {MIN_CELLS} cells or more, "
         "2 threads: from the inputs to both factors. `compressed` is what the halves of the replication do: 200 "
         "directions of the inputs, one sweep a pass. The last row starts with 100 directions, takes the last third of "
         "its passes over all entries, and four sweeps a pass. scikit-learn starts from "
