@@ -37,6 +37,7 @@ FOLDERS = {
         "gpu",
         "growth",
         "import_time",
+        "parts_speed",
         "ranks",
         "report",
         "saliency",

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -21,6 +22,12 @@ On a busy machine, threads that wait for each other make such small steps ten ti
 
 MAX_THREADS = 8
 """Tasks at a time: each holds what it multiplies."""
+
+
+def n_threads() -> int:
+    """As many as NumPy's products use, up to :data:`MAX_THREADS`."""
+    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    return min(max(used, default=1), MAX_THREADS)
 
 
 @contextmanager
@@ -44,18 +51,17 @@ def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
     work beside it (dask's), and the tasks run in turn: of most libraries, the threads of a product are a setting of
     the process.
     """
-    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-    n_threads = min(max(used, default=1), MAX_THREADS)
-    if n_threads == 1 or threading.current_thread() is not threading.main_thread():
+    n_used = n_threads()
+    if n_used == 1 or threading.current_thread() is not threading.main_thread():
         in_turn(tasks)
         return
     running: deque[Future[None]] = deque()
     # some libraries (MKL) know the setting by thread, so that each thread makes its own as well
     alone = {"initializer": threadpool_limits, "initargs": (1, "blas")}
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, **alone) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_used, **alone) as pool:
         try:
             for task in tasks:
-                if len(running) > n_threads:
+                if len(running) > n_used:
                     running.popleft().result()
                 running.append(pool.submit(task))
             for one in running:
@@ -63,6 +69,21 @@ def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def sharing(n: int) -> Iterator[Callable[[int, Callable[[int, int], object]], None]]:
+    """What calls `run(first, last)` for so many items in `n` threads, each with a share of them; the caller is one."""
+    with ThreadPoolExecutor(max(n - 1, 1)) as pool:  # it starts no thread before it is given something
+
+        def share(n_items: int, run: Callable[[int, int], object]) -> None:
+            ends = list(pairwise(n_items * i // n for i in range(n + 1)))
+            others = [pool.submit(run, *end) for end in ends[1:]]
+            run(*ends[0])
+            for other in others:
+                other.result()
+
+        yield share
 
 
 def in_turn(tasks: Iterable[Callable[[], None]]) -> None:

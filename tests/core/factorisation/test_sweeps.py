@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
-from modulae.core.factorisation import sweeps
+from modulae.core.factorisation import compiled_sweeps, sweeps
 from modulae.core.factorisation.sweeps import sweep
+
+
+@pytest.fixture(params=["compiled", "NumPy"])
+def loops(request, monkeypatch):
+    """Both ways to sweep."""
+    if request.param == "NumPy":
+        monkeypatch.setattr(sweeps, "descend", lambda *_: False)
+    else:
+        assert compiled_sweeps.loops() is not None
 
 
 def problem(seed, n_parts, n_cells, n_genes=30):
@@ -26,6 +36,7 @@ def by_hand(data, loadings, factor):
     return factor
 
 
+@pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_it_goes_through_the_parts_as_by_hand(order):
     data, loadings, factor = problem(0, 5, 13)
@@ -38,12 +49,36 @@ def test_it_goes_through_the_parts_as_by_hand(order):
 def test_blocks_change_nothing(monkeypatch):
     data, loadings, factor = problem(1, 6, 100)
     gram, products, other = loadings @ loadings.T, loadings @ data.T, factor.copy()
+    monkeypatch.setattr(sweeps, "descend", lambda *_: False)
     sweep(factor, gram, products, n_sweeps=3)
     monkeypatch.setattr(sweeps, "BLOCK", 7)
     sweep(other, gram, products, n_sweeps=3)
     np.testing.assert_allclose(other, factor, rtol=1e-4, atol=1e-5)
 
 
+def test_threads_change_nothing(monkeypatch):
+    data, loadings, factor = problem(1, 5, 300)
+    found = []
+    monkeypatch.setattr(compiled_sweeps, "SHARED_FROM", 0)
+    for n in (1, 2, 3):
+        monkeypatch.setattr(compiled_sweeps, "n_threads", lambda n=n: n)
+        found.append(factor.copy())
+        sweep(found[-1], loadings @ loadings.T, loadings @ data.T, n_sweeps=3)
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
+def test_it_ends_where_nothing_changes_any_more_and_not_before():
+    """Parts that are nearly alike settle slowly; after many sweeps it is the non-negative minimum."""
+    data, loadings, factor = problem(4, 3, 70)
+    loadings[1] = loadings[0] + np.float32(0.3) * loadings[2]
+    sweep(factor, loadings @ loadings.T, loadings @ data.T, n_sweeps=20_000)
+    expected = np.array([nnls(loadings.T.astype(float), cell.astype(float))[0] for cell in data]).T
+    left, best = (((data - one.T @ loadings) ** 2).sum(axis=1) for one in (factor, expected))
+    np.testing.assert_allclose(left, best, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("loops")
 def test_a_part_without_anything_on_the_other_side_stays_as_it_is():
     data, loadings, factor = problem(2, 4, 9)
     loadings[2] = 0

@@ -131,7 +131,6 @@ def test_survives_a_dictionary(network):
     ("settings", "message"),
     [
         ({"size_factors": None}, "needs size factors. Leave out size_factors=None, or take architecture='orthogonal'"),
-        ({"engine": "numba"}, "engine='numba' trains architecture='orthogonal' only. Take engine='auto'"),
     ],
 )
 def test_settings_that_are_not_for_parts(settings, message):

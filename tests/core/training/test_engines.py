@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from modulae.core.compiled import first_call
 from modulae.core.data.cells import Cells
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import WEIGHTS, initial_network
@@ -184,11 +185,11 @@ def test_step_size_falls_on_a_half_cosine():
 def test_loops_are_found_again_only_as_long_as_they_are_the_same():
     """Numba's cache goes by the file of a function and the variables around it."""
     (of_epoch,) = kernels.epoch.py_func.__closure__
-    assert of_epoch.cell_contents == kernels._digest()
+    assert of_epoch.cell_contents == kernels.digest(kernels.MADE_OF)
     read = Path.read_bytes
     for name in ("rows", "output_layer"):
         changed = Path(kernels.__file__).with_name(f"{name}.py")
         with mock.patch.object(Path, "read_bytes", lambda path, at=changed: read(path) + b"#" * (path == at)):
-            assert kernels._digest() != of_epoch.cell_contents
-    with mock.patch.object(kernels, "WIDTH", 128):
-        assert kernels._digest() != of_epoch.cell_contents
+            assert kernels.digest(kernels.MADE_OF) != of_epoch.cell_contents
+    with mock.patch.object(first_call, "WIDTH", 128):
+        assert kernels.digest(kernels.MADE_OF) != of_epoch.cell_contents

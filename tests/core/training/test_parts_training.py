@@ -14,8 +14,11 @@ from modulae.core.model.losses import gene_means_loss
 from modulae.core.model.starts import initial_parts
 from modulae.core.plain_torch import flush_denormal
 from modulae.core.scores.correlation import column_correlation
+from modulae.core.training.adam import BIAS_SCALE, ENCODER_SHARE, RISING_STEPS
+from modulae.core.training.engine import start_engine
+from modulae.core.training.numba.parts.engine import NumbaPartsEngine
 from modulae.core.training.step_size import decoder_epochs, falling_rate
-from modulae.core.training.torch.parts_engine import BIAS_SCALE, ENCODER_SHARE, RISING_STEPS, PartsEngine
+from modulae.core.training.torch.parts_engine import PartsEngine
 from modulae.core.training.train import split_cells, train
 
 SETTINGS = {
@@ -74,10 +77,20 @@ def test_keeps_the_weights_of_the_lowest_held_out_loss(mixed):
     np.testing.assert_allclose(history.orthogonality[history.best_epoch], run.network.orthogonality_gap, rtol=1e-5)
 
 
-def test_the_decoder_alone_has_a_convex_loss_that_only_falls(mixed):
+@pytest.fixture(params=["numba", "torch"])
+def start(request):
+    """Start an engine."""
+
+    def started(network, cells, config):
+        return start_engine(network, cells, replace(config, engine=request.param), 1.0, "cpu")
+
+    return started
+
+
+def test_the_decoder_alone_has_a_convex_loss_that_only_falls(mixed, start):
     """With all cells in a step, the loss of the cells learnt from is below that of the start all the way."""
     cells = mixed[1]
-    engine = PartsEngine(initial_parts(CONFIG, cells), cells, replace(CONFIG, batch_size=300), 1.0, "cpu")
+    engine = start(initial_parts(CONFIG, cells), cells, replace(CONFIG, batch_size=300))
     engine.hold(np.ones(4, dtype=bool))
     losses = [engine.loss(cells)]
     for _ in range(60):
@@ -92,33 +105,33 @@ def test_the_decoder_alone_has_a_convex_loss_that_only_falls(mixed):
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.5])
-def test_steps_are_adams_warmed_up_and_relative_to_the_weights(mixed, penalty):
+def test_steps_are_adams_warmed_up_and_relative_to_the_weights(mixed, penalty, start):
     """Adam's first step has the same length in every weight: here a share of the root mean square at the start."""
     cells = mixed[1]
     config = replace(CONFIG, batch_size=300, orthogonality=penalty)
-    start = initial_parts(config, cells)
-    start = replace(start, baseline=start.baseline + 0.05)
-    engine = PartsEngine(start, cells, config, 1.0, "cpu")
+    first = initial_parts(config, cells)
+    first = replace(first, baseline=first.baseline + np.float32(0.05))
+    engine = start(first, cells, config)
     engine.epoch(np.arange(300), 0.03)
     after = engine.network()
-    tensors = start.to_torch("cpu", dtype=torch.float64, trained=True)
+    tensors = first.to_torch("cpu", dtype=torch.float64, trained=True)
     rates = torch.from_numpy(cells.scale()) * tensors.decode(tensors.encode(torch.from_numpy(cells.inputs()).double()))
     loss = (rates - torch.from_numpy(cells.dense()) * (rates + 1e-8).log()).mean()
     directions = tensors.encoder / tensors.encoder.norm(dim=1, keepdim=True)
     gap = (torch.eye(4) - directions @ directions.T).square().sum().sqrt()
     (loss + penalty * gap).backward()
-    by_gene = np.sqrt((np.vstack([start.loadings, start.baseline]) ** 2).mean(axis=0))
+    by_gene = np.sqrt((np.vstack([first.loadings, first.baseline]) ** 2).mean(axis=0))
     sizes = {
-        "encoder": ENCODER_SHARE * np.sqrt((start.encoder**2).mean()) * np.ones((4, 40)),
+        "encoder": ENCODER_SHARE * np.sqrt((first.encoder**2).mean()) * np.ones((4, 40)),
         "bias": BIAS_SCALE * np.ones(4),
         "loadings": by_gene * np.ones((4, 1)),
         "baseline": by_gene,
     }
     for name, size in sizes.items():
         gradient = getattr(tensors, name).grad.numpy()
-        step = getattr(after, name) - getattr(start, name)
+        step = getattr(after, name) - getattr(first, name)
         clear = np.abs(gradient) > 1e-5  # of a gradient near 0, rounding may choose the sign
-        clear &= getattr(start, name) > 0.01 if name in {"loadings", "baseline"} else True  # else it is clipped
+        clear &= getattr(first, name) > 0.01 if name in {"loadings", "baseline"} else True  # else it is clipped
         assert clear.mean() > 0.2, name
         expected = -np.sign(gradient) * size * 0.03 / RISING_STEPS
         np.testing.assert_allclose(step[clear], expected[clear], rtol=2e-2, err_msg=name)
@@ -186,24 +199,23 @@ def test_no_unit_is_held_where_none_wanders(mixed):
 def test_a_joint_phase_that_does_not_help_leaves_what_the_decoder_learnt(mixed, monkeypatch):
     """Its steps take everything to where the loss is large."""
     config = replace(CONFIG, snapshot_epochs=(0, 4))
-    real = PartsEngine.epoch
+    real = NumbaPartsEngine.epoch
 
     def worse(self, order, learning_rate, final=None):
         joint = not self._kept["held"].all()
         loss = real(self, order, learning_rate, final)
         if joint:
-            with torch.no_grad():
-                self._weights.baseline.add_(1)
+            self._views["baseline"][:] += 1
         return loss
 
-    monkeypatch.setattr(PartsEngine, "epoch", worse)
+    monkeypatch.setattr(NumbaPartsEngine, "epoch", worse)
     run = train(mixed[1], split_cells(300, config), config)
     assert run.history.best_epoch <= 4
     np.testing.assert_array_equal(run.network.encoder, run.snapshots[0].encoder)
 
 
 def test_patience_has_no_say_while_the_decoder_learns_alone(mixed, monkeypatch):
-    monkeypatch.setattr(PartsEngine, "loss", lambda _self, cells: float(len(cells)))  # never better
+    monkeypatch.setattr(NumbaPartsEngine, "loss", lambda _self, cells: float(len(cells)))  # never better
     config = replace(CONFIG, patience=2)
     run = train(mixed[1], split_cells(300, config), config)
     assert (run.history.epoch[-1], run.history.stopped) == (6, "patience")
@@ -239,12 +251,13 @@ def planted_cells():
     return truth, Cells(counts, depth[:, 0].astype(np.float32)), loadings
 
 
-def test_same_seed_same_numbers_bit_by_bit_and_another_seed_others(mixed):
-    cells = mixed[1]
-    first, again = (train(cells, split_cells(300, CONFIG), CONFIG).network for _ in range(2))
+@pytest.mark.parametrize("engine", ["numba", "torch"])
+def test_same_seed_same_numbers_bit_by_bit_and_another_seed_others(mixed, engine):
+    cells, config = mixed[1], replace(CONFIG, engine=engine)
+    first, again = (train(cells, split_cells(300, config), config).network for _ in range(2))
     for name in first.weights:
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-    config = replace(CONFIG, seed=1)
+    config = replace(config, seed=1)
     other = train(cells, split_cells(300, config), config).network
     assert np.abs(first.encoder - other.encoder).max() > 0.01
 
@@ -267,9 +280,10 @@ class Memory:
         self.states.append(replace(state, engine=taken, held=state.held.copy(), **more))
 
 
+@pytest.mark.parametrize("engine", ["numba", "torch"])
 @pytest.mark.parametrize("rate", [0.03, 3.0], ids=["", "units are held"])
-def test_goes_on_from_any_epoch_to_the_same_end(mixed, rate):
-    config = replace(CONFIG, learning_rate=rate, max_epochs=8, patience=8)
+def test_goes_on_from_any_epoch_to_the_same_end(mixed, rate, engine):
+    config = replace(CONFIG, learning_rate=rate, max_epochs=8, patience=8, engine=engine)
     cells, test, memory = mixed[1], split_cells(300, config), Memory()
     whole = train(cells, test, config, keeper=memory)
     assert whole.held.any() == (rate > 1)

@@ -169,7 +169,6 @@ MISTAKES = {
     "n_hidden": ({"n_hidden": 128}, "has no n_hidden. Leave these out, or take architecture='orthogonal'.$"),
     "several": ({"activation_beta": 2, "momentum": 0.9}, "has no momentum, activation_beta. Leave these out"),
     "no size factors": ({"size_factors": None}, "needs size factors. Leave out size_factors=None"),
-    "numba": ({"engine": "numba"}, "engine='numba' trains architecture='orthogonal' only"),
     "too many": ({"n_latent": 100}, "there are at most 60 parts. Give n_latent=60 or less"),
     "splits": ({"n_splits": -1}, "n_splits is -1; give a whole number of at least 0"),
     "architecture": ({"architecture": "deep"}, "architecture is 'deep'; choose one of"),
@@ -188,9 +187,9 @@ def test_mistakes_are_refused_with_the_next_step_and_nothing_is_written(fitted, 
 
 
 def test_ctrl_c_keeps_the_best_so_far_and_says_so(fitted, monkeypatch):
-    from modulae.core.training.torch.parts_engine import PartsEngine
+    from modulae.core.training.numba.parts.engine import NumbaPartsEngine
 
-    real, calls = PartsEngine.epoch, []
+    real, calls = NumbaPartsEngine.epoch, []
 
     def interrupted(*args):
         calls.append(1)
@@ -198,7 +197,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(fitted, monkeypatch):
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(PartsEngine, "epoch", interrupted)
+    monkeypatch.setattr(NumbaPartsEngine, "epoch", interrupted)
     with pytest.warns(UserWarning, match="interrupted; the weights of epoch"):
         mo.tl.autoencoder(fitted, **SETTINGS)
     assert fitted.uns["ae"]["history"]["stopped"] == "interrupted"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .compiled_sweeps import descend
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ LEAST = float(np.finfo(np.float32).tiny)
 def sweep(factor: NDArray[np.float32], gram: NDArray[np.float32], products: NDArray[Any], *, n_sweeps: int = 1) -> None:
     """Bring ‖X − AᵀB‖² down over A ≥ 0, in place: its parts in turn, each set to the best it can be for all columns.
 
+    In compiled loops where these can be had, else with NumPy.
     This is hierarchical alternating least squares (Cichocki & Phan 2009, *IEICE Transactions* E92-A:708), the order of
     scikit-learn's solver `"cd"`. The columns of A are independent of each other.
 
@@ -31,13 +34,15 @@ def sweep(factor: NDArray[np.float32], gram: NDArray[np.float32], products: NDAr
     products
         BXᵀ, parts × cells.
     n_sweeps
-        How many times to go through the parts.
+        How many times to go through the parts, at most: where nothing changes any more, it ends.
     """
     curvature = gram.diagonal()
     parts = np.flatnonzero(curvature > LEAST)
     step = 1 / np.where(curvature > LEAST, curvature, 1)[:, None]
     others = gram * step  # what the other parts already explain of each
     np.fill_diagonal(others, 0)
+    if descend(factor, others, products, step[:, 0], parts, n_sweeps):
+        return
     for start in range(0, factor.shape[1], BLOCK):
         block = np.ascontiguousarray(factor[:, start : start + BLOCK])
         best_alone = np.multiply(products[:, start : start + BLOCK], step, order="C")

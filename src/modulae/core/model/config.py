@@ -113,10 +113,6 @@ class Config:
                 "architecture='parts' adds up what units make of a cell of the usual depth, so it needs size factors. "
                 "Leave out size_factors=None, or take architecture='orthogonal'.",
             )
-            _require(
-                self.engine != "numba",
-                "engine='numba' trains architecture='orthogonal' only. Take engine='auto' or engine='torch'.",
-            )
 
     def for_cells(self, n_cells: int) -> Config:
         """The same, with the batch size and the epochs that this number of cells asks for, where they are open."""

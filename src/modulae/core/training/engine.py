@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+import numpy as np
+
 from modulae.core.processes.ranks import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from modulae.core.data.cells import Cells
@@ -64,7 +65,7 @@ def start_engine(
     learn
         The training cells; `None` where they come with each order, see :meth:`Engine.read`.
     config
-        Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere, and torch for parts.
+        Settings; `config.engine` chooses, `"auto"` takes numba on a CPU and torch elsewhere.
     unit
         What the loss is divided by.
     device
@@ -72,11 +73,17 @@ def start_engine(
     ranks
         The processes that take the steps together; more than one only with torch.
     """
+    name = "torch" if ranks.size > 1 else engine_name(config, device)
     if network.architecture == "parts":
+        parts = cast("PartsNetwork", network)
+        if name == "numba" and parts.encoder.dtype == np.float32:
+            from modulae.core.training.numba.parts.engine import NumbaPartsEngine
+
+            return NumbaPartsEngine(parts, train_cells, config, unit)
         from modulae.core.training.torch.parts_engine import PartsEngine
 
-        return PartsEngine(cast("PartsNetwork", network), train_cells, config, unit, device, ranks=ranks)
-    if engine_name(config, device) == "torch":
+        return PartsEngine(parts, train_cells, config, unit, device, ranks=ranks)
+    if name == "torch":
         from modulae.core.training.torch.torch_engine import TorchEngine
 
         return TorchEngine(network, train_cells, config, unit, device, ranks=ranks)
@@ -96,11 +103,11 @@ def engine_name(config: Config, device: str) -> Literal["numba", "torch"]:
     if config.engine == "numba" and device != "cpu":
         msg = f"engine='numba' computes on a CPU, not on {device!r}. Use device='cpu' or engine='torch'."
         raise ValueError(msg)
-    if config.architecture == "parts" or config.engine == "torch" or device != "cpu":
+    if config.engine == "torch" or device != "cpu":
         return "torch"
     from modulae.core.training.numba.compiled import trouble
 
-    if not (reason := trouble()):
+    if not (reason := trouble(config.architecture)):
         return "numba"
     if config.engine == "numba":
         msg = f"numba can't compile the training steps here ({reason}). Use engine='auto', and torch takes them."

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
+from modulae.core.compiled.first_call import check_compiler, first_call, in_one_line
 from modulae.core.data.cells import Cells
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import initial_network
+from modulae.core.model.parts import PartsNetwork
+
+if TYPE_CHECKING:
+    from modulae.core.model.config import Architecture
 
 
 @cache
-def trouble() -> str:
-    """Why the steps can't be compiled here; empty where they can, and then they are.
+def trouble(architecture: Architecture = "orthogonal") -> str:
+    """Why the steps of a network can't be compiled here; empty where they can, and then they are.
 
     What can't be had, or can't be kept, is said once in a warning.
     """
     reason = not_kept = ""
     try:
-        not_kept = _compile()
+        check_compiler()
+        not_kept = _compile_parts() if architecture == "parts" else _compile()
     except Exception as error:  # noqa: BLE001 - whatever a compiler meets, torch takes the same steps
-        reason = _line(error)
+        reason = in_one_line(error)
     if reason:
         msg = (
             f"numba can't compile the training steps here ({reason}); torch takes them, which is slower. Repair numba, "
@@ -41,38 +48,24 @@ def trouble() -> str:
 
 
 def _compile() -> str:
-    """Compile the steps, or read them from disk; returns why they can't be kept."""
-    import numba
-
-    if getattr(numba.config, "DISABLE_JIT", False):
-        msg = "its compiler is off: numba.config.DISABLE_JIT, or NUMBA_DISABLE_JIT in the environment"
-        raise RuntimeError(msg)
+    """Call the steps with the types of every training; returns why they can't be kept."""
     from . import kernels
-
-    if not kernels.epoch.stats.cache_path:
-        _try()
-        return "numba has found no folder that it may write to"
-    try:
-        _try()
-    except OSError as error:  # the steps are compiled before they are written
-        _try()
-        return _line(error)
-    except Exception as error:  # noqa: BLE001 - what was kept is damaged
-        kernels.epoch = kernels.compiled(keep=False)
-        _try()
-        return _line(error)
-    return ""
-
-
-def _try() -> None:
-    """Call the steps with the types of every training."""
     from .numba_engine import NumbaEngine
 
-    config = Config(n_latent=1, n_hidden=1)
-    cells = Cells(sparse.csr_matrix(np.ones((1, 1), dtype=np.float32)), None)
-    network = initial_network(config, np.ones(1), np.random.default_rng(0))
-    NumbaEngine(network, None, config, 1.0).loss(cells)
+    network = initial_network(Config(n_latent=1, n_hidden=1), np.ones(1), np.random.default_rng(0))
+    return first_call(
+        kernels, "epoch", lambda: NumbaEngine(network, None, Config(n_latent=1, n_hidden=1), 1.0).loss(_one_cell())
+    )
 
 
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _compile_parts() -> str:
+    from .parts import kernels
+    from .parts.engine import NumbaPartsEngine
+
+    one = np.ones(1, dtype=np.float32)
+    network, config = PartsNetwork(one[:, None], one, one[:, None], one), Config(architecture="parts", batch_size=1)
+    return first_call(kernels, "work", lambda: NumbaPartsEngine(network, None, config, 1.0).loss(_one_cell()))
+
+
+def _one_cell() -> Cells:
+    return Cells(sparse.csr_matrix(np.ones((1, 1), dtype=np.float32)), np.ones(1, dtype=np.float32))

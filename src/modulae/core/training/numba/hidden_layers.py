@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from modulae.core.compiled.first_call import stage
+from modulae.core.compiled.simd import WIDTH, broadcast, load, store
+
 from .rows import (
     add_products,
     add_rows,
@@ -14,10 +17,8 @@ from .rows import (
     nesterov_lanes,
     pending_momentum,
     softplus,
-    stage,
     step_rows,
 )
-from .simd import WIDTH, broadcast, load, store
 
 
 @stage

@@ -9,41 +9,36 @@ for in any of it (`fastmath`); the caller checks the loss.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
+from modulae.core.compiled.first_call import COMPILED, digest
+from modulae.core.compiled.simd import FILE as SIMD
+
 from .hidden_layers import activate, backward, backward_inputs, forward, forward_inputs, penalty_gradient
 from .output_layer import output_by_blas, output_by_rows, output_of_one_cell
-from .rows import COMPILED, apply_pending_momentum
-from .simd import WIDTH
+from .rows import apply_pending_momentum
 
 BLAS_FROM = 96
 """Cells a step from which the output layer goes through BLAS."""
 
-MADE_OF = ("arguments", "hidden_layers", "simd", "output_layer", "rows")
+MADE_OF = (
+    SIMD,
+    *(Path(__file__).with_name(f"{name}.py") for name in ("arguments", "hidden_layers", "output_layer", "rows")),
+)
 """Files that are compiled together with this one."""
-
-
-def _digest() -> int:
-    sources = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in MADE_OF]
-    return int.from_bytes(blake2b(b"".join(sources) + bytes([WIDTH]), digest_size=7).digest())
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401
     """What Python calls; it is compiled by the first call, or read from disk, where it is also kept."""
-    return _made_of(_digest(), keep=keep)
+    return _made_of(digest(MADE_OF), keep=keep)
 
 
 def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
-    """Compile an epoch.
-
-    Numba finds again what it has kept by the file of a function and by the variables around it; so these say what else
-    the code is made of.
-    """
+    """Compile an epoch; `made_of` says what else than this file it is made of, see :func:`.first_call.digest`."""
 
     @numba.njit(cache=keep, **COMPILED)
     def epoch(order, size, data, layers, touched, settings, unit, hidden, units, hidden_out, square, block, learn):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core.compiled.simd import WIDTH
+
 from . import arguments
-from .simd import WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rows import add_products, add_rows, bias_step, inline, nesterov, pass_back, softplus, stage, step_rows
+from modulae.core.compiled.first_call import inline, stage
+
+from .rows import add_products, add_rows, bias_step, nesterov, pass_back, softplus, step_rows
 
 ROWS_IN_CACHE = 64
 """Rows that are gone over more than once while they lie in the cache next to the processor."""

@@ -7,18 +7,10 @@ They are copied into the stages that call them (:mod:`.hidden_layers`, :mod:`.ou
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-from .simd import WIDTH, broadcast, load, power_of_two, store
-
-COMPILED: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
-# copied into the stage that calls it: a call would count references to its arrays, slower than the work on a row
-inline = numba.njit(inline="always", **COMPILED)
-# called by what is compiled alone: what unpacks arguments from Python takes as long to compile as a stage itself
-stage: Any = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **COMPILED)  # type: ignore[call-overload]
+from modulae.core.compiled.first_call import inline
+from modulae.core.compiled.simd import WIDTH, broadcast, load, power_of_two, store
 
 
 @inline

@@ -12,6 +12,7 @@ from modulae.core.array_backend import to_numpy
 from modulae.core.model.losses import orthogonality_penalty
 from modulae.core.plain_torch import flush_denormal
 from modulae.core.processes.ranks import ALONE
+from modulae.core.training.adam import ADAM_EPS, BETAS, BIAS_SCALE, ENCODER_SHARE, RISING_STEPS
 
 from .torch_engine import TorchEngine
 
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from modulae.core.processes.ranks import Ranks
 
     from .resident_cells import Batch
-
-RISING_STEPS = 10
-"""Steps over which the learning rate rises from 0: Adam's first steps are as long as all others, whatever the slope."""
-
-BIAS_SCALE = 0.1
-"""What a step of a unit's bias is relative to; its activity has mean square 1."""
-
-ENCODER_SHARE = 0.3
-"""How long a step of the encoder is beside one of the decoder."""
-
-ADAM_EPS = 1e-10
-"""Slopes of rare genes in a mean over many genes are small, and still far larger."""
 
 
 class PartsEngine(TorchEngine):
@@ -130,7 +119,9 @@ class PartsEngine(TorchEngine):
     def _start_optimizer(self) -> torch.optim.Optimizer:
         weights = [getattr(self._network, name) for name in self._network.weights]
         recorded = self._replay is not None
-        return torch.optim.Adam(weights, lr=self._first_rate(), eps=ADAM_EPS, fused=recorded, capturable=recorded)
+        return torch.optim.Adam(
+            weights, lr=self._first_rate(), betas=BETAS, eps=ADAM_EPS, fused=recorded, capturable=recorded
+        )
 
     def _step(self, batch: Batch, weight: float = 1) -> torch.Tensor:
         self._taken += 1

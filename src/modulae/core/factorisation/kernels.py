@@ -1,0 +1,81 @@
+"""Coordinate descent on columns that stay in the cache, compiled."""
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+# ruff: noqa: ANN001, ANN201, ANN202, PLR0917
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from modulae.core.compiled.first_call import COMPILED, digest, stage
+from modulae.core.compiled.simd import FILE, WIDTH, at_least_0, broadcast, load, store
+
+LOOK_EVERY = 8
+"""Sweeps after which it is looked at whether the last one has changed anything."""
+
+SETTLED = np.float32(1e-6)
+"""Changes of a sweep, beside the largest number, that end the sweeps."""
+
+ZERO = np.float32(0)
+
+
+@stage
+def descend(factor, first, last, others, products, step, parts, n_sweeps):  # noqa: PLR0912
+    """Sweeps over the parts, each set to the best it can be, WIDTH columns after another.
+
+    `others` is parts × an even number: what each part explains of each, negative.
+    """
+    block, alone = np.zeros((others.shape[1], WIDTH), np.float32), np.zeros((others.shape[1], WIDTH), np.float32)
+    before = np.zeros_like(block)
+    for start in range(first, last, WIDTH):
+        n, n_parts = min(WIDTH, last - start), factor.shape[0]
+        for part in range(n_parts):
+            for c in range(n):
+                block[part, c] = factor[part, start + c]
+                alone[part, c] = products[part, start + c] * step[part]
+        for turn in range(n_sweeps):
+            look = turn % LOOK_EVERY == LOOK_EVERY - 1
+            if look:
+                before[:] = block
+            for part in parts:
+                sums, more = load(alone, (part, 0)), broadcast(ZERO)
+                for other in range(0, others.shape[1], 2):
+                    sums += broadcast(others[part, other]) * load(block, (other, 0))
+                    more += broadcast(others[part, other + 1]) * load(block, (other + 1, 0))
+                store(block, (part, 0), at_least_0(sums + more))
+            if look:
+                change, largest = ZERO, ZERO
+                for part in range(n_parts):
+                    for c in range(WIDTH):
+                        change = max(change, abs(block[part, c] - before[part, c]))
+                        largest = max(largest, block[part, c])
+                if change <= SETTLED * largest:
+                    break
+        for part in range(n_parts):
+            for c in range(n):
+                factor[part, start + c] = block[part, c]
+
+
+def compiled(*, keep: bool) -> Any:  # noqa: ANN401
+    """What Python calls; it is compiled by the first call, or read from disk, where it is also kept."""
+    return _made_of(digest([FILE]), keep=keep)
+
+
+def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
+    """Compile it; `made_of` says what else than this file they are made of, see :func:`.first_call.digest`."""
+
+    @numba.njit(cache=keep, **COMPILED)
+    def work(factor, first, last, others, products, step, parts, n_sweeps):
+        """Sweeps over these columns."""
+        made_of  # noqa: B018
+        descend(factor, first, last, others, products, step, parts, n_sweeps)
+
+    return work
+
+
+try:
+    work = compiled(keep=True)
+except RuntimeError:  # numba has found no folder that it may write to
+    work = compiled(keep=False)

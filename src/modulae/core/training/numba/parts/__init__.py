@@ -1,0 +1,1 @@
+"""The parts-based autoencoder's steps in compiled loops, on a CPU."""
