@@ -97,7 +97,7 @@ class NumbaPartsEngine:
                 rate = learning_rate * min(1.0, self._taken / RISING_STEPS)
                 total += self._step(cells, rate, share)
                 learning_rate -= fall
-        return total / (len(order) * self._network.n_genes)
+        return float(total / (len(order) * self._network.n_genes))
 
     def loss(self, cells: Cells) -> float:
         """Mean Poisson loss of these cells, in counts."""
@@ -107,7 +107,7 @@ class NumbaPartsEngine:
             for start in range(0, len(cells), TEST_BLOCK):
                 some = np.arange(start, min(start + TEST_BLOCK, len(cells)))
                 total += self._predict(some, data, numbers, share, learn=False)
-        return total / (len(cells) * self._network.n_genes)
+        return float(total / (len(cells) * self._network.n_genes))
 
     def update_batch_factors(self, factors_of: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> None:
         """Leave the factors of the batches as they start, as :class:`.PartsEngine` does."""
@@ -123,7 +123,9 @@ class NumbaPartsEngine:
 
     def network(self) -> PartsNetwork:
         """A copy of the network as it is now."""
-        return replace(self._network, **{name: self._views[name].copy(order="C") for name in self._network.weights})
+        copies = {name: self._views[name].copy(order="C") for name in self._network.weights}
+        now: PartsNetwork = replace(self._network, **copies)
+        return now
 
     parts = network
 
