@@ -26,6 +26,7 @@ FOLDERS = {
         "parts",
         "rank_units",
         "replication",
+        "reproducibility_curve",
         "sanity",
         "search",
         "settings",

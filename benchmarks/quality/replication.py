@@ -64,26 +64,36 @@ def data(*, short: bool) -> Iterator[tuple[str, AnnData]]:
             yield name, ad.read_h5ad(Path(os.environ["MODULAE_DATA"]) / file)
 
 
-def model(adata: AnnData, rows: NDArray[np.intp], seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def model(
+    adata: AnnData, rows: NDArray[np.intp], seed: int, replicate_over: str | None = None
+) -> tuple[NDArray[Any], pd.DataFrame]:
     """Units of all cells, learnt from some, and what each says of itself."""
     half = adata[rows].copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mo.tl.autoencoder(half, seed=seed, device="cpu", progress=False)
-    fitted = read_model(half, "ae")
-    return encode(fitted.network, read_cells(adata, fitted, layer=None)), half.uns["ae"]["replication"][
-        "reproducibility"
-    ]
+        mo.tl.autoencoder(half, replicate_over=replicate_over, seed=seed, device="cpu", progress=False)
+    fitted, known = read_model(half, "ae"), half.uns["ae"]["replication"]
+    said = pd.DataFrame(
+        {"said": known["reproducibility"], "likeness": np.nan_to_num(known["similarity"]).mean(axis=1, dtype=float)}
+    )
+    return encode(fitted.network, read_cells(adata, fitted, layer=None)), said
 
 
-def returns(name: str, adata: AnnData, seed: int) -> pd.DataFrame:
+def returns(
+    name: str,
+    adata: AnnData,
+    seed: int,
+    *,
+    halves: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
+    replicate_over: str | None = None,
+) -> pd.DataFrame:
     """What each unit of two disjoint halves said, and the largest |r| with a unit of the other half."""
     order = np.random.default_rng(seed).permutation(adata.n_obs)
-    halves = np.sort(order[: adata.n_obs // 2]), np.sort(order[adata.n_obs // 2 :])
-    (one, said), (other, also_said) = (model(adata, rows, 2 * seed + i) for i, rows in enumerate(halves))
+    drawn = halves or (np.sort(order[: adata.n_obs // 2]), np.sort(order[adata.n_obs // 2 :]))
+    (one, said), (other, also_said) = (model(adata, rows, 2 * seed + i, replicate_over) for i, rows in enumerate(drawn))
     r = np.abs(correlation(one, other))
-    closest = np.concatenate([r.max(axis=1), r.max(axis=0)])
-    return pd.DataFrame({"data": name, "seed": seed, "said": np.concatenate([said, also_said]), "r": closest})
+    found = pd.concat([said, also_said], ignore_index=True)
+    return found.assign(data=name, seed=seed, r=np.concatenate([r.max(axis=1), r.max(axis=0)]))
 
 
 def share(values: pd.Series) -> str:

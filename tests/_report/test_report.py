@@ -308,16 +308,6 @@ def test_reproducibility_is_the_first_badge(halved, tmp_path):
     assert {means.startswith("Probability that a model of as many new cells") for _, means, _ in first} == {True}
 
 
-def test_of_donors_the_share_of_splits_is_shown(halved, tmp_path):
-    adata, second, _ = halved
-    adata.uns["ae"]["replication"]["reproducibility"] = np.full(6, np.nan, dtype=np.float32)
-    page = Page(mo.report(adata, tmp_path / "a.html", **QUIET))
-    assert cards(page, "chance-cards") == [second]
-    known = {unit["unit"]: unit["reproducibility"] for unit in page.facts["units"]}
-    assert known[second] == {"value": 0.6, "text": "both halves of the donors: 60 % of the splits", "sure": False}
-    assert page.facts["reproducibility"] == "share of splits"
-
-
 def test_a_model_that_was_trained_once_has_neither_badge_nor_heading(page):
     assert "chance" not in {attrs.get("id") for _, attrs in page.elements}
     assert {unit["reproducibility"] for unit in page.facts["units"]} == {None}

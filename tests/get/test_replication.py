@@ -59,14 +59,6 @@ def test_the_level_is_the_stored_one(adata):
     assert mo.get.replication(adata)["replicates"].tolist() == [True, False, False]
 
 
-def test_of_donors_every_split_counts(adata):
-    adata.uns["ae"]["replication"]["reproducibility"] = np.full(3, np.nan, dtype=np.float32)
-    table = mo.get.replication(adata)
-    assert table["reproducibility"].isna().all()
-    assert table["replicates"].tolist() == [True, False, False]
-    assert table["replicates"].dtype == bool
-
-
 def test_one_row_a_number_of_parts(adata):
     table = mo.get.replication(adata, of="sizes")
     assert table.index.name == "size"

@@ -65,18 +65,6 @@ def test_units_from_the_surest_down_and_grey_below_the_level(halved):
     assert "probability" in ax.get_xlabel()
 
 
-def test_of_donors_the_share_of_splits(halved):
-    halved.uns["ae"]["replication"]["reproducibility"] = np.full(4, np.nan, dtype=np.float32)
-    ax = mo.pl.replication(halved)["units"]
-    widths, colours = bars(ax)
-    assert widths == [1, 1, 1, 0.5]
-    assert rows(ax) == ["1", "2", "3", "0"]
-    assert colours == [to_hex(UNITS)] * 3 + [to_hex(CHANCE)]
-    assert upright(ax) == []
-    assert ax.get_title() == "3 of 4 units are in every split (grey: may be chance)"
-    assert "splits" in ax.get_xlabel()
-
-
 def test_one_size_that_was_asked_for(halved):
     replication = halved.uns["ae"]["replication"]
     replication |= {name: replication[name][1:2] for name in ("sizes", "n_units", "explained")}

@@ -34,9 +34,6 @@ MEANINGS = {
     "reproducibility": (
         "Probability that a model of as many new cells has the unit again (|r| > 0.8); units below 0.7 may be chance."
     ),
-    "share of splits": (
-        "Share of the splits of the donors in which both halves have the unit; units that miss in one may be chance."
-    ),
 }
 """What is known of how units replicate, by what it is called."""
 
@@ -125,9 +122,7 @@ def _alive(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _reproducibility_heading(material: Material) -> str:
     """What the column is called that says how surely units would be found again; empty where nothing does."""
-    if material.replication is None:
-        return ""
-    return "share of splits" if material.replication["reproducibility"].isna().all() else "reproducibility"
+    return "" if material.replication is None else "reproducibility"
 
 
 def _may_be_chance(unit: dict[str, Any]) -> bool:

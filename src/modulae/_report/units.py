@@ -179,10 +179,8 @@ def _reproducibility(material: Material, unit: str) -> dict[str, Any] | None:
     if material.replication is None:
         return None
     row = material.replication.loc[unit]
-    known = bool(np.isfinite(row["reproducibility"]))
-    value = float(row["reproducibility"] if known else row["share"])
-    text = f"reproducibility {value:.2f}" if known else f"both halves of the donors: {percent(value)} of the splits"
-    return {"value": six_digits(value), "text": text, "sure": bool(row["replicates"])}
+    value = float(row["reproducibility"])
+    return {"value": six_digits(value), "text": f"reproducibility {value:.2f}", "sure": bool(row["replicates"])}
 
 
 def _stability(material: Material, unit: str, row: pd.Series) -> dict[str, Any] | None:

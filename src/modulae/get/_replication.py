@@ -38,11 +38,10 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
         `name` : text
             Its name, after :func:`modulae.tl.unit_summary`; else NaN.
         `reproducibility` : `float64`
-            Probability that a model of as many new cells has the unit again (|r| > 0.8). NaN where the halves are made
-            of donors: there it is not known.
+            Probability that a model of as many new cells has the unit again (|r| > 0.8); of as many new donors, where
+            halves are made of donors.
         `replicates` : `bool`
-            Whether that is at least 0.7; of donors, whether both halves have the unit in all of the splits. The others
-            may be chance.
+            Whether that is at least 0.7. The others may be chance.
         `share` : `float64`
             Share of the splits in which both halves have the unit.
         `similarity` : `float64`
@@ -92,11 +91,10 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
 def _units(entry: dict[str, Any]) -> pd.DataFrame:
     share = np.asarray(entry["found"], dtype=bool).all(axis=2).mean(axis=1)
     reproducibility = np.asarray(entry["reproducibility"], dtype=np.float64)
-    sure = reproducibility >= float(entry["level"])
     return pd.DataFrame(
         {
             "reproducibility": reproducibility,
-            "replicates": np.where(np.isnan(reproducibility), share == 1, sure),
+            "replicates": reproducibility >= float(entry["level"]),
             "share": share,
             "similarity": np.nan_to_num(np.asarray(entry["similarity"], dtype=np.float64)).mean(axis=1),
         },

@@ -38,8 +38,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     Left: below, how many units both halves of the cells find; above, how much of the variance of held-out cells these
     explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right: one bar
     per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in grey, may
-    be chance. Where halves are made of donors, bars are the share of the splits in which both halves have the unit, and
-    what is not in every split is grey.
+    be chance.
 
     Parameters
     ----------
@@ -112,18 +111,15 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) 
 
 
 def _draw_units(ax: Axes, units: pd.DataFrame, names: Mapping[str, str], *, level: float) -> None:
-    known = bool(units["reproducibility"].notna().all())
-    values = units["reproducibility" if known else "share"].sort_values(ascending=False, kind="stable")
+    values = units["reproducibility"].sort_values(ascending=False, kind="stable")
     sure = units["replicates"].loc[values.index]
     rows = np.arange(len(values))
     ax.barh(rows, values, color=[UNITS if yes else CHANCE for yes in sure], height=0.75)
     ax.set_yticks(rows, unit_labels(list(values.index), names), fontsize=font())
     ax.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1), ylabel="unit")
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("probability that new cells show it again" if known else "splits in which both halves have it")
+    ax.set_xlabel("probability that new cells show it again")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
-    if known:
-        ax.axvline(level, color="0.2", linestyle=":", linewidth=1)
-    enough = f"reach {level:.0%}" if known else "are in every split"
+    ax.axvline(level, color="0.2", linestyle=":", linewidth=1)
     grey = "" if sure.all() else " (grey: may be chance)"
-    ax.set_title(f"{int(sure.sum())} of {len(values)} units {enough}{grey}", fontsize="medium")
+    ax.set_title(f"{int(sure.sum())} of {len(values)} units reach {level:.0%}{grey}", fontsize="medium")

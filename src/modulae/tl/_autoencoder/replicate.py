@@ -192,11 +192,10 @@ def in_order(
     effects = unit_effects(run.network, cells, units, n_cells=EFFECT_CELLS, seed=seed, device=device)
     order = np.argsort(-effects, kind="stable")
     similarity = found.similarity[order]
-    sure = reproducibility(similarity) if asked.donors is None else np.full(len(order), np.nan)
     replication = {
         "found": found.found[order],
         "similarity": similarity.astype(np.float32),
-        "reproducibility": sure.astype(np.float32),
+        "reproducibility": reproducibility(similarity).astype(np.float32),
         "held": run.held[order],
         "level": LEVEL,
         "sizes": found.sizes,

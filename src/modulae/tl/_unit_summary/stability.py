@@ -73,7 +73,7 @@ def check_stability(
 def reproducibility_of_units(adata: AnnData, key: str, n_units: int) -> dict[str, NDArray[Any]]:
     """Units: the probability that new cells show it again, and whether that is too low for a name.
 
-    It is NaN, which is not too low, for a model that was trained once, and for halves of donors.
+    It is NaN, which is not too low, for a model that was trained once.
     """
     replication = model_entry(adata, key).get("replication")
     if replication is None:
