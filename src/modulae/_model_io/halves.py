@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class HalvesStore:
             with np.load(file, allow_pickle=False) as stored:
                 about = json.loads(str(stored[ABOUT]))
                 arrays = {name: stored[name] for name in stored.files}
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise damaged(file, error) from error
         refuse_others(file, about["run"], self._run)
         results = [_from_arrays(KINDS[about["kind"]], arrays, f"{at}/") for at in range(about["n"] or 1)]

@@ -40,7 +40,7 @@ def autoencoder(
     n_latent: int | Literal["auto"] = "auto",
     n_splits: int | None = None,
     replicate_over: str | None = None,
-    max_cells: int = 20_000,
+    max_cells: int = 10_000,
     orthogonality: float | None = None,
     architecture: Architecture = "parts",
     size_factors: str | None = "total",

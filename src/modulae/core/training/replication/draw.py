@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from modulae.core.data.cells import Cells
     from modulae.core.data.source import Source
 
-RANK = 50
-"""Directions in which cells can be unusual. More let the noise of single genes in."""
+RANK, SHARE = 50, 10
+"""Directions in which cells can be unusual, and one for so many cells or genes at most. More let in the noise of single
+genes."""
 
 LEAST_SPREAD = 0.02
 """Added to the standard deviation that a gene is divided by, so that a gene of hardly any cell is not all there is."""
@@ -66,11 +67,13 @@ def draw_cells(
         return rows
     fair = random_cells(rows, most - most // 2, seed, cells.batch)
     others = np.setdiff1d(rows, fair)
-    leverage, excess = Leverage.of(cells.take(fair).load(), seed), np.empty(len(others))
-    for where, found in map_cells(cells.take(others), leverage):
-        excess[where] = np.maximum(found, 0)
+    seen, leverage = cells.take(fair).load(), np.empty(len(others))
+    rank = min(RANK, max(min(seen.counts.shape) // SHARE, 1))
+    for where, found in map_cells(cells.take(others), Leverage.of(seen, rank, seed)):
+        leverage[where] = found
         on_cells(len(found))
-    weights = excess + LEAST_WEIGHT  # so that there are always enough that can be drawn
+    # so that there are always enough that can be drawn
+    weights = np.maximum(leverage - np.median(leverage), 0) + LEAST_WEIGHT
     unusual = np.random.default_rng([seed, 9]).choice(others, most // 2, replace=False, p=weights / weights.sum())
     return np.sort(np.concatenate([fair, unusual]))
 
@@ -81,17 +84,16 @@ class Leverage:
 
     directions: NDArray[np.float32]  # genes × rank, of variance 1 over the cells that they were found in
     centre: NDArray[np.float32]  # rank: the mean of these cells
-    usual: float  # the leverage of the median cell
 
     @classmethod
-    def of(cls, cells: Cells, seed: int) -> Self:
+    def of(cls, cells: Cells, rank: int, seed: int) -> Self:
         """The largest directions of some cells."""
         inputs = cells.sparse_inputs()
         mean = np.asarray(inputs.mean(axis=0), dtype=np.float64).ravel()
         squares = np.asarray(inputs.multiply(inputs).mean(axis=0), dtype=np.float64).ravel()
         scale = 1 / (np.sqrt(np.maximum(squares - mean**2, 0)) + LEAST_SPREAD)
         scaled = sparse.csr_matrix(inputs @ sparse.diags(scale.astype(np.float32)))
-        right = low_rank(scaled, RANK, seed=seed).right.astype(np.float64)
+        right = low_rank(scaled, rank, seed=seed).right.astype(np.float64)
         length = np.linalg.norm(right, axis=1, keepdims=True)
         right = right / np.where(length > 0, length, 1)
         at = scaled @ right.T  # cells × rank
@@ -99,13 +101,12 @@ class Leverage:
         kept = values > max(values[-1], 0) * 1e-6
         turn = vectors[:, kept] / np.sqrt(values[kept])
         directions = (scale[:, None] * right.T) @ turn
-        whole = cls(directions.astype(np.float32), (at.mean(axis=0) @ turn).astype(np.float32), 0.0)
-        return cls(whole.directions, whole.centre, float(np.median(whole(cells))))
+        return cls(directions.astype(np.float32), (at.mean(axis=0) @ turn).astype(np.float32))
 
     def __call__(self, cells: Source) -> NDArray[np.float32]:
-        """Cells: their leverage beyond the usual."""
+        """Cells: their leverage."""
         found = np.empty(len(cells), dtype=np.float32)
         for rows, block in cells.blocks(CELLS_AT_ONCE):
             at = block.sparse_inputs() @ self.directions - self.centre
-            found[rows] = np.einsum("cr,cr->c", at, at) - self.usual
+            found[rows] = np.einsum("cr,cr->c", at, at)
         return found
