@@ -71,7 +71,7 @@ class HalvesStore:
         if not file.exists():
             return None
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 about = json.loads(str(stored[ABOUT]))
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
