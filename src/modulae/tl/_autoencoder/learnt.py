@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._utils.progress import progress_bar
-from modulae.core.training.replication.draw import draw_cells, random_cells
+from modulae.core.training.replication.draw import draw_cells, random_cells, read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def cells_to_learn(
     unseen = random_cells(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed, cells.batch)
     chosen = np.sort(np.concatenate([learn, unseen]))
     donors = None if asked.donors is None else asked.donors[chosen]
-    return (cells.take(chosen).load(), test[chosen]), replace(asked, donors=donors)
+    return (read_rows(cells.take(chosen)), test[chosen]), replace(asked, donors=donors)
 
 
 def has_counts(cells: Source) -> NDArray[np.bool_]:

@@ -1,14 +1,17 @@
 """Some of very many cells: what is drawn, and that few cells of a kind are among them."""
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 from scipy import sparse
 
+from modulae._counts.stored_counts import CountReader
 from modulae.core.data.cells import Cells
 from modulae.core.data.readers import InMemory
 from modulae.core.data.stored_cells import StoredCells
 from modulae.core.training.replication import draw
-from modulae.core.training.replication.draw import Leverage, draw_cells, random_cells
+from modulae.core.training.replication.draw import Leverage, draw_cells, random_cells, read_rows
 
 N, RARE = 4000, 40
 
@@ -76,6 +79,27 @@ def test_cells_on_disk_are_drawn_like_those_in_memory(cells):
     np.testing.assert_array_equal(drawn, draw_cells(cells, np.arange(N), 400, 2))
     assert sum(seen) == N - 200
     assert len(seen) > 3
+
+
+def test_each_block_of_a_dask_array_is_read_once(cells):
+    read = []
+
+    def block(start):
+        read.append(start)
+        return cells.counts[start : start + 500]
+
+    blocks = [
+        da.from_delayed(dask.delayed(block, pure=False)(start), (500, 60), np.float32, meta=cells.counts[:0])
+        for start in range(0, N, 500)
+    ]
+    reader = CountReader(da.concatenate(blocks), None, "adata.X")
+    stored = StoredCells(reader, np.arange(N), cells.size_factors, room=N)
+    rows = np.arange(0, N, 90)  # further from each other than rows that are read together
+    with dask.config.set(scheduler="synchronous"):
+        found = read_rows(stored.take(rows))
+    assert sorted(read) == list(range(0, N, 500))
+    np.testing.assert_array_equal(found.counts.toarray(), cells.counts[rows].toarray())
+    np.testing.assert_array_equal(found.size_factors, cells.size_factors[rows])
 
 
 def test_every_batch_is_there(monkeypatch):

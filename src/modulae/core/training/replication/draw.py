@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from scipy import sparse
 
+from modulae.core.data.cells import Cells
 from modulae.core.data.map_reduce import map_cells
 from modulae.core.factorisation.low_rank import low_rank
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from modulae.core.data.cells import Cells
     from modulae.core.data.source import Source
 
 RANK, SHARE = 50, 10
@@ -67,7 +67,7 @@ def draw_cells(
         return rows
     fair = random_cells(rows, most - most // 2, seed, cells.batch)
     others = np.setdiff1d(rows, fair)
-    seen, leverage = cells.take(fair).load(), np.empty(len(others))
+    seen, leverage = read_rows(cells.take(fair)), np.empty(len(others))
     rank = min(RANK, max(min(seen.counts.shape) // SHARE, 1))
     for where, found in map_cells(cells.take(others), Leverage.of(seen, rank, seed)):
         leverage[where] = found
@@ -76,6 +76,17 @@ def draw_cells(
     weights = np.maximum(leverage - np.median(leverage), 0) + LEAST_WEIGHT
     unusual = np.random.default_rng([seed, 9]).choice(others, most // 2, replace=False, p=weights / weights.sum())
     return np.sort(np.concatenate([fair, unusual]))
+
+
+def read_rows(cells: Source) -> Cells:
+    """The cells in memory; of a dask array each block is read once, however its rows are scattered."""
+    parts = [counts for _, counts in map_cells(cells, _counts)]
+    counts = sparse.csr_matrix(sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0])
+    return Cells(counts, cells.size_factors, cells.batch)
+
+
+def _counts(cells: Cells) -> sparse.csr_matrix:
+    return cells.counts
 
 
 @dataclass(frozen=True, slots=True)
