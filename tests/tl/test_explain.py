@@ -6,6 +6,7 @@ import pytest
 
 import modulae as mo
 from modulae._adata.counts import read_cells
+from modulae._adata.stored.layouts import cells_to_place
 from modulae._adata.stored.models import read_model
 from modulae.core.inference.saliency import mean_saliency
 
@@ -154,6 +155,19 @@ def test_embeddings_cover_input_representation_and_snapshots(trained):
     assert len({m.tobytes() for m in maps}) >= 3  # the weights that were kept may be those of epoch 2
     with pytest.raises(ValueError, match="90 cells are too few for 90 neighbours"):
         mo.tl.embeddings(trained, n_neighbors=90)
+
+
+def test_of_many_cells_some_get_a_place(trained):
+    alone = mo.tl.embeddings(trained[cells_to_place(90, 40, 3)].copy(), n_neighbors=10, seed=3, copy=True)
+    mo.tl.embeddings(trained, n_neighbors=10, max_cells=40, seed=3)
+    for name in ("X_ae_umap", "X_ae_umap_input"):
+        placed = np.isfinite(trained.obsm[name]).all(axis=1)
+        np.testing.assert_array_equal(np.flatnonzero(placed), cells_to_place(90, 40, 3))
+        np.testing.assert_allclose(trained.obsm[name][placed], alone.obsm[name], rtol=1e-5)
+        assert placed.sum() == 40
+    np.testing.assert_array_equal(cells_to_place(90, 90, 3), np.arange(90))
+    with pytest.raises(ValueError, match="40 cells are too few for 50 neighbours"):
+        mo.tl.embeddings(trained, n_neighbors=50, max_cells=40)
 
 
 MISTAKES = {

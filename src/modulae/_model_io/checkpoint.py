@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._utils.files import clear_unfinished, is_full, write_whole
+from modulae._utils.files import write_whole
 from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.model.fitted import read_network
 from modulae.core.training.engine import engine_name
 from modulae.core.training.state import TrainingState
+
+from .checkpoint_files import damaged, prepare_folder, refuse_others, said_if_full
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,11 +50,7 @@ class Checkpoint:
     def __init__(self, folder: Path, run: dict[str, Any], every: float) -> None:
         self._file, self._run, self._every = folder / FILE, run, every
         self._written = time.monotonic()
-        if folder.exists() and not folder.is_dir():
-            msg = f"checkpoint={str(folder)!r} is a file. Give a folder."
-            raise FileExistsError(msg)
-        folder.mkdir(parents=True, exist_ok=True)
-        clear_unfinished(folder)
+        prepare_folder(folder)
 
     def read(self) -> TrainingState | None:
         """The state that was kept last; `None` if there is none.
@@ -71,12 +69,10 @@ class Checkpoint:
                 about = json.loads((stream.metadata() or {})["modulae"])
                 arrays = {name: np.array(stream.get_tensor(name)) for name in stream.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, ValueError) as error:
-            msg = (
-                f"{self._file} can't be read ({error}). Give another folder as checkpoint=, or delete the file to "
-                "train from the start."
-            )
-            raise ValueError(msg) from error
-        self._refuse_others(about)
+            raise damaged(self._file, error) from error
+        if about.get("format") != CHECKPOINT_FORMAT:
+            about["run"] = {}
+        refuse_others(self._file, about.get("run", {}), self._run)
         return _to_state(arrays, about["state"])
 
     def due(self, state: TrainingState) -> bool:
@@ -98,35 +94,9 @@ class Checkpoint:
         arrays, numbers = _from_state(state)
         about = {"format": CHECKPOINT_FORMAT, "run": self._run, "state": numbers}
         content = save(arrays, metadata={"modulae": json.dumps(about)})
-        try:
+        with said_if_full(self._file, len(content)):
             write_whole(self._file, content)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            what = "the last checkpoint is whole" if self._file.exists() else "no checkpoint has been written yet"
-            msg = (
-                f"the disk is full: a checkpoint of {len(content) / 1e6:.1f} MB does not fit into {self._file.parent}; "
-                f"{what}. Free some space and call this again with the same checkpoint=: it goes on from there."
-            )
-            raise OSError(error.errno, msg) from error
         self._written = time.monotonic()
-
-    def _refuse_others(self, about: dict[str, Any]) -> None:
-        result = about.get("run", {})
-        if about.get("format") == CHECKPOINT_FORMAT and result == self._run:
-            return
-        available, here = result.get("settings", {}), self._run["settings"]
-        differ = [
-            f"{name} ({available.get(name)!r} there, {here.get(name)!r} here)"
-            for name in {**available, **here}
-            if available.get(name) != here.get(name)
-        ]
-        differ += [name for name in self._run if name != "settings" and result.get(name) != self._run[name]]
-        msg = (
-            f"{self._file} is the checkpoint of another training: it differs in {', '.join(differ) or 'its format'}. "
-            "Give another folder as checkpoint=, go back to the same settings and cells, or delete the file."
-        )
-        raise ValueError(msg)
 
 
 def open_checkpoint(

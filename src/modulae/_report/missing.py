@@ -11,7 +11,7 @@ from modulae import tl
 from modulae._adata.features import FEATURE_TYPE_COLUMNS
 from modulae._adata.found_sets import find_sets, tested_sizes
 from modulae._adata.stored.fields import Fields
-from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.layouts import MOST_PLACED, among_all, cells_to_place, umap_layout
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import ENRICHMENT
 from modulae._counts.layers import layer_names, matrix_of
@@ -139,6 +139,10 @@ def lay_out(work: Workplace, basis: str | None) -> str:
     for name in layouts(work.adata, work.key, basis):
         return name
     representation = work.adata.obsm[work.fields.representation]
-    work.adata.obsm[own] = umap_layout(representation, min(UMAP_NEIGHBOURS, work.adata.n_obs - 1), work.seed)
-    work.ran.append("UMAP of the representation, as by tl.embeddings")
+    n_cells = work.adata.n_obs
+    rows = cells_to_place(n_cells, MOST_PLACED, work.seed)
+    points = umap_layout(np.asarray(representation)[rows], min(UMAP_NEIGHBOURS, n_cells - 1), work.seed)
+    work.adata.obsm[own] = among_all(points, rows, n_cells)
+    of_some = "" if len(rows) == n_cells else f" ({len(rows)} random cells)"
+    work.ran.append(f"UMAP of the representation, as by tl.embeddings{of_some}")
     return own

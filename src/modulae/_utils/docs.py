@@ -140,7 +140,9 @@ OTHERS = {
         "replicate_over\n"
         '    `obs` column, such as `"donor"`: halves are made of its labels, so that units replicate across donors.\n'
         "max_cells\n"
-        "    Cells in which units are looked for, at most; random ones where there are more."
+        "    Cells that are learnt from, at most. Where there are more, half of them are random ones and half are\n"
+        "    unusual ones, so that programmes of few cells are found too; all cells are encoded. `n_splits=0` learns\n"
+        "    from all."
     ),
     "replication_entry": (
         '`adata.uns[key_added]["replication"]` : `dict`, where the cells were split\n'

@@ -11,7 +11,7 @@ from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
-from modulae._adata.stored.layouts import umap_layout
+from modulae._adata.stored.layouts import MOST_PLACED, among_all, cells_to_place, umap_layout
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.ownership import ROW_STAMPS, refuse_result_over_others, rows_stamp
 from modulae._adata.stored.representation import model_units
@@ -33,6 +33,7 @@ def embeddings(
     layer: str | None = None,
     n_neighbors: int = 15,
     n_pcs: int | None = 50,
+    max_cells: int = MOST_PLACED,
     seed: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -49,6 +50,8 @@ def embeddings(
     {n_neighbors}
     n_pcs
         Principal components of the input to build its graph from; `None` takes the genes themselves, as the paper does.
+    max_cells
+        Cells that get a place, at most. Where there are more, random ones do, and the others are NaN.
     {seed}
     {copy}
 
@@ -92,23 +95,27 @@ def embeddings(
     check_integer("n_neighbors", n_neighbors, minimum=2)
     if n_pcs is not None:
         check_integer("n_pcs", n_pcs, minimum=1)
+    check_integer("max_cells", max_cells, minimum=1)
     fitted = read_model(adata, key)
     fields = Fields(key)
-    if adata.n_obs <= n_neighbors:
-        msg = f"{adata.n_obs} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
+    if min(adata.n_obs, max_cells) <= n_neighbors:
+        msg = f"{min(adata.n_obs, max_cells)} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
         raise ValueError(msg)
     units = np.asarray(model_units(adata, key))
     for name in (fields.umap("input"), fields.umap()):
         refuse_result_over_others(adata, name, "embeddings")
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer)
-    result = {fields.umap("input"): umap_layout(_reduced(cells, n_pcs, seed), n_neighbors, seed)}
-    result[fields.umap()] = umap_layout(units, n_neighbors, seed)
+    rows = cells_to_place(adata.n_obs, max_cells, seed)
+
+    def lay_out(values: Any) -> Any:  # noqa: ANN401
+        return among_all(umap_layout(values, n_neighbors, seed), rows, adata.n_obs)
+
+    some = cells if len(rows) == adata.n_obs else cells.take(rows)
+    result = {fields.umap("input"): lay_out(_reduced(some, n_pcs, seed)), fields.umap(): lay_out(units[rows])}
     for epoch in fitted.config.snapshot_epochs:
         if fields.snapshot(epoch) in adata.obsm:
-            result[fields.umap(f"epoch{epoch}")] = umap_layout(
-                np.asarray(adata.obsm[fields.snapshot(epoch)]), n_neighbors, seed
-            )
+            result[fields.umap(f"epoch{epoch}")] = lay_out(np.asarray(adata.obsm[fields.snapshot(epoch)])[rows])
 
     adata = changeable(adata, copy=copy)
     for name, points in result.items():

@@ -9,6 +9,7 @@ from scipy import sparse
 
 import modulae as mo
 from modulae._adata.stored.models import read_model
+from modulae.core.training import train
 from modulae.core.training.replication import replicate
 from modulae.core.training.replication.reproducibility import reproducibility
 
@@ -70,7 +71,7 @@ def test_the_default_writes_what_it_promises(once):
     assert (entry["reproducibility"].shape, entry["reproducibility"].dtype) == ((n,), np.dtype(np.float32))
     assert len(entry["sizes"]) == len(entry["n_units"]) == len(entry["explained"])
     assert entry["size"] in entry["sizes"]
-    assert (entry["n_splits"], entry["n_latent"], entry["max_cells"]) == (5, "auto", 20_000)
+    assert (entry["n_splits"], entry["n_latent"], entry["max_cells"]) == (5, "auto", 10_000)
     assert once.uns["ae"]["params"]["n_latent"] == n
     assert once.varm["ae_loadings"].shape == (90, n)
     assert once.obsm["X_ae"].dtype == np.float32
@@ -280,20 +281,73 @@ def test_noise_has_no_units_and_adata_stays_as_it_was(untrained):
     assert snapshot(untrained) == before
 
 
-def test_ctrl_c_while_units_are_sought_leaves_adata_as_it_was(untrained, monkeypatch):
-    before, calls = snapshot(untrained), []
-    real = replicate.find
+def interrupt(monkeypatch, after):
+    """Ctrl-C once so many halves have been factorised; how often each step was taken."""
+    calls = {"compress": 0, "find": 0}
 
-    def interrupted(*given):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real(*given)
+    def noted(name, real):
+        def step(*given):
+            if name == "find" and calls["find"] == after:
+                raise KeyboardInterrupt
+            calls[name] += 1
+            return real(*given)
 
-    monkeypatch.setattr(replicate, "find", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+        return step
+
+    for name in calls:
+        monkeypatch.setattr(replicate, name, noted(name, getattr(replicate, name)))
+    return calls
+
+
+def test_ctrl_c_while_units_are_sought_leaves_adata_as_it_was_and_says_so(untrained, monkeypatch):
+    before = snapshot(untrained)
+    interrupt(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt, match=r"units were still being looked for, and adata is as it was\.$"):
         mo.tl.autoencoder(untrained, **SETTINGS)
     assert snapshot(untrained) == before
+
+
+def test_halves_that_were_done_are_not_done_again_and_the_result_is_the_same(untrained, once, tmp_path, monkeypatch):
+    settings = {**SETTINGS, "snapshot_epochs": (0, 1), "checkpoint": tmp_path}
+    before = snapshot(untrained)
+    with monkeypatch.context() as patch:
+        calls = interrupt(patch, 3)
+        with pytest.raises(KeyboardInterrupt, match="Halves that were done are kept: the same call goes on"):
+            mo.tl.autoencoder(untrained, **settings)
+        assert calls["compress"] == 10
+    assert snapshot(untrained) == before
+    with monkeypatch.context() as patch:
+        calls = interrupt(patch, None)
+        same(once, mo.tl.autoencoder(untrained, copy=True, **settings))
+        assert calls["compress"] == 0
+        sizes = len(once.uns["ae"]["replication"]["sizes"])
+        assert calls["find"] == 10 * (sizes - 4) - 3 if sizes > 5 else calls["find"] <= 10 * sizes - 3
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint.safetensors", "halves.npz"]
+    with monkeypatch.context() as patch:
+        calls = interrupt(patch, 0)
+        same(once, mo.tl.autoencoder(untrained, copy=True, **settings))
+        assert calls == {"compress": 0, "find": 0}
+
+
+def test_halves_of_another_search_and_damaged_ones_are_refused(untrained, tmp_path):
+    settings = {**SETTINGS, "n_splits": 2, "checkpoint": tmp_path}
+    mo.tl.autoencoder(untrained, copy=True, **settings)
+    for changed, differs in (
+        ({"n_splits": 3}, r"n_splits \(2 there, 3 here\)"),
+        ({"n_latent": 2}, r"n_latent \('auto' there, 2 here\)"),
+        ({"max_cells": 300}, r"max_cells \(\d+ there, 300 here\)"),
+        ({"replicate_over": "donor"}, r"replicate_over \(None there, 'donor' here\), donors"),
+        ({"seed": 1}, r"seed \(0 there, 1 here\), counts, held-out cells"),
+    ):
+        with pytest.raises(ValueError, match=rf"halves\.npz is .* another training: it differs in {differs}.* Give"):
+            mo.tl.autoencoder(untrained, **{**settings, **changed})
+    file = tmp_path / "halves.npz"
+    whole = file.read_bytes()
+    for content in (b"", b"nothing of the kind", whole[:-30], whole[:40]):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"halves\.npz can't be read .*delete the file to train from the start"):
+            mo.tl.autoencoder(untrained, **settings)
+    assert "ae" not in untrained.uns
 
 
 def test_the_bar_ends_at_its_total(untrained, capsys):
@@ -309,20 +363,67 @@ def test_the_bar_ends_at_its_total(untrained, capsys):
 
 def test_units_are_sought_in_some_cells_and_all_are_encoded(untrained, monkeypatch):
     seen = []
-    real = replicate.Replication.__init__
+    real, real_training = replicate.Replication.__init__, train.train
 
     def noted(self, inputs, unseen, depth, halves, **how):
         seen.append((inputs.shape[0], unseen.shape[0], max(max(map(np.max, split)) for split in halves)))
         real(self, inputs, unseen, depth, halves, **how)
 
+    def trained(cells, test, config, **how):
+        seen.append((len(cells), int(test.sum()), config.max_epochs))
+        return real_training(cells, test, config, **how)
+
     monkeypatch.setattr(replicate.Replication, "__init__", noted)
+    monkeypatch.setattr(train, "train", trained)
     mo.tl.autoencoder(untrained, max_cells=120, batch_key="sample", **SETTINGS)
-    assert seen == [(120, 24, 119)]
+    assert seen == [(120, 24, 119), (144, 24, 2)]
     assert untrained.obsm["X_ae"].shape[0] == 240
     assert untrained.uns["ae"]["replication"]["max_cells"] == 120
     n = untrained.obsm["X_ae"].shape[1]
     r = np.corrcoef(untrained.obsm["X_ae"].T, untrained.obsm["truth_activity"].T)[:n, n:]
     assert r.max(axis=0).min() > 0.7
+
+
+def test_halves_of_some_cells_are_made_of_their_donors(untrained, monkeypatch):
+    seen = []
+    real = replicate.Replication.__init__
+
+    def noted(self, inputs, unseen, depth, halves, **how):
+        seen.append((inputs, halves))
+        real(self, inputs, unseen, depth, halves, **how)
+
+    monkeypatch.setattr(replicate.Replication, "__init__", noted)
+    untrained.obs["depth"] = 1.0  # so that what is read tells which cell it is
+    mo.tl.autoencoder(untrained, max_cells=120, replicate_over="donor", size_factors="depth", **SETTINGS)
+    inputs, halves = seen[0]
+    of_cell = {row.tobytes(): donor for row, donor in zip(untrained.X.toarray(), untrained.obs["donor"], strict=True)}
+    donors = np.array([of_cell[row.tobytes()] for row in np.rint(np.expm1(inputs.toarray())).astype(np.float32)])
+    for first, second in halves:
+        assert not set(donors[first]) & set(donors[second])
+        assert len(set(donors[first]) | set(donors[second])) == 6
+
+
+def test_some_cells_of_a_file_give_what_they_give_in_memory(untrained, tmp_path):
+    untrained.write_h5ad(tmp_path / "cells.h5ad")
+    stored = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    settings = {**SETTINGS, "n_splits": 2, "max_cells": 120}
+    mo.tl.autoencoder(untrained, **settings)
+    mo.tl.autoencoder(stored, memory_limit="100KB", **settings)
+    same(untrained, stored, rtol=1e-4)
+
+
+def test_units_of_some_cells_are_those_of_all():
+    sizes = {"n_cells": 3000, "n_genes": 300, "n_programmes": 6, "genes_per_programme": (20, 40), "n_groups": 3}
+    adata = mo.datasets.simulated(difficulty="easy", **sizes, seed=1)
+    settings = {"n_splits": 2, "device": "cpu"}
+    some = mo.tl.autoencoder(adata, max_cells=1500, copy=True, **settings)
+    mo.tl.autoencoder(adata, **settings)
+    n = adata.obsm["X_ae"].shape[1]
+    planted = np.concatenate([adata.obsm["X_ae"], some.obsm["X_ae"], adata.obsm["truth_activity"]], axis=1)
+    r = np.corrcoef(planted.T)
+    common = r[:n, n:-9].max(axis=1)[r[:n, -9:].argmax(axis=0)]  # of the unit that is nearest to each programme
+    assert common.min() > 0.95
+    assert some.uns["ae"]["params"]["max_epochs"] > adata.uns["ae"]["params"]["max_epochs"]  # as many steps
 
 
 def test_no_unit_is_spent_on_batches(untrained):
@@ -374,11 +475,11 @@ def test_counts_on_disk_give_the_same_units(untrained, once, tmp_path, memory_li
 
 
 def test_a_checkpoint_goes_on_to_the_same_bits(untrained, tmp_path, monkeypatch):
-    from modulae.core.training.torch.torch_engine import TorchEngine
+    from modulae.core.training.numba.parts.engine import NumbaPartsEngine
 
     settings = {**SETTINGS, "max_epochs": 3, "snapshot_epochs": (0, 1, 3)}
     whole = mo.tl.autoencoder(untrained, copy=True, **settings)
-    real, turns = TorchEngine.epoch, []
+    real, turns = NumbaPartsEngine.epoch, []
 
     def epoch(self, *given):
         turns.append(1)
@@ -387,7 +488,7 @@ def test_a_checkpoint_goes_on_to_the_same_bits(untrained, tmp_path, monkeypatch)
         return real(self, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TorchEngine, "epoch", epoch)
+        patch.setattr(NumbaPartsEngine, "epoch", epoch)
         with pytest.raises(OSError, match="gone"):
             mo.tl.autoencoder(untrained, checkpoint=tmp_path, **settings)
     assert "ae" not in untrained.uns

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+MOST_PLACED = 50_000
+"""Cells that get a place in a UMAP by default."""
+
 
 def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
     """Cells × 2 of `obsm`; which cells have a place says :func:`placed`.
@@ -64,6 +67,22 @@ def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[n
             stacklevel=user_stacklevel(),
         )
     return shown
+
+
+def cells_to_place(n_cells: int, most: int, seed: int) -> NDArray[np.intp]:
+    """All cells, or random ones where there are more than `most`: a UMAP of a million takes hours."""
+    if n_cells <= most:
+        return np.arange(n_cells)
+    return np.sort(np.random.default_rng([seed, 10]).choice(n_cells, most, replace=False))
+
+
+def among_all(points: NDArray[Any], rows: NDArray[np.intp], n_cells: int) -> NDArray[Any]:
+    """Points of some cells as those of all, NaN for the others."""
+    if len(rows) == n_cells:
+        return points
+    whole = np.full((n_cells, points.shape[1]), np.nan, dtype=points.dtype)
+    whole[rows] = points
+    return whole
 
 
 def umap_layout(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # noqa: ANN401

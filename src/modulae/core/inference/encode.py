@@ -12,7 +12,7 @@ from modulae.core.data.map_reduce import map_cells
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from scipy import sparse
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from modulae.core.model.network import Network
 
 
-def encode(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
-    """The representation, cells × units."""
+def encode(
+    network: Network,
+    cells: Source,
+    *,
+    batch_size: int = 512,
+    device: str = "cpu",
+    on_cells: Callable[[int], object] = lambda _n: None,
+) -> NDArray[np.float32]:
+    """The representation, cells × units; `on_cells` is told of every portion how many cells it has."""
     units = np.empty((len(cells), network.n_units), dtype=np.float32)
     for rows, result in map_cells(cells, Encoder(network, batch_size, device)):
         units[rows] = result
+        on_cells(len(result))
     return units
 
 

@@ -12,6 +12,8 @@ from modulae.core.array_backend import pick_device
 from modulae.core.inference.encode import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from modulae.core.data.source import Source
@@ -55,8 +57,10 @@ def resolve_settings(config: Config, device: str, ranks: Ranks) -> tuple[Config,
     return replace(config, engine="torch"), picked
 
 
-def encode_on_all_ranks(network: Network, cells: Source, ranks: Ranks) -> NDArray[np.float32]:
-    """The representation, cells × units, on every rank, of which each encodes a share of the cells."""
+def encode_on_all_ranks(
+    network: Network, cells: Source, ranks: Ranks, on_cells: Callable[[int], object] = lambda _n: None
+) -> NDArray[np.float32]:
+    """The representation, cells × units, on every rank, of which each encodes a share and tells how many it has."""
     if ranks.size == 1:
-        return encode(network, cells)
-    return ranks.joined(encode(network, cells.take(ranks.share(np.arange(len(cells))))))
+        return encode(network, cells, on_cells=on_cells)
+    return ranks.joined(encode(network, cells.take(ranks.share(np.arange(len(cells)))), on_cells=on_cells))

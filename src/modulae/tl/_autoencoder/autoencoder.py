@@ -16,11 +16,13 @@ from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for
 from modulae.core.model.fitted import Fitted
 from modulae.core.processes.ranks import current_ranks
-from modulae.core.training.distributed import encode_on_all_ranks, resolve_settings
+from modulae.core.training.distributed import resolve_settings
 
+from .asked import asked_replication
 from .data import model_genes, say_what_is_lost, training_cells
-from .replicate import asked_replication, find_units, in_order
-from .run import run_training
+from .learnt import cells_to_learn, settings_for
+from .replicate import find_units, in_order
+from .run import encode_all, run_training
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +40,7 @@ def autoencoder(
     n_latent: int | Literal["auto"] = "auto",
     n_splits: int | None = None,
     replicate_over: str | None = None,
-    max_cells: int = 20_000,
+    max_cells: int = 10_000,
     orthogonality: float | None = None,
     architecture: Architecture = "parts",
     size_factors: str | None = "total",
@@ -94,8 +96,7 @@ def autoencoder(
         name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper); orthogonal only.
     {batch_key}
     batch_size
-        Cells per step, over all processes together where there are several; 128 if `None`, or fewer where there are
-        few cells; orthogonal: 16. The paper takes 1.
+        Cells per step, of all processes together; 128 if `None`, fewer of few cells; orthogonal: 16. The paper takes 1.
     learning_rate
         Step size in the first epoch; 0.03 (Adam), relative to the size of the weights, if `None`; orthogonal: 0.2
         (Nesterov's accelerated gradient).
@@ -137,7 +138,7 @@ def autoencoder(
     {memory_limit}
     checkpoint
         Folder where the training is kept while it goes on, made if it is not there. A call with the same cells and
-        settings goes on from there, to the same result (to the last bit on one CPU). Units are looked for again.
+        settings goes on from there, also in the search for units, to the same result (on one CPU, to the last bit).
     checkpoint_every
         Epochs between two writes, or a time, such as `"10min"`.
     key_added
@@ -173,8 +174,7 @@ def autoencoder(
     Raises
     ------
     ValueError
-        No unit replicates, or the training can't use these counts, genes, settings or names, or the checkpoint is of
-        another training; nothing is written.
+        No unit replicates; counts, genes, settings or names that can't be used; a checkpoint of another training.
     KeyError
         An unknown layer, mask or column of size factors or batches.
     OSError
@@ -226,25 +226,25 @@ def autoencoder(
     )
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
-    config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
     of_halves: dict[str, Any] = {"n_splits": n_splits, "max_cells": max_cells, "replicate_over": replicate_over}
     asked = asked_replication(adata, architecture, n_latent, **of_halves)
+    config, device = resolve_settings(settings_for(adata.n_obs, asked, config), device, ranks)
     genes = model_genes(adata, mask_var)
     alike = (adata.n_obs, list(genes), config.as_dict(), limit, n_latent, of_halves)
     ranks.check_same("cells, genes or settings", alike)
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
     say_what_is_lost(adata, genes, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
-    found, config = find_units(cells, test, config, asked, progress=progress, ranks=ranks)
-    keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
-    how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}
-    run = run_training(cells, test, config, loadings=None if found is None else found.loadings, **how)
-    representation = encode_on_all_ranks(run.network, cells, ranks)
+    shown: dict[str, Any] = {"progress": progress, "ranks": ranks}
+    learnt, asked = cells_to_learn(cells, test, config, asked, **shown)
+    found, loadings, config = find_units(*learnt, config, asked, genes=genes, checkpoint=checkpoint, **shown)
+    keeper = open_checkpoint(checkpoint, every, *learnt, genes=genes, config=config, device=device, ranks=ranks)
+    run = run_training(*learnt, config, device=device, loadings=loadings, keeper=keeper, **shown)
+    representation = encode_all(run.network, cells, **shown)
     run, representation, also = in_order(run, cells, representation, found, asked, seed=config.seed, device=device)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
     fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
-    snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
-
+    snapshots = {epoch: encode_all(network, cells, **shown) for epoch, network in run.snapshots.items()}
     adata = changeable(adata, copy=copy)
     store_model(adata, fitted, representation, counts, key=key_added, layer=layer, snapshots=snapshots, also=also)
     return adata if copy else None

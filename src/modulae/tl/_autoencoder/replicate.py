@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.labels import read_labels
+from modulae._model_io.checkpoint import describe_run
+from modulae._model_io.halves import HalvesStore
 from modulae._utils.parallel import limit_threads
 from modulae._utils.progress import progress_bar
-from modulae.core.checks import check_integer
-from modulae.core.training.replication.halves import check_donors, draw_halves
+from modulae.core.training.replication.draw import random_cells
+from modulae.core.training.replication.halves import draw_halves
+
+from .learnt import MOST_UNSEEN, has_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from anndata import AnnData
     from numpy.typing import NDArray
 
     from modulae.core.data.cells import Cells
@@ -27,100 +31,70 @@ if TYPE_CHECKING:
     from modulae.core.training.replication.replicate import Replicated
     from modulae.core.training.train import Training
 
-N_SPLITS = 5
+    from .asked import Asked
+
 FEWEST_CELLS = 20
 """With counts: halves of fewer agree by chance."""
 
-MOST_UNSEEN = 5000
-"""Held-out cells that say how many units there are, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the user wants of the replication."""
-
-    n_splits: int
-    n_latent: int | None  # the most that is looked for; None: as many as explain more
-    max_cells: int
-    donors: NDArray[np.int64] | None  # cells
-    replicate_over: str | None
-
-
-def asked_replication(
-    adata: AnnData,
-    architecture: str,
-    n_latent: int | Literal["auto"],
-    *,
-    n_splits: int | None,
-    max_cells: int,
-    replicate_over: str | None,
-) -> Asked | None:
-    """What was asked for; `None` where the model is trained once.
-
-    Raises
-    ------
-    ValueError
-        Settings that make no sense together.
-    KeyError
-        No such `obs` column.
-    """
-    if n_splits is not None:
-        check_integer("n_splits", n_splits, minimum=0)
-    if n_latent != "auto":
-        check_integer("n_latent", n_latent, minimum=1)
-    check_integer("max_cells", max_cells, minimum=100)
-    if architecture == "orthogonal" and (n_splits or replicate_over is not None):
-        given = "n_splits" if replicate_over is None else "replicate_over"
-        msg = (
-            "units of architecture='orthogonal' do not come back in another half of the cells. "
-            f"Leave out {given}=, or take architecture='parts'."
-        )
-        raise ValueError(msg)
-    splits = (N_SPLITS if n_splits is None else n_splits) if architecture == "parts" else 0
-    if replicate_over is not None and not splits:
-        msg = "replicate_over says what the halves are made of, and n_splits=0 makes none. Leave one of them out."
-        raise ValueError(msg)
-    if not splits:
-        return None
-    donors = None if replicate_over is None else _donors(adata, replicate_over)
-    return Asked(splits, None if n_latent == "auto" else int(n_latent), max_cells, donors, replicate_over)
-
-
-def _donors(adata: AnnData, replicate_over: str) -> NDArray[np.int64]:
-    labels = read_labels(adata, replicate_over, "replicate_over", what="donors")
-    if labels.n_missing:
-        column = f"adata.obs[{replicate_over!r}]"
-        msg = (
-            f"{labels.n_missing} cells have no donor in {column}, and can be in neither half. Give them one, or leave "
-            f"these cells out: `adata = adata[{column}.notna()].copy()`."
-        )
-        raise ValueError(msg)
-    check_donors(len(labels.names), "")
-    return np.asarray(labels.codes, dtype=np.int64)
-
 
 def find_units(
-    cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked | None, *, progress: bool | None, ranks: Ranks
-) -> tuple[Replicated | None, Config]:
-    """Units that both halves find, and the settings with as many; the first of several ranks tells the others."""
+    cells: Source,
+    test: NDArray[np.bool_],
+    config: Config,
+    asked: Asked | None,
+    *,
+    genes: NDArray[np.str_],
+    checkpoint: str | Path | None,
+    progress: bool | None,
+    ranks: Ranks,
+) -> tuple[Replicated | None, NDArray[np.float64] | None, Config]:
+    """Units that both halves find, their loadings, and the settings with as many; the first rank tells the others.
+
+    With `checkpoint`, a folder, the halves that are done are kept there.
+    """
     if asked is None:
-        return None, config
-    found = ranks.from_first(lambda: _find(cells, test, config, asked, progress=progress))
-    return found, replace(config, n_latent=len(found.loadings))
+        return None, None, config
+    given = {"n_splits": asked.n_splits, "max_cells": asked.max_cells, "replicate_over": asked.replicate_over}
+    given["n_latent"] = "auto" if asked.n_latent is None else asked.n_latent
+
+    def find() -> Replicated:
+        if checkpoint is None:
+            return _find(cells, test, config, asked, None, progress=progress)
+        run = describe_run(cells, test, genes, config, device="cpu", n_readers=1)
+        run["settings"] |= given
+        run["donors"] = None if asked.donors is None else hashlib.sha256(asked.donors.tobytes()).hexdigest()
+        store = HalvesStore(Path(checkpoint), run)
+        return store.found(lambda: _find(cells, test, config, asked, store, progress=progress))
+
+    try:
+        found = ranks.from_first(find)
+    except KeyboardInterrupt as stopped:
+        kept = "" if checkpoint is None else " Halves that were done are kept: the same call goes on from there."
+        msg = f"units were still being looked for, and adata is as it was.{kept}"
+        raise KeyboardInterrupt(msg) from stopped
+    return found, found.loadings, replace(config, n_latent=len(found.loadings))
 
 
-def _find(cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked, *, progress: bool | None) -> Replicated:
+def _find(
+    cells: Source,
+    test: NDArray[np.bool_],
+    config: Config,
+    asked: Asked,
+    store: HalvesStore | None,
+    *,
+    progress: bool | None,
+) -> Replicated:
     from modulae.core.training.replication.replicate import Replication
 
-    counted = np.ones(len(test), dtype=bool) if cells.size_factors is None else cells.size_factors > 0
+    counted = has_counts(cells)
     if counted.sum() < FEWEST_CELLS:
         msg = (
             f"{counted.sum()} cells have counts; halves of them need {FEWEST_CELLS} or more. Add cells, or take "
             "n_splits=0, which trains once and promises nothing."
         )
         raise ValueError(msg)
-    learn = _some(np.flatnonzero(~test & counted), asked.max_cells, config.seed)
-    unseen = _some(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed)
+    learn = np.flatnonzero(~test & counted)
+    unseen = random_cells(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed)
     if len(unseen) == 0:
         msg = "no held-out cell has any counts. Remove empty cells, or raise test_fraction."
         raise ValueError(msg)
@@ -133,18 +107,11 @@ def _find(cells: Source, test: NDArray[np.bool_], config: Config, asked: Asked, 
 
         def run(calls: Sequence[Any]) -> Iterator[Any]:
             bar.total = (bar.total or 0) + len(calls)
-            for result in _side_by_side(calls):
+            for result in _side_by_side(calls if store is None else [store.remembered(*call) for call in calls]):
                 bar.update()
                 yield result
 
         return Replication(*inputs, depths, halves, seed=config.seed, run=run).search(asked.n_latent)
-
-
-def _some(rows: NDArray[np.intp], most: int, seed: int) -> NDArray[np.intp]:
-    """All of these rows, or random ones where there are more than `most`."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng([seed, 8]).choice(rows, most, replace=False))
 
 
 def _without_batches(learn: Cells, unseen: Cells) -> tuple[Cells, Cells]:
@@ -169,8 +136,11 @@ def _side_by_side(calls: Sequence[Any]) -> Iterator[Any]:
 
     from joblib import cpu_count
 
-    with ThreadPoolExecutor(max(1, min(len(calls), cpu_count()))) as pool:
+    pool = ThreadPoolExecutor(max(1, min(len(calls), cpu_count())))
+    try:
         yield from pool.map(lambda call: call[0](*call[1]), calls)
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C no further half is begun
 
 
 def in_order(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
+    from modulae.core.model.network import Network
     from modulae.core.processes.ranks import Ranks
     from modulae.core.training.state import CheckpointStore
     from modulae.core.training.train import Training
@@ -82,3 +83,12 @@ def run_training(
             stacklevel=user_stacklevel(),
         )
     return run
+
+
+def encode_all(network: Network, cells: Source, *, progress: bool | None, ranks: Ranks) -> NDArray[np.float32]:
+    """The representation of all cells, on every rank."""
+    from modulae.core.training.distributed import encode_on_all_ranks
+
+    seen = progress if ranks.first else False
+    with progress_bar(len(cells), "reading all cells", "cell", progress=seen, scaled=True) as bar:
+        return encode_on_all_ranks(network, cells, ranks, lambda n: bar.update(n * ranks.size))
