@@ -124,7 +124,7 @@ def store_model(
     adata.obsm[fields.representation] = representation
     for epoch, units in (snapshots or {}).items():
         adata.obsm[fields.snapshot(epoch)] = units
-    adata.var[fields.genes] = np.isin(adata.var_names, fitted.genes)
+    adata.var[fields.genes] = adata.var_names.isin(fitted.genes)
     loadings = fitted.network.gene_loadings(representation)
     adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
     adata.uns[fields.loadings] = {"of_model": key}
