@@ -24,6 +24,7 @@ def calls(trained):
         "enrich_units": (sets, {}),
         "pathway_activity": (sets, {}),
         "pathway_impact": (sets, {"groupby": "kind"}),
+        "rank_units": ("kind", {}),
         "sanity": (sets, {"n_seeds": 1}),
         "transfer": (reference, {}),
     }

@@ -108,7 +108,7 @@ TRAININGS = {
     "torch": {"architecture": "orthogonal", "engine": "torch", "n_hidden": 6},
     "numba": {"architecture": "orthogonal", "engine": "numba", "n_hidden": 6},
     "batches": {"architecture": "orthogonal", "engine": "torch", "n_hidden": 6, "batch_key": "donor"},
-    "parts": {"n_splits": 0},
+    "parts": {"n_splits": 0, "engine": "torch"},
 }
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.compiled.first_call import check_compiler, first_call
 from modulae.core.threads import n_threads, sharing
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def loops() -> Any:  # noqa: ANN401
     Nothing is said then: the engine that trains what is found needs numba as well, and says so.
     """
     try:
+        from modulae.core.compiled.first_call import check_compiler, first_call
+
         check_compiler()
         from . import kernels
 

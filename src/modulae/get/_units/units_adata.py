@@ -100,6 +100,8 @@ def _described(adata: AnnData, key: str, n_units: int) -> pd.DataFrame:
     if not _is_there(adata, UNITS, Fields(key).units, key):
         return pd.DataFrame(index=pd.Index(numbers))
     table = unit_summary(adata, key=key).loc[numbers]
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    table[texts] = table[texts].fillna("").astype(object)  # NaN among text can't be written to a file
     table.index.name = None
     if "name" not in table:
         return table
