@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from modulae._adata.gene_names import place_by_name
 
 from .count_stamps import stored_stamps
@@ -27,6 +25,7 @@ from .ownership import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from anndata import AnnData
     from numpy.typing import NDArray
 

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-INTERCEPT, SLOPE = -2.856, 6.925
+INTERCEPT, SLOPE = -1.722, 4.999
 """Of a logistic curve; see :func:`reproducibility`."""
 
 LEVEL = 0.7
@@ -20,8 +20,9 @@ def reproducibility(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
     """Units: the probability that a model of as many new cells has the unit again, with |r| > 0.8 over all cells.
 
     It follows from one number, the mean over splits of how alike the units of the two halves are (0 where one of them
-    has none). The curve was fitted to models of disjoint halves of real data sets, each replicated on its own;
-    `python -m benchmarks replication` measures on other data how often units return that say so.
+    has none). `python -m benchmarks reproducibility_curve` fits the curve to models of disjoint halves of real data
+    sets, each replicated on its own, and sees whether it holds for halves of donors; `python -m benchmarks replication`
+    measures on other halves, and other data, how often units return that say so.
 
     Parameters
     ----------
