@@ -87,8 +87,8 @@ def impact_groups(
         Groups to draw, in this order; all of the result if `None`.
     value
         `"impact"`: how each group differs from its reference, scaled in each panel; cells that are clearly negative
-        carry a dash. `"within"`: the impact over each group's own cells, after a panel of all cells. A unit is read from
-        the same genes everywhere, so these panels are often nearly the same; a warning then says so.
+        carry a dash. `"within"`: the impact over each group's own cells, after a panel of all cells. A unit is read
+        from the same genes everywhere, so these panels are often nearly the same; a warning then says so.
     {sets}
     {units}
     {n_sets}
@@ -184,8 +184,8 @@ def _say_if_alike(tables: list[pd.DataFrame]) -> None:
     lowest = float((centred[1:] @ centred[0] / (length[1:] * length[0])).min())
     if lowest >= ALIKE:
         warnings.warn(
-            f"the {len(flat)} panels are nearly the same (each correlates with the first by {lowest:.3f} or more): units "
-            'are read from the same genes in all groups. Draw how the groups differ: value="impact".',
+            f"the {len(flat)} panels are nearly the same (each correlates with the first by {lowest:.3f} or more): "
+            'units are read from the same genes in all groups. Draw how the groups differ: value="impact".',
             stacklevel=user_stacklevel(),
         )
 

@@ -51,9 +51,9 @@ def units(
     ----------
     {adata}
     units
-        Which units, in this order; if `None` the `n` that explain most, of those that :func:`modulae.tl.transfer` did not
-        flag: by their effect, after :func:`modulae.tl.unit_summary`, and before it by the variance that they make in
-        the genes (of log1p of the rates).
+        Which units, in this order; if `None` the `n` that explain most, of those that :func:`modulae.tl.transfer` did
+        not flag: by their effect, after :func:`modulae.tl.unit_summary`, and before it by the variance that they make
+        in the genes (of log1p of the rates).
     n
         How many units at most, where none are named.
     {color}
