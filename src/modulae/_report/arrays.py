@@ -13,6 +13,7 @@ from modulae.core.data.downsample import downsample_by_density, map_extent, to_b
 from modulae.core.statistics.group_pairs import pairs
 
 from .numbers import six_digits
+from .ranks import crossed
 from .units import readable
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def arrays_of(material: Material, live: list[int], named: list[int], *, max_cell
         "set_labels": [readable(name) for name in material.sets],
         **_readers_of_sets(material, live, named),
     }
+    for index, ranking in enumerate(material.rankings):
+        result |= ranking.arrays(live, index)
+    result |= crossed(material.columns, material.activity, live)
     for index, column in enumerate(material.columns):
         result[f"codes{index}"] = column.codes[shown].astype(np.int16)
         result |= {f"{name}{index}": values for name, values in _groups(column, live, material).items()}
