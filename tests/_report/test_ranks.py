@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import modulae as mo
-from modulae._report import ranks
+from modulae._report import arrays, ranks
 
 from .conftest import Page
 
@@ -70,6 +70,6 @@ def test_of_too_many_comparisons_the_surest_are_shown(ranked, monkeypatch):
 
 
 def test_of_columns_with_too_many_groups_none_are_crossed(ranked, tmp_path, monkeypatch):
-    monkeypatch.setattr(ranks, "MAX_PARTS", 3)
+    monkeypatch.setattr(arrays, "MAX_PARTS", 3)
     page = Page(mo.report(ranked, tmp_path / "x.html", **QUIET))
     assert not [name for name in page.arrays if name.startswith("crossed")]

@@ -1,15 +1,13 @@
-"""Comparisons of units that `tl.rank_units` has stored, and the cells of one column within the groups of another."""
+"""Comparisons of units that `tl.rank_units` has stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modulae._adata.stored.results import RANKS
-from modulae.core.statistics.group_pairs import GroupActivity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,13 +15,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from .material import Column
-
 MAX_COMPARISONS = 200
 """Comparisons of a result that are on a page: of more, those with the smallest q."""
-
-MAX_PARTS = 1000
-"""Groups of one column within those of another that are on a page; of columns with more none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +90,3 @@ def _read(name: str, entry: dict[str, Any]) -> Ranking:
         *(statistics[what][kept] for what in ("effect", "p", "q")),
         statistics["n_donors_agreeing"][kept] if "n_donors_agreeing" in statistics else None,
     )
-
-
-def crossed(columns: Sequence[Column], units: NDArray[np.floating], live: Sequence[int]) -> dict[str, Any]:
-    """Moments of the activity for the groups of each column within those of every later one.
-
-    `crossed0_1` names the parts that have cells, [group of column 0, group of column 1, cells]; the arrays `mean0_1` and
-    `variance0_1` are parts × units.
-    """
-    result: dict[str, Any] = {}
-    for (first, one), (second, other) in combinations(enumerate(columns), 2):
-        if len(one.groups) * len(other.groups) > MAX_PARTS:
-            continue
-        code = np.where((one.codes < 0) | (other.codes < 0), -1, one.codes * len(other.groups) + other.codes)
-        parts = np.unique(code[code >= 0])
-        if not len(parts):
-            continue
-        moments = [
-            GroupActivity.of(units[code == part][:, live], np.ones((1, int((code == part).sum())), bool))
-            for part in parts
-        ]
-        name = f"{first}_{second}"
-        result[f"crossed{name}"] = [
-            [*map(int, divmod(part, len(other.groups))), int(moment.n_cells[0])]
-            for part, moment in zip(parts, moments, strict=True)
-        ]
-        for what in ("mean", "variance"):
-            result[f"{what}{name}"] = np.concatenate([getattr(moment, what) for moment in moments])
-    return result
