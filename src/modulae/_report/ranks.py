@@ -72,21 +72,24 @@ def _read(name: str, entry: dict[str, Any]) -> Ranking:
     numbers = ("n_cells", "n_cells_reference", "n_donors")
     counts = {what: [int(n) for n in np.asarray(entry[what])[kept]] for what in numbers if what in entry}
     within = entry["within"]
+    comparisons = [
+        {
+            "category": texts["categories"][at],
+            "group": texts["groups"][at],
+            "reference": texts["references"][at],
+            **{what: values[at] for what, values in counts.items()},
+        }
+        for at in range(len(kept))
+    ]
     return Ranking(
-        name,
-        str(entry["groupby"]),
-        None if within is None else str(within),
-        str(entry["over"]),
-        [
-            {
-                "category": texts["categories"][at],
-                "group": texts["groups"][at],
-                "reference": texts["references"][at],
-                **{what: values[at] for what, values in counts.items()},
-            }
-            for at in range(len(kept))
-        ],
-        len(smallest) - len(kept),
-        *(statistics[what][kept] for what in ("effect", "p", "q")),
-        statistics["n_donors_agreeing"][kept] if "n_donors_agreeing" in statistics else None,
+        name=name,
+        groupby=str(entry["groupby"]),
+        within=None if within is None else str(within),
+        over=str(entry["over"]),
+        comparisons=comparisons,
+        n_left_out=len(smallest) - len(kept),
+        effect=statistics["effect"][kept],
+        p=statistics["p"][kept],
+        q=statistics["q"][kept],
+        agreeing=statistics["n_donors_agreeing"][kept] if "n_donors_agreeing" in statistics else None,
     )
