@@ -128,7 +128,7 @@ def transfer(
     >>> cells.obsm["X_ae"].shape
     (700, 32)
     >>> mo.get.transfer(cells).columns.tolist()
-    ['coverage', 'reliability', 'trusted']
+    ['name', 'coverage', 'reliability', 'trusted']
     """
     new_model_name(adata, key_added)
     check_number("min_reliability", min_reliability, minimum=0, maximum=1, give="a number from 0 to 1")
