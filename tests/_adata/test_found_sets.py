@@ -58,7 +58,7 @@ OWN = {f"own {at}": [f"Gene{gene}" for gene in range(at * 30, at * 30 + 20)] for
 
 FUNCTIONS = {
     "impact": mo.tl.pathway_impact,
-    "impact of groups": lambda a, sets, **k: mo.tl.pathway_impact(a, sets, groupby="side", n_permutations=9, **k),
+    "impact of groups": lambda a, sets, **k: mo.tl.pathway_impact(a, sets, groupby="side", n_permutations=19, **k),
     "activity": lambda a, sets, **k: mo.tl.pathway_activity(a, sets, source="counts", n_random=9, **k),
     "enrichment": lambda a, sets, **k: mo.tl.enrich_units(a, sets, n_permutations=9, progress=False, **k),
     "summary": lambda a, sets, **k: mo.tl.unit_summary(a, sets, progress=False, **k),

@@ -253,7 +253,7 @@ def test_demo_does_the_whole_job(tmp_path, capsys):
     assert "700 cells" in out
     assert "CD19+ B" in out
     written = {path.name for path in folder.iterdir()}
-    pictures = {"unit_summary", "units", "impact", "impact_groups", "impact_differences"}
+    pictures = {"unit_summary", "units", "impact", "impact_groups"}
     tables = {"impact.csv", "impact_by_group.csv", "impact_by_group_and_unit.csv"}
     tables |= {"pbmc68k_units.csv", "pbmc68k_loadings.csv"}
     assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}

@@ -188,6 +188,71 @@ def test_two_groups_differ_as_get_says(real, visit):
     assert "no p-values" in page.locator("#differences").inner_text()
 
 
+@pytest.fixture(scope="session")
+def ranked(results, tmp_path_factory):
+    """Halves with more and less of a unit, compared within each kind."""
+    adata = results.copy()
+    of_unit = pd.Series(adata.obsm["X_ae"][:, int(live_units(adata)[0])], index=adata.obs_names)
+    odd = of_unit > of_unit.groupby(adata.obs["kind"], observed=True).transform("median")
+    adata.obs["half"] = pd.Categorical(np.where(odd, "odd", "even"))
+    mo.tl.rank_units(adata, "half", reference="even", within="kind", min_cells=5)
+    return adata, mo.report(
+        adata, tmp_path_factory.mktemp("ranked") / "modules.html", groupby=["kind", "half"], **QUIET
+    )
+
+
+def test_groups_within_a_group_have_the_p_values_of_rank_units(ranked, visit):
+    adata, path = ranked
+    page = visit(path)
+    page.get_by_label("Column").select_option(label="half")
+    table = mo.get.rank_units(adata)
+    where = table["within"].iloc[-1]
+    page.locator("#within").select_option(label=where)
+    expected = table[table["within"] == where].set_index("unit")
+    for a, b, sign in (("odd", "even", 1), ("even", "odd", -1)):
+        page.locator("#group-a").select_option(label=_label(page, "#group-a", a))
+        page.locator("#group-b").select_option(label=_label(page, "#group-b", b))
+        rows = {row[0].split(":")[0]: row for row in rows_of(page.locator("#differences table").first)}
+        assert set(rows) == set(live_units(adata))
+        for unit, row in rows.items():
+            of_unit = expected.loc[unit, ["effect", "p", "q"]].astype(float)
+            assert number(row[1]) == pytest.approx(sign * of_unit["effect"], rel=0.01)
+            assert [number(cell) for cell in row[4:]] == pytest.approx(list(of_unit[["p", "q"]]), rel=0.06)
+    assert "all cells" in page.locator("#differences .hint").inner_text()
+
+
+def test_groups_within_a_group_that_were_not_compared_have_no_p_values(ranked, visit):
+    adata, path = ranked
+    page = visit(path)
+    page.get_by_label("Column").select_option(label="kind")
+    page.locator("#within").select_option(label="odd")
+    page.locator("#group-b").select_option(value="")
+    activity = adata.obsm["X_ae"].astype(np.float64)
+    odd = (adata.obs["half"] == "odd").to_numpy()
+    group = page.locator("#group-a option").first.inner_text().rsplit(" (", 1)[0]
+    first = odd & (adata.obs["kind"] == group).to_numpy()
+    means = (activity[first].mean(axis=0) - activity[odd & ~first].mean(axis=0)) / activity[odd].std(axis=0)
+    for row in rows_of(page.locator("#differences table").first):
+        assert number(row[1]) == pytest.approx(means[int(row[0].split(":")[0])], rel=0.01, abs=1e-3)
+    assert 'run mo.tl.rank_units(adata, "kind", within="half")' in page.locator("#differences").inner_text()
+
+
+def test_dots_show_where_a_unit_differs(ranked, visit):
+    adata, path = ranked
+    page = visit(path)
+    table = mo.get.rank_units(adata)
+    called = table[table["q"] <= 0.05]["unit"].unique()
+    rows = page.locator("#ranked-dots tbody tr")
+    assert {row[0].split(":")[0] for row in rows_of(page.locator("#ranked-dots table"))} == set(called)
+    for row in rows.all():
+        unit = row.locator("td").first.inner_text().split(":")[0]
+        of_unit = table[table["unit"] == unit]
+        assert row.locator(".dot").count() == len(of_unit)
+        assert row.locator(".dot.sure").count() == (of_unit["q"] <= 0.05).sum()
+    rows.first.locator("button").click()
+    assert "Where it differs: half" in page.locator("#unit-tables").inner_text()
+
+
 def _label(page, where, group):
     return next(text for text in page.locator(f"{where} option").all_inner_texts() if text.rsplit(" (", 1)[0] == group)
 

@@ -94,7 +94,7 @@ def test_overlay_draws_triangles_where_the_group_differs(adata):
 
 
 def test_panels_of_groups_share_scale_and_order_and_all_cells_come_first(adata):
-    axes = mo.pl.impact_groups(adata, groupby="kind", min_unit_impact=0)
+    axes = mo.pl.impact_groups(adata, groupby="kind", value="within", min_unit_impact=0)
     assert list(axes) == ["all cells", "z", "m", "a"]
     first = next(ax for ax in axes.values() if rows(ax) and columns(ax))
     names, units = rows(axes["all cells"]), next(columns(ax) for ax in reversed(axes.values()) if columns(ax))
@@ -108,7 +108,7 @@ def test_panels_of_groups_share_scale_and_order_and_all_cells_come_first(adata):
 
 
 def test_panels_of_differences_have_no_panel_of_all_cells(adata):
-    axes = mo.pl.impact_groups(adata, groupby="kind", value="impact", groups=["a", "z"])
+    axes = mo.pl.impact_groups(adata, groupby="kind", groups=["a", "z"])
     assert list(axes) == ["a", "z"]
     assert {cells(ax).get_clim() for ax in axes.values()} == {(-1, 1)}
 
@@ -162,7 +162,29 @@ def test_embeddings_by_a_number_or_a_gene(adata):
     np.testing.assert_array_equal(by_gene.get_array(), adata[:, "c"].X[cells, 0])
 
 
-def test_units_that_vary_most_come_first(adata):
+def test_panels_that_are_all_the_same_are_named(adata, recwarn):
+    entry = adata.uns["ae_impact_kind"]
+    mo.pl.impact_groups(adata, groupby="kind", value="within", min_unit_impact=0)
+    assert not recwarn.list
+    entry["within"] = np.stack([entry["all"] * 0.9] * len(entry["groups"]))
+    with pytest.warns(UserWarning, match=r'the 4 panels are nearly the same .* value="impact"'):
+        mo.pl.impact_groups(adata, groupby="kind", value="within", min_unit_impact=0)
+
+
+def test_units_that_explain_most_come_first(adata):
+    """By effect if it is known, else by the variance of what they make, else by their own."""
+    varies = adata.obsm["X_ae"].var(axis=0)  # units 1, 3, 2, 0
+    adata.varm["ae_loadings"] = np.full((5, 4), np.sqrt([4000, 1, 10, 10]), dtype=np.float32)
+    made = varies * [4000, 1, 10, 10]
+    assert list(mo.pl.units(adata)) == [str(unit) for unit in np.argsort(-made)] == ["3", "0", "1", "2"]
+    adata.varm["ae_loadings"] *= -1  # those of the orthogonal architecture are for one standard deviation
+    assert list(mo.pl.units(adata, n=1)) == ["0"]
+    adata.uns["ae_units"] = {"of_model": "ae", "table": {"effect": np.array([-1.0, 0.5, 2.0, 1.0])}}
+    assert list(mo.pl.units(adata, n=3)) == ["2", "3", "1"]
+    del adata.uns["ae_units"]
+
+
+def test_units_of_unknown_effect_are_in_the_order_of_their_variance(adata):
     axes = mo.pl.units(adata, n=3)
     assert list(axes) == ["1", "3", "2"]
     points = axes["1"].collections[0]

@@ -23,7 +23,7 @@ def run(adata, gene_sets, **settings):
 
 def test_table_has_a_row_a_unit_and_set_sorted_by_unit_and_q(trained, gene_sets):
     table = run(trained, gene_sets)
-    assert list(table)[:5] == ["unit", "name", "set", "n_genes", "share_found"]
+    assert list(table)[:6] == ["unit", "name", "set", "n_genes", "share_found", "es"]
     assert list(table)[-1] == "leading_edge"
     assert len(table) == 5 * 2
     assert list(table["unit"]) == [str(unit) for unit in range(5) for _ in range(2)]

@@ -196,7 +196,6 @@ def _write_impact(adata: AnnData, folder: Path, *, groupby: str | None, key: str
         table = mo.get.impact_table(adata, key=key, result=compared, by_unit=by_unit)
         table.to_csv(folder / f"{file}.csv", index=False)
     _save(mo.pl.impact_groups(adata, groupby=groupby, key=key), folder / "impact_groups.png")
-    _save(mo.pl.impact_groups(adata, groupby=groupby, key=key, value="impact"), folder / "impact_differences.png")
 
 
 def _training(options: argparse.Namespace) -> dict[str, Any]:

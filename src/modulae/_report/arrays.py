@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modulae.core.data.downsample import downsample_by_density, map_extent, to_bytes
-from modulae.core.statistics.group_pairs import pairs
+from modulae.core.statistics.group_pairs import GroupActivity, pairs
 
 from .numbers import six_digits
 from .units import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .material import Column, Material
@@ -25,6 +28,9 @@ N_UNITS_KEPT = 8
 
 MAX_PAIR_VALUES = 200_000
 """Sets × pairs of groups on a page; beyond, the sets with the least evidence in any unit are left out."""
+
+MAX_PARTS = 1000
+"""Groups of one column within those of another that are on a page; of columns with more none are."""
 
 COMPRESSION = 6
 
@@ -65,6 +71,9 @@ def arrays_of(material: Material, live: list[int], named: list[int], *, max_cell
         "set_labels": [readable(name) for name in material.sets],
         **_readers_of_sets(material, live, named),
     }
+    for index, ranking in enumerate(material.rankings):
+        result |= ranking.arrays(live, index)
+    result |= _crossed(material.columns, material.activity, live)
     for index, column in enumerate(material.columns):
         result[f"codes{index}"] = column.codes[shown].astype(np.int16)
         result |= {f"{name}{index}": values for name, values in _groups(column, live, material).items()}
@@ -143,4 +152,32 @@ def _tested(column: Column, material: Material, kept: NDArray[np.intp]) -> list[
         by_set = rows.set_index("set").reindex([material.sets[index] for index in kept])
         columns = {name: [six_digits(value) for value in by_set[name]] for name in ("effect", "p", "q")}
         result.append({"group": str(group), "reference": str(reference), **columns})
+    return result
+
+
+def _crossed(columns: Sequence[Column], units: NDArray[np.floating], live: Sequence[int]) -> dict[str, Any]:
+    """Moments of the activity for the groups of each column within those of every later one.
+
+    `crossed0_1` names the parts that have cells, [group of column 0, group of column 1, cells]; `mean0_1` and
+    `variance0_1` are parts × units.
+    """
+    result: dict[str, Any] = {}
+    for (first, one), (second, other) in combinations(enumerate(columns), 2):
+        if len(one.groups) * len(other.groups) > MAX_PARTS:
+            continue
+        code = np.where((one.codes < 0) | (other.codes < 0), -1, one.codes * len(other.groups) + other.codes)
+        parts = np.unique(code[code >= 0])
+        if not len(parts):
+            continue
+        moments = [
+            GroupActivity.of(units[code == part][:, live], np.ones((1, int((code == part).sum())), bool))
+            for part in parts
+        ]
+        name = f"{first}_{second}"
+        result[f"crossed{name}"] = [
+            [*map(int, divmod(part, len(other.groups))), int(moment.n_cells[0])]
+            for part, moment in zip(parts, moments, strict=True)
+        ]
+        for what in ("mean", "variance"):
+            result[f"{what}{name}"] = np.concatenate([getattr(moment, what) for moment in moments])
     return result

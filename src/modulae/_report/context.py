@@ -69,6 +69,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "reproducibility": heading,
         "genes_fail": material.sanity is not None and not bool(material.sanity.loc["units", "passed"]),
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
+        "rankings": [ranking.facts() for ranking in material.rankings],
         "maps": map_document(material.columns),
         "named": "" if material.key == DEFAULT_KEY else f", key={material.key!r}",  # in calls
     }
@@ -89,6 +90,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "reproducibility": MEANINGS.get(heading),
         "chance_from": sum(not _may_be_chance(unit) for unit in alive),
         "comparable": any(len(column.groups) > 1 for column in material.columns),
+        "ranked": bool(material.rankings),
         "layout_name": material.layout_name,
         "verdict": None if material.sanity is None else _verdict(material),
         "ran": material.ran,

@@ -23,12 +23,15 @@ from modulae.pl._draw.palette import category_colours
 from modulae.tl._unit_summary.table import sets_of_units
 
 from .missing import Workplace, enrich, lay_out, layouts, read_saliency, sets_of, summarise
+from .ranks import ranked_columns, read_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from .ranks import Ranking
 
 MAX_GROUPS = 100
 """Groups of a column that can still be picked from a list and told apart."""
@@ -66,6 +69,7 @@ class Material:
     layout: NDArray[np.float64]  # cells × 2; not finite for those without a place
     layout_name: str
     columns: list[Column]
+    rankings: list[Ranking]
     replication: pd.DataFrame | None
     sanity: pd.DataFrame | None
     sanity_units: pd.DataFrame | None
@@ -94,6 +98,7 @@ def check(
     if names is None:
         stored = adata.uns.get(Fields(key).units, {}).get("groupby")
         names = [] if stored is None or str(stored) not in adata.obs else [str(stored)]
+        names += ranked_columns(adata, key, most=MAX_GROUPS)
     for name in names:
         n_groups = len(membership(adata, name)[0])
         if not 1 <= n_groups <= MAX_GROUPS:
@@ -135,6 +140,7 @@ def gather(
         layout=read_layout(adata, layout_name).astype(np.float64),
         layout_name=layout_name,
         columns=[_column(work, name, list(sets.values())) for name in names],
+        rankings=read_rankings(adata, work.key, loadings.shape[1]),
         replication=get.replication(adata, key=work.key) if "replication" in adata.uns[work.key] else None,
         sanity=get.sanity(adata, key=work.key) if checked else None,
         sanity_units=get.sanity(adata, key=work.key, table="units") if checked else None,

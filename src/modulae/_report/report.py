@@ -50,7 +50,8 @@ def report(
     What has not been run is worked out on a copy and named at the end of the page, and `adata` is not changed:
     :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency`, :func:`modulae.tl.enrich_units` and a UMAP. Run these
     beforehand to keep their results. What takes many trainings or permutations is shown if it is there, and never run
-    here: :func:`modulae.tl.sanity`, stability over seeds, and the p-values of :func:`modulae.tl.pathway_impact`.
+    here: :func:`modulae.tl.sanity`, stability over seeds, and the p-values of :func:`modulae.tl.pathway_impact` and
+    :func:`modulae.tl.rank_units`.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def report(
         stored :func:`modulae.tl.enrich_units`, or none.
     groupby
         One `obs` column or more, such as cell types and conditions; the first is that of the cards. If `None` that of
-        the stored :func:`modulae.tl.unit_summary`, or none.
+        the stored :func:`modulae.tl.unit_summary`, and then those of stored :func:`modulae.tl.rank_units`.
     {min_genes}
     {min_share}
     {key}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,14 @@ from modulae._adata.stored.unit_labels import name_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 BEFORE = (
     *("effect", "ci_low", "ci_high", "mean", "mean_reference", "share_on", "share_on_reference"),
     *("effect_from_more_cells", "effect_from_more_in_cells", "auc"),
 )
-COUNTS = ("n_cells", "n_cells_reference", "n_donors", "n_donors_reference", "paired")
-AFTER = ("n_donors_agreeing", "effect_lowest", "effect_highest", "p_cells", "p_exact")
+COUNTS = ("n_cells", "n_cells_reference", "n_donors", "n_donors_reference", "paired", "n_guides")
+AFTER = ("n_guides_agreeing", "n_donors_agreeing", "effect_lowest", "effect_highest", "p_cells", "p_exact")
 
 
 @public
@@ -51,6 +52,8 @@ def rank_units(
         for units without a name.
     `group`, `reference` : text
         What is compared with what.
+    `target_gene` : text, with target genes
+        The gene that the group lost or gained, without which the unit is read; "" where there is none.
     `effect`, `ci_low`, `ci_high` : `float64`
         The difference of the means with its 95 % confidence interval, in standard deviations of the unit over all cells
         that were compared, whatever their category: so an effect means the same in each. Over donors where there are
@@ -68,6 +71,10 @@ def rank_units(
         Donors of each side.
     `paired` : `bool`, with donors
         Whether the donors of both sides are the same.
+    `n_guides` : integers, with target genes
+        Groups with the same target gene in this category.
+    `n_guides_agreeing` : `float64`, with target genes
+        How many of them point the way of the effect, with a confidence interval that is clear of 0.
     `n_donors_agreeing` : `float64`, with donors
         How many of `n_donors` point the way of the effect: on their own, or against the mean of the reference's donors.
     `effect_lowest`, `effect_highest` : `float64`, with donors
@@ -116,6 +123,7 @@ def rank_units(
             "name": np.tile(name_column(adata, found.key, unit_names(n_units)), n_comparisons),
             "group": texts["group"],
             "reference": texts["reference"],
+            **_targets(entry, each),
             **{name: numbers[name] for name in BEFORE},
             **{name: np.asarray(entry[name])[each] for name in COUNTS if name in entry},
             **{name: numbers[name] for name in AFTER if name in numbers},
@@ -126,3 +134,9 @@ def rank_units(
     table = table.iloc[np.lexsort((-table["effect"].abs(), table["p"], each))]
     table = table if group is None else table[table["group"] == written(group)]
     return table.reset_index(drop=True)
+
+
+def _targets(entry: dict[str, Any], each: NDArray[np.intp]) -> dict[str, NDArray[np.object_]]:
+    if "target_genes" not in entry:
+        return {}
+    return {"target_gene": np.array([str(gene) for gene in entry["target_genes"]], dtype=object)[each]}

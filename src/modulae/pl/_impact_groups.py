@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import IMPACT, Stored
 from modulae._adata.stored.steps import step
 from modulae._adata.stored.unit_labels import names_of_units
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.checks import check_choice
 from modulae.get._impact_table import ALL_CELLS
 from modulae.pl._draw.heatmap import (
@@ -47,6 +49,9 @@ SMALL_CELL = (0.105, 0.145)
 WIDEST = 15.0
 """Inches that the panels side by side may take."""
 
+ALIKE = 0.98
+"""Correlation with the first panel from which on a panel shows nothing new."""
+
 
 @public
 @literal
@@ -57,7 +62,7 @@ def impact_groups(
     key: str = DEFAULT_KEY,
     result: str | None = None,
     groups: Sequence[str] | None = None,
-    value: GroupValue = "within",
+    value: GroupValue = "impact",
     sets: Sequence[str] | None = None,
     units: Sequence[int | str] | None = None,
     n_sets: int | None = 20,
@@ -81,8 +86,9 @@ def impact_groups(
     groups
         Groups to draw, in this order; all of the result if `None`.
     value
-        `"within"`: the impact over each group's own cells, after a panel of all cells. `"impact"`: how each group
-        differs from its reference, scaled in each panel; cells that are clearly negative carry a dash.
+        `"impact"`: how each group differs from its reference, scaled in each panel; cells that are clearly negative
+        carry a dash. `"within"`: the impact over each group's own cells, after a panel of all cells. A unit is read
+        from the same genes everywhere, so these panels are often nearly the same; a warning then says so.
     {sets}
     {units}
     {n_sets}
@@ -107,6 +113,11 @@ def impact_groups(
     ValueError
         Nothing is left to draw.
 
+    Warns
+    -----
+    UserWarning
+        All panels are nearly the same.
+
     See Also
     --------
     modulae.get.impact : The numbers.
@@ -118,7 +129,7 @@ def impact_groups(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.pathway_impact(adata, mo.datasets.immune_signatures(), groupby="phase", null=None)
     >>> list(mo.pl.impact_groups(adata, groupby="phase"))
-    ['all cells', 'G1', 'G2M', 'S']
+    ['G1', 'G2M', 'S']
     """
     check_choice("value", value, GroupValue)
     stored = _comparison(adata, key, result, groupby)
@@ -137,6 +148,8 @@ def impact_groups(
     shown = choose(drawn, ties, wanted)
 
     tables = {name: values.loc[shown.sets, shown.units] for (name, _), values in zip(panels, drawn, strict=True)}
+    if value == "within":
+        _say_if_alike(list(tables.values()))
     against = {references[name] for name in names}
     difference = f"the group against\n{against.pop() if len(against) == 1 else 'its reference'} (scaled)"
     label = difference if value == "impact" else "impact (scaled)"
@@ -159,6 +172,22 @@ def _known(stored: Stored, groups: Sequence[str]) -> list[str]:
         msg = f"groups is {groups!r}; give a list of names, or leave it out to draw all."
         raise TypeError(msg)
     return [str(stored.entry["groups"][stored.group_position(group)]) for group in groups]  # raises, and lists them
+
+
+def _say_if_alike(tables: list[pd.DataFrame]) -> None:
+    """Warn where every panel is the first one over again."""
+    flat = np.stack([table.to_numpy(dtype=np.float64).ravel() for table in tables])
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1)
+    if len(flat) < 2 or length.min() == 0:
+        return
+    lowest = float((centred[1:] @ centred[0] / (length[1:] * length[0])).min())
+    if lowest >= ALIKE:
+        warnings.warn(
+            f"the {len(flat)} panels are nearly the same (each correlates with the first by {lowest:.3f} or more): "
+            'units are read from the same genes in all groups. Draw how the groups differ: value="impact".',
+            stacklevel=user_stacklevel(),
+        )
 
 
 def _draw(

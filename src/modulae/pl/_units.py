@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from modulae import get
 from modulae._adata.public import public
-from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout
-from modulae._adata.stored.unit_labels import names_of_units
+from modulae._adata.stored.unit_labels import effects_of_units, names_of_units
 from modulae.pl._draw.labels import unit_title
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
+    from numpy.typing import NDArray
 
 TITLE = 30
 """Characters of a line above a panel."""
@@ -48,8 +51,9 @@ def units(
     ----------
     {adata}
     units
-        Which units, in this order; if `None` the `n` whose activity varies most between cells, of those that
-        :func:`modulae.tl.transfer` did not flag.
+        Which units, in this order; if `None` the `n` that explain most, of those that :func:`modulae.tl.transfer` did
+        not flag: by their effect, after :func:`modulae.tl.unit_summary`, and before it by the variance that they make
+        in the genes (of log1p of the rates).
     n
         How many units at most, where none are named.
     {color}
@@ -90,7 +94,7 @@ def units(
     activity = get.representation(adata, key=key)
     points = read_layout(adata, find_basis(adata, basis, key))
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
-    chosen = _chosen(activity, units, n, flagged_units(adata, key), key)
+    chosen = _chosen(adata, activity, units, n, key)
     if color in chosen:
         msg = (
             f"color={color!r} is also the name of a unit, so that its panel could not be told apart. Rename the column."
@@ -104,12 +108,26 @@ def units(
     return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
 
 
-def _chosen(
-    activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, flagged: frozenset[str], key: str
-) -> list[str]:
-    """Take the named units, or those that vary most."""
+def _chosen(adata: AnnData, activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, key: str) -> list[str]:
+    """Take the named units, or those that explain most."""
+    every = list(activity.columns)
     if units is not None:
-        return [unit_name(unit, list(activity.columns)) for unit in names_given(units, "units")]
+        return [unit_name(unit, every) for unit in names_given(units, "units")]
     check_n(n, "n")
-    free = activity.iloc[:, unflagged(list(activity.columns), flagged, key)]
-    return [str(name) for name in free.var().sort_values(ascending=False, kind="stable").index[:n]]
+    free = unflagged(every, flagged_units(adata, key), key)
+    most = np.argsort(-_explained(adata, activity, key)[free], kind="stable")
+    return [every[at] for at in free[most][:n]]
+
+
+def _explained(adata: AnnData, activity: pd.DataFrame, key: str) -> NDArray[np.float64]:
+    """How much each unit explains: its effect, or the variance that it makes in the genes, or else its own."""
+    effects, field = effects_of_units(adata, key), Fields(key).loadings
+    if effects is not None and len(effects) == activity.shape[1]:
+        return effects
+    variance = activity.var().to_numpy(dtype=np.float64)
+    if field not in adata.varm or adata.varm[field].shape[1] != len(variance):
+        return variance
+    loadings = get.loadings(adata, key=key).to_numpy(dtype=np.float64)
+    made = np.nansum(loadings**2, axis=0)
+    of_one_deviation = bool((loadings < 0).any())  # of `architecture="orthogonal"`; the others have no sign
+    return np.asarray(made if of_one_deviation else made * variance)

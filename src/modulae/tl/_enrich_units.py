@@ -87,7 +87,8 @@ def enrich_units(
         Leave out sets with more genes in the model; no limit if `None`.
     n_permutations
         Random sets of each size, for the null of `nes` and `p_prerank`. The smallest `p_prerank` is 1 / (n + 1), with n
-        the random sets of the same sign, about half of them. The other p-values need none.
+        the random sets of the same sign, about half of them, so that `q_prerank` may stay above 0.05 whatever the data.
+        `p` and `p_correlated` need none, and have no such floor.
     seed
         Seed of the random sets, and of the order of genes with equal saliencies.
     {model_layer}

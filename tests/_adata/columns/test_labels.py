@@ -304,4 +304,4 @@ def test_a_group_is_named_as_it_stands_in_the_column(model, group):
         mo.get.impact(adata, result="ae_impact_type", group=group),
         mo.get.impact(adata, result="ae_impact_type", group="0"),
     )
-    assert list(mo.pl.impact_groups(adata, groupby="type", groups=[group])) == ["all cells", "0"]
+    assert list(mo.pl.impact_groups(adata, groupby="type", groups=[group])) == ["0"]

@@ -54,7 +54,7 @@ def test_cells_of_the_same_kind_are_called_different_at_the_nominal_rate():
     values = np.random.default_rng(5).exponential(size=(200, 3000))
     found = compare_cells(blocks(values), group, reference, n_permutations=400, rng=np.random.default_rng(6))
     assert 0.04 < (found.p < 0.05).mean() < 0.06
-    assert found.p.min() >= 1 / 401
+    assert found.p.min() >= 1 / 401  # too few for a tail
 
 
 def test_swapping_the_sides_flips_the_effect_and_keeps_the_rest():
@@ -118,7 +118,7 @@ def test_a_set_with_more_than_its_expression_explains_is_found():
     difference[:40, 1] += 1
     indicator = set_indicator([np.arange(40)], 600)
     p, _ = matched_sets(difference, indicator, expression_bins(mean, mean), n_permutations=999, rng=rng)
-    assert p[0, 1] == pytest.approx(0.001)
+    assert p[0, 1] <= 0.001 + 1e-9
     assert p[0, 0] > 0.01
 
 

@@ -138,6 +138,15 @@ def test_a_p_that_no_data_could_bring_below_the_level_is_said(groups, gene_sets,
     run(groups, gene_sets, groupby="late", donor_key="six", null="cells", n_permutations=200)
 
 
+@pytest.mark.parametrize("null", ["cells", "matched", "matched+cells"])
+def test_too_few_permutations_are_said(groups, gene_sets, null):
+    with pytest.warns(
+        UserWarning, match=r"n_permutations=18 is too few: no p is below 0.053, and no set .* 1000 or more"
+    ):
+        run(groups, gene_sets, null=null, n_permutations=18)
+    run(groups, gene_sets, null=null, n_permutations=19)
+
+
 @pytest.mark.filterwarnings(FEW)
 @BOTH
 def test_donors_are_replicates(groups, gene_sets, difference):

@@ -128,6 +128,11 @@ class Kind:
         others = [one for one in names if of_model[one] == model and self._by_group(adata, one)]
         return Stored(name, model, entry, others)
 
+    def of_model(self, adata: AnnData, key: str) -> list[str]:
+        """The names of all results of this kind of a model."""
+        every = [name for name in getattr(adata, self.store) if self._fits(adata, name)]
+        return [name for name in every if str(adata.uns[name].get("of_model", key)) == key]
+
     def _fits(self, adata: AnnData, name: str) -> bool:
         entry = adata.uns.get(name)
         return isinstance(entry, dict) and self.fields <= set(entry)

@@ -30,6 +30,12 @@ def name_column(adata: AnnData, key: str, units: Sequence[str]) -> NDArray[np.ob
     return np.array([names.get(unit, np.nan) for unit in units], dtype=object)
 
 
+def effects_of_units(adata: AnnData, key: str) -> NDArray[np.float64] | None:
+    """What the loss rises by without each unit, as far as `tl.unit_summary` has said so."""
+    columns = _summary(adata, key)
+    return np.asarray(columns["effect"], dtype=np.float64) if "effect" in columns else None
+
+
 def units_without_names(adata: AnnData, key: str) -> frozenset[str]:
     """Numbers of the units that are not to be named: dead, as far as it is known, or below the level."""
     columns = _summary(adata, key)

@@ -23,24 +23,34 @@ report.activity = (place) => report.arrays.activity.subarray(place * report.fact
 report.step = (code) => (code === 254 ? 0 : Math.min(code, 253));
 report.scale = (place) => [report.arrays.scale[2 * place], report.arrays.scale[2 * place + 1]];
 
+// The groups of a column, or their cells within a group of another: cells, and where their moments stand.
+report.parts = (at, within) => {
+  if (within === null) return Array.from(report.arrays[`n${at}`], (n, group) => ({ group, n, row: group }));
+  const first = at < within.at, crossed = report.arrays[`crossed${report.pairName(at, within)}`] || [];
+  return crossed.map(([one, other, n], row) => ({ group: first ? one : other, category: first ? other : one, n, row }))
+    .filter(({ category }) => category === within.group);
+};
+
+report.pairName = (at, within) => (within === null ? at : at < within.at ? `${at}_${within.at}` : `${within.at}_${at}`);
+
 // Groups: cells, mean and variance (units) of several groups taken together.
-report.side = (at, groups) => {
-  const n = report.arrays[`n${at}`], mean = report.arrays[`mean${at}`], variance = report.arrays[`variance${at}`];
-  const n_units = report.facts.units.length;
-  const total = groups.reduce((sum, group) => sum + n[group], 0);
+report.side = (at, groups, within = null) => {
+  const name = report.pairName(at, within), mean = report.arrays[`mean${name}`], variance = report.arrays[`variance${name}`];
+  const n_units = report.facts.units.length, parts = report.parts(at, within).filter(({ group }) => groups.includes(group));
+  const total = parts.reduce((sum, { n }) => sum + n, 0);
   const means = new Float64Array(n_units), variances = new Float64Array(n_units);
-  for (const group of groups) for (let u = 0; u < n_units; u += 1) means[u] += n[group] / total * mean[group * n_units + u];
-  for (const group of groups) {
+  for (const { n, row } of parts) for (let u = 0; u < n_units; u += 1) means[u] += n / total * mean[row * n_units + u];
+  for (const { n, row } of parts) {
     for (let u = 0; u < n_units; u += 1) {
-      variances[u] += n[group] / total * (variance[group * n_units + u] + (mean[group * n_units + u] - means[u]) ** 2);
+      variances[u] += n / total * (variance[row * n_units + u] + (mean[row * n_units + u] - means[u]) ** 2);
     }
   }
   return { n: total, mean: means, variance: variances };
 };
 
 // Units: mean of the group minus that of the reference, in standard deviations over the cells of both.
-report.difference = (at, group, reference) => {
-  const a = report.side(at, group), b = report.side(at, reference), both = report.side(at, [...group, ...reference]);
+report.difference = (at, group, reference, within = null) => {
+  const a = report.side(at, group, within), b = report.side(at, reference, within), both = report.side(at, [...group, ...reference], within);
   const difference = Array.from(both.variance, (variance, u) => {
     const spread = Math.sqrt(variance);
     return spread > 1e-6 * Math.sqrt(variance + both.mean[u] ** 2) ? (a.mean[u] - b.mean[u]) / spread : 0;

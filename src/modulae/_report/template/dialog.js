@@ -59,6 +59,7 @@ report.unitTables = (place) => {
     ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets.some(({ found }) => found) ? "" : "None that raises the unit has q ≤ 0.05." }));
   }
   const column = report.facts.columns[report.colourBy || 0];
+  report.facts.rankings.forEach((ranking, at) => tables.push(report.rankTable(place, ranking, at)));
   if (column && column.groups.length > 1) tables.push(report.groupTable(place, column));
   const states = Object.entries(unit.states).map(([state, r]) => ({ state, r }));
   tables.push(report.table("What it may only reflect", [

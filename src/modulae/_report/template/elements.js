@@ -25,9 +25,10 @@ report.number = (value) => {
 report.signed = (value) => (value > 0 ? "+" : "") + report.number(value);
 
 // A bar to the right or the left of 0; the number stands beside it.
-report.bar = (value, largest) => {
+report.bar = (value, largest, colour = "") => {
   const length = largest > 0 ? Math.min(1, Math.abs(value) / largest) * 50 : 0;
   const fill = report.el("i", { class: value < 0 ? "minus" : "plus" });
+  fill.style.background = colour;
   fill.style.width = `${length.toFixed(1)}%`;
   return report.el("span", { class: "signed", "aria-hidden": "true" }, fill);
 };
@@ -45,12 +46,12 @@ report.unitLink = (place) => {
 };
 
 // A bar and its number, in a table.
-report.withBar = (value, largest) => [report.bar(value, largest), report.el("span", { class: "value" }, report.signed(value))];
+report.withBar = (value, largest, colour) => [report.bar(value, largest, colour), report.el("span", { class: "value" }, report.signed(value))];
 
-// columns: {head, value(row) for the file, show(row) for the page, kind: "number" | "gene", note, fileOnly}
+// columns: {head, name of it in the file, value(row) for the file, show(row) for the page, kind: "number" | "gene" | "dot", note, fileOnly}
 report.table = (caption, columns, rows, { file, shown = 15, note = "" }) => {
   const visible = columns.filter(({ fileOnly }) => !fileOnly);
-  const head = report.el("tr", {}, ...visible.map((column) => report.el("th", { scope: "col", class: column.kind === "number" ? "number-cell" : "", title: column.note }, column.head)));
+  const head = report.el("tr", {}, ...visible.map((column) => report.el("th", { scope: "col", class: column.kind ? `${column.kind}-cell` : "", title: column.note }, column.head)));
   const body = report.el("tbody");
   const fill = (n) => body.replaceChildren(...rows.slice(0, n).map((row) => report.el("tr", {}, ...visible.map((column) => {
     const show = column.show ? column.show(row) : column.kind === "number" ? report.number(column.value(row)) : column.value(row);

@@ -80,6 +80,7 @@ report.setUpLegend = () => {
   report.drawOverview();
   window.addEventListener("resize", () => report.drawOverview());
   report.setUpSearch();
+  report.setUpRankings();
   report.setUpComparison();
   report.setUpDialog();
   report.allUnits();

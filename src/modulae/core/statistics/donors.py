@@ -13,6 +13,7 @@ import numpy as np
 from modulae.core.data.map_reduce import sum_values
 
 from .permutation import two_sided
+from .tails import smallest_tail_p
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,9 +106,8 @@ def smallest_p(counts: NDArray[np.intp], n_permutations: int) -> float:
     both = int((counts > 0).all(axis=0).sum())
     n_first, n_second = (int(n) for n in (counts > 0).sum(axis=1))
     ways = 2**both if both else comb(n_first + n_second, n_first)
-    if ways > n_permutations:
-        return 1 / (n_permutations + 1)
-    return (2 if both or n_first == n_second else 1) / ways
+    exact = (2 if both or n_first == n_second else 1) / ways
+    return max(exact, smallest_tail_p(n_permutations)) if ways > n_permutations else exact
 
 
 def _donor_sums(
@@ -136,7 +136,8 @@ def _paired(differences: NDArray[np.float64], n_permutations: int, rng: np.rando
     effect = differences.mean(axis=0)
     without = (differences.sum(axis=0) - differences) / (n - 1)
     error = differences.std(axis=0, ddof=1) / np.sqrt(n)
-    p = two_sided(effect, signs @ differences / n, centre=0.0)
+    p = two_sided(effect, signs @ differences / n, centre=0.0, follow_tail=2**n > n_permutations)
+    p = np.maximum(p, 2 / 2**n)  # all flips can't say less
     return DonorDifference(effect, error, p, without.min(axis=0), without.max(axis=0))
 
 
@@ -162,7 +163,9 @@ def _unpaired(
             sides[0].mean(axis=0) - _without_each(sides[1]),
         ]
     )
-    p = two_sided(effect, null, centre=0.0)
+    ways = comb(n, n_first)
+    p = two_sided(effect, null, centre=0.0, follow_tail=ways > n_permutations)
+    p = np.maximum(p, (2 if 2 * n_first == n else 1) / ways)  # all permutations can't say less
     return DonorDifference(effect, error, p, without.min(axis=0), without.max(axis=0))
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from modulae.core.data.map_reduce import sum_values
 from modulae.core.scores.expression_bins import shuffled_within
 
+from .tails import tail_p
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,8 +54,8 @@ def compare_cells(
     group, reference
         Cells; which are on either side.
     n_permutations
-        How many; p is at least 1 / (n + 1) (Phipson & Smyth 2010, *Statistical Applications in Genetics and Molecular
-        Biology* 9:39).
+        How many. The observed labels count as one of them (Phipson & Smyth 2010, *Statistical Applications in Genetics
+        and Molecular Biology* 9:39); where few are as far out, p is from their tail, see :func:`.tail_p`.
     rng
         Source of the permutations.
     strata
@@ -66,11 +68,20 @@ def compare_cells(
     difference = means[0] - means[1]
     freedom = np.where(n > 1, n - 1, np.nan)[:, None]  # one cell says nothing of how cells vary
     variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * n[:, None] / freedom
-    return GroupDifference(
-        difference[0],
-        np.sqrt((variance / n[:, None]).sum(axis=0)),
-        two_sided(difference[0], difference[1:], centre=0.0),
-    )
+    p = two_sided(difference[0], difference[1:], centre=0.0, follow_tail=True)
+    least = min(_share_of_ways(group, reference, strata), 1 / (n_permutations + 1))  # all permutations can't say less
+    return GroupDifference(difference[0], np.sqrt((variance / n[:, None]).sum(axis=0)), np.maximum(p, least))
+
+
+def _share_of_ways(group: NDArray[np.bool_], reference: NDArray[np.bool_], strata: NDArray[np.intp] | None) -> float:
+    """One in the number of ways in which labels can be dealt."""
+    from scipy.special import gammaln
+
+    used = group | reference
+    strata = np.zeros(len(group), dtype=np.intp) if strata is None else strata
+    _, number = np.unique(strata[used], return_inverse=True)
+    n_group, n = np.bincount(number, weights=group[used]), np.bincount(number)
+    return float(np.exp(-(gammaln(n + 1) - gammaln(n_group + 1) - gammaln(n - n_group + 1)).sum()))
 
 
 def label_sums(
@@ -175,13 +186,24 @@ def matched_sets(
         stand_ins = sparse.csr_matrix((np.tile(weights.data, n), drawn, rows), shape=(n * len(observed), len(bins)))
         null[start : start + n] = (stand_ins @ exact).reshape(n, *observed.shape)
     centre = null.mean(axis=0)
-    return two_sided(observed, null, centre=centre), centre
+    return two_sided(observed, null, centre=centre, follow_tail=True), centre
 
 
 def two_sided(
-    observed: NDArray[np.float64], null: NDArray[np.float64], *, centre: NDArray[np.float64] | float
+    observed: NDArray[np.float64],
+    null: NDArray[np.float64],
+    *,
+    centre: NDArray[np.float64] | float,
+    follow_tail: bool = False,
 ) -> NDArray[np.float64]:
-    """Share of the null at least as far from its centre, the observed one counted (Phipson & Smyth 2010)."""
+    """Share of the null at least as far from its centre, the observed one counted (Phipson & Smyth 2010).
+
+    With `follow_tail` smaller p than 1 / (n + 1) come from the tail of a null that was drawn, see :func:`tail_p`.
+    """
     far = np.abs(observed - centre)
     slack = 1e-9 * np.maximum(far, np.finfo(np.float64).tiny)  # a permutation that changes nothing counts as a tie
-    return np.asarray((1 + (np.abs(null - centre) >= far - slack).sum(axis=0)) / (1 + len(null)))
+    distances = np.abs(null - centre)
+    p = np.asarray((1 + (distances >= far - slack).sum(axis=0)) / (1 + len(null)))
+    if not follow_tail:
+        return p
+    return tail_p(far.ravel(), distances.reshape(len(null), -1), p.ravel()).reshape(p.shape)

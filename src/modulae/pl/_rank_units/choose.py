@@ -70,7 +70,7 @@ def choose_dots(
     place = ["within", "group"]
     wide = {name: table.pivot(index="unit", columns=place, values=name) for name in ("effect", "q")}
     order = list(columns[place].itertuples(index=False, name=None))
-    named = table.drop_duplicates("unit").dropna(subset=["name"])
+    named = table.drop_duplicates("unit").dropna(subset="name")
     names = {str(unit): str(name) for unit, name in zip(named["unit"], named["name"], strict=True)}
     by_category = within is not None
     labels = [" · ".join([where] * by_category + [group] * (several or not by_category)) for where, group in order]

@@ -83,7 +83,8 @@ def pathway_impact(
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
         or `None` (no p-values). There are none without `groupby`, nor with medians (`aggregate`).
     n_permutations
-        Permutations of either null; the smallest p is 1 / (n + 1).
+        Permutations of either null. Where fewer than ten of them are as far out, p comes from the tail of all of them,
+        down to 1 / (n + 1)²; with fewer than 500 the smallest p is 1 / (n + 1).
     donor_key
         `obs` column with the donor of each cell. Donors are then the replicates: their means are compared, and their
         labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped). Cells without
@@ -133,7 +134,7 @@ def pathway_impact(
     -----
     {sets_left_out}
         No stratum has cells of both sides, so that no label can be permuted: then p is 1. Or there are so few donors
-        that no p can be as low as 0.05.
+        or permutations that no p can be as low as 0.05.
 
     See Also
     --------

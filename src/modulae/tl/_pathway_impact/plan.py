@@ -13,6 +13,7 @@ from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.checks import check_choice, check_integer, check_seed
 from modulae.core.statistics.donors import count_donors, smallest_p
+from modulae.core.statistics.tails import smallest_tail_p
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -105,6 +106,14 @@ def check_sides(test: Test, plan: Contrast | None) -> None:
     """
     if plan is None or test.null is None:
         return
+    smallest = smallest_tail_p(test.n_permutations)
+    if smallest > SIGNIFICANT:
+        warnings.warn(
+            f"n_permutations={test.n_permutations} is too few: no p is below {smallest:.2g}, and "
+            f"no set reaches q <= {SIGNIFICANT:g} whatever the data. Take 1000 or more, or leave it out.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
     fixed, lowest = [], 0.0
     for group, inside, others in zip(plan.groups, plan.members, plan.reference_members, strict=True):
         if test.donors is not None:

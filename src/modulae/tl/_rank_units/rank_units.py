@@ -16,9 +16,10 @@ from modulae.core.statistics.differences.compare import compare_units
 from modulae.core.statistics.multiple_tests import false_discovery_rates
 
 from .plan import Asked, Plan, make_plan, read_design
+from .targets import guides, read_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ def rank_units(
     within: str | None = None,
     donor_key: str | None = None,
     design: str | Sequence[str] | None = None,
+    target_genes: Mapping[str, str] | str | None = None,
     min_cells: int = 10,
     n_permutations: int = 1000,
     seed: int = 0,
@@ -65,6 +67,10 @@ def rank_units(
         Covariates of the donors: a list of `obs` columns, or a formula such as `"~ condition + age + (1|patient)"`, in
         which `(1|patient)` says the same as `donor_key="patient"`. Of pairs, only what differs between the two sides of
         a donor counts.
+    target_genes
+        For guides or other perturbations: the gene that each group lost or gained, as a mapping from groups to genes or
+        an `obs` column. Its counts are left out where the group is compared, of both sides, so that no unit differs
+        only because it is read from this gene. Groups with the same gene are guides of it.
     min_cells
         Cells that each side needs at least.
     n_permutations
@@ -85,6 +91,7 @@ def rank_units(
           `"paired"` (`bool`).
         - `"statistics"` (`dict` of `float64`, comparisons × units): the columns of :func:`modulae.get.rank_units`. The
           shares of cells that are on need `adata.obsm[f'{key}_on']` (`bool`, cells × units), and are NaN without it.
+        - With `target_genes`, `"target_genes"` (`object`, comparisons) and `"n_guides"` (integers).
         - `"left_out"` (`object`): what could not be compared, and why.
         - `"over"` (`"cells"` or `"donors"`), `of_model` and the settings.
 
@@ -93,7 +100,8 @@ def rank_units(
     KeyError
         No such model, column or group.
     ValueError
-        Nothing can be compared; one column in two roles; covariates that are missing, or without donors.
+        Nothing can be compared; one column in two roles; covariates that are missing, or without donors; or the model
+        reads none of the `target_genes`.
 
     Warns
     -----
@@ -124,10 +132,23 @@ def rank_units(
     covariates, donors = read_design(design, groupby, donor_key, list(adata.obs.columns))
     asked = Asked(groupby, groups, reference, within, donors, covariates)
     plan = make_plan(adata, asked, min_cells=min_cells)
+    targets = None if target_genes is None else read_targets(adata, plan, groupby, target_genes, key)
     statistics = compare_units(
-        units, plan.labels, plan.parts, plan.comparisons, on=on, n_permutations=n_permutations, seed=seed
+        units if targets is None else targets.units,
+        plan.labels,
+        plan.parts,
+        plan.comparisons,
+        on=on,
+        n_permutations=n_permutations,
+        seed=seed,
+        reread=() if targets is None else targets.reread(plan),
     )
     statistics["q"] = false_discovery_rates(statistics["p"])
+    perturbed: dict[str, Any] = {}
+    if targets is not None:
+        agreement = guides(targets.genes, np.array(plan.comparisons.categories), statistics)
+        statistics["n_guides_agreeing"] = agreement["n_guides_agreeing"]
+        perturbed = {"target_genes": np.array(targets.genes, dtype=object), "n_guides": agreement["n_guides"]}
 
     adata = changeable(adata, copy=copy)
     adata.uns[name] = {
@@ -142,6 +163,7 @@ def rank_units(
         "n_permutations": n_permutations,
         "seed": seed,
         **_compared(plan),
+        **perturbed,
         "statistics": statistics,
         "left_out": np.array(plan.left_out, dtype=object),
     }

@@ -15,9 +15,11 @@ from .over_donors import fit_donors, moderated_tests
 from .ranks import rank_test
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from .over_donors import DonorFit
 
     Sides = tuple[Moments, Moments]
 
@@ -37,6 +39,11 @@ class Labels:
         """Cells with every label."""
         known = (self.categories >= 0) & (self.groups >= 0)
         return known if self.donors is None else known & (self.donors >= 0)
+
+    def of(self, rows: NDArray[np.intp]) -> Labels:
+        """The labels of some cells."""
+        donors = None if self.donors is None else self.donors[rows]
+        return Labels(self.categories[rows], self.groups[rows], donors, self.covariates[rows], self.reference)
 
 
 @dataclass(slots=True)
@@ -111,6 +118,15 @@ def plan_comparisons(labels: Labels, parts: Parts, wanted: Sequence[int], *, min
     return plan
 
 
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Comparisons whose units are read anew in some cells, as where the gene that was knocked down is left out."""
+
+    comparisons: NDArray[np.intp]
+    cells: NDArray[np.intp]  # ascending
+    units: NDArray[np.floating]  # these cells × units
+
+
 def compare_units(
     units: NDArray[np.floating],
     labels: Labels,
@@ -120,12 +136,55 @@ def compare_units(
     on: NDArray[np.bool_] | None,
     n_permutations: int,
     seed: int,
+    reread: Iterable[Reread] = (),
 ) -> dict[str, NDArray[np.float64]]:
     """Statistics, comparisons × units; effects are in standard deviations over all cells that take part."""
-    centre, spread, still = centre_and_spread(units, labels.used)
+    how: dict[str, Any] = {
+        "plan": plan,
+        "scale": centre_and_spread(units, labels.used),
+        "n_permutations": n_permutations,
+        "rng": np.random.default_rng(seed),
+    }
+    result, fits = _some(units, on, labels, parts, chosen=np.arange(len(plan.groups)), **how)
+    for one in reread:
+        rows = cells_of(labels, plan, one.comparisons)
+        some = labels.of(rows)
+        values, changed = units[rows], np.isin(one.cells, rows)
+        values[np.searchsorted(rows, one.cells[changed])] = one.units[changed]
+        on_again = None if on is None else on[rows]
+        again, fits_again = _some(values, on_again, some, Parts(some), chosen=one.comparisons, **how)
+        for name, statistic in again.items():
+            result[name][one.comparisons] = statistic
+        for at, fit in zip(one.comparisons, fits_again, strict=bool(fits)):
+            fits[at] = fit
+    return result | {"p_cells": result["p"], **moderated_tests(fits)} if fits else result
+
+
+def cells_of(labels: Labels, plan: Comparisons, comparisons: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The cells that take part in some of the comparisons, ascending."""
+    there = labels.used & np.isin(labels.categories, [plan.categories[at] for at in comparisons])
+    if labels.reference is not None:
+        there &= np.isin(labels.groups, [labels.reference, *(plan.groups[at] for at in comparisons)])
+    return np.flatnonzero(there)
+
+
+def _some(
+    units: NDArray[np.floating],
+    on: NDArray[np.bool_] | None,
+    labels: Labels,
+    parts: Parts,
+    *,
+    plan: Comparisons,
+    chosen: NDArray[np.intp],
+    scale: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]],
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> tuple[dict[str, NDArray[np.float64]], list[DonorFit]]:
+    """Statistics of some of the comparisons over cells, and what is found over donors."""
+    centre, spread, still = scale
     moments = moments_of(units, parts.of_cells, len(parts), centre=centre, spread=spread)
     moments.total[:, still] = moments.squares[:, still] = 0
-    at = np.array(plan.categories, dtype=np.intp), np.array(plan.groups, dtype=np.intp)
+    at = np.array(plan.categories, dtype=np.intp)[chosen], np.array(plan.groups, dtype=np.intp)[chosen]
     sides = parts.all_sides(moments, *at)
     result = {
         "mean": sides[0].mean * spread + centre,
@@ -137,14 +196,13 @@ def compare_units(
     result["auc"], result["p"] = (
         np.stack([ranks[category][which][group] for category, group in zip(*at, strict=True)]) for which in (0, 1)
     )
-    if labels.donors is not None:
-        rng = np.random.default_rng(seed)
-        fits = [
-            fit_donors(design, *parts.sides(moments, category, group), n_permutations=n_permutations, rng=rng)
-            for design, category, group in zip(plan.designs, plan.categories, plan.groups, strict=True)
-        ]
-        result |= {"p_cells": result["p"], **moderated_tests(fits)}
-    return result
+    if labels.donors is None:
+        return result, []
+    fits = [
+        fit_donors(plan.designs[one], *parts.sides(moments, category, group), n_permutations=n_permutations, rng=rng)
+        for one, category, group in zip(chosen, *at, strict=True)
+    ]
+    return result, fits
 
 
 def _ranks(

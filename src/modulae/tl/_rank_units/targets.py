@@ -1,0 +1,153 @@
+"""Perturbed genes: units read without them, and guides of one gene held against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modulae._adata.columns.columns import obs_column
+from modulae._adata.columns.labels import written
+from modulae._adata.counts import read_cells
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.stored.models import read_model
+from modulae._utils.text import listed
+from modulae.core.array_backend import to_numpy
+from modulae.core.model.config import KNOWN_GENES
+from modulae.core.statistics.differences.compare import Reread, cells_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from modulae.core.model.network import Network
+
+    from .plan import Plan
+
+MOST = 0.9
+"""Share of a cell's count that a gene may have, for its total without the gene to mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What is needed to read the units without the gene that a group has lost.
+
+    The first layer is linear in x = log1p(count / size factor), so that what it reads of a gene can be taken away.
+    Where the size factor is made of the total count, the gene is taken out of that too, as all other genes would seem
+    to change otherwise: to first order in the logarithm of the size factor, of which x has the slope −(1 − exp(−x)).
+    """
+
+    genes: list[str]  # comparisons: the gene, "" where there is none
+    network: Network
+    places: dict[str, int]  # genes that the model reads, and which column of `inputs` they are
+    weights: NDArray[Any]  # sums × those genes
+    inputs: sparse.csc_matrix  # cells × those genes
+    sums: NDArray[Any]  # cells × what the first layer makes of all genes
+    slopes: NDArray[Any]  # the same of 1 − exp(−x)
+    total: float | None  # count of a cell of size factor 1; `None` where size factors are not made of totals
+    units: NDArray[np.float32]  # cells × units, read from them
+
+    def reread(self, plan: Plan) -> Iterator[Reread]:
+        """The comparisons of each gene, with the units of their cells in which it was counted."""
+        for gene, place in self.places.items():
+            comparisons = np.array([at for at, own in enumerate(self.genes) if own == gene], dtype=np.intp)
+            cells = cells_of(plan.labels, plan.comparisons, comparisons)
+            inputs = self.inputs[:, [place]].toarray()[cells]
+            counted = np.flatnonzero(inputs)
+            cells, inputs = cells[counted], inputs[counted]
+            weight = self.weights[:, place]
+            without = self.sums[cells] - inputs * weight
+            if self.total is not None:
+                share = np.minimum(np.expm1(inputs) / self.total, MOST)
+                without -= np.log1p(-share) * (self.slopes[cells] + np.expm1(-inputs) * weight)
+            yield Reread(comparisons, cells, _units(self.network, without))
+
+
+def read_targets(adata: AnnData, plan: Plan, groupby: str, given: Mapping[str, str] | str, key: str) -> Targets:
+    """The gene of each comparison, and what the model reads of these genes.
+
+    Raises
+    ------
+    KeyError, ValueError
+        No such column; several genes in a group; or the model reads none of the genes.
+    """
+    by_group = _genes_by_group(adata, groupby, given)
+    genes = [by_group.get(plan.groups[group], "") for group in plan.comparisons.groups]
+    fitted = read_model(adata, key)
+    known = {str(name): at for at, name in enumerate(fitted.genes)}
+    read = [gene for gene in dict.fromkeys(genes) if gene in known]
+    if not read:
+        named = [gene for gene in dict.fromkeys(genes) if gene]
+        what = f"of the genes {listed(named)} the model reads none" if named else "no group that is compared has a gene"
+        example = f"{{{plan.groups[plan.comparisons.groups[0]]!r}: {str(fitted.genes[0])!r}}}"
+        msg = (
+            f"target_genes= changes nothing: {what}. Leave it out, or name genes as the model does, such as "
+            f"target_genes={example}."
+        )
+        raise ValueError(msg)
+    from scipy import sparse
+
+    cells = read_cells(adata, fitted, layer=counts_layer(adata, key, None))
+    network, columns = fitted.network, np.array([known[gene] for gene in read])
+    weights = to_numpy(network.input_weights)
+    of_totals = fitted.config.size_factors in {"total", KNOWN_GENES}
+    inputs, sums, slopes = [], [], []
+    for part in cells.portions():
+        whole = part.sparse_inputs()
+        inputs.append(whole[:, columns])
+        sums.append(np.asarray(whole @ weights.T))
+        slopes.append(np.asarray(-(-whole).expm1() @ weights.T) if of_totals else np.empty((0, 0)))
+    every = np.concatenate(sums)
+    return Targets(
+        genes=genes,
+        network=network,
+        places={gene: at for at, gene in enumerate(read)},
+        weights=weights[:, columns],
+        inputs=sparse.vstack(inputs).tocsc(),
+        sums=every,
+        slopes=np.concatenate(slopes),
+        total=float(fitted.size_factor_unit) if of_totals else None,
+        units=_units(network, every),
+    )
+
+
+def guides(genes: list[str], categories: NDArray[np.intp], statistics: dict[str, Any]) -> dict[str, Any]:
+    """Comparisons: guides of the same gene in the same category. And comparisons × units: how many of them agree.
+
+    A guide agrees if its effect has the same sign, and its confidence interval is clear of 0.
+    """
+    clear = np.sign(statistics["effect"]) * ((statistics["ci_low"] > 0) | (statistics["ci_high"] < 0))
+    number, agreeing = np.zeros(len(genes), dtype=np.intp), np.full(clear.shape, np.nan)
+    pairs = list(zip(genes, categories.tolist(), strict=True))
+    for pair in dict.fromkeys(pair for pair in pairs if pair[0]):
+        same = np.array([at for at, one in enumerate(pairs) if one == pair])
+        number[same] = len(same)
+        for at in same:
+            agreeing[at] = (clear[same] == np.sign(statistics["effect"][at])).sum(axis=0)
+    return {"n_guides": number, "n_guides_agreeing": agreeing}
+
+
+def _genes_by_group(adata: AnnData, groupby: str, given: Mapping[str, str] | str) -> dict[str, str]:
+    if not isinstance(given, str):
+        return {written(group): str(gene) for group, gene in given.items() if isinstance(gene, str)}
+    column = obs_column(adata, given, "target_genes")
+    pairs = adata.obs[[groupby]].assign(gene=column.astype(object)).dropna().drop_duplicates()
+    twice = pairs.loc[pairs[groupby].duplicated(), groupby]
+    if len(twice):
+        group = twice.iloc[0]
+        several = [str(gene) for gene in pairs.loc[pairs[groupby] == group, "gene"]]
+        msg = (
+            f"the cells of group {str(group)!r} have several genes in adata.obs[{given!r}]: {listed(several)}. Give "
+            "one gene for each group: target_genes={'guide': 'GENE'}."
+        )
+        raise ValueError(msg)
+    return {written(group): str(gene) for group, gene in zip(pairs[groupby], pairs["gene"], strict=True)}
+
+
+def _units(network: Network, sums: NDArray[Any]) -> NDArray[np.float32]:
+    each = [to_numpy(network.unit_from_preactivation(sums, unit)) for unit in range(network.n_units)]
+    return np.stack(each, axis=1).astype(np.float32)
