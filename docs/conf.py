@@ -65,6 +65,7 @@ html_title = f"modulae {release}"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["modulae.css"]
+html_show_sourcelink = False
 templates_path = ["_templates"]
 html_theme_options = {
     "github_url": "https://github.com/modulae/modulae",

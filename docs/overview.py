@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from anndata import AnnData
 from PIL import Image
 
 import modulae as mo
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 IMAGES = Path(__file__).parent / "images"
 DPI = 100
