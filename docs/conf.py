@@ -66,6 +66,7 @@ html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["modulae.css"]
 html_show_sourcelink = False
+toc_object_entries = False  # names of constants are wider than the column
 templates_path = ["_templates"]
 html_theme_options = {
     "github_url": "https://github.com/modulae/modulae",

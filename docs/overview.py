@@ -68,9 +68,13 @@ def main() -> None:
     programmes(adata, IMAGES / "overview.png")
     parts = [Image.open(IMAGES / name).convert("RGB") for name in ("overview.png", "mixtures.png")]
     under(parts).save(IMAGES / "overview.png", optimize=True)
-    for name, draw in (("first_programmes", mo.pl.unit_summary), ("first_differences", mo.pl.rank_units)):
-        drawn = draw(adata)
-        ax = drawn if hasattr(drawn, "figure") else next(iter(drawn.values()))
+    mo.tl.embeddings(adata)
+    for name, drawn in {
+        "first_programmes": mo.pl.unit_summary(adata),
+        "first_units": mo.pl.units(adata, [3, 6, 9], color="bulk_labels"),
+        "first_differences": mo.pl.rank_units(adata),
+    }.items():
+        ax = next(iter(drawn.values())) if isinstance(drawn, dict) else drawn
         ax.figure.savefig(IMAGES / f"{name}.png", dpi=80)
         plt.close(ax.figure)
 
