@@ -38,8 +38,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
         `name` : text
             Its name, after :func:`modulae.tl.unit_summary`; else NaN.
         `reproducibility` : `float64`
-            Probability that a model of as many new cells has the unit again (`|r| > 0.8`). NaN where the halves are
-            made of donors: there it is not known.
+            Probability that a model of as many new cells has the unit again (|r| > 0.8). NaN where the halves are made
+            of donors: there it is not known.
         `replicates` : `bool`
             Whether that is at least 0.7; of donors, whether both halves have the unit in all of the splits. The others
             may be chance.
