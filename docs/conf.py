@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
 
 # The notebooks live at the top of the repository; Sphinx reads only what lies below this folder.
 shutil.rmtree(HERE / "notebooks", ignore_errors=True)
@@ -24,8 +26,8 @@ version = release
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "mathml",
     "myst_nb",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
@@ -60,11 +62,16 @@ nb_merge_streams = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"modulae {release}"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["modulae.css"]
+html_show_sourcelink = False
+toc_object_entries = False  # names of constants are wider than the column
+templates_path = ["_templates"]
 html_theme_options = {
     "github_url": "https://github.com/modulae/modulae",
     "navigation_with_keys": False,
+    "header_links_before_dropdown": 7,
     "show_toc_level": 2,
 }
-# only the API has pages below it to navigate
-html_sidebars = {page.stem: [] for page in HERE.glob("*.md") if page.stem != "api"}
-html_sidebars |= {f"{folder}/*": [] for folder in ("guide", "method", "benchmarks", "notebooks")}
+html_sidebars = {"**": ["contents"]}

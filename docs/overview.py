@@ -1,71 +1,82 @@
-"""The picture of the landing page and the README: `python docs/overview.py` draws it anew, in half a minute."""
+"""The pictures of the README and of the first pages: `python docs/overview.py` draws them anew, in half a minute."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
+import numpy as np
 from PIL import Image
 
 import modulae as mo
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from matplotlib.figure import Figure
 
-TARGET = Path(__file__).parent / "images" / "overview.png"
+IMAGES = Path(__file__).parent / "images"
 DPI = 100
-GAP = 20  # pixels
+LEVEL = 0.7  # below it a programme may be chance
 
 
-def trained() -> tuple[AnnData, str, str]:
-    """Cells that come with scanpy, and the units that two sets move most."""
+def trained() -> AnnData:
+    """Cells that come with scanpy, their programmes with names, and what differs in dividing cells."""
     adata, gene_sets = mo.datasets.pbmc68k(), mo.datasets.immune_signatures()
     mo.tl.autoencoder(adata, progress=False)
     mo.tl.unit_summary(adata, gene_sets, groupby="bulk_labels", progress=False)
-    mo.tl.embeddings(adata)
-    mo.tl.pathway_impact(adata, gene_sets)
-    mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels")
-    impact = mo.get.impact(adata)
-    return adata, str(impact.loc["CYTOTOXICITY"].idxmax()), str(impact.loc["MHC_CLASS_II"].idxmax())
+    mo.tl.rank_units(adata, "phase", groups=["G2M"], reference="G1")
+    return adata
 
 
-def picture(figure: Figure) -> Image.Image:
-    """The pixels of a figure."""
-    held = io.BytesIO()
-    figure.savefig(held, dpi=DPI)
+def programmes(adata: AnnData, path: Path) -> None:
+    """Each programme by name, with how surely it would be found again, beside the mean activity in each cell type."""
+    table = mo.get.unit_summary(adata).dropna(subset=["name"]).sort_values("group_auc")
+    activity = mo.get.representation(adata).groupby(adata.obs["bulk_labels"], observed=True).mean()
+    activity = (activity / activity.max())[table.index.astype(activity.columns.dtype)]
+    order = activity.to_numpy().argmax(axis=0).argsort(kind="stable")
+    table, activity = table.iloc[order], activity.iloc[:, order]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12.4, 4.4), layout="constrained", width_ratios=(1, 1.25))
+    rows = np.arange(len(table))
+    left.barh(rows, table["reproducibility"], color="#0072b2", height=0.7)
+    left.axvline(LEVEL, color="black", linestyle="--", linewidth=1)
+    left.set(yticks=rows, yticklabels=table["name"], xlim=(0, 1), xlabel="reproducibility (dashed: 0.7)")
+    left.set_title("Which programmes are there, and how sure?", loc="right", fontsize=11)
+    right.imshow(activity.T, aspect="auto", cmap="viridis", vmin=0, vmax=1)
+    right.set(yticks=[], xticks=np.arange(len(activity)))
+    right.set_xticklabels(activity.index, rotation=35, ha="right", rotation_mode="anchor")
+    right.set_title("Where is each active? (mean of each cell type)", loc="left", fontsize=11)
+    left.set_ylim(len(table) - 0.5, -0.5)
+    figure.savefig(path, dpi=DPI)
     plt.close(figure)
-    return Image.open(held).convert("RGB")
 
 
-def beside(pictures: list[Image.Image]) -> Image.Image:
-    """One row."""
-    row = Image.new(
-        "RGB", (sum(p.width for p in pictures) + GAP * (len(pictures) - 1), max(p.height for p in pictures)), "white"
-    )
-    left = 0
-    for one in pictures:
-        row.paste(one, (left, 0))
-        left += one.width + GAP
-    return row
+def under(pictures: list[Image.Image]) -> Image.Image:
+    """One under the other, all as wide as the first."""
+    width = pictures[0].width
+    scaled = [picture.resize((width, round(picture.height * width / picture.width))) for picture in pictures]
+    whole = Image.new("RGB", (width, sum(picture.height for picture in scaled)), "white")
+    top = 0
+    for picture in scaled:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    return whole
 
 
 def main() -> None:
-    """Cells and two units above; what the units read, and what tells a cell type apart, below."""
-    adata, first, second = trained()
-    top = picture(mo.pl.units(adata, [first, second], color="bulk_labels")[first].figure)
-    below = beside(
-        [
-            picture(mo.pl.enrichment(adata).figure),
-            picture(mo.pl.impact(adata, result="ae_impact_bulk_labels", group="CD19+ B", min_unit_impact=0.1).figure),
-        ]
-    )
-    whole = Image.new("RGB", (max(top.width, below.width), top.height + GAP + below.height), "white")
-    whole.paste(top, ((whole.width - top.width) // 2, 0))
-    whole.paste(below, ((whole.width - below.width) // 2, top.height + GAP))
-    whole.save(TARGET, optimize=True)
+    """`mixtures.png` is drawn by `python -m benchmarks mixtures`."""
+    adata = trained()
+    programmes(adata, IMAGES / "overview.png")
+    parts = [Image.open(IMAGES / name).convert("RGB") for name in ("overview.png", "mixtures.png")]
+    under(parts).save(IMAGES / "overview.png", optimize=True)
+    mo.tl.embeddings(adata)
+    for name, drawn in {
+        "first_programmes": mo.pl.unit_summary(adata),
+        "first_units": mo.pl.units(adata, [3, 6, 9], color="bulk_labels"),
+        "first_differences": mo.pl.rank_units(adata),
+    }.items():
+        ax = next(iter(drawn.values())) if isinstance(drawn, dict) else drawn
+        ax.figure.savefig(IMAGES / f"{name}.png", dpi=80)
+        plt.close(ax.figure)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
         `name` : text
             Its name, after :func:`modulae.tl.unit_summary`; else NaN.
         `reproducibility` : `float64`
-            Probability that a model of as many new cells has the unit again (|r| > 0.8); of as many new donors, where
-            halves are made of donors.
+            Probability that a model of as many new cells has the unit again (`|r| > 0.8`); of as many new donors,
+            where halves are made of donors.
         `replicates` : `bool`
             Whether that is at least 0.7. The others may be chance.
         `share` : `float64`
