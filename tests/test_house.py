@@ -59,6 +59,7 @@ ORDER = (
     "presets",
     "get",
     "metrics",
+    "_programmes",
     "pl",
     "tl",
     "_report",

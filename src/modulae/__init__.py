@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from . import datasets, get, metrics, pl, pp, presets, tl
     from ._genes.gene_sets import read_gene_sets
     from ._model_io.model_file import load_model, save_model
+    from ._programmes.read_programmes import read_programmes
     from ._report.report import report
     from ._version import __version__
 
@@ -21,6 +22,7 @@ __all__ = [
     "pp",
     "presets",
     "read_gene_sets",
+    "read_programmes",
     "report",
     "save_model",
     "tl",
@@ -35,6 +37,7 @@ if not TYPE_CHECKING:
             "__version__": "_version",
             "load_model": "_model_io.model_file",
             "read_gene_sets": "_genes.gene_sets",
+            "read_programmes": "_programmes.read_programmes",
             "report": "_report.report",
             "save_model": "_model_io.model_file",
         },

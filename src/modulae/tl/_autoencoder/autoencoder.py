@@ -19,6 +19,7 @@ from modulae.core.processes.ranks import current_ranks
 from modulae.core.training.distributed import encode_on_all_ranks, resolve_settings
 
 from .data import model_genes, say_what_is_lost, training_cells
+from .given import given_loadings
 from .replicate import asked_replication, find_units, in_order
 from .run import run_training
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -39,6 +41,8 @@ def autoencoder(
     n_splits: int | None = None,
     replicate_over: str | None = None,
     max_cells: int = 20_000,
+    loadings: pd.DataFrame | str | Path | None = None,
+    refine_loadings: bool = True,
     orthogonality: float | None = None,
     architecture: Architecture = "parts",
     size_factors: str | None = "total",
@@ -85,6 +89,7 @@ def autoencoder(
     {layer}
     {mask_var}
     {replication}
+    {given_loadings}
     orthogonality
         λ, the weight of the orthogonality penalty; 0 if `None`, orthogonal: 0.05.
     architecture
@@ -111,22 +116,7 @@ def autoencoder(
         Epochs between two looks at the held-out loss (the authors' scripts: 10).
     snapshot_epochs
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
-    n_hidden
-        Width of the layers before and after the representation; 128 if `None`. Orthogonal only.
-    momentum
-        Momentum of Nesterov's method; 0.9 if `None`. Orthogonal only.
-    activation_beta
-        β of SoftPlus, 1 if `None`; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
-        Orthogonal only.
-    loss_scale
-        `"mean"` (if `None`) divides the Poisson loss by the mean count (above 1, by its square root), so that one
-        learning rate serves thin and deep data; `"counts"` leaves it as published. Orthogonal only.
-    output_bias
-        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` (if `None`) to
-        there from 0, so that the rest has to be learnt; or a small `"constant"`, as published. Orthogonal only.
-    orthogonality_gradient
-        Whether the penalty moves the weights (the default). In the authors' scripts it does not: they detach the
-        weights first. Orthogonal only.
+    {orthogonal_only}
     {seed}
     engine
         What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds; orthogonal only),
@@ -228,8 +218,11 @@ def autoencoder(
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
     of_halves: dict[str, Any] = {"n_splits": n_splits, "max_cells": max_cells, "replicate_over": replicate_over}
-    asked = asked_replication(adata, architecture, n_latent, **of_halves)
     genes = model_genes(adata, mask_var)
+    of_user: dict[str, Any] = {"architecture": architecture, "n_latent": n_latent, "of_halves": of_halves}
+    given = given_loadings(adata, loadings, genes, refine=refine_loadings, **of_user)
+    config, of_halves = given.settings(config), given.without_halves(of_halves)
+    asked = asked_replication(adata, architecture, n_latent, **of_halves)
     alike = (adata.n_obs, list(genes), config.as_dict(), limit, n_latent, of_halves)
     ranks.check_same("cells, genes or settings", alike)
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
@@ -238,11 +231,13 @@ def autoencoder(
     found, config = find_units(cells, test, config, asked, progress=progress, ranks=ranks)
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
     how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}
-    run = run_training(cells, test, config, loadings=None if found is None else found.loadings, **how)
+    parts = given.loadings(cells, test, seed, ranks) if found is None else found.loadings
+    run = run_training(cells, test, config, loadings=parts, **how)
     representation = encode_on_all_ranks(run.network, cells, ranks)
     run, representation, also = in_order(run, cells, representation, found, asked, seed=config.seed, device=device)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
-    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
+    names = batch_names(adata, batch_key), given.names
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, *names)
     snapshots = {epoch: encode_on_all_ranks(network, cells, ranks) for epoch, network in run.snapshots.items()}
 
     adata = changeable(adata, copy=copy)
