@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ._genes.gene_sets import read_gene_sets
     from ._model_io.model_file import load_model, save_model
     from ._programmes.read_programmes import read_programmes
+    from ._programmes.write_programmes import write_programmes
     from ._report.report import report
     from ._version import __version__
 
@@ -26,6 +27,7 @@ __all__ = [
     "report",
     "save_model",
     "tl",
+    "write_programmes",
 ]
 
 if not TYPE_CHECKING:
@@ -40,5 +42,6 @@ if not TYPE_CHECKING:
             "read_programmes": "_programmes.read_programmes",
             "report": "_report.report",
             "save_model": "_model_io.model_file",
+            "write_programmes": "_programmes.write_programmes",
         },
     )
