@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from . import datasets, get, metrics, pl, pp, presets, tl
     from ._genes.gene_sets import read_gene_sets
     from ._model_io.model_file import load_model, save_model
+    from ._programmes.match_programmes import match_programmes
     from ._programmes.read_programmes import read_programmes
     from ._programmes.write_programmes import write_programmes
     from ._report.report import report
@@ -18,6 +19,7 @@ __all__ = [
     "datasets",
     "get",
     "load_model",
+    "match_programmes",
     "metrics",
     "pl",
     "pp",
@@ -38,6 +40,7 @@ if not TYPE_CHECKING:
             **{name: name for name in ("datasets", "get", "metrics", "pl", "pp", "presets", "tl")},
             "__version__": "_version",
             "load_model": "_model_io.model_file",
+            "match_programmes": "_programmes.match_programmes",
             "read_gene_sets": "_genes.gene_sets",
             "read_programmes": "_programmes.read_programmes",
             "report": "_report.report",

@@ -219,8 +219,7 @@ def autoencoder(
     config, device = resolve_settings(config.for_cells(adata.n_obs), device, ranks)
     of_halves: dict[str, Any] = {"n_splits": n_splits, "max_cells": max_cells, "replicate_over": replicate_over}
     genes = model_genes(adata, mask_var)
-    of_user: dict[str, Any] = {"architecture": architecture, "n_latent": n_latent, "of_halves": of_halves}
-    given = given_loadings(adata, loadings, genes, refine=refine_loadings, **of_user)
+    given = given_loadings(adata, loadings, genes, config, refine=refine_loadings, n_latent=n_latent, **of_halves)
     config, of_halves = given.settings(config), given.without_halves(of_halves)
     asked = asked_replication(adata, architecture, n_latent, **of_halves)
     alike = (adata.n_obs, list(genes), config.as_dict(), limit, n_latent, of_halves)
@@ -231,8 +230,7 @@ def autoencoder(
     found, config = find_units(cells, test, config, asked, progress=progress, ranks=ranks)
     keeper = open_checkpoint(checkpoint, every, cells, test, genes=genes, config=config, device=device, ranks=ranks)
     how: dict[str, Any] = {"device": device, "progress": progress, "keeper": keeper, "ranks": ranks}
-    parts = given.loadings(cells, test, seed, ranks) if found is None else found.loadings
-    run = run_training(cells, test, config, loadings=parts, **how)
+    run = run_training(cells, test, config, loadings=given.loadings(found, cells, test, seed, ranks), **how)
     representation = encode_on_all_ranks(run.network, cells, ranks)
     run, representation, also = in_order(run, cells, representation, found, asked, seed=config.seed, device=device)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.processes.ranks import Ranks
+    from modulae.core.training.replication.replicate import Replicated
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,15 @@ class Given:
         """What is asked of halves of the cells: none is made where the units are given."""
         return of_halves if self.weights is None else {**of_halves, "n_splits": 0}
 
-    def loadings(self, cells: Source, test: NDArray[np.bool_], seed: int, ranks: Ranks) -> NDArray[np.float64] | None:
-        """Units × genes, on the scale of the model."""
+    def loadings(
+        self, found: Replicated | None, cells: Source, test: NDArray[np.bool_], seed: int, ranks: Ranks
+    ) -> NDArray[np.float64] | None:
+        """Units × genes to start from: what was given, on the scale of the model, or what was found, if anything."""
         from modulae.core.model.given_parts import as_loadings
 
         weights = self.weights
         if weights is None:
-            return None
+            return None if found is None else found.loadings
         return ranks.from_first(lambda: as_loadings(weights, self.scale, cells.take(np.flatnonzero(~test)), seed))
 
 
@@ -57,11 +60,11 @@ def given_loadings(
     adata: AnnData,
     loadings: Any,  # noqa: ANN401 - a table, or what read_programmes reads
     genes: NDArray[np.str_],
+    config: Config,
     *,
     refine: bool,
-    architecture: str,
     n_latent: int | Literal["auto"],
-    of_halves: dict[str, Any],
+    **of_halves: Any,  # noqa: ANN401
 ) -> Given:
     """What was given, on these genes.
 
@@ -77,8 +80,8 @@ def given_loadings(
             msg = "refine_loadings says what to do with loadings=, and there are none. Leave it out."
             raise ValueError(msg)
         return Given(None, np.array([], dtype=str), "weights", refine)
-    if architecture != "parts":
-        msg = f"loadings= are of architecture='parts'; {architecture!r} has none. Leave out architecture=."
+    if config.architecture != "parts":
+        msg = f"loadings= are of architecture='parts'; {config.architecture!r} has none. Leave out architecture=."
         raise ValueError(msg)
     asked = [name for name in ("n_splits", "replicate_over") if of_halves[name]]
     asked += ["n_latent"] if n_latent != "auto" else []
