@@ -142,7 +142,7 @@ def test_a_checkpoint_of_other_programmes_is_refused(cells, tmp_path):
         ({"architecture": "orthogonal"}, ValueError, "Leave out architecture="),
         ({"loadings": None, "refine_loadings": False}, ValueError, "refine_loadings.*Leave it out"),
         ({"loadings": {"T": ["ENSG00000167286"]}}, KeyError, "none of the 1 genes"),
-        ({"loadings": {"T": ["gene_0"], "B": ["nowhere"]}}, ValueError, r"drop\(columns=\['B'\]\)"),
+        ({"loadings": {"T": ["gene_00"], "B": ["nowhere"]}}, ValueError, r"drop\(columns=\['B'\]\)"),
         ({"loadings": "nowhere.csv"}, FileNotFoundError, "Give the path"),
         ({"loadings": 3}, TypeError, "can't be read from int"),
     ],
