@@ -60,6 +60,7 @@ ORDER = (
     "presets",
     "get",
     "metrics",
+    "_programmes",
     "pl",
     "tl",
     "_report",

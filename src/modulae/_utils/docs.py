@@ -144,6 +144,35 @@ OTHERS = {
         "    unusual ones, so that programmes of few cells are found too; all cells are encoded. `n_splits=0` learns\n"
         "    from all."
     ),
+    "given_loadings": (
+        "loadings\n"
+        "    Programmes to make the units of, rather than those of the cells: genes × programmes, or what\n"
+        "    :func:`modulae.read_programmes` reads (:doc:`/guide/exchange`). Genes are matched by name (or by\n"
+        '    `adata.var["gene_ids"]`), and weights put on the scale of log1p of the rate; those below 0 are set to 0.\n'
+        "    Units keep the order and the names. `n_latent` and `n_splits` can't be asked for as well.\n"
+        "refine_loadings\n"
+        "    Whether the loadings are fitted to the cells, where all genes may get some; or stay as given, up to a\n"
+        "    factor for each unit, while the encoder and the baseline are learnt."
+    ),
+    "orthogonal_only": (
+        "n_hidden\n"
+        "    Width of the layers before and after the representation; 128 if `None`. Orthogonal only.\n"
+        "momentum\n"
+        "    Momentum of Nesterov's method; 0.9 if `None`. Orthogonal only.\n"
+        "activation_beta\n"
+        "    β of SoftPlus, 1 if `None`; `\"width\"` takes each layer's width, in effect a ReLU, as the authors'\n"
+        "    scripts do. Orthogonal only.\n"
+        "loss_scale\n"
+        '    `"mean"` (if `None`) divides the Poisson loss by the mean count (above 1, by its square root), so that\n'
+        '    one learning rate serves thin and deep data; `"counts"` leaves it as published. Orthogonal only.\n'
+        "output_bias\n"
+        '    Start of the last bias: `"gene_means"`, where the decoder predicts every gene\'s mean; `"halfway"` (if\n'
+        '    `None`) to there from 0, so that the rest has to be learnt; or a small `"constant"`, as published.\n'
+        "    Orthogonal only.\n"
+        "orthogonality_gradient\n"
+        "    Whether the penalty moves the weights (the default). In the authors' scripts it does not: they detach\n"
+        "    the weights first. Orthogonal only."
+    ),
     "replication_entry": (
         '`adata.uns[key_added]["replication"]` : `dict`, where the cells were split\n'
         '    - `"found"` (`bool`, units × splits × 2): which halves have the unit.\n'

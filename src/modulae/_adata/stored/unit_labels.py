@@ -9,6 +9,7 @@ import numpy as np
 from .fields import Fields
 from .lazy_results import loaded
 from .models import model_entry
+from .ownership import is_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
 
 
 def names_of_units(adata: AnnData, key: str) -> dict[str, str]:
-    """The names that `tl.unit_summary` gave, by number ("0", "1", …); units without a name are left out."""
+    """Names by number ("0", "1", …): the user's, else those of `tl.unit_summary`; units without one are left out."""
     columns = _summary(adata, key)
     names = [str(name) for name in np.asarray(columns.get("name", []))]
-    return {str(unit): name for unit, name in enumerate(names) if name}
+    return {str(unit): name for unit, name in enumerate(users_names(adata, key) or names) if name}
+
+
+def users_names(adata: AnnData, key: str) -> list[str]:
+    """Names that the user gave the units, in their order; empty where there are none."""
+    entry: Any = adata.uns.get(key)
+    names = entry["model"].get("unit_names", ()) if is_model(entry) else ()
+    return [str(name) for name in loaded(names)]
 
 
 def name_column(adata: AnnData, key: str, units: Sequence[str]) -> NDArray[np.object_]:

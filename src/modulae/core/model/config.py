@@ -15,6 +15,7 @@ OutputBias = Literal["halfway", "gene_means", "constant"]
 Architecture = Literal["orthogonal", "parts"]
 Schedule = Literal["constant", "cosine"]
 EngineName = Literal["auto", "numba", "torch"]
+Loadings = Literal["refined", "fixed"]
 
 CHOICES = {
     "loss_scale": LossScale,
@@ -90,6 +91,8 @@ class Config:
     snapshot_epochs: tuple[int, ...] = ()
     seed: int = 0
     engine: EngineName = "auto"
+    loadings: Loadings | None = None  # what training does with loadings that the user gives
+    loadings_hash: str | None = None  # which ones they are
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -126,7 +129,8 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """Plain values that survive a file; only those that the architecture has."""
         absent = NOT_FOR_PARTS if self.architecture == "parts" else ()
-        absent = absent if self.batch_key is not None else (*absent, "batch_key")
+        optional = ("batch_key", "loadings", "loadings_hash")
+        absent = (*absent, *(name for name in optional if getattr(self, name) is None))
         values = {name: value for name, value in asdict(self).items() if name not in absent}
         return {**values, "snapshot_epochs": [int(epoch) for epoch in self.snapshot_epochs]}
 

@@ -72,6 +72,7 @@ class Fitted:
     test_cells: NDArray[np.bool_]  # which of the training cells were held out
     training: TrainingSummary  # what cells never seen are compared with
     batches: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # names, as in `batch_factors`
+    unit_names: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # where the user gave some
 
     @property
     def known_genes(self) -> NDArray[np.str_]:
@@ -87,6 +88,7 @@ class Fitted:
             "test_cells": self.test_cells,
             "training": self.training.as_dict(),
             **({"batches": self.batches.astype(object)} if len(self.batches) else {}),
+            **({"unit_names": self.unit_names.astype(object)} if len(self.unit_names) else {}),
         }
 
     @classmethod
@@ -101,6 +103,7 @@ class Fitted:
             test_cells=np.asarray(model["test_cells"], dtype=bool),
             training=_read_training(model),
             batches=np.array([str(name) for name in model.get("batches", ())], dtype=str),
+            unit_names=np.array([str(name) for name in model.get("unit_names", ())], dtype=str),
         )
 
 

@@ -13,6 +13,7 @@ from modulae.core.factorisation.read import read_parts
 from modulae.core.factorisation.sweeps import sweep
 
 from . import batch_factors
+from .given_parts import fixed_decoder, given_activity
 from .parts import MIN_PREACTIVATION, PartsNetwork
 from .ridge import RidgeReader
 
@@ -46,9 +47,11 @@ def initial_parts(
     mean(W²) = 1; then A = (EᵀE + λI)⁻¹ EᵀW with λ a share of tr(EᵀE), c = 0; and V and b are the non-negative least
     squares of E on the activities that A gives, and 1. A part that the factorisation did without becomes a unit that is
     silent in every cell, and stays it. Of cells on disk, some random blocks stand for all.
-    With `given`, units × genes, H is that, and only W is sought. With `factors` of batches × genes, what is factorised
-    and decoded is log1p of the counts over them, so that no part is spent on a batch. The ridge regression then reads
-    each cell twice, as it is and as if of another batch, and is asked besides to see no difference between the two.
+    With `given`, units × genes, H is that, and only W is sought; where the loadings are the user's (`config.loadings`),
+    beside a baseline, and where they are "fixed", V is H, for activities of mean square 1. With `factors` of batches ×
+    genes, what is factorised and decoded is log1p of the counts over them, so that no part is spent on a batch. The
+    ridge regression then reads each cell twice, as it is and as if of another batch, and is asked besides to see no
+    difference between the two.
     """
     cells = learn.some(config.seed)
     inputs = cells.sparse_inputs()
@@ -60,7 +63,11 @@ def initial_parts(
         )
         raise ValueError(msg)
     batch_corrected = inputs if factors is None else cells.without_batches(factors).sparse_inputs()
-    activity = find_activity(batch_corrected, config.n_latent, config.seed, given)
+    users = None if config.loadings is None else given
+    if users is None:
+        activity = find_activity(batch_corrected, config.n_latent, config.seed, given)
+    else:
+        activity, users = given_activity(batch_corrected, users)
     if factors is not None and batch_factors.PERMUTE_BATCHES:
         as_others = inputs.copy()
         order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
@@ -76,6 +83,8 @@ def initial_parts(
     rows = np.ascontiguousarray(encoder.T, dtype=np.float32)
     nothing = np.zeros_like(rows), np.zeros(rows.shape[1], dtype=np.float32)
     read = np.asarray(PartsNetwork(rows, bias, *nothing).encode(inputs))
+    if users is not None and config.loadings == "fixed":
+        return PartsNetwork(rows, bias, *fixed_decoder(batch_corrected, read * used, users), factors)
     return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
 
 

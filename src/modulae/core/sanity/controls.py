@@ -101,7 +101,7 @@ def draw_controls(
     The shuffled counts are learnt from another start, for as many epochs as the model's weights took: there, the
     held-out loss soon has nothing more to gain, and stopping early would leave the control half trained.
     """
-    config = replace(fitted.config, max_epochs=max_epochs, snapshot_epochs=())
+    config = replace(fitted.config, max_epochs=max_epochs, snapshot_epochs=(), loadings=None)
     seeds = (number for number in count(seed) if number != config.seed)
 
     def fit(given: Cells, settings: Config) -> Training:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of every column of `one` with every column of `other`; 0 where one of them is constant."""
-    return _standard(one).T @ _standard(other)
+    return standardised(one).T @ standardised(other)
 
 
 def column_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of each column of `one` with the same column of `other`; 0 where one is constant."""
-    return np.asarray((_standard(one) * _standard(other)).sum(axis=0))
+    return np.asarray((standardised(one) * standardised(other)).sum(axis=0))
 
 
 def rank_correlation(
@@ -66,7 +66,7 @@ def match_units(
     return partner, result
 
 
-def _standard(values: NDArray[np.floating]) -> NDArray[np.float64]:
+def standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Columns of mean 0 and length 1; zeros where a column is constant."""
     exact = values.astype(np.float64)
     centred = exact - exact.mean(axis=0)

@@ -20,6 +20,7 @@ from modulae.core.training.distributed import resolve_settings
 
 from .asked import asked_replication
 from .data import model_genes, say_what_is_lost, training_cells
+from .given import given_loadings
 from .learnt import cells_to_learn, settings_for
 from .replicate import find_units, in_order
 from .run import encode_all, run_training
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -41,6 +43,8 @@ def autoencoder(
     n_splits: int | None = None,
     replicate_over: str | None = None,
     max_cells: int = 10_000,
+    loadings: pd.DataFrame | str | Path | None = None,
+    refine_loadings: bool = True,
     orthogonality: float | None = None,
     architecture: Architecture = "parts",
     size_factors: str | None = "total",
@@ -87,6 +91,7 @@ def autoencoder(
     {layer}
     {mask_var}
     {replication}
+    {given_loadings}
     orthogonality
         λ, the weight of the orthogonality penalty; 0 if `None`, orthogonal: 0.05.
     architecture
@@ -112,22 +117,7 @@ def autoencoder(
         Epochs between two looks at the held-out loss (the authors' scripts: 10).
     snapshot_epochs
         Epochs after which the representation is kept as well (0: before training), to be drawn beside the final one.
-    n_hidden
-        Width of the layers before and after the representation; 128 if `None`. Orthogonal only.
-    momentum
-        Momentum of Nesterov's method; 0.9 if `None`. Orthogonal only.
-    activation_beta
-        β of SoftPlus, 1 if `None`; `"width"` takes each layer's width, in effect a ReLU, as the authors' scripts do.
-        Orthogonal only.
-    loss_scale
-        `"mean"` (if `None`) divides the Poisson loss by the mean count (above 1, by its square root), so that one
-        learning rate serves thin and deep data; `"counts"` leaves it as published. Orthogonal only.
-    output_bias
-        Start of the last bias: `"gene_means"`, where the decoder predicts every gene's mean; `"halfway"` (if `None`) to
-        there from 0, so that the rest has to be learnt; or a small `"constant"`, as published. Orthogonal only.
-    orthogonality_gradient
-        Whether the penalty moves the weights (the default). In the authors' scripts it does not: they detach the
-        weights first. Orthogonal only.
+    {orthogonal_only}
     {seed}
     engine
         What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds; orthogonal only),
@@ -227,23 +217,26 @@ def autoencoder(
     new_model_name(adata, key_added)
     every, limit, ranks = check_every(checkpoint_every), read_bytes(memory_limit), current_ranks()
     of_halves: dict[str, Any] = {"n_splits": n_splits, "max_cells": max_cells, "replicate_over": replicate_over}
-    asked = asked_replication(adata, architecture, n_latent, **of_halves)
-    config, device = resolve_settings(settings_for(adata.n_obs, asked, config), device, ranks)
     genes = model_genes(adata, mask_var)
-    alike = (adata.n_obs, list(genes), config.as_dict(), limit, n_latent, of_halves)
-    ranks.check_same("cells, genes or settings", alike)
+    given = given_loadings(adata, loadings, genes, config, refine=refine_loadings, n_latent=n_latent, **of_halves)
+    asked = asked_replication(adata, architecture, n_latent, **given.without_halves(of_halves))
+    most = None if asked is None and given.weights is None else max_cells
+    config, device = resolve_settings(settings_for(adata.n_obs, most, given.settings(config)), device, ranks)
+    ranks.check_same("cells, genes or settings", [adata.n_obs, *genes, config.as_dict(), limit, n_latent, of_halves])
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
     say_what_is_lost(adata, genes, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
     shown: dict[str, Any] = {"progress": progress, "ranks": ranks}
-    learnt, asked = cells_to_learn(cells, test, config, asked, **shown)
-    found, loadings, config = find_units(*learnt, config, asked, genes=genes, checkpoint=checkpoint, **shown)
+    learnt, asked = cells_to_learn(cells, test, config, asked, most, **shown)
+    found, start, config = find_units(*learnt, config, asked, genes=genes, checkpoint=checkpoint, **shown)
+    start = start if given.weights is None else given.loadings(*learnt, seed, ranks)
     keeper = open_checkpoint(checkpoint, every, *learnt, genes=genes, config=config, device=device, ranks=ranks)
-    run = run_training(*learnt, config, device=device, loadings=loadings, keeper=keeper, **shown)
+    run = run_training(*learnt, config, device=device, loadings=start, keeper=keeper, **shown)
     representation = encode_all(run.network, cells, **shown)
     run, representation, also = in_order(run, cells, representation, found, asked, seed=config.seed, device=device)
     summary = summarise(run.network, cells, representation, test, counts.others(genes), ranks=ranks)
-    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, batch_names(adata, batch_key))
+    names = batch_names(adata, batch_key), given.names
+    fitted = Fitted(run.network, genes, config, run.history, unit, test, summary, *names)
     snapshots = {epoch: encode_all(network, cells, **shown) for epoch, network in run.snapshots.items()}
     adata = changeable(adata, copy=copy)
     store_model(adata, fitted, representation, counts, key=key_added, layer=layer, snapshots=snapshots, also=also)

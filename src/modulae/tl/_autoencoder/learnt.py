@@ -23,10 +23,10 @@ MOST_UNSEEN = 5000
 """Held-out cells that say how many units there are, and when training stops, at most."""
 
 
-def settings_for(n_cells: int, asked: Asked | None, config: Config) -> Config:
+def settings_for(n_cells: int, most: int | None, config: Config) -> Config:
     """The settings for as many cells as are learnt from: training takes so many steps, however many cells there are."""
-    if asked is not None:
-        n_cells = min(n_cells, int(np.ceil(asked.max_cells / (1 - config.test_fraction))))
+    if most is not None:
+        n_cells = min(n_cells, int(np.ceil(most / (1 - config.test_fraction))))
     return config.for_cells(n_cells)
 
 
@@ -35,19 +35,19 @@ def cells_to_learn(
     test: NDArray[np.bool_],
     config: Config,
     asked: Asked | None,
+    most: int | None,
     *,
     progress: bool | None,
     ranks: Ranks,
 ) -> tuple[tuple[Source, NDArray[np.bool_]], Asked | None]:
-    """All cells, or where more than `max_cells` are there to learn from, so many of them and some that are held out.
+    """All cells, or where more than `most` are there to learn from, so many of them and some that are held out.
 
     The latter are in memory. They come with which of them are held out, and with what is asked of them.
     """
     counted = has_counts(cells)
     rows = np.flatnonzero(~test & counted)
-    if asked is None or len(rows) <= asked.max_cells:
+    if most is None or len(rows) <= most:
         return (cells, test), asked
-    most = asked.max_cells
 
     def draw() -> NDArray[np.intp]:
         with progress_bar(len(rows), "choosing cells", "cell", progress=progress, scaled=True) as bar:
@@ -58,8 +58,9 @@ def cells_to_learn(
     learn = ranks.from_first(draw)
     unseen = random_cells(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed, cells.batch)
     chosen = np.sort(np.concatenate([learn, unseen]))
-    donors = None if asked.donors is None else asked.donors[chosen]
-    return (read_rows(cells.take(chosen)), test[chosen]), replace(asked, donors=donors)
+    if asked is not None and asked.donors is not None:
+        asked = replace(asked, donors=asked.donors[chosen])
+    return (read_rows(cells.take(chosen)), test[chosen]), asked
 
 
 def has_counts(cells: Source) -> NDArray[np.bool_]:

@@ -58,14 +58,16 @@ def with_names(
     members: NDArray[np.bool_] | None,
     *,
     caveat_above: float,
+    given: NDArray[np.str_],
 ) -> dict[str, NDArray[Any]]:
     """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
 
-    The other arguments are those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
+    `given` are names by the user, empty where there are none. The other arguments are those of
+    :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
     """
     named = ~(columns["dead"] | columns["below_level"])
     said = {
-        "name": names_of_units(columns["top_genes_up"], columns["group"]),
+        "name": given.astype(object) if len(given) else names_of_units(columns["top_genes_up"], columns["group"]),
         **columns,
         **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
     }

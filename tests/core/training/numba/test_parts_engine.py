@@ -34,6 +34,16 @@ def assert_same(one, other, atol):
         np.testing.assert_allclose(getattr(other, name), getattr(one, name), atol=atol * size, err_msg=name)
 
 
+def test_fixed_loadings_stay_and_the_rest_learns(mixed):
+    cells = mixed[1]
+    for engine in engines(cells, replace(CONFIG, loadings="fixed")):
+        before = engine.network()
+        engine.epoch(np.arange(len(cells)), 0.01)
+        after = engine.network()
+        np.testing.assert_array_equal(after.loadings, before.loadings)
+        assert all(np.abs(getattr(after, name) - getattr(before, name)).max() > 0 for name in ("encoder", "baseline"))
+
+
 @pytest.fixture(scope="module")
 def in_batches(mixed):
     return replace(mixed[1], batch=np.random.default_rng(0).integers(0, 3, 300))

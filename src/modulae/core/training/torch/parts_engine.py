@@ -33,7 +33,8 @@ class PartsEngine(TorchEngine):
     """Adam (Kingma & Ba 2015) on the Poisson loss; after each step V and b are clipped at 0.
 
     A step is relative to the root mean square of the weights at their start: of A over all of its entries, of V and b
-    over those of the gene. Units that are held keep their row of A, and their bias.
+    over those of the gene. Units that are held keep their row of A, and their bias. Loadings that
+    are fixed take no step.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class PartsEngine(TorchEngine):
             "held": torch.zeros(len(encoder), dtype=torch.bool, device=device),
             "scale_encoder": ENCODER_SHARE * encoder.square().mean().sqrt(),
             "scale_bias": torch.full_like(encoder[0, 0], BIAS_SCALE),
-            "scale_loadings": by_gene,
+            "scale_loadings": by_gene * (config.loadings != "fixed"),
             "scale_baseline": by_gene.clone(),
         }
 

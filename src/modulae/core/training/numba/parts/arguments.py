@@ -14,7 +14,8 @@ class Parts(NamedTuple):
     baseline: Any  # 1 × genes
     encoder_scale: Any  # units; 0 where they are held
     bias_scale: Any  # units; 0 where they are held
-    scale: Any  # genes: of the loadings and the baseline
+    loadings_scale: Any  # genes
+    baseline_scale: Any  # genes
 
 
 class Moments(NamedTuple):

@@ -139,13 +139,15 @@ def step_decoder(n_cells, gene, n, weights, moments, memory, at, numbers):
         store(gradient, (at, 1, 0), two)
         for r in range(k, min(k + 2, weights.loadings.shape[0])):
             means, squares = moments.loadings_mean, moments.loadings_square
-            adam(weights.loadings, means, squares, r, gene, n, gradient[at], r - k, weights.scale, ZERO, numbers)
+            adam(
+                weights.loadings, means, squares, r, gene, n, gradient[at], r - k, weights.loadings_scale, ZERO, numbers
+            )
     one = broadcast(ZERO)
     for b in range(n_cells):
         one += load(delta, (at, b, 0))
     store(gradient, (at, 0, 0), one)
     means, squares = moments.baseline_mean, moments.baseline_square
-    adam(weights.baseline, means, squares, 0, gene, n, gradient[at], 0, weights.scale, ZERO, numbers)
+    adam(weights.baseline, means, squares, 0, gene, n, gradient[at], 0, weights.baseline_scale, ZERO, numbers)
 
 
 @stage

@@ -61,7 +61,7 @@ class NumbaPartsEngine:
             "held": np.zeros(n_units, dtype=bool),
             "scale_encoder": np.array(ENCODER_SHARE * np.sqrt((given.encoder**2).mean(dtype=f)), dtype=f),
             "scale_bias": np.array(BIAS_SCALE, dtype=f),
-            "scale_loadings": by_gene,
+            "scale_loadings": by_gene * (config.loadings != "fixed"),
             "scale_baseline": by_gene.copy(),
         }
         self._scale_steps()
@@ -151,7 +151,8 @@ class NumbaPartsEngine:
         kept, n_units = self._kept, self._network.n_units
         self._weights.encoder_scale[:n_units] = np.where(kept["held"], 0, kept["scale_encoder"])
         self._weights.bias_scale[:n_units] = np.where(kept["held"], 0, kept["scale_bias"])
-        self._weights.scale[: self._network.n_genes] = kept["scale_loadings"]
+        self._weights.loadings_scale[: self._network.n_genes] = kept["scale_loadings"]
+        self._weights.baseline_scale[: self._network.n_genes] = kept["scale_baseline"]
 
     def _step(self, cells: NDArray[np.int64], rate: float, share: Callable[[int, Run], None]) -> float:
         data, memory, numbers = self._data, self._memory, self._numbers(rate, len(cells))

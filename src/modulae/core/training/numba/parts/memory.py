@@ -20,7 +20,7 @@ def weights_for(n_units: int, n_genes: int) -> tuple[arguments.Parts, arguments.
     """Zeros for the weights, and for what Adam remembers of them."""
     padded_units, padded_genes = -(-n_units // FEW) * FEW, -(-n_genes // WIDTH) * WIDTH
     shapes = (n_genes, padded_units), (1, padded_units), (n_units, padded_genes), (1, padded_genes)
-    scales = (padded_units,), (padded_units,), (padded_genes,)
+    scales = (padded_units,), (padded_units,), (padded_genes,), (padded_genes,)
     weights = arguments.Parts(*(zeros(shape, np.float32) for shape in (*shapes, *scales)))
     return weights, arguments.Moments(*(zeros(shape, np.float32) for shape in shapes for _ in range(2)))
 

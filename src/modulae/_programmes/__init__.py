@@ -1,0 +1,1 @@
+"""Tables of programmes, genes × programmes: read, written, and matched with each other."""

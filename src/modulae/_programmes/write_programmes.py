@@ -1,0 +1,163 @@
+"""Units as other tools read programmes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from modulae._adata.counts import read_cells
+from modulae._adata.model_layer import counts_layer
+from modulae._adata.public import public
+from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae._adata.stored.models import read_model
+from modulae._adata.stored.representation import model_units
+from modulae._adata.stored.results import unit_names, unit_position
+from modulae._adata.stored.unit_labels import names_of_units, units_without_names
+from modulae._utils.files import check_writable, write_whole
+from modulae.core.checks import check_choice, check_integer
+from modulae.core.scores.gene_spread import rate_deviation
+from modulae.get._loadings import loadings
+from modulae.get._units.top_genes import top_genes
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+
+    from modulae.core.model.fitted import Fitted
+
+Format = Literal["auto", "table", "gmt", "starcat"]
+
+BASELINE = "baseline"
+"""What a starCAT reference calls what all cells have beside the units."""
+
+
+@public
+def write_programmes(
+    adata: AnnData,
+    path: str | os.PathLike[str],
+    *,
+    units: Sequence[int | str] | None = None,
+    format: Format = "auto",  # noqa: A002 - what other writers call it
+    n_genes: int = 50,
+    layer: str | None = None,
+    key: str = DEFAULT_KEY,
+) -> None:
+    """Write the units of a model as programmes that other tools, and other people, can read.
+
+    Programmes have the names of the units; of units with the same name, and of those without one, the number is part of
+    it. :func:`modulae.read_programmes` reads all of these files. To hand on the model itself, which encodes other cells
+    as it does these, see :func:`modulae.save_model`. An existing file is replaced.
+
+    Parameters
+    ----------
+    {adata}
+    path
+        Where to write, such as `"programmes.tsv"`.
+    units
+        Units to write, in this order. If `None` all, but for those that are dead or below the level of reproducibility.
+    format
+        `"table"`: genes × programmes with all loadings, as a CSV file where the path ends in `.csv`, else with tabs
+        (TSV). `"gmt"`: sets of the first genes, in the order of :func:`modulae.get.top_genes`. `"starcat"`: a reference
+        for starCAT, programmes × genes with tabs: what the unit adds to the expression at its root mean square
+        activity, in TPM over the gene's standard deviation over the cells, and a programme `baseline` for what all
+        cells have.
+        `"auto"`: a GMT file where the path ends in `.gmt`, else a table.
+    n_genes
+        Genes of each set of a GMT file; fewer where the unit makes fewer.
+    {model_layer}
+    {key}
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder is not there.
+    IndexError
+        No such unit.
+    KeyError
+        No such model.
+    ValueError
+        No unit to write, or a starCAT reference of a model with `architecture="orthogonal"`, whose loadings have signs.
+
+    See Also
+    --------
+    modulae.read_programmes : Reads the files.
+    modulae.get.loadings : The same in Python.
+    modulae.save_model : Writes the model.
+
+    Examples
+    --------
+    >>> adata = mo.datasets.simulated(n_cells=200, n_genes=300)
+    >>> mo.tl.autoencoder(adata, n_splits=0, n_latent=8, max_epochs=2)
+    >>> mo.write_programmes(adata, "programmes.tsv")
+    >>> mo.write_programmes(adata, "programmes.gmt", n_genes=20)
+    >>> mo.read_programmes("programmes.tsv").shape
+    (300, 8)
+    """
+    check_choice("format", format, Format)
+    check_integer("n_genes", n_genes, minimum=1)
+    file = Path(path).expanduser()
+    fitted = read_model(adata, key)
+    names = programme_names(adata, key, units)
+    check_writable(file, "such as 'programmes.tsv'")
+    chosen: Format = format
+    if format == "auto":
+        chosen = "gmt" if file.suffix == ".gmt" else "table"
+    if chosen == "gmt":
+        text = "".join(_gmt_line(adata, unit, name, n_genes, key) for unit, name in names.items())
+    elif chosen == "table":
+        table = loadings(adata, key=key)[list(names)].dropna().set_axis([*names.values()], axis=1)
+        text = table.rename_axis("gene").to_csv(sep="," if file.suffix == ".csv" else "\t", lineterminator="\n")
+    else:
+        table = _starcat(adata, fitted, names, counts_layer(adata, key, layer), key)
+        text = table.to_csv(sep="\t", lineterminator="\n")
+    write_whole(file, text.encode())
+
+
+def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None) -> dict[str, str]:
+    """Unit → what its programme is called, each name once and on one line."""
+    every = unit_names(read_model(adata, key).network.n_units)
+    if units is None:
+        without = units_without_names(adata, key)
+        chosen = [unit for unit in every if unit not in without]
+    else:
+        chosen = list(dict.fromkeys(every[unit_position(unit, len(every))] for unit in units))
+    if not chosen:
+        msg = "no unit is to be written: none is alive and reproducible. Name those you want: units=[0, 1]."
+        raise ValueError(msg)
+    named = {unit: " ".join(name.split()) for unit, name in names_of_units(adata, key).items() if unit in chosen}
+    often = pd.Series(list(named.values()), dtype=object).value_counts()
+    once = {unit: name for unit, name in named.items() if often[name] == 1}
+    return {
+        unit: once.get(unit, f"{named[unit]} (unit {unit})" if unit in named else f"unit {unit}") for unit in chosen
+    }
+
+
+def _gmt_line(adata: AnnData, unit: str, name: str, n_genes: int, key: str) -> str:
+    genes = top_genes(adata, unit=unit, n=n_genes, key=key)
+    return "\t".join([name, f"unit {unit} of the model {key}", *genes["gene"][genes["score"] > 0]]) + "\n"
+
+
+def _starcat(adata: AnnData, fitted: Fitted, names: Mapping[str, str], layer: str | None, key: str) -> pd.DataFrame:
+    """Programmes × genes: TPM over their standard deviation; genes that are the same in all cells are left out."""
+    network = fitted.network
+    if network.architecture != "parts":
+        msg = (
+            "a starCAT reference is expression, and units of architecture='orthogonal' also lower genes. Write a table."
+        )
+        raise ValueError(msg)
+    activity = np.asarray(model_units(adata, key), dtype=np.float64)
+    deviation = rate_deviation(read_cells(adata, fitted, layer=layer)) * 1e6 / fitted.size_factor_unit
+    positions = [int(unit) for unit in names]
+    usual = np.sqrt((activity[:, positions] ** 2).mean(axis=0))
+    baseline = np.asarray(network.baseline, dtype=np.float64)  # type: ignore[attr-defined]
+    made = np.asarray(network.loadings, dtype=np.float64)[positions] * usual[:, None]  # type: ignore[attr-defined]
+    rates = np.vstack([np.expm1(baseline + made) - np.expm1(baseline), np.expm1(baseline)])
+    total = rates.sum(axis=1, keepdims=True)
+    varies = deviation > 0
+    values = (rates / np.where(total > 0, total, 1) * 1e6)[:, varies] / deviation[varies]
+    return pd.DataFrame(values, index=[*names.values(), BASELINE], columns=fitted.genes[varies])
