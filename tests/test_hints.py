@@ -23,7 +23,7 @@ TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) f
 UNKNOWN = "VALUE"
 """Stands for what is known only when a message is made."""
 
-AT_HAND = {"adata", "modulae", "mo", "sc", "ad", "pd", "np", "pandas", "gseapy", "mudata", "spatialdata"}
+AT_HAND = {"adata", "mo", "sc", "ad", "pd", "np", "pandas", "gseapy", "mudata", "spatialdata"}
 AT_HAND |= {"gene_sets", "reference", "others", "other", "model", "path", "sets", "table", "store", "counts", "genes"}
 AT_HAND |= {"objects", "cells", "name", "list", "str", UNKNOWN}
 """What a reader who was told so has: modules under their usual names, and what was passed to the function."""
@@ -93,7 +93,7 @@ def steps():
                 if name and UNKNOWN not in name and None not in others:
                     named = [keyword.arg for keyword in node.keywords if keyword.arg not in {"of", "key"}]
                     given = ["adata", *others, *(f"{argument}={UNKNOWN}" for argument in named)]
-                    yield f"{path}:{node.lineno}", f"modulae.{name}({', '.join(given)})"
+                    yield f"{path}:{node.lineno}", f"mo.{name}({', '.join(given)})"
 
 
 def parsed(code):
@@ -112,7 +112,7 @@ def problems(code):
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     found = [f"{name} is not at hand" for name in sorted(read - made - AT_HAND - set(dir(builtins)))]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and re.match(r"(mo|modulae)\.", name := ast.unparse(node.func)):
+        if isinstance(node, ast.Call) and re.match(r"mo\.", name := ast.unparse(node.func)):
             found += wrong_call(name.partition(".")[2], node)
     return found
 
@@ -211,11 +211,11 @@ def test_extras_in_messages_are_there():
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("modulae.tl.autoencode(adata)", "there is no tl.autoencode"),
-        ("modulae.tl.autoencoder(adata, key='mine')", "unexpected keyword argument 'key'"),
+        ("mo.tl.autoencode(adata)", "there is no tl.autoencode"),
+        ("mo.tl.autoencoder(adata, key='mine')", "unexpected keyword argument 'key'"),
         ("adata = adatas.to_memory()", "adatas is not at hand"),
         ("adata = adata[", "no Python"),
-        ("modulae.tl.transfer(adata)", "missing a required argument"),
+        ("mo.tl.transfer(adata)", "missing a required argument"),
     ],
 )
 def test_what_can_not_be_run_is_found(code, said):

@@ -153,9 +153,9 @@ def test_no_model_of_the_name(results_once):
 
 def follow(error, adata):
     """Run the code in a message, with what a reader has at hand."""
-    code = re.findall(r"`(modulae\.[^`]*\))`", error.args[0])
+    code = re.findall(r"`(mo\.[^`]*\))`", error.args[0])
     assert code, error.args[0]
-    at_hand = {"modulae": mo, "adata": adata, "gene_sets": adata.uns["gene_sets"], "reference": reference(adata)}
+    at_hand = {"mo": mo, "adata": adata, "gene_sets": adata.uns["gene_sets"], "reference": reference(adata)}
     for line in code:
         assert f"key={KEY!r}" in line, line
         with warnings.catch_warnings():
@@ -210,7 +210,7 @@ def test_a_result_is_of_the_model(results_once):
         mo.get.saliency(adata, result="absolute")
     with pytest.raises(ValueError, match=rf"'absolute' is of the model '{KEY}', not of 'other'"):
         mo.get.saliency(adata, key="other", result="absolute")
-    with pytest.raises(KeyError, match=r"no saliency 'ae_saliency'.*Run `modulae.tl.saliency\(adata\)` first"):
+    with pytest.raises(KeyError, match=r"no saliency 'ae_saliency'.*Run `mo.tl.saliency\(adata\)` first"):
         mo.get.saliency(adata)
 
 
@@ -231,5 +231,5 @@ def test_a_group_of_a_result_over_all_cells_leads_to_those_by_group(results_once
 def test_without_a_model_the_step_makes_one_of_the_name(name):
     bare = mo.datasets.simulated(n_cells=20, n_genes=40, n_programmes=5, genes_per_programme=7)
     step = "transfer(adata, model" if "transfer" in name else "autoencoder(adata"
-    with pytest.raises(KeyError, match=re.escape(f"Run `modulae.tl.{step}, key_added={KEY!r})` first.")):
+    with pytest.raises(KeyError, match=re.escape(f"Run `mo.tl.{step}, key_added={KEY!r})` first.")):
         call(name, bare, key=KEY)

@@ -1,4 +1,4 @@
-"""Published settings, as data: `modulae.tl.autoencoder(adata, **modulae.presets.KINALIS_2019)`."""
+"""Published settings, as data: `mo.tl.autoencoder(adata, **modulae.presets.KINALIS_2019)`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ so that it moves nothing; and the held-out cells are looked at every tenth epoch
 KINALIS_2019_IMPACT = cast(
     "ExplanationSettings", MappingProxyType({"method": "guided", "signed": False, "difference": "saliency"})
 )
-"""The paper's explanation: `modulae.tl.pathway_impact(adata, gene_sets, explanation=KINALIS_2019_IMPACT)`.
+"""The paper's explanation: `mo.tl.pathway_impact(adata, gene_sets, explanation=KINALIS_2019_IMPACT)`.
 
 Absolute values of guided backpropagation, and groups compared by their difference in impact (Kinalis et al. 2019, BMC
 Bioinformatics 20:379, Methods). Any other function with `explanation=` takes it as well.

@@ -335,7 +335,7 @@ def test_a_table_without_room_leaves_the_cells(h5ad, tmp_path, capsys, monkeypat
     said = capsys.readouterr().err
     assert "out.h5ad is whole, and yet" in said
     line = said.split("`")[1]
-    assert eval(line, {"modulae": mo}) is mo.get.unit_summary  # noqa: S307
+    assert eval(line, {"mo": mo}) is mo.get.unit_summary  # noqa: S307
     assert "ae_units" in ad.read_h5ad(tmp_path / "out.h5ad").uns
 
 

@@ -63,4 +63,4 @@ def test_no_network(monkeypatch, name):
     monkeypatch.setattr(f"scanpy.datasets.{name}", unreachable)
     with pytest.raises(OSError, match="no route") as caught:
         getattr(mo.datasets, name)()
-    assert caught.value.__notes__ == ["The first call needs the network; `modulae.datasets.pbmc68k()` never does."]
+    assert caught.value.__notes__ == ["The first call needs the network; `mo.datasets.pbmc68k()` never does."]

@@ -56,7 +56,5 @@ def test_another_copy_inside_scanpy(monkeypatch):
     other = sc.datasets.pbmc68k_reduced()
     other.obs["n_counts"] *= 1.3
     monkeypatch.setattr("scanpy.datasets.pbmc68k_reduced", lambda: other)
-    with pytest.raises(
-        RuntimeError, match=r"gives no whole counts \(off by up to 0\.5.* Use `modulae\.datasets\.simulated"
-    ):
+    with pytest.raises(RuntimeError, match=r"gives no whole counts \(off by up to 0\.5.* Use `mo\.datasets\.simulated"):
         mo.datasets.pbmc68k()

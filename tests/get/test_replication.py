@@ -72,7 +72,7 @@ def test_a_model_that_was_trained_once_gets_the_next_step(adata):
     del adata.uns["ae"]["replication"]
     adata.uns["other"] = adata.uns["ae"]
     for draw in (mo.get.replication, mo.pl.replication):
-        with pytest.raises(KeyError, match=r"run `modulae\.tl\.autoencoder\(adata, key_added='other'\)`\."):
+        with pytest.raises(KeyError, match=r"run `mo\.tl\.autoencoder\(adata, key_added='other'\)`\."):
             draw(adata, key="other")
     with pytest.raises(KeyError, match=r"there is no model 'no' in adata\.uns"):
         mo.get.replication(adata, key="no")

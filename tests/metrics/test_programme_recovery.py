@@ -77,7 +77,7 @@ def test_order_sign_and_scale_change_nothing(seed):
 @pytest.mark.parametrize(
     ("data", "sets", "error", "message"),
     [
-        (ad.AnnData(np.ones((2, 10))), SETS, KeyError, r"no 'ae_saliency'. Choose one of \[\], or run `modulae.tl.sal"),
+        (ad.AnnData(np.ones((2, 10))), SETS, KeyError, r"no 'ae_saliency'. Choose one of \[\], or run `mo.tl.sal"),
         (
             weights(range(10)),
             {"a": ["x"]},
@@ -97,5 +97,5 @@ def test_mistakes_get_the_next_step(data, sets, error, message):
 def test_saliency_of_groups():
     adata = ad.AnnData(np.ones((2, 10)), var=pd.DataFrame(index=GENES))
     adata.varm["ae_saliency_kind"] = np.ones((10, 2, 3))
-    with pytest.raises(ValueError, match=r"is no genes × units. Choose one group of it with `modulae\.get\.saliency`"):
+    with pytest.raises(ValueError, match=r"is no genes × units. Choose one group of it with `mo\.get\.saliency`"):
         mo.metrics.programme_recovery(adata, SETS, result="ae_saliency_kind")

@@ -264,10 +264,10 @@ MISTAKES = {
     "groupby": (
         lambda a: mo.pl.impact_groups(a, groupby="x"),
         KeyError,
-        r"There are \['ae_impact_kind'\].*run `modulae.tl.pathway_impact\(adata, gene_sets, groupby='x'\)`",
+        r"There are \['ae_impact_kind'\].*run `mo.tl.pathway_impact\(adata, gene_sets, groupby='x'\)`",
     ),
     "gene": (lambda a: mo.pl.top_genes(a, 7), IndexError, "unit 7 does not exist: there are 2"),
-    "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `modulae.tl.embeddings"),
+    "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `mo.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
     "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "not a column of adata.obs and no gene. Choose"),
     "q": (lambda a: mo.pl.enrichment(a, q="fdr"), ValueError, r"q is 'fdr'; choose one of \['q', 'q_correlated'"),

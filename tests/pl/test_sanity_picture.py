@@ -78,5 +78,5 @@ def test_no_result_says_what_to_run(adata):
     with pytest.raises(KeyError, match=r"There are \['ae_sanity'\]"):
         mo.pl.sanity(adata, result="other_sanity")
     del adata.uns["ae_sanity"]
-    with pytest.raises(KeyError, match=r"Run `modulae.tl.sanity\(adata, gene_sets\)` first"):
+    with pytest.raises(KeyError, match=r"Run `mo.tl.sanity\(adata, gene_sets\)` first"):
         mo.pl.sanity(adata)

@@ -39,7 +39,7 @@ def test_any_setting_can_be_the_one_that_is_drawn(table):
 def test_what_can_not_be_drawn_is_refused(table):
     with pytest.raises(KeyError, match="no column 'momentum'; it has"):
         mo.pl.search(table, "momentum")
-    with pytest.raises(KeyError, match=r"Give what `modulae.tl.search` returned"):
+    with pytest.raises(KeyError, match=r"Give what `mo.tl.search` returned"):
         mo.pl.search(table.drop(columns="loss"))
     with pytest.raises(ValueError, match="it takes two seeds"):
         mo.pl.search(table.assign(stability=np.nan))

@@ -133,7 +133,7 @@ def test_a_number_of_units_that_makes_no_sense(summed, n_units):
 
 
 def test_no_result_says_what_to_run(adata):
-    with pytest.raises(KeyError, match=r"Run `modulae.tl.unit_summary\(adata\)` first"):
+    with pytest.raises(KeyError, match=r"Run `mo.tl.unit_summary\(adata\)` first"):
         mo.pl.unit_summary(adata)
 
 

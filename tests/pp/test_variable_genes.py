@@ -198,7 +198,7 @@ def test_too_few_variable_genes_say_how_to_get_more(groups):
         warnings.simplefilter("always")
         mo.pp.variable_genes(groups, n_top_genes=1, layer="counts")
     lines = [str(each.message).split("`")[1] for each in said if str(each.message).startswith("the mask leaves out")]
-    assert lines == ["modulae.pp.variable_genes(adata, n_top_genes=2, layer='counts')"]
+    assert lines == ["mo.pp.variable_genes(adata, n_top_genes=2, layer='counts')"]
 
 
 def test_groups_of_cells_on_disk_are_looked_at(groups, tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_what_is_not_a_result_is_kept(trained):
 def test_calls_that_were_changed_since(called):
     adata = called.copy()
     adata.obsm["ae_on"] = ~adata.obsm["ae_on"]
-    with pytest.raises(ValueError, match=r"holds other values.*Run `modulae.tl.call_units\(adata\)` on all cells"):
+    with pytest.raises(ValueError, match=r"holds other values.*Run `mo.tl.call_units\(adata\)` on all cells"):
         mo.get.unit_calls(adata)
 
 

@@ -219,7 +219,7 @@ def test_negative_counts(trained, new):
 
 def test_too_few_genes_are_said(trained, new):
     few = new[:, new.var["chosen"].to_numpy()][:, :3].copy()
-    with pytest.warns(UserWarning, match=r"too few for \d of 5 units.*modulae.get.transfer"):
+    with pytest.warns(UserWarning, match=r"too few for \d of 5 units.*mo.get.transfer"):
         mo.tl.denoise(few, model=trained)
     assert np.isfinite(few.layers["ae_denoised"]).any()
 

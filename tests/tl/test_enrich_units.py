@@ -200,7 +200,7 @@ def test_mistakes_get_the_next_step_and_write_nothing(trained, gene_sets, name):
 
 
 def test_get_says_what_there_is(trained, gene_sets):
-    with pytest.raises(KeyError, match=r"no enrichment 'ae_enrichment' in adata.uns. Run `modulae.tl.enrich_units"):
+    with pytest.raises(KeyError, match=r"no enrichment 'ae_enrichment' in adata.uns. Run `mo.tl.enrich_units"):
         mo.get.enrichment(trained)
     run(trained, gene_sets)
     with pytest.raises(KeyError, match=r"There are \['ae_enrichment'\]"):

@@ -230,8 +230,8 @@ MISTAKES = {
         ValueError,
         "two meanings. Rename",
     ),
-    "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `modulae.tl.pathway_impact"),
-    "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `modulae.tl.saliency"),
+    "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `mo.tl.pathway_impact"),
+    "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `mo.tl.saliency"),
     "no representation": (
         lambda a: mo.get.representation(a, key="x"),
         KeyError,

@@ -91,15 +91,15 @@ HINTS = {
     ),
     "gone": (
         lambda a: (a.obsm.pop("X_ae"), mo.get.representation(a)),
-        r"removed since: run `modulae.tl.autoencoder\(adata\)` again",
+        r"removed since: run `mo.tl.autoencoder\(adata\)` again",
     ),
     "parts of a model": (
         lambda a: mo.get.history(ad.concat([a, as_other(a)], uns_merge="same", index_unique="-")),
-        r"not whole, .*Train again with `modulae.tl.autoencoder\(adata, key_added='ae'\)`",
+        r"not whole, .*Train again with `mo.tl.autoencoder\(adata, key_added='ae'\)`",
     ),
     "transfer": (
         lambda a: mo.get.transfer(ad.AnnData(a.X)),
-        r"no model 'ae' in adata.uns. Run `modulae.tl.transfer\(adata, model\)`",
+        r"no model 'ae' in adata.uns. Run `mo.tl.transfer\(adata, model\)`",
     ),
     "enrichment": (
         lambda a: mo.tl.enrich_units(a[:, ::2].copy(), {"s": list(a.var_names[1:9])}, saliency="ae_saliency"),

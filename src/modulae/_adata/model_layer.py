@@ -107,7 +107,7 @@ def _refuse(adata: AnnData, layer: str | None, key: str, places: list[Place], ho
     named = "" if layer is None else f", layer={layer!r}"
     msg = (
         f"{msg}. Name the layer that holds what it has read: layer=. Or read these values as those of new cells: "
-        f"`modulae.tl.transfer(adata, adata, model_key={key!r}, key_added={key + '2'!r}{named})`, and go on with "
+        f"`mo.tl.transfer(adata, adata, model_key={key!r}, key_added={key + '2'!r}{named})`, and go on with "
         f"key={key + '2'!r}."
     )
     raise ValueError(msg)

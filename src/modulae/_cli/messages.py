@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-MARKS = re.compile(r"`modulae\.pp\.variable_genes\(adata, n_top_genes=(\d+)[^`]*\)`")
+MARKS = re.compile(r"`mo\.pp\.variable_genes\(adata, n_top_genes=(\d+)[^`]*\)`")
 OPTIONS = {"n_splits": "--splits"}
 """Options that are not called like the parameter."""
 
-TRAINS = re.compile(r"`modulae\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
+TRAINS = re.compile(r"`mo\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
 
 
 class CommandError(OSError):
@@ -40,7 +40,7 @@ def in_options(message: str, options: argparse.Namespace) -> str:
             return MARKS.sub(r"`--variable-genes \1`", TRAINS.sub(train, found[0]))
         return others.get(name, f"--{name.replace('_', '-')}") + (f" {value}" if value else "")
 
-    return re.sub(rf"`modulae\.[^`]*`|(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message)
+    return re.sub(rf"`mo\.[^`]*`|(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message)
 
 
 @contextmanager

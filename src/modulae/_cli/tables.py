@@ -45,7 +45,7 @@ def write_tables(adata: AnnData, output: Path, *, key: str) -> list[Path]:
         except OSError as error:
             msg = (
                 f"{output} is whole, and yet {path} could not be written ({error}). Make room there, and write the "
-                f"table in Python, with `modulae.get.{'unit_summary' if name == 'units' else name}`."
+                f"table in Python, with `mo.get.{'unit_summary' if name == 'units' else name}`."
             )
             raise CommandError(msg) from error
         written.append(path)

@@ -50,12 +50,12 @@ def read_both(
     if ours.fingerprint != theirs.fingerprint:
         msg = (
             f"the model {key!r} of adata is not the model {reference_key!r} of the reference. "
-            f"Run `modulae.tl.transfer(adata, reference, model_key={reference_key!r}, key_added={key!r})` first."
+            f"Run `mo.tl.transfer(adata, reference, model_key={reference_key!r}, key_added={key!r})` first."
         )
         raise ValueError(msg)
     common = np.intersect1d(ours.original_genes, theirs.original_genes)
     if not np.isin(ours.original_genes[: len(ours.fitted.genes)], common).any():
-        msg = "adata and the reference share no gene of the model. Read both with `modulae.tl.transfer` again."
+        msg = "adata and the reference share no gene of the model. Read both with `mo.tl.transfer` again."
         raise ValueError(msg)
     missing = model_entry(adata, key).get("transfer", {}).get("missing", "model")
     units = []

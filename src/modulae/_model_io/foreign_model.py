@@ -68,7 +68,7 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
     if isinstance(model, Fitted):
         return ForeignModel(model, None, model.known_genes, model_fingerprint(model))
     msg = (
-        f"model is {type(model).__name__}; give the path of a file, what `modulae.load_model` returns, or the AnnData "
+        f"model is {type(model).__name__}; give the path of a file, what `mo.load_model` returns, or the AnnData "
         "that the model was trained on."
     )
     raise TypeError(msg)

@@ -206,7 +206,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        msg = f"there is no file {str(path)!r}. Write one with `modulae.save_model(adata, path)`."
+        msg = f"there is no file {str(path)!r}. Write one with `mo.save_model(adata, path)`."
         raise FileNotFoundError(msg)
     try:
         with safe_open(path, framework="numpy") as file:
@@ -216,7 +216,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         msg = f"{str(path)!r} is truncated, or no safetensors file ({error}). Copy it again from where it came."
         raise ValueError(msg) from error
     if about.get("format") != MODEL_FORMAT or "modulae" not in about:
-        msg = f"{str(path)!r} is a safetensors file, but no model of modulae. Give one that `modulae.save_model` wrote."
+        msg = f"{str(path)!r} is a safetensors file, but no model of modulae. Give one that `mo.save_model` wrote."
         raise ValueError(msg)
     header = _parsed(about["modulae"])
     newer = header.get("format_version", 0)

@@ -33,7 +33,7 @@ def read_programmes(
 ) -> pd.DataFrame:
     """Read programmes that another tool has found, as a table of genes × programmes.
 
-    `modulae.tl.autoencoder(adata, loadings=programmes)` makes a model of them on your cells, and
+    `mo.tl.autoencoder(adata, loadings=programmes)` makes a model of them on your cells, and
     :func:`modulae.match_programmes` compares them with others. :doc:`/guide/exchange` shows it for each tool.
 
     The scale of the numbers goes with the table, in `programmes.attrs["scale"]`; nothing is converted here. It is known

@@ -49,7 +49,7 @@ PARAMETERS = {
     ),
     # which explanation
     "explanation": (
-        "Settings that differ from the default, as a dict, such as `modulae.presets.KINALIS_2019_IMPACT`:\n"
+        "Settings that differ from the default, as a dict, such as `mo.presets.KINALIS_2019_IMPACT`:\n"
         "\n"
         '- `"method"`: which saliency, `"gradient"` or another of :func:`modulae.tl.saliency`.\n'
         '- `"signed"`: keep the sign of the saliency (`True`) or take absolute values in each cell (`False`).\n'

@@ -53,7 +53,7 @@ def paul15() -> AnnData:
     try:
         adata = sc.datasets.paul15()
     except OSError as error:
-        error.add_note("The first call needs the network; `modulae.datasets.pbmc68k()` never does.")
+        error.add_note("The first call needs the network; `mo.datasets.pbmc68k()` never does.")
         raise
     adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)
     return adata

@@ -52,7 +52,7 @@ def pbmc3k() -> AnnData:
     try:
         counts, processed = sc.datasets.pbmc3k(), sc.datasets.pbmc3k_processed()
     except OSError as error:
-        error.add_note("The first call needs the network; `modulae.datasets.pbmc68k()` never does.")
+        error.add_note("The first call needs the network; `mo.datasets.pbmc68k()` never does.")
         raise
     adata = counts[processed.obs_names].copy()
     adata.X = sparse.csr_matrix(adata.X, dtype=np.float32)

@@ -77,7 +77,7 @@ def pbmc68k() -> AnnData:
     if off > MAX_ROUNDING:
         msg = (
             f"scanpy's pbmc68k_reduced gives no whole counts (off by up to {off:.2f}), so this version of scanpy has "
-            "another copy. Use `modulae.datasets.simulated()`, and please report the version."
+            "another copy. Use `mo.datasets.simulated()`, and please report the version."
         )
         raise RuntimeError(msg)
 

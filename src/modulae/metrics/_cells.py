@@ -31,7 +31,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     if isinstance(data, AnnData):
         if use_rep not in data.obsm:
             available = list(data.obsm)
-            msg = f"adata.obsm has no {use_rep!r}. Choose one of {available}, or run `modulae.tl.autoencoder(adata)`."
+            msg = f"adata.obsm has no {use_rep!r}. Choose one of {available}, or run `mo.tl.autoencoder(adata)`."
             raise KeyError(msg)
         check_field(data, use_rep)
         units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)

@@ -73,9 +73,7 @@ def clustering_nmi(
     check_field(adata, use_rep)
     named = read_labels(adata, labels, "labels", most_numbers=None)
     if use_rep not in adata.obsm:
-        msg = (
-            f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `modulae.tl.autoencoder(adata)`."
-        )
+        msg = f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `mo.tl.autoencoder(adata)`."
         raise KeyError(msg)
     known = named.codes >= 0
     truth = named.codes[known]

@@ -125,11 +125,11 @@ def _weights(data: AnnData | pd.DataFrame, result: str) -> pd.DataFrame:
     else:
         check_adata(data, "data")
         if result not in data.varm:
-            msg = f"adata.varm has no {result!r}. Choose one of {list(data.varm)}, or run `modulae.tl.saliency(adata)`."
+            msg = f"adata.varm has no {result!r}. Choose one of {list(data.varm)}, or run `mo.tl.saliency(adata)`."
             raise KeyError(msg)
         field = data.varm[result]
         if np.ndim(field) != 2:
-            msg = f"adata.varm[{result!r}] is no genes × units. Choose one group of it with `modulae.get.saliency`."
+            msg = f"adata.varm[{result!r}] is no genes × units. Choose one group of it with `mo.get.saliency`."
             raise ValueError(msg)
         weights = pd.DataFrame(field).set_axis(gene_names(data), axis=0)
     if not weights.index.is_unique:

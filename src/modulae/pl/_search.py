@@ -60,7 +60,7 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
     """
     absent = [name for name in (x, *sorted(NEEDED_COLUMNS)) if name not in table]
     if absent:
-        msg = f"the table has no column {absent[0]!r}; it has {list(table)}. Give what `modulae.tl.search` returned."
+        msg = f"the table has no column {absent[0]!r}; it has {list(table)}. Give what `mo.tl.search` returned."
         raise KeyError(msg)
     if table["stability"].isna().all():
         msg = "no setting has a stability: it takes two seeds or more. Search with seeds=(0, 1)."

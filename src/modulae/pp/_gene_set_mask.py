@@ -74,7 +74,7 @@ def gene_set_mask(
     {returns}
 
     `adata.var[key_added]` : `bool`
-        Whether to train on the gene: `modulae.tl.autoencoder(adata, mask_var="in_gene_sets")`.
+        Whether to train on the gene: `mo.tl.autoencoder(adata, mask_var="in_gene_sets")`.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def variable_genes(
     {returns}
 
     `adata.var[key_added]` : `bool`
-        Whether to train on the gene: `modulae.tl.autoencoder(adata, mask_var="variable")`.
+        Whether to train on the gene: `mo.tl.autoencoder(adata, mask_var="variable")`.
 
     Raises
     ------

@@ -186,8 +186,8 @@ def _warn(reading: ForeignReading) -> None:
     if len(doubtful):
         warnings.warn(
             f"adata has {reading.share_of_genes:.0%} of the model's genes, which is too few for {len(doubtful)} of "
-            f"{len(reading.reliability)} units, and for the rates that hang on them. `modulae.tl.transfer` and "
-            f"`modulae.get.transfer` say which. {reading.why_few}".rstrip(),
+            f"{len(reading.reliability)} units, and for the rates that hang on them. `mo.tl.transfer` and "
+            f"`mo.get.transfer` say which. {reading.why_few}".rstrip(),
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -135,7 +135,7 @@ def test_the_result_of_another_function_is_not_lost(first, name):
     NAMED[name](adata)
     before = str(adata)
     for other in set(NAMED) - {name}:
-        with pytest.raises(ValueError, match=rf"result of `modulae\.tl\.{name}`, which .* key_added='mine_{other}'"):
+        with pytest.raises(ValueError, match=rf"result of `mo\.tl\.{name}`, which .* key_added='mine_{other}'"):
             NAMED[other](adata)
     assert str(adata) == before
     NAMED[name](adata)  # its own is replaced

@@ -114,5 +114,5 @@ def test_scanpy_goes_on(trained, tmp_path):
 
 def test_without_a_representation(trained):
     del trained.obsm["X_ae"]
-    with pytest.raises(KeyError, match=r"no 'X_ae'.*run `modulae.tl.autoencoder\(adata\)` again"):
+    with pytest.raises(KeyError, match=r"no 'X_ae'.*run `mo.tl.autoencoder\(adata\)` again"):
         mo.get.units_adata(trained)

@@ -192,5 +192,5 @@ def test_mistakes_get_the_next_step_and_write_nothing(learnt, programmes, name):
 
 
 def test_what_is_not_there_is_named(learnt):
-    with pytest.raises(KeyError, match=r"Run `modulae.tl.pathway_activity\(adata, gene_sets\)` first"):
+    with pytest.raises(KeyError, match=r"Run `mo.tl.pathway_activity\(adata, gene_sets\)` first"):
         mo.get.pathway_activity(learnt)

@@ -158,7 +158,7 @@ def test_survives_a_file(checked, sets, tmp_path, suffix):
 def test_retraining_takes_the_result_away(checked):
     mo.tl.autoencoder(checked, mask_var="chosen", n_latent=4, n_splits=0, learning_rate=2e-4, device="cpu")
     assert "ae_sanity" not in checked.uns
-    with pytest.raises(KeyError, match=r"Run `modulae.tl.sanity\(adata, gene_sets\)` first"):
+    with pytest.raises(KeyError, match=r"Run `mo.tl.sanity\(adata, gene_sets\)` first"):
         mo.get.sanity(checked)
 
 

@@ -87,7 +87,7 @@ def test_survives_a_file(summed, tmp_path, how):
 
 def test_training_again_removes_it(summed):
     mo.tl.autoencoder(summed, max_epochs=1, n_latent=3, n_splits=0, device="cpu")
-    with pytest.raises(KeyError, match=r"Run `modulae.tl.unit_summary\(adata\)` first"):
+    with pytest.raises(KeyError, match=r"Run `mo.tl.unit_summary\(adata\)` first"):
         mo.get.unit_summary(summed)
 
 
@@ -428,7 +428,7 @@ def test_stability_from_other_runs_or_a_table(trained):
         (
             {"enrichment": "mine"},
             KeyError,
-            r"Run `modulae.tl.enrich_units\(adata, gene_sets, key_added='mine'\)` first",
+            r"Run `mo.tl.enrich_units\(adata, gene_sets, key_added='mine'\)` first",
         ),
         ({"layer": "raw"}, KeyError, "layer"),
     ],
@@ -467,7 +467,7 @@ def test_reproducibility_is_that_of_the_model(trained):
 
 def test_a_summary_from_before_there_were_names_is_refused(summed):
     del summed.uns["ae_units"]["table"]["name"]
-    with pytest.raises(KeyError, match=r"lacks \['name'\]. Run `modulae.tl.unit_summary\(adata\)` again"):
+    with pytest.raises(KeyError, match=r"lacks \['name'\]. Run `mo.tl.unit_summary\(adata\)` again"):
         mo.get.unit_summary(summed)
 
 

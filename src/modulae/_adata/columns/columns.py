@@ -49,7 +49,7 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
     ValueError
         Missing values, or others than two that mean True and False.
     """
-    advice = "Run `modulae.pp.variable_genes(adata)` first, or name a boolean column, one of"
+    advice = "Run `mo.pp.variable_genes(adata)` first, or name a boolean column, one of"
     column = var_column(adata, name, "mask_var", others=advice)
     values = column.astype(object)
     absent = values.isna().to_numpy(dtype=bool)

@@ -181,8 +181,8 @@ def check_entry(entry: Mapping[str, Any], key: str) -> None:
     what = f"{listed(lost)} is missing" if lost else "parts of it are of another model"
     msg = (
         f"the model {key!r} in adata.uns is not whole, as where objects with different models were joined: {what}. "
-        f"Train again with `modulae.tl.autoencoder(adata, key_added={key!r})`, or read the cells with the model from "
-        f"where it is whole: `modulae.tl.transfer(adata, other, model_key={key!r}, key_added={key!r})`."
+        f"Train again with `mo.tl.autoencoder(adata, key_added={key!r})`, or read the cells with the model from "
+        f"where it is whole: `mo.tl.transfer(adata, other, model_key={key!r}, key_added={key!r})`."
     )
     raise KeyError(msg)
 

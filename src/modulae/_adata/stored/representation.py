@@ -35,7 +35,7 @@ def model_units(adata: AnnData, key: str) -> Any:  # noqa: ANN401
         msg = (
             f"there is adata.obsm[{field!r}], but no model {key!r} in adata.uns to say what its units are. {hint}"
             "Joining objects drops `uns`: keep it with `ad.concat(objects, uns_merge='same')` where all have the same "
-            f"model, or read all cells with one model: `modulae.tl.transfer(adata, model, key_added={key + '2'!r})`."
+            f"model, or read all cells with one model: `mo.tl.transfer(adata, model, key_added={key + '2'!r})`."
         )
         raise KeyError(msg)
     check_field(adata, field)
@@ -57,5 +57,5 @@ def check_field(adata: AnnData, field: str) -> None:
     check_entry(entry, key)
     given = f"model_key={key!r}, key_added={key!r}"
     given += f", layer={str(entry['layer'])!r}" if "layer" in entry else ""
-    step = f"Read all cells with one model: `modulae.tl.transfer(adata, adata, {given})`."
+    step = f"Read all cells with one model: `mo.tl.transfer(adata, adata, {given})`."
     check_rows(adata.obsm[field], entry, field, step=step)

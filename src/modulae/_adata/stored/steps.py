@@ -9,7 +9,7 @@ NAMES_MODEL = {"tl.autoencoder": "key_added", "tl.transfer": "key_added"}
 
 
 def step(function: str, *others: str, of: str = "adata", key: str = DEFAULT_KEY, **named: str | None) -> str:
-    """A call in backticks, such as `` `modulae.tl.saliency(adata, key='mine')` ``.
+    """A call in backticks, such as `` `mo.tl.saliency(adata, key='mine')` ``.
 
     Parameters
     ----------
@@ -26,4 +26,4 @@ def step(function: str, *others: str, of: str = "adata", key: str = DEFAULT_KEY,
     """
     model = {} if key == DEFAULT_KEY else {NAMES_MODEL.get(function, "key"): key}
     given = [f"{name}={value!r}" for name, value in {**model, **named}.items() if value is not None]
-    return f"`modulae.{function}({', '.join([of, *others, *given])})`"
+    return f"`mo.{function}({', '.join([of, *others, *given])})`"

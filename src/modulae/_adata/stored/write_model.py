@@ -79,7 +79,7 @@ def result_name(adata: AnnData, given: str | None, usual: str, function: str) ->
     other = made_by(adata.uns[name]) if is_result(adata.uns.get(name)) else None
     if other not in {None, function}:
         msg = (
-            f"adata.uns[{name!r}] has the result of `modulae.tl.{other}`, which would be lost. Choose another name, "
+            f"adata.uns[{name!r}] has the result of `mo.tl.{other}`, which would be lost. Choose another name, "
             f"such as key_added={f'{name}_{function}'!r}."
         )
         raise ValueError(msg)

@@ -111,7 +111,7 @@ def _read_training(model: Mapping[str, Any]) -> TrainingSummary:
     if "training" not in model:
         msg = (
             "the stored model does not know the cells it was trained on: it is older than this version. "
-            "Train again with `modulae.tl.autoencoder(adata)`."
+            "Train again with `mo.tl.autoencoder(adata)`."
         )
         raise ValueError(msg)
     return TrainingSummary.from_dict(model["training"])

@@ -171,7 +171,7 @@ class Network(ABC):
         """The weights among what :meth:`as_dict` wrote, or what to do if some of them, or of `also`, are absent."""
         absent = [name for name in (*cls.weights, *also) if name not in arrays]
         if absent:
-            msg = f"the stored model lacks {absent}. Train again with `modulae.tl.autoencoder(adata)`."
+            msg = f"the stored model lacks {absent}. Train again with `mo.tl.autoencoder(adata)`."
             raise ValueError(msg)
         available = [name for name in (*cls.weights, FACTORS) if name in arrays]
         return {name: np.asarray(arrays[name]) for name in available}

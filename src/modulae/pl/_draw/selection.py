@@ -126,7 +126,7 @@ def set_position(name: str, sets: Sequence[str]) -> int:
     """Where a gene set stands, or which names are like it."""
     if name not in sets:
         like = difflib.get_close_matches(name, sets, cutoff=0.4) or list(sets[:5])
-        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; `modulae.get` has all."
+        msg = f"there is no gene set {name!r} in the result. Names like it: {like}; `mo.get` has all."
         raise KeyError(msg)
     return list(sets).index(name)
 

@@ -79,7 +79,7 @@ def autoencoder(
     both halves find in most of the splits become the units of one model (:doc:`/guide/modules`). It has one layer each
     way, and a unit adds to genes and takes away from none. `architecture="orthogonal"` is the network of Kinalis et al.
     2019 [1]_: genes → 128 → 64 units → 128 → genes, with SoftPlus after every layer and a penalty on weights that are
-    not orthogonal. `**modulae.presets.KINALIS_2019` gives the paper's settings as well.
+    not orthogonal. `**mo.presets.KINALIS_2019` gives the paper's settings as well.
 
     Training stops when the loss of the held-out cells has not improved for `patience` epochs, or at Ctrl-C; the best
     weights are kept. Under `torch.distributed` all processes train one model (:doc:`/guide/scale`).

@@ -128,7 +128,7 @@ def check_sides(test: Test, plan: Contrast | None) -> None:
     if lowest > SIGNIFICANT and test.null != "matched":
         warnings.warn(
             f"so few donors can be permuted in few ways only: no p is below {lowest:.2g}, and no set reaches q <= "
-            f"{SIGNIFICANT:g} whatever the data. Read the effects with their `se`; `modulae.tl.rank_units` has a test "
+            f"{SIGNIFICANT:g} whatever the data. Read the effects with their `se`; `mo.tl.rank_units` has a test "
             "of units for few donors.",
             UserWarning,
             stacklevel=user_stacklevel(),

@@ -96,7 +96,7 @@ def run(task: Task, data: Data, matrix: Any = None) -> SearchRun:  # noqa: ANN40
     except Exception as error:
         error.add_note(
             f"This was the training with {task.values} and seed {task.seed}. To look into it, call "
-            "`modulae.tl.autoencoder` with these, or leave them out of the search."
+            "`mo.tl.autoencoder` with these, or leave them out of the search."
         )
         raise
     if task.file is not None:

@@ -71,7 +71,7 @@ def list_settings(
     for grid in grids:
         _check_grid(grid, random=n_iter is not None)
     if not grids:
-        msg = "settings is empty. Give names of arguments of `modulae.tl.autoencoder` and lists of values."
+        msg = "settings is empty. Give names of arguments of `mo.tl.autoencoder` and lists of values."
         raise ValueError(msg)
     if n_iter is None:
         drawn = list(ParameterGrid([dict(grid) for grid in grids]))
@@ -113,7 +113,7 @@ def _check_grid(grid: Any, *, random: bool) -> None:  # noqa: ANN401
         msg = f"settings holds {grid!r}; give a dict of name → list of values, such as {{'n_latent': [16, 32]}}."
         raise TypeError(msg)
     if not grid:
-        msg = "settings is empty. Give names of arguments of `modulae.tl.autoencoder` and lists of values."
+        msg = "settings is empty. Give names of arguments of `mo.tl.autoencoder` and lists of values."
         raise ValueError(msg)
     known = defaults()
     for name, values in grid.items():
@@ -121,7 +121,7 @@ def _check_grid(grid: Any, *, random: bool) -> None:  # noqa: ANN401
             msg = f"{name!r} is the same in all runs of a search; {HELD[name]}."
             raise KeyError(msg)
         if name not in known:
-            msg = f"{name!r} is no argument of `modulae.tl.autoencoder`. Choose from {sorted(known)}."
+            msg = f"{name!r} is no argument of `mo.tl.autoencoder`. Choose from {sorted(known)}."
             raise KeyError(msg)
         if random and hasattr(values, "rvs"):
             continue

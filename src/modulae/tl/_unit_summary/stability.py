@@ -39,7 +39,7 @@ def check_stability(
     if stability is not None:
         if not isinstance(stability, pd.DataFrame):
             msg = (
-                f"stability is {type(stability).__name__}, not the table that `modulae.metrics.unit_stability` gives. "
+                f"stability is {type(stability).__name__}, not the table that `mo.metrics.unit_stability` gives. "
                 "Give that, or names of other models: stability_keys=."
             )
             raise TypeError(msg)
@@ -48,7 +48,7 @@ def check_stability(
         if "abs_r" not in stability or absent or len(set(units)) != n_units:
             msg = (
                 f"stability is no table of the {n_units} units of the model {key!r}. Give what "
-                f"`modulae.metrics.unit_stability(adata, others, use_rep={Fields(key).representation!r})` returns."
+                f"`mo.metrics.unit_stability(adata, others, use_rep={Fields(key).representation!r})` returns."
             )
             raise ValueError(msg)
     if stability_keys is None:
