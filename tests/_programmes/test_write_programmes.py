@@ -12,7 +12,7 @@ def trained():
     adata = mo.datasets.simulated(n_cells=200, n_genes=80, n_programmes=3, genes_per_programme=12, seed=2)
     adata.var["chosen"] = np.arange(80) % 10 != 0
     sets = mo.read_programmes(adata.uns["gene_sets"])
-    table = sets.set_axis(["Interferon γ, late", "B", "C"], axis=1)
+    table = sets.set_axis(["Interferon, late, in T, B, NK", "B", "C"], axis=1)
     mo.tl.autoencoder(adata, loadings=table, mask_var="chosen", max_epochs=4, device="cpu")
     return adata
 
@@ -22,7 +22,7 @@ def test_a_table_has_all_loadings_and_gives_the_same_model_again(trained, tmp_pa
     mo.write_programmes(trained, tmp_path / f"programmes.{ending}")
     table = mo.read_programmes(tmp_path / f"programmes.{ending}")
     loadings = mo.get.loadings(trained).dropna()
-    assert table.columns.tolist() == ["Interferon γ, late", "B", "C"]
+    assert table.columns.tolist() == ["Interferon, late, in T, B, NK", "B", "C"]
     assert table.index.tolist() == loadings.index.tolist()
     np.testing.assert_array_equal(table.to_numpy().astype(np.float32), loadings.to_numpy())
     again = trained.copy()
@@ -40,13 +40,17 @@ def test_a_gmt_file_has_the_first_genes_of_the_naming_rank(trained, tmp_path):
     mo.write_programmes(trained, tmp_path / "programmes.gmt", n_genes=7)
     lines = [line.split("\t") for line in (tmp_path / "programmes.gmt").read_text().splitlines()]
     assert [line[:2] for line in lines] == [
-        ["Interferon γ, late", "unit 0 of the model ae"],
+        ["Interferon, late, in T, B, NK", "unit 0 of the model ae"],
         ["B", "unit 1 of the model ae"],
         ["C", "unit 2 of the model ae"],
     ]
     for unit, line in enumerate(lines):
         assert line[2:] == mo.get.top_genes(trained, unit=unit, n=7)["gene"].tolist()
-    assert list(mo.read_gene_sets(tmp_path / "programmes.gmt")) == ["Interferon γ, late", "B", "C"]
+    assert list(mo.read_gene_sets(tmp_path / "programmes.gmt")) == [
+        "Interferon, late, in T, B, NK",
+        "B",
+        "C",
+    ]
 
 
 def test_a_starcat_reference_by_hand(trained, tmp_path):
@@ -65,7 +69,7 @@ def test_a_starcat_reference_by_hand(trained, tmp_path):
     expected.append(np.expm1(b))
     expected = pd.DataFrame(expected, columns=genes)
     expected = (expected.div(expected.sum(axis=1), axis=0) * 1e6).div(tpm[genes].std(), axis=1)
-    assert table.index.tolist() == ["Interferon γ, late", "B", "C", "baseline"]
+    assert table.index.tolist() == ["Interferon, late, in T, B, NK", "B", "C", "baseline"]
     pd.testing.assert_frame_equal(table.reset_index(drop=True), expected[table.columns], rtol=1e-4)
     again = mo.read_programmes(tmp_path / "blood.reference.tsv")
     assert (again.shape, again.attrs["scale"]) == ((table.shape[1], 4), "scaled")

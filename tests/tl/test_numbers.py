@@ -89,7 +89,7 @@ def test_numpys_numbers_are_numbers():
     [("pathway_impact", "n_permutations"), ("enrich_units", "n_permutations"), ("pathway_activity", "n_random")],
 )
 def test_numpys_whole_numbers_are_taken(calls, name, number):
-    calls[1](name, **{number: np.int64(3)})
+    calls[1](name, **{number: np.int64(19)})
 
 
 @pytest.mark.parametrize("epochs", [3, "3"])

@@ -193,7 +193,7 @@ def test_counts_that_have_changed(trained, change, with_representation):
         ValueError, match=r"read these values as those of new cells: .*go on with key='ae2'\.$"
     ) as caught:
         mo.tl.saliency(trained, **CPU)
-    exec(str(caught.value).split("`")[1], {"adata": trained, "modulae": mo})  # noqa: S102
+    exec(str(caught.value).split("`")[1], {"adata": trained, "mo": mo})  # noqa: S102
     mo.tl.saliency(trained, key="ae2", **CPU)
     with pytest.raises(ValueError, match="other values"):
         mo.tl.saliency(trained, **CPU)

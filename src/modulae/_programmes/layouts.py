@@ -63,7 +63,7 @@ def from_file(path: Path, scale: str | None, genes_in: GenesIn) -> pd.DataFrame:
         raise ValueError(msg)
     text = text_of(path)
     head = text.split("\n", 1)[0]
-    separator = max("\t,;", key=head.count)
+    separator = "\t" if "\t" in head else max(",;", key=head.count)  # names of programmes may have commas
     table = pd.read_csv(io.StringIO(text), sep=separator)
     known = next(((layout, usual) for mark, layout, usual in BY_FILE if re.search(mark, path.name)), None)
     return from_table(table, scale, genes_in, known=known)

@@ -231,6 +231,7 @@ def test_counts_on_disk_have_their_batches(merged, trained_on_merged, kind, tmp_
 def test_a_training_that_was_ended_goes_on_to_the_same_bits(merged, kind, where, tmp_path, portions, monkeypatch):
     """Also in the middle of an epoch, whose first portions are not learnt from again."""
     from modulae.core.training.numba import numba_engine
+    from modulae.core.training.numba.parts.engine import NumbaPartsEngine
     from modulae.core.training.torch import torch_engine
 
     merged.write_h5ad(tmp_path / "a.h5ad")
@@ -241,7 +242,7 @@ def test_a_training_that_was_ended_goes_on_to_the_same_bits(merged, kind, where,
 
     whole, calls = train(), []
     with monkeypatch.context() as patch:
-        for engine in (numba_engine.NumbaEngine, torch_engine.TorchEngine):
+        for engine in (numba_engine.NumbaEngine, NumbaPartsEngine, torch_engine.TorchEngine):
 
             def epoch(self, *args, real=engine.epoch):
                 calls.append(1)

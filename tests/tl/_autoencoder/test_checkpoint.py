@@ -52,10 +52,11 @@ def same(one, other):
 def crash_in_epoch(monkeypatch, at, how=CrashError):
     """End the training when the epoch `at`, counted from the first of this call, begins."""
     from modulae.core.training.numba import numba_engine
+    from modulae.core.training.numba.parts.engine import NumbaPartsEngine
     from modulae.core.training.torch import torch_engine
 
     seen = []
-    for engine in (numba_engine.NumbaEngine, torch_engine.TorchEngine):
+    for engine in (numba_engine.NumbaEngine, NumbaPartsEngine, torch_engine.TorchEngine):
 
         def epoch(self, *args, real=engine.epoch):
             seen.append(1)

@@ -134,6 +134,11 @@ def test_shares_of_cells_that_are_on(adata):
     treated = (adata.obs["condition"] == "treated").to_numpy()
     np.testing.assert_allclose(table.loc["1", "share_on"], (adata.obsm["X_ae"][treated, 1] > 1).mean())
     assert table.loc["1", "effect_from_more_cells"] > 0
+    adata.obsm["ae_on_callable"] = np.tile(np.arange(adata.obsm["X_ae"].shape[1]) != 1, (adata.n_obs, 1))
+    ranked(adata)
+    undecided = mo.get.rank_units(adata)["unit"] == "1"
+    for name in ("share_on", "share_on_reference", "effect_from_more_cells", "effect_from_more_in_cells"):
+        np.testing.assert_array_equal(mo.get.rank_units(adata)[name].isna(), undecided)
     adata.obsm["ae_on"] = adata.obsm["X_ae"]
     with pytest.raises(ValueError, match=r"whether it is on.*Remove it: `del adata.obsm\['ae_on'\]`"):
         ranked(adata)

@@ -21,14 +21,14 @@ report.rankWords = ({ groupby, within, over, comparisons, n_left_out: left_out }
   return `${sides}${whole}, by ${name}. ${whom}${left_out ? ` ${left_out} comparisons with larger q are not on this page.` : ""}`;
 };
 
-// Blue: more in the group; brown: less, with a dash where it is sure. The larger, the smaller q; with a ring q is 0.05 or less.
+// Red: more in the group; blue: less, with a dash where it is sure. The larger, the smaller q; with a ring q is 0.05 or less.
 report.dot = ({ effect, q }, label) => {
   const words = `${label}: ${report.signed(effect)} SD, q ${report.number(q)}`, sure = q <= 0.05;
   const dot = report.el("span", { class: `dot${sure ? " sure" : ""}`, title: words, role: "img", "aria-label": words }, sure && effect < 0 ? report.el("i") : null);
   const across = 3 + 15 * Math.sqrt(Math.min(1, -Math.log10(Math.max(q, 1e-300)) / report.SUREST));
   const strength = 0.12 + 0.88 * Math.min(1, Math.abs(effect) / report.STRONGEST);
   dot.style.width = dot.style.height = `${across.toFixed(1)}px`;
-  dot.style.background = `rgb(${effect < 0 ? "168 67 11" : "0 99 163"} / ${strength.toFixed(2)})`;
+  dot.style.background = `rgb(${effect < 0 ? "0 99 163" : "176 36 31"} / ${strength.toFixed(2)})`;
   return dot;
 };
 
@@ -70,7 +70,7 @@ report.rankPicture = () => {
       ];
     }),
   ];
-  const note = "Blue: more active in the group; brown, with a dash: less; colours end at 3 SD. The larger a dot, the smaller q; with a ring q ≤ 0.05.";
+  const note = "Red: more active in the group; blue, with a dash: less; colours end at 3 SD. The larger a dot, the smaller q; with a ring q ≤ 0.05.";
   const caption = `${report.rankWords(ranking, ranking.name)}`;
   target.replaceChildren(report.table(caption, columns, called, { file: `${ranking.name}.csv`, shown: 12, note }));
 };

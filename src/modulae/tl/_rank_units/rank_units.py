@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+OF_CELLS_ON = ("share_on", "share_on_reference", "effect_from_more_cells", "effect_from_more_in_cells")
+"""What is only known where it is known in which cells a unit is on."""
+
+
 @public
 def rank_units(
     adata: AnnData,
@@ -144,6 +148,7 @@ def rank_units(
         reread=() if targets is None else targets.reread(plan),
     )
     statistics["q"] = false_discovery_rates(statistics["p"])
+    _forget_undecided(adata, key, statistics)
     perturbed: dict[str, Any] = {}
     if targets is not None:
         agreement = guides(targets.genes, np.array(plan.comparisons.categories), statistics)
@@ -168,6 +173,15 @@ def rank_units(
         "left_out": np.array(plan.left_out, dtype=object),
     }
     return adata if copy else None
+
+
+def _forget_undecided(adata: AnnData, key: str, statistics: dict[str, NDArray[np.float64]]) -> None:
+    """Of units that :func:`modulae.tl.call_units` could decide in no cell it is not known where they are on."""
+    known = adata.obsm.get(Fields.callable(Fields(key).on))
+    if known is not None:
+        never = ~np.asarray(known, dtype=bool).any(axis=0)
+        for name in OF_CELLS_ON:
+            statistics[name][:, never] = np.nan
 
 
 def _cells_on(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_] | None:
