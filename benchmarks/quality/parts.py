@@ -102,7 +102,7 @@ def learn(cells: Cells, variant: dict[str, Any], seed: int, *, short: bool) -> P
     """Train with one choice changed."""
     given = {name: variant[name] for name in variant if name in {"learning_rate", "orthogonality"}}
     given |= {"n_latent": 8, "max_epochs": 3} if short else {}
-    given |= {"engine": "torch"} if "penalised" in variant else {}  # the penalty is written for it
+    given |= {"engine": "torch"} if {"penalised", "refined"} & set(variant) else {}  # what these change is torch's
     config = config_for("parts", schedule="cosine", size_factors="total", seed=seed, snapshot_epochs=(0,), **given)
     with ExitStack() as changed:
         if "RIDGE_SHARE" in variant:
