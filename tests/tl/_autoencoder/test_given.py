@@ -1,5 +1,7 @@
 """`loadings=`: a model of programmes that the user brings."""
 
+import importlib
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -159,3 +161,18 @@ def test_a_bare_table_is_genes_by_programmes_even_where_it_could_be_read_either_
     genes = cells.uns["gene_sets"]["programme_1"][:2]
     bare = pd.DataFrame(np.eye(2), index=genes, columns=["x", "y"])
     assert (fixed(cells, bare) > 0).sum() == 2
+
+
+def test_of_more_than_max_cells_some_are_learnt_from_and_all_are_read(cells, monkeypatch):
+    module = importlib.import_module("modulae.tl._autoencoder.autoencoder")
+    real, learnt = module.run_training, []
+
+    def noted(some, test, *given, **named):
+        learnt.append((len(some), int(test.sum())))
+        return real(some, test, *given, **named)
+
+    monkeypatch.setattr(module, "run_training", noted)
+    mo.tl.autoencoder(cells, loadings=programmes(cells), max_cells=100, **QUICK)
+    assert learnt == [(120, 20)]  # a tenth of the 200 cells is held out
+    assert cells.obsm["X_ae"].shape == (200, 3)
+    assert (cells.obsm["X_ae"].std(axis=0) > 0).all()
