@@ -10,12 +10,11 @@ import numpy as np
 from modulae.core.checks import check_integer
 from modulae.core.data.csr import as_csr
 
+from .passes import improve_in_turn
 from .start import nndsvda
 from .sweeps import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from .low_rank import LowRank
@@ -53,10 +52,10 @@ def factorise(compressed: LowRank, n_parts: int, *, n_iterations: int = 60, n_sw
             f"{compressed.rank}, or compress them with a larger rank (no more than there are cells or genes)."
         )
         raise ValueError(msg)
-    left, right = compressed.left, compressed.right
+    _check_passes(n_iterations, n_sweeps)
     activity, loadings = nndsvda(compressed, n_parts)
-    how = n_iterations, n_sweeps
-    return _alternate(activity, loadings, how, lambda b: (b @ right.T) @ left.T, lambda a: (a @ left) @ right)
+    improve_in_turn(activity, loadings, compressed, n_iterations=n_iterations, n_sweeps=n_sweeps)
+    return _parts(activity, loadings)
 
 
 def refine(
@@ -82,25 +81,22 @@ def refine(
     n_sweeps
         Sweeps over the parts in each pass.
     """
+    _check_passes(n_iterations, n_sweeps)
     rows = as_csr(inputs).astype(np.float32, copy=False)
-    start = np.array(activity.T, dtype=np.float32, order="C"), np.array(loadings, dtype=np.float32, order="C")
-    return _alternate(*start, (n_iterations, n_sweeps), lambda b: (rows @ b.T).T, lambda a: (rows.T @ a.T).T)
+    of_cells, of_genes = np.array(activity.T, np.float32, order="C"), np.array(loadings, np.float32, order="C")
+    for _ in range(n_iterations):
+        sweep(of_cells, of_genes @ of_genes.T, (rows @ of_genes.T).T, n_sweeps=n_sweeps)
+        sweep(of_genes, of_cells @ of_cells.T, (rows.T @ of_cells.T).T, n_sweeps=n_sweeps)
+    return _parts(of_cells, of_genes)
 
 
-def _alternate(
-    activity: Floats,
-    loadings: Floats,
-    how: tuple[int, int],
-    of_cells: Callable[[Floats], NDArray[Any]],
-    of_genes: Callable[[Floats], NDArray[Any]],
-) -> Parts:
-    """Improve parts × cells and parts × genes in turn; the functions multiply one of them with the data."""
-    n_iterations, n_sweeps = how
+def _check_passes(n_iterations: int, n_sweeps: int) -> None:
     check_integer("n_iterations", n_iterations, minimum=0)
     check_integer("n_sweeps", n_sweeps, minimum=1)
-    for _ in range(n_iterations):
-        sweep(activity, loadings @ loadings.T, of_cells(loadings), n_sweeps=n_sweeps)
-        sweep(loadings, activity @ activity.T, of_genes(activity), n_sweeps=n_sweeps)
+
+
+def _parts(activity: Floats, loadings: Floats) -> Parts:
+    """Scaled, and without those that vanished, from parts × cells and parts × genes."""
     kept = np.flatnonzero(activity.any(axis=1) & loadings.any(axis=1))
     activity, loadings = activity[kept].astype(np.float64), loadings[kept].astype(np.float64)
     size = np.sqrt((activity**2).mean(axis=1, keepdims=True))

@@ -20,6 +20,9 @@ SETTLED = np.float32(1e-6)
 
 ZERO = np.float32(0)
 
+LEAST = np.finfo(np.float32).tiny
+"""A part whose other factor has less than this sum of squares is nothing, and stays as it is."""
+
 
 @stage
 def descend(factor, first, last, others, products, step, parts, n_sweeps):  # noqa: PLR0912
@@ -56,6 +59,21 @@ def descend(factor, first, last, others, products, step, parts, n_sweeps):  # no
         for part in range(n_parts):
             for c in range(n):
                 factor[part, start + c] = block[part, c]
+
+
+@stage
+def improve(factor, gram, products, n_sweeps):
+    """What :func:`.sweeps.sweep` does."""
+    n_parts = factor.shape[0]
+    others, step = np.zeros((n_parts, n_parts + n_parts % 2), np.float32), np.ones(n_parts, np.float32)
+    parts, n = np.zeros(n_parts, np.intp), 0
+    for part in range(n_parts):
+        if gram[part, part] > LEAST:
+            step[part], parts[n], n = 1 / gram[part, part], part, n + 1
+        for other in range(n_parts):
+            if other != part:
+                others[part, other] = -gram[part, other] * step[part]
+    descend(factor, 0, factor.shape[1], others, products, step, parts[:n], n_sweeps)
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401

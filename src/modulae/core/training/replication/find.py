@@ -9,9 +9,9 @@ import numpy as np
 
 from modulae.core.factorisation.factorise import factorise
 from modulae.core.factorisation.low_rank import LowRank, low_rank
+from modulae.core.factorisation.passes import improve_in_turn
 from modulae.core.factorisation.read import read_parts
 from modulae.core.factorisation.start import nndsvda
-from modulae.core.factorisation.sweeps import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,13 +61,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
     extra_activity, extra = nndsvda(_left_over(half, activity, fixed), 1)
     both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
     n = len(fixed)
-    for _ in range(ITERATIONS):
-        sweep(both, loadings @ loadings.T, (loadings @ half.right.T) @ half.left.T)
-        gram = both @ both.T
-        products = (both[n:] @ half.left) @ half.right - gram[n:, :n] @ fixed
-        last = np.ascontiguousarray(loadings[n:])
-        sweep(last, np.ascontiguousarray(gram[n:, n:]), products)
-        loadings[n:] = last
+    improve_in_turn(both, loadings, half, n_iterations=ITERATIONS, n_fixed=n)
     size = np.sqrt((both[n:].astype(np.float64) ** 2).mean(axis=1, keepdims=True))
     one = np.asarray(loadings[n:] * size, dtype=np.float32)
     if not one.any():
@@ -77,7 +71,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
 
 def _read(half: LowRank, loadings: Floats) -> Floats:
     activity = np.zeros((len(loadings), len(half.left)), dtype=np.float32)
-    sweep(activity, loadings @ loadings.T, (loadings @ half.right.T) @ half.left.T, n_sweeps=ITERATIONS)
+    improve_in_turn(activity, loadings, half, n_iterations=1, n_sweeps=ITERATIONS, n_fixed=len(loadings))
     return activity
 
 
