@@ -38,4 +38,4 @@ def _filled(rows: NDArray[np.float32], product: NDArray[np.float32], mean: float
     """Scale rows, so that both sides of a part have the same size, and fill in the mean."""
     size = _size(rows)
     scaled = rows * (np.sqrt(product) / np.where(size > 0, size, np.float32(1)))
-    return np.where(scaled < ZERO_BELOW, np.float32(mean), scaled).astype(np.float32, copy=False)
+    return np.ascontiguousarray(np.where(scaled < ZERO_BELOW, np.float32(mean), scaled), dtype=np.float32)
