@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import modulae as mo
+from modulae.core.training.replication import on_device
 
 TORCH_CPU = "cpu:0"
 DEVICES = [
@@ -88,6 +90,32 @@ def assert_few_steps(found, expected, kind, name):
         known = ~np.isnan(expected)
         away = np.abs(found[known] - expected[known]) > {"percentile": 0.1, "p": 1e-3}[kind]
         assert away.mean() <= 0.05, name
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_default_finds_the_same_programmes(device):
+    here, there = (mo.datasets.simulated(n_cells=400, n_genes=200, seed=5) for _ in range(2))
+    mo.tl.autoencoder(here, device="cpu", n_splits=3)
+    mo.tl.autoencoder(there, device=device, n_splits=3)
+    one, other = (adata.obsm["X_ae"][:, : adata.obsm["X_ae"].any(axis=0).sum()] for adata in (here, there))
+    alike = np.corrcoef(one, other, rowvar=False)[: one.shape[1], one.shape[1] :]
+    assert abs(one.shape[1] - other.shape[1]) <= 1
+    assert np.median(alike.max(axis=1)) > 0.99
+
+
+def test_a_gpu_that_fails_with_halves_is_said_once_and_stops_nobody(monkeypatch):
+    def fails(*_, **__):
+        msg = "CUDA out of memory"
+        raise torch.OutOfMemoryError(msg)
+
+    monkeypatch.setattr(on_device, "low_rank_of_groups", fails)
+    adata = mo.datasets.simulated(n_cells=200, n_genes=100, seed=5)
+    with pytest.warns(
+        UserWarning, match=r"factorised on 'cpu:0', and are on the CPU.*: CUDA out of memory\. Say"
+    ) as said:
+        mo.tl.autoencoder(adata, device=TORCH_CPU, n_splits=3, max_epochs=1)
+    assert said[0].filename == __file__
+    assert "X_ae" in adata.obsm
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -120,9 +120,9 @@ def autoencoder(
     {orthogonal_only}
     {seed}
     engine
-        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds; orthogonal only),
-        or `"torch"`; the same steps up to rounding. `"auto"`: torch for parts, on other devices and where there are
-        several processes, else numba.
+        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds), or `"torch"`; the
+        same steps up to rounding. `"auto"`: numba on a CPU, torch on other devices and where there are several
+        processes.
     {device}
     {progress}
     {memory_limit}
@@ -228,7 +228,7 @@ def autoencoder(
     say_what_is_lost(adata, genes, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
     shown: dict[str, Any] = {"progress": progress, "ranks": ranks}
     learnt, asked = cells_to_learn(cells, test, config, asked, most, **shown)
-    found, start, config = find_units(*learnt, config, asked, genes=genes, checkpoint=checkpoint, **shown)
+    found, start, config = find_units(*learnt, config, asked, genes, device=device, checkpoint=checkpoint, **shown)
     start = start if given.weights is None else given.loadings(*learnt, seed, ranks)
     keeper = open_checkpoint(checkpoint, every, *learnt, genes=genes, config=config, device=device, ranks=ranks)
     run = run_training(*learnt, config, device=device, loadings=start, keeper=keeper, **shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from modulae._model_io.checkpoint import describe_run
 from modulae._model_io.halves import HalvesStore
 from modulae._utils.parallel import limit_threads
 from modulae._utils.progress import progress_bar
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.training.replication.draw import random_cells
 from modulae.core.training.replication.halves import draw_halves
 
@@ -42,8 +44,9 @@ def find_units(
     test: NDArray[np.bool_],
     config: Config,
     asked: Asked | None,
-    *,
     genes: NDArray[np.str_],
+    *,
+    device: str,
     checkpoint: str | Path | None,
     progress: bool | None,
     ranks: Ranks,
@@ -58,13 +61,14 @@ def find_units(
     given["n_latent"] = "auto" if asked.n_latent is None else asked.n_latent
 
     def find() -> Replicated:
+        where: dict[str, Any] = {"device": device, "progress": progress}
         if checkpoint is None:
-            return _find(cells, test, config, asked, None, progress=progress)
+            return _find(cells, test, config, asked, None, **where)
         run = describe_run(cells, test, genes, config, device="cpu", n_readers=1)
         run["settings"] |= given
         run["donors"] = None if asked.donors is None else hashlib.sha256(asked.donors.tobytes()).hexdigest()
         store = HalvesStore(Path(checkpoint), run)
-        return store.found(lambda: _find(cells, test, config, asked, store, progress=progress))
+        return store.found(lambda: _find(cells, test, config, asked, store, **where))
 
     try:
         found = ranks.from_first(find)
@@ -82,6 +86,7 @@ def _find(
     asked: Asked,
     store: HalvesStore | None,
     *,
+    device: str,
     progress: bool | None,
 ) -> Replicated:
     from modulae.core.training.replication.replicate import Replication
@@ -111,7 +116,15 @@ def _find(
                 bar.update()
                 yield result
 
-        return Replication(*inputs, depths, halves, seed=config.seed, run=run).search(asked.n_latent)
+        replication = Replication(*inputs, depths, halves, seed=config.seed, run=run, device=device)
+        found = replication.search(asked.n_latent)
+    if replication.trouble:
+        msg = (
+            f"halves of the cells can't be factorised on {device!r}, and are on the CPU, which is slower: "
+            f"{replication.trouble}. Say device='cpu' to be told no more."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=user_stacklevel())
+    return found
 
 
 def _without_batches(learn: Cells, unseen: Cells) -> tuple[Cells, Cells]:

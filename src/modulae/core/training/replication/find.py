@@ -58,7 +58,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
     """
     fixed = np.asarray(known, dtype=np.float32)
     activity = _read(half, fixed)  # units × cells of the half
-    extra_activity, extra = nndsvda(_left_over(half, activity, fixed), 1)
+    extra_activity, extra = nndsvda(left_over(half, activity, fixed), 1)
     both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
     n = len(fixed)
     improve_in_turn(both, loadings, half, n_iterations=ITERATIONS, n_fixed=n)
@@ -75,7 +75,7 @@ def _read(half: LowRank, loadings: Floats) -> Floats:
     return activity
 
 
-def _left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
+def left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
     """The largest directions of the half less what the units make, without making either of them cells × genes."""
     cells, small = np.linalg.qr(np.concatenate([half.left, activity.T], axis=1))
     genes, other = np.linalg.qr(np.concatenate([half.right, -loadings]).T)

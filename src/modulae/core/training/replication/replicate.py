@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,21 +12,17 @@ from modulae.core.model.ridge import RidgeReader
 
 from .agree import Agreed, agree
 from .explained import HeldOut, explained, within_noise
-from .find import RANK, compress, find, find_one_more
+from .find import RANK
+from .side_by_side import HalvesInThreads, HalvesOnGpu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from scipy import sparse
 
-    from modulae.core.factorisation.low_rank import LowRank
-
-    from .find import HalfUnits
     from .halves import Halves
-
-    Call = tuple[Callable[..., Any], tuple[Any, ...]]
-    Run = Callable[[Sequence[Call]], Iterator[Any]]
+    from .side_by_side import Run
 
 MOST_GENES = 3000
 """Units are found by the genes whose inputs vary most: the noise of all the others together hides them."""
@@ -85,7 +81,7 @@ class Replicated:
 
 
 class Replication:
-    """Halves of the cells, and what each of them finds."""
+    """What the halves of the cells find, and which of it both find."""
 
     def __init__(
         self,
@@ -96,20 +92,25 @@ class Replication:
         *,
         seed: int,
         run: Run,
+        device: str = "cpu",
     ) -> None:
         self._genes, self._n_genes = variable_genes(inputs), inputs.shape[1]
         inputs, unseen = inputs[:, self._genes], unseen[:, self._genes]
-        self._inputs, self._run = inputs, run
         self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
         rows = [half for split in halves for half in split]
-        self._halves: list[LowRank] = list(
-            run([(compress, (inputs, half, (seed + i) % SEEDS)) for i, half in enumerate(rows)])
-        )
+        given = inputs, rows, [(seed + i) % SEEDS for i in range(len(rows))], run
+        self._halves = HalvesInThreads(*given) if device == "cpu" else HalvesOnGpu(*given, device)
+
+    @property
+    def trouble(self) -> str:
+        """Why the GPU was of no use; empty where it was, or was not asked for."""
+        return getattr(self._halves, "trouble", "")
 
     @property
     def most(self) -> int:
         """The largest number of parts that the smallest half bears."""
-        smallest = min(size for half in self._halves for size in (len(half.left), int(half.right.shape[1])))
+        halves = self._halves.compressed
+        smallest = min(size for half in halves for size in (len(half.left), int(half.right.shape[1])))
         return max(1, min(smallest // 2, RANK))
 
     def search(self, n_latent: int | None) -> Replicated:
@@ -159,9 +160,8 @@ class Replication:
         return tried
 
     def _try(self, sizes: Sequence[int], most_units: int | None = None) -> list[Tried]:
-        found: list[list[HalfUnits]] = list(self._run([(find, (self._inputs, half, sizes)) for half in self._halves]))
         tried = []
-        for size, units in zip(sizes, zip(*found, strict=True), strict=True):
+        for size, units in zip(sizes, zip(*self._halves.find(sizes), strict=True), strict=True):
             agreed, n_single = replicating(agree(units))
             agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
             tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_single))
@@ -172,10 +172,7 @@ class Replication:
         agreed, errors = tried.agreed, tried.errors
         room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
         for _ in range(room):
-            found: list[HalfUnits] = list(
-                self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
-            )
-            more, _ = replicating(agree(found))
+            more, _ = replicating(agree(self._halves.find_one_more(agreed.loadings)))
             if not len(more.loadings):
                 break
             joined = agreed.joined(more.take(np.array([0])))

@@ -1,0 +1,1 @@
+"""Several factorisations as one, on a GPU."""
