@@ -94,7 +94,7 @@ def assert_few_steps(found, expected, kind, name):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_default_finds_the_same_programmes(device):
-    here, there = (mo.datasets.simulated(n_cells=400, n_genes=200, seed=5) for _ in range(2))
+    here, there = (mo.datasets.simulated(n_cells=400, n_genes=200, n_programmes=4, seed=5) for _ in range(2))
     mo.tl.autoencoder(here, device="cpu", n_splits=3)
     mo.tl.autoencoder(there, device=device, n_splits=3)
     one, other = (adata.obsm["X_ae"][:, : adata.obsm["X_ae"].any(axis=0).sum()] for adata in (here, there))
@@ -109,7 +109,7 @@ def test_a_gpu_that_fails_with_halves_is_said_once_and_stops_nobody(monkeypatch)
         raise torch.OutOfMemoryError(msg)
 
     monkeypatch.setattr(on_device, "low_rank_of_groups", fails)
-    adata = mo.datasets.simulated(n_cells=200, n_genes=100, seed=5)
+    adata = mo.datasets.simulated(n_cells=200, n_genes=100, n_programmes=2, seed=5)
     with pytest.warns(
         UserWarning, match=r"factorised on 'cpu:0', and are on the CPU.*: CUDA out of memory\. Say"
     ) as said:
