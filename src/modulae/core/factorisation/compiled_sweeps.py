@@ -19,7 +19,7 @@ SHARED_FROM = 50_000_000
 
 
 @cache
-def loops() -> tuple[Any, Any] | None:
+def loops() -> Any:  # noqa: ANN401
     """The compiled sweeps and passes; `None` where numba can't compile them, and NumPy does the same, slower.
 
     Nothing is said then: the engine that trains what is found needs numba as well, and says so.
@@ -28,35 +28,27 @@ def loops() -> tuple[Any, Any] | None:
         from modulae.core.compiled.first_call import check_compiler, first_call
 
         check_compiler()
-        from . import alternation, kernels
+        from . import kernels
 
-        one, rows = np.ones((1, 1), dtype=np.float32), np.zeros((1, 2), dtype=np.float32)
-        first_call(kernels, "work", lambda: kernels.work(one, 0, 0, rows, one, one[0], np.zeros(1, np.intp), 1))
-        first_call(alternation, "work", lambda: alternation.work(one.copy(), one.copy(), one, one, 0, 1, 1))
+        one = np.ones((1, 1), dtype=np.float32)
+        first_call(kernels, "work", lambda: kernels.work(one.copy(), one, one, 0, 1, 1, one, one, one, 0, 0))
     except Exception:  # noqa: BLE001 - whatever a compiler meets
         return None
-    return kernels.work, alternation.work
+    return kernels.work
 
 
-def descend(  # noqa: PLR0917
-    factor: NDArray[np.float32],
-    others: NDArray[np.floating],
-    products: NDArray[Any],
-    step: NDArray[np.floating],
-    parts: NDArray[np.intp],
-    n_sweeps: int,
+def descend(
+    factor: NDArray[np.float32], gram: NDArray[np.floating], products: NDArray[Any], n_sweeps: int
 ) -> bool:
     """What :func:`.sweeps.sweep` does, where there is what it takes; whether there was."""
-    if factor.dtype != np.float32 or not factor.flags.c_contiguous or (compiled := loops()) is None:
+    if factor.dtype != np.float32 or not factor.flags.c_contiguous or (work := loops()) is None:
         return False
-    work, _ = compiled
     (n_parts, n_columns), f = factor.shape, np.float32
-    negative = np.zeros((n_parts, n_parts + n_parts % 2), dtype=f)
-    negative[:, :n_parts] = -others
-    given = negative, np.ascontiguousarray(products, f), step.astype(f, copy=False), parts, n_sweeps
+    given = np.ascontiguousarray(gram, f), np.ascontiguousarray(products, f)
     several = n_sweeps * n_parts * n_parts * n_columns >= SHARED_FROM
+    none = np.zeros((0, 0), f)
     with sharing(n_threads() if several else 1) as share:
-        share(n_columns, lambda first, last: work(factor, first, last, *given))
+        share(n_columns, lambda first, last: work(factor, *given, first, last, n_sweeps, none, none, none, 0, 0))
     return True
 
 
@@ -66,10 +58,16 @@ def passes(
     compressed: LowRank,
     how: tuple[int, int, int],
 ) -> bool:
-    """What :func:`.passes.improve_in_turn` does, where there is what it takes; whether there was."""
+    """What :func:`.passes.improve_in_turn` does, where there is what it takes; whether there was.
+
+    Python has no part in it. Threads that come back to Python a thousand times in a second wait for each other there:
+    ten halves of the cells in ten threads took as long as one after the other.
+    """
     arrays = activity, loadings, compressed.left, compressed.right
-    if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in arrays) or (compiled := loops()) is None:
+    if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in arrays) or (work := loops()) is None:
         return False
-    _, work = compiled
-    work(*arrays, *how)
+    n_fixed, n_iterations, n_sweeps = how
+    if n_iterations:
+        none = np.zeros((0, 0), np.float32)
+        work(activity, none, none, 0, -1, n_sweeps, *arrays[1:], n_fixed, n_iterations)
     return True

@@ -62,8 +62,8 @@ def descend(factor, first, last, others, products, step, parts, n_sweeps):  # no
 
 
 @stage
-def improve(factor, gram, products, n_sweeps):
-    """What :func:`.sweeps.sweep` does."""
+def improve(factor, gram, products, first, last, n_sweeps):
+    """What :func:`.sweeps.sweep` does to these columns."""
     n_parts = factor.shape[0]
     others, step = np.zeros((n_parts, n_parts + n_parts % 2), np.float32), np.ones(n_parts, np.float32)
     parts, n = np.zeros(n_parts, np.intp), 0
@@ -73,7 +73,23 @@ def improve(factor, gram, products, n_sweeps):
         for other in range(n_parts):
             if other != part:
                 others[part, other] = -gram[part, other] * step[part]
-    descend(factor, 0, factor.shape[1], others, products, step, parts[:n], n_sweeps)
+    descend(factor, first, last, others, products, step, parts[:n], n_sweeps)
+
+
+@stage
+def of_cells(loadings, left, right):
+    """Gram matrix and products of the activities."""
+    return np.dot(loadings, loadings.T), np.dot(np.dot(loadings, right.T), left.T)
+
+
+@stage
+def of_genes(activity, loadings, left, right, n_fixed):
+    """Gram matrix and products of the loadings that are not fixed."""
+    gram = np.dot(activity, activity.T)
+    products = np.dot(np.dot(activity[n_fixed:], left), right)
+    if n_fixed:
+        products -= np.dot(np.ascontiguousarray(gram[n_fixed:, :n_fixed]), loadings[:n_fixed])
+    return np.ascontiguousarray(gram[n_fixed:, n_fixed:]), products
 
 
 def compiled(*, keep: bool) -> Any:  # noqa: ANN401
@@ -85,10 +101,20 @@ def _made_of(made_of: int, *, keep: bool) -> Any:  # noqa: ANN401
     """Compile it; `made_of` says what else than this file they are made of, see :func:`.first_call.digest`."""
 
     @numba.njit(cache=keep, **COMPILED)
-    def work(factor, first, last, others, products, step, parts, n_sweeps):
-        """Sweeps over these columns."""
+    def work(factor, gram, products, first, last, n_sweeps, loadings, left, right, n_fixed, n_passes):
+        """Sweep over some columns; or where there are passes to do, over activities, then loadings, again and again.
+
+        One function for both, with one place where it sweeps: each such place takes seconds to compile.
+        """
         made_of  # noqa: B018
-        descend(factor, first, last, others, products, step, parts, n_sweeps)
+        for turn in range(2 * n_passes if n_passes else 1):
+            now = factor
+            if n_passes and turn % 2 == 0:
+                gram, products = of_cells(loadings, left, right)
+            elif n_passes:
+                now = loadings[n_fixed:]
+                gram, products = of_genes(factor, loadings, left, right, n_fixed)
+            improve(now, gram, products, first, last if last >= 0 else now.shape[1], n_sweeps)
 
     return work
 

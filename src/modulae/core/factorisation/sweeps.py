@@ -36,13 +36,13 @@ def sweep(factor: NDArray[np.float32], gram: NDArray[np.float32], products: NDAr
     n_sweeps
         How many times to go through the parts, at most: where nothing changes any more, it ends.
     """
+    if descend(factor, gram, products, n_sweeps):
+        return
     curvature = gram.diagonal()
     parts = np.flatnonzero(curvature > LEAST)
     step = 1 / np.where(curvature > LEAST, curvature, 1)[:, None]
     others = gram * step  # what the other parts already explain of each
     np.fill_diagonal(others, 0)
-    if descend(factor, others, products, step[:, 0], parts, n_sweeps):
-        return
     for start in range(0, factor.shape[1], BLOCK):
         block = np.ascontiguousarray(factor[:, start : start + BLOCK])
         best_alone = np.multiply(products[:, start : start + BLOCK], step, order="C")
