@@ -7,12 +7,14 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
 
 ONE_THREAD_BELOW = 10_000_000
 """Multiplications in the largest matrix product of a step (cells × genes × hidden) that one thread does faster.
@@ -44,28 +46,35 @@ def threads_for(multiplications: int) -> Iterator[None]:
 
 
 def parallel_products(tasks: Iterable[Callable[[], None]]) -> None:
-    """Run tasks in as many threads as NumPy's products use, up to :data:`MAX_THREADS`, each product in one of them.
+    """:func:`side_by_side` for tasks that give nothing back."""
+    for _ in side_by_side(tasks):
+        pass
 
-    Between small products there is work that NumPy does in one thread; so the others have theirs to do meanwhile.
-    Tasks are made in the thread that calls, no more than needed. Where this is not the main thread, others may be at
-    work beside it (dask's), and the tasks run in turn: of most libraries, the threads of a product are a setting of
-    the process.
+
+def side_by_side(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Results of tasks in their order, in as many threads as NumPy's products use, up to :data:`MAX_THREADS`.
+
+    Each product is in one of them: between small products there is work that NumPy does in one thread, and so the
+    others have theirs to do meanwhile. Tasks are made in the thread that calls, no more than needed. Where this is not
+    the main thread, others may be at work beside it (dask's), and the tasks run in turn: of most libraries, the threads
+    of a product are a setting of the process.
     """
     n_used = n_threads()
     if n_used == 1 or threading.current_thread() is not threading.main_thread():
-        in_turn(tasks)
+        for task in tasks:
+            yield task()
         return
-    running: deque[Future[None]] = deque()
+    running: deque[Future[T]] = deque()
     # some libraries (MKL) know the setting by thread, so that each thread makes its own as well
     alone = {"initializer": threadpool_limits, "initargs": (1, "blas")}
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_used, **alone) as pool:
         try:
             for task in tasks:
                 if len(running) > n_used:
-                    running.popleft().result()
+                    yield running.popleft().result()
                 running.append(pool.submit(task))
-            for one in running:
-                one.result()
+            while running:
+                yield running.popleft().result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

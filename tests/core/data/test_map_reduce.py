@@ -1,9 +1,12 @@
 """One job over all cells is the same whatever they are cut into."""
 
+import threading
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from modulae.core.data import map_reduce
 from modulae.core.data.cells import Cells
 from modulae.core.data.count_summary import CountSummary, combine_summaries
 from modulae.core.data.map_reduce import added, map_cells, reduce_cells, sum_cells, sum_values
@@ -46,6 +49,28 @@ def test_results_stand_where_their_cells_do(cells, room):
         np.testing.assert_array_equal(totals, cells.totals()[rows])
     together = reduce_cells(stored(cells, room), lambda part: part.totals(), combine=np.concatenate)
     np.testing.assert_array_equal(together, cells.totals())
+
+
+@pytest.mark.parametrize("room", [1, 20, 1000])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_in_threads_results_stand_where_their_cells_do(cells, room, n_threads, monkeypatch):
+    monkeypatch.setattr(map_reduce, "CELLS_A_TASK", 8)
+    monkeypatch.setattr("modulae.core.threads.n_threads", lambda: n_threads)
+    seen = set()
+
+    def job(part, at):
+        seen.add(threading.get_ident())
+        return part.totals(), at
+
+    for given in (cells, stored(cells, room), cells.take(np.arange(0))):
+        seen.clear()
+        found = list(map_cells(given, job, np.arange(len(given)), threads=True))
+        here = n_threads == 1 or len(found) == 1 or (given is not cells and room == 1)
+        assert (seen == {threading.get_ident()}) == here
+        assert all(rows.stop - rows.start <= 8 for rows, _ in found)
+        np.testing.assert_array_equal(np.concatenate([at for _, (_, at) in found]), np.arange(len(given)))
+        np.testing.assert_array_equal(np.concatenate([total for _, (total, _) in found]), cells.totals()[: len(given)])
+        assert [rows.start for rows, _ in found] == [0, *(rows.stop for rows, _ in found[:-1])]
 
 
 def test_no_cells_have_sums_of_zero(cells):

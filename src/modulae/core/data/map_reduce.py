@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from modulae.core.threads import side_by_side
+
 from .dask_blocks import cut, is_spread, mapped, reduced
 
 if TYPE_CHECKING:
@@ -19,8 +21,16 @@ T = TypeVar("T")
 
 Sums = tuple["NDArray[Any]", ...]
 
+CELLS_A_TASK = 8192
+"""Of cells in memory, where tasks are done in threads: enough to keep one busy, however many threads there are."""
 
-def map_cells(cells: Source, job: Callable[..., T], *along: Any) -> Iterator[tuple[slice, T]]:  # noqa: ANN401
+
+def map_cells(
+    cells: Source,
+    job: Callable[..., T],
+    *along: Any,  # noqa: ANN401
+    threads: bool = False,
+) -> Iterator[tuple[slice, T]]:
     """What a job makes of each portion of the cells, in their order, with where it stands.
 
     Parameters
@@ -33,15 +43,26 @@ def map_cells(cells: Source, job: Callable[..., T], *along: Any) -> Iterator[tup
         returns, it may have to travel to another process.
     along
         What is known of every cell: arrays with the cells on the last axis, or objects with a method `cut(rows)`.
+    threads
+        Whether to do the job in threads, with :data:`CELLS_A_TASK` cells in memory at a time: for jobs whose results
+        are small.
     """
     if is_spread(cells):
         yield from mapped(cells, job, along)
         return
     start = 0
     for portion in cells.portions() if len(cells) else [cells.load()]:
-        rows = slice(start, start + len(portion))
-        yield rows, job(portion, *(cut(one, rows) for one in along))
-        start = rows.stop
+        size = CELLS_A_TASK if threads else max(len(portion), 1)
+        places = [slice(start + at, start + min(at + size, len(portion))) for at in range(0, len(portion) or 1, size)]
+        blocks = (block for _, block in portion.blocks(size)) if len(places) > 1 else iter([portion])
+
+        def task(rows: slice, block: Source) -> T:
+            return job(block, *(cut(one, rows) for one in along))
+
+        tasks = (partial(task, *given) for given in zip(places, blocks, strict=True))
+        results = side_by_side(tasks) if len(places) > 1 else (one() for one in tasks)
+        yield from zip(places, results, strict=True)
+        start += len(portion)
 
 
 def reduce_cells(
@@ -49,19 +70,20 @@ def reduce_cells(
     job: Callable[..., T],
     *along: Any,  # noqa: ANN401
     combine: Callable[[list[T]], T],
+    threads: bool = False,
 ) -> T:
     """:func:`map_cells`, of which only what `combine` makes of neighbouring results is kept."""
     if is_spread(cells):
         return reduced(cells, job, along, combine)
     result: list[T] = []
-    for _, one in map_cells(cells, job, *along):
+    for _, one in map_cells(cells, job, *along, threads=threads):
         result = [combine([*result, one])] if result else [one]
     return result[0]
 
 
-def sum_cells(cells: Source, job: Callable[..., Sums], *along: Any) -> Sums:  # noqa: ANN401
+def sum_cells(cells: Source, job: Callable[..., Sums], *along: Any, threads: bool = False) -> Sums:  # noqa: ANN401
     """Sums over all cells of the arrays that a job returns for a portion of them."""
-    return reduce_cells(cells, job, *along, combine=added)
+    return reduce_cells(cells, job, *along, combine=added, threads=threads)
 
 
 def sum_values(values: Iterable[Any], function: Callable[..., Sums], *along: Any) -> Sums:  # noqa: ANN401

@@ -37,9 +37,7 @@ def loops() -> Any:  # noqa: ANN401
     return kernels.work
 
 
-def descend(
-    factor: NDArray[np.float32], gram: NDArray[np.floating], products: NDArray[Any], n_sweeps: int
-) -> bool:
+def descend(factor: NDArray[np.float32], gram: NDArray[np.floating], products: NDArray[Any], n_sweeps: int) -> bool:
     """What :func:`.sweeps.sweep` does, where there is what it takes; whether there was."""
     if factor.dtype != np.float32 or not factor.flags.c_contiguous or (work := loops()) is None:
         return False

@@ -32,7 +32,7 @@ def encode(
 ) -> NDArray[np.float32]:
     """The representation, cells × units; `on_cells` is told of every portion how many cells it has."""
     units = np.empty((len(cells), network.n_units), dtype=np.float32)
-    for rows, result in map_cells(cells, Encoder(network, batch_size, device)):
+    for rows, result in map_cells(cells, Encoder(network, batch_size, device), threads=device == "cpu"):
         units[rows] = result
         on_cells(len(result))
     return units

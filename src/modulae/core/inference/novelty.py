@@ -42,7 +42,7 @@ def novelty(
         Cells at a time.
     """
     job = partial(_novelty, network, dispersion.astype(np.float32), batch_size)
-    return np.concatenate([result for _, result in map_cells(cells, job)])
+    return np.concatenate([result for _, result in map_cells(cells, job, threads=True)])
 
 
 def _novelty(network: Network, weights: NDArray[np.float32], batch_size: int, cells: Source) -> NDArray[np.float64]:

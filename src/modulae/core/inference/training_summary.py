@@ -63,7 +63,7 @@ def summarise(
     average = units.mean(axis=0, dtype=np.float64)
     mine = ranks.share(np.arange(len(cells)))
     part, own = (cells, units) if ranks.size == 1 else (cells.take(mine), units[mine])
-    sums = sum_cells(part, Moments(network, average), own.T)
+    sums = sum_cells(part, Moments(network, average), own.T, threads=True)
     total, square, crossed, slopes, counted = (ranks.total(one) for one in sums)
     n = len(cells)
     covariance = ranks.total(_moments(own, average)) / n
@@ -128,7 +128,7 @@ def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArra
 
 def _held_out(network: Network, cells: Source, ranks: Ranks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much more the counts of each gene vary than Poisson counts, and the quantiles of the cells' novelty."""
-    seen, expected = (ranks.total(one) for one in sum_cells(cells, partial(_deviances, network)))
+    seen, expected = (ranks.total(one) for one in sum_cells(cells, partial(_deviances, network), threads=True))
     dispersion = (seen + 1) / (expected + 1)  # a gene that was hardly expected to be seen says nothing: 1
     return dispersion, np.quantile(ranks.joined(novelty(network, cells, dispersion)), QUANTILES)
 

@@ -26,9 +26,14 @@ def loss_unit(cells: Source) -> float:
     between too slow (the mean count) and unstable (its inverse).
     """
     mean = float(cells.gene_totals().sum()) / (len(cells) * cells.n_genes)
-    if mean == 0:
+    check_counted(mean)
+    return mean if mean < 1 else float(np.sqrt(mean))
+
+
+def check_counted(total: float) -> None:
+    """Raise where the training cells have no counts, all in all."""
+    if total == 0:
         msg = (
             "the training cells have no counts in the model's genes. Choose other genes (`mask_var`) or another layer."
         )
         raise ValueError(msg)
-    return mean if mean < 1 else float(np.sqrt(mean))

@@ -51,7 +51,7 @@ def training_cells(
     adata: AnnData, counts: Counts | StoredCounts, config: Config
 ) -> tuple[Source, NDArray[np.bool_], float]:
     """The cells as the network reads them, which of them are held out, and the library size of size factor 1."""
-    from modulae.core.training.count_scale import loss_unit
+    from modulae.core.training.count_scale import check_counted
     from modulae.core.training.train import split_cells
 
     test = split_cells(adata.n_obs, config)
@@ -69,5 +69,5 @@ def training_cells(
         warn_of_small(names, codes)
         cells = cells.with_batch(codes)
     if isinstance(cells, Cells):  # of others the training looks at once itself
-        loss_unit(cells.take(np.flatnonzero(~test)))  # raises if the model's genes have no counts
+        check_counted(float(cells.totals()[~test].sum(dtype=np.float64)))
     return cells, test, unit

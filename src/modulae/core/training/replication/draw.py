@@ -69,7 +69,7 @@ def draw_cells(
     others = np.setdiff1d(rows, fair)
     seen, leverage = read_rows(cells.take(fair)), np.empty(len(others))
     rank = min(RANK, max(min(seen.counts.shape) // SHARE, 1))
-    for where, found in map_cells(cells.take(others), Leverage.of(seen, rank, seed)):
+    for where, found in map_cells(cells.take(others), Leverage.of(seen, rank, seed), threads=True):
         leverage[where] = found
         on_cells(len(found))
     # so that there are always enough that can be drawn
