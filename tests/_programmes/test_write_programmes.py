@@ -159,7 +159,7 @@ def test_mudata_without_programmes_or_with_several_is_refused(trained, tmp_path)
         mudata.write_h5mu(tmp_path / "two.h5mu", mudata.MuData(parts))
     with pytest.raises(ValueError, match="has no programmes"):
         mo.read_programmes(tmp_path / "none.h5mu")
-    with pytest.raises(ValueError, match=r"NMF_5, NMF_9.*mdata\['NMF_5'\]"):
+    with pytest.raises(ValueError, match=r"NMF_5, NMF_9.*\['NMF_5'\]; table"):
         mo.read_programmes(tmp_path / "two.h5mu")
 
 

@@ -67,12 +67,17 @@ def from_mudata(path: Path, scale: str | None) -> pd.DataFrame:
 
     with h5py.File(path, "r") as store:
         parts = store.get("mod", {})
-        found = [name for name in parts if LOADINGS in parts[name].get("varm", {}) and GENES in parts[name]["uns"]]
-        if len(found) != 1:
-            what = f"programmes of several methods ({', '.join(found)})" if found else "no programmes"
+        found = [
+            name for name in parts if LOADINGS in parts[name].get("varm", {}) and GENES in parts[name].get("uns", {})
+        ]
+        if not found:
+            msg = f"{path} has no programmes: `varm['loadings']` with `uns['var_names']`. Give a table of them instead."
+            raise ValueError(msg)
+        if len(found) > 1:
             msg = (
-                f"{path} has {what}. Give a table of one: `pd.DataFrame(mdata['{found[0] if found else 'prog'}']"
-                ".varm['loadings'], columns=mdata['rna'].var_names)`."
+                f"{path} has programmes of several methods ({', '.join(found)}). Give a table of one: "
+                f"`part = mudata.read_h5mu({str(path)!r})[{found[0]!r}]; "
+                "table = pd.DataFrame(part.varm['loadings'].T, part.uns['var_names'], part.var_names)`."
             )
             raise ValueError(msg)
         one = parts[found[0]]

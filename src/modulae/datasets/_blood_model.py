@@ -52,7 +52,7 @@ def blood_model() -> AnnData:
     Examples
     --------
     >>> cells, blood = mo.datasets.pbmc68k(), mo.datasets.blood_model()
-    >>> mo.tl.transfer(cells, blood)
+    >>> mo.tl.transfer(cells, blood, min_reliability=0.5)  # these cells have a fifth of its genes
     >>> mo.tl.classify(cells, blood, labels="cell_type")
     >>> blood.obs["cell_type"].nunique()
     8
