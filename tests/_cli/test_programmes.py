@@ -1,5 +1,7 @@
 """`modulae programmes` and `modulae rank`, as a user types them."""
 
+from argparse import Namespace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 
 import modulae as mo
 from modulae.__main__ import main
+from modulae._cli.messages import in_options
 
 QUICK = ["--max-epochs", "2", "--no-progress", "--device", "cpu"]
 
@@ -129,6 +132,11 @@ def test_a_table_that_lies_either_way_is_asked_about_in_options(cells, capsys, t
     assert main(words) == 1
     assert "Say it: --genes-in 'rows' or --genes-in 'columns'." in capsys.readouterr().err
     assert not (tmp_path / "out.h5ad").exists()
+
+
+def test_a_list_in_a_message_is_words_of_the_command():
+    said = in_options("Name those you want: units=[0, 1], or one: units=3.", Namespace(units=None))
+    assert said == "Name those you want: --units 0 1, or one: --units 3."
 
 
 def test_programmes_need_an_action():
