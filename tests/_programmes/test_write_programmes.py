@@ -191,6 +191,17 @@ def test_a_workbook_has_every_table(trained, tmp_path):
     np.testing.assert_array_equal(again.to_numpy().astype(np.float32), mo.get.loadings(adata).dropna().to_numpy())
 
 
+def test_a_name_is_no_formula(trained, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
+    adata = trained.copy()
+    adata.uns["ae"]["model"]["unit_names"] = np.array(["=1+1", "B", "C"], dtype=object)
+    mo.write_programmes(adata, tmp_path / "all.xlsx")
+    with (tmp_path / "all.xlsx").open("rb") as file:
+        cell = openpyxl.load_workbook(file)["loadings"]["B1"]
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+    assert mo.read_programmes(tmp_path / "all.xlsx").columns.tolist() == ["=1+1", "B", "C"]
+
+
 def test_a_workbook_of_somebody_else_is_read_from_its_first_sheet(tmp_path):
     pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
     table = pd.DataFrame({"gene": ["MARCH1", "SEPT2", "CD3D"], "NMF1": [1.0, 0, 2], "NMF2": [0.5, 1, 0]})

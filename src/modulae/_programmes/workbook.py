@@ -35,6 +35,8 @@ def write_workbook(adata: AnnData, file: Path, names: Mapping[str, str], n_genes
     ):
         for name, table in sheets:
             table.to_excel(workbook, sheet_name=name, index=False, freeze_panes=(1, 1))
+            for cell in (cell for row in workbook.sheets[name].iter_rows() for cell in row if cell.data_type == "f"):
+                cell.data_type = "s"  # a name that begins with "=" is a name, and nothing to be computed
 
 
 def _tables(adata: AnnData, names: Mapping[str, str], n_genes: int, key: str) -> Iterator[tuple[str, pd.DataFrame]]:
