@@ -15,6 +15,7 @@ FOLDERS = {
     "quality": (
         "activity",
         "batches",
+        "blood_model",
         "calls",
         "denoising",
         "enrichment",

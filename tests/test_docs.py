@@ -22,6 +22,7 @@ PAGES = {path.relative_to(TOP).as_posix(): path for path in (TOP / "README.md", 
 RUN = {
     "README.md": [0, 1],
     "docs/index.md": [0],
+    "docs/guide/blood_model.md": [0],
     "docs/guide/differences.md": [0],
     "docs/guide/differing_sets.md": [0, 1],
     "docs/guide/find_programmes.md": [0, 1, 2],
@@ -101,7 +102,7 @@ def at_work(tmp_path, monkeypatch):
     adata.write_h5ad("atlas.h5ad")
     mmwrite("counts.mtx", adata.X.T)
     adata.obs.to_csv("cells.csv")
-    Path("genes.txt").write_text("\n".join(adata.var_names), encoding="utf-8")
+    Path("genes.txt").write_text("\n".join([*adata.var_names, ""]), encoding="utf-8")
     return adata
 
 
@@ -133,6 +134,62 @@ def test_what_r_writes_is_read(at_work):
     assert list(read.var_names) == list(at_work.var_names)
     assert list(read.obs_names) == list(at_work.obs_names)
     mo.tl.autoencoder(read, n_splits=0, max_epochs=2, progress=False)
+
+
+def r_runs(code, at):
+    done = subprocess.run([shutil.which("Rscript"), "-e", code], cwd=at, capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stdout if done.returncode == 0 else done.stderr
+
+
+@pytest.fixture
+def for_r(at_work, tmp_path):
+    """What the page has Python write, of a model of a few genes; whether R and Seurat are there."""
+    if shutil.which("Rscript") is None:
+        pytest.skip("needs R: apt-get install r-base-core")
+    mo.tl.autoencoder(at_work, n_splits=0, n_latent=5, max_epochs=2, progress=False)
+    mo.tl.unit_summary(at_work, progress=False)
+    exec(compile(blocks("docs/guide/seurat.md")[1], "docs/guide/seurat.md", "exec"), {"mo": mo, "adata": at_work})  # noqa: S102
+    return at_work
+
+
+def test_r_reads_what_is_written(for_r, tmp_path):
+    """With R alone: sizes, names and numbers."""
+    code = """
+        one <- as.matrix(read.csv("activities.csv", row.names = 1))
+        two <- as.matrix(read.csv("loadings.csv", row.names = 1))
+        stopifnot(is.numeric(one), is.numeric(two), !anyNA(one), !anyNA(two))
+        stopifnot(identical(rownames(one), read.csv("cells.csv")[[1]]))
+        stopifnot(identical(rownames(two), readLines("genes.txt")))
+        stopifnot(nrow(read.csv("programmes.csv")) == 5, ncol(one) == 5, ncol(two) == 5)
+        cat(sprintf("%.9g", c(one[3, 2], two[7, 4])))
+    """
+    worked, said = r_runs(code, tmp_path)
+    assert worked, said
+    expected = [for_r.obsm["X_ae"][2, 1], for_r.varm["ae_loadings"][6, 3]]
+    np.testing.assert_allclose([float(number) for number in said.split()], expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_lines_for_seurat_run(for_r, tmp_path):
+    if not r_runs("library(Seurat)", tmp_path)[0]:
+        pytest.skip("needs Seurat: apt-get install r-cran-seurat")
+    page = PAGES["docs/guide/seurat.md"].read_text(encoding="utf-8")
+    into, back = re.findall(r"^```r\n(.*?)^```", page, flags=re.M | re.S)
+    make = """
+        counts <- as(Matrix::readMM("counts.mtx"), "CsparseMatrix")
+        dimnames(counts) <- list(readLines("genes.txt"), read.csv("cells.csv")[[1]])
+        object <- Seurat::CreateSeuratObject(counts, meta.data = read.csv("cells.csv", row.names = 1))
+        dir.create("there"); setwd("there")
+    """
+    before_5 = 'if (packageVersion("SeuratObject") < "5") GetAssayData <- function(o, assay, layer) '
+    before_5 += "SeuratObject::GetAssayData(o, assay = assay, slot = layer)"
+    check = """
+        stopifnot(all(Embeddings(object[["ae"]]) == activities), all(Loadings(object[["ae"]]) == loadings))
+        stopifnot(identical(dim(Embeddings(object[["ae_umap"]])), c(ncol(object), 2L)))
+    """
+    worked, said = r_runs("\n".join([make, before_5, into, 'setwd("..")', back, check]), tmp_path)
+    assert worked, said
+    assert (tmp_path / "there" / "genes.txt").read_text().split() == list(for_r.var_names)
 
 
 SHORTEST = {"README.md": 10, "docs/index.md": 10}

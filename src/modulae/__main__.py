@@ -1,4 +1,4 @@
-"""The command line: `python -m modulae demo | train | impact | report`, thin over the public functions."""
+"""The command line, thin over the public functions: `python -m modulae demo | train | … | report`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("modulae: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (OSError, ImportError, ValueError, KeyError, TypeError, FloatingPointError) as error:
+    except (OSError, ImportError, ValueError, LookupError, TypeError, FloatingPointError) as error:
         # a KeyError shows its message in quotes when printed as it is
         message = str(error.args[0] if isinstance(error, KeyError) else error)
         message = message if isinstance(error, CommandError) else in_options(message, options)

@@ -1,5 +1,9 @@
 """What is written is read again, by us and as other tools expect it."""
 
+import importlib.util
+import warnings
+
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,7 +111,7 @@ def test_units_of_the_other_architecture_keep_their_signs(trained, tmp_path):
         ({"path": "nowhere/a.tsv"}, FileNotFoundError, "folder that exists"),
         ({"units": [3]}, IndexError, "Choose one up to 2"),
         ({"units": []}, ValueError, r"units=\[0, 1\]"),
-        ({"format": "xlsx"}, ValueError, "format"),
+        ({"format": "xlsx"}, ValueError, "'excel'"),
         ({"n_genes": 0}, ValueError, "n_genes"),
         ({"key": "other"}, KeyError, "no model 'other'"),
     ],
@@ -117,3 +121,102 @@ def test_what_is_refused(trained, tmp_path, given, error, message):
     with pytest.raises(error, match=message):
         mo.write_programmes(trained, path, **given)
     assert not path.exists()
+
+
+def test_mudata_as_the_evaluation_of_programmes_reads_it(trained, tmp_path):
+    """The expressions are those of its dashboard and its evaluations."""
+    pytest.importorskip("mudata", reason="needs modulae[exchange]: mudata")
+    from anndata.io import read_elem
+
+    adata = trained.copy()
+    adata.layers["counts"], adata.X = adata.X, adata.X.log1p()
+    mo.write_programmes(adata, tmp_path / "blood.h5mu", units=[2, 0], layer="counts")
+    with h5py.File(tmp_path / "blood.h5mu") as file:  # mudata reads it so, with warnings of its own plans
+        assert file.attrs["encoding-type"] == "MuData"
+        prog, rna = (read_elem(file["mod"][name]) for name in ("prog", "rna"))
+    genes = trained.var_names[trained.var["chosen"]].tolist()
+    loadings = pd.DataFrame(prog.varm["loadings"], index=prog.var_names, columns=prog.uns["var_names"])
+    assert loadings.index.tolist() == ["C", "Interferon, late, in T, B, NK"]
+    assert loadings.columns.tolist() == genes == rna.var_names.tolist()
+    expected = mo.get.loadings(trained).loc[genes, ["2", "0"]].to_numpy()
+    np.testing.assert_array_equal(loadings.to_numpy(), expected.T)
+    np.testing.assert_array_equal(prog.X, trained.obsm["X_ae"][:, [2, 0]])
+    assert prog.obs_names.tolist() == rna.obs_names.tolist() == trained.obs_names.tolist()
+    np.testing.assert_array_equal(rna.X.toarray(), trained[:, genes].X.toarray())
+    assert rna.obs["group"].tolist() == trained.obs["group"].tolist()
+    again = mo.read_programmes(tmp_path / "blood.h5mu")
+    assert (again.columns.tolist(), again.attrs["layout"]) == (loadings.index.tolist(), "MuData")
+    np.testing.assert_array_equal(again.to_numpy(), expected)
+
+
+def test_mudata_without_programmes_or_with_several_is_refused(trained, tmp_path):
+    mudata = pytest.importorskip("mudata", reason="needs modulae[exchange]: mudata")
+    mo.write_programmes(trained, tmp_path / "one.h5mu")
+    with warnings.catch_warnings(action="ignore"):
+        one = mudata.read_h5mu(tmp_path / "one.h5mu")
+        mudata.write_h5mu(tmp_path / "none.h5mu", mudata.MuData({"rna": one["rna"]}))
+        parts = {"rna": one["rna"], "NMF_5": one["prog"], "NMF_9": one["prog"].copy()}
+        mudata.write_h5mu(tmp_path / "two.h5mu", mudata.MuData(parts))
+    with pytest.raises(ValueError, match="has no programmes"):
+        mo.read_programmes(tmp_path / "none.h5mu")
+    with pytest.raises(ValueError, match=r"NMF_5, NMF_9.*\['NMF_5'\]; table"):
+        mo.read_programmes(tmp_path / "two.h5mu")
+
+
+def test_a_workbook_has_every_table(trained, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
+    adata = trained.copy()
+    sets = adata.uns["gene_sets"]
+    mo.tl.unit_summary(adata, sets, device="cpu", progress=False)
+    mo.tl.pathway_impact(adata, sets, groupby="group", device="cpu", n_permutations=20)
+    mo.tl.enrich_units(adata, sets, device="cpu")
+    mo.tl.rank_units(adata, "group", key_added="a name that is longer than Excel takes: yes")
+    mo.write_programmes(adata, tmp_path / "all.xlsx", n_genes=4)
+    with (tmp_path / "all.xlsx").open("rb") as file:
+        sheets = {sheet.title: list(sheet.values) for sheet in openpyxl.load_workbook(file)}
+    names = ["units", "loadings", "genes", "ae_enrichment", "ae_impact_group", "a name that is longer than Exce"]
+    assert list(sheets) == names
+    tables = {name: pd.DataFrame(rows[1:], columns=rows[0]) for name, rows in sheets.items()}
+    assert tables["units"]["programme"].tolist() == ["Interferon, late, in T, B, NK", "B", "C"]
+    effects = mo.get.unit_summary(adata)["effect"].loc[["0", "1", "2"]]
+    np.testing.assert_allclose(tables["units"]["effect"], effects, rtol=1e-12)
+    assert tables["genes"]["unit"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
+    ranked = tables[names[-1]]
+    known = mo.get.rank_units(adata, result="a name that is longer than Excel takes: yes")
+    assert ranked["name"].tolist() == known["name"].tolist()
+    np.testing.assert_allclose(ranked["p"].astype(float), known["p"], rtol=1e-12)
+    assert len(tables["ae_enrichment"]) == len(mo.get.enrichment(adata))
+    assert len(tables["ae_impact_group"]) == len(mo.get.impact_table(adata, result="ae_impact_group"))
+    again = mo.read_programmes(tmp_path / "all.xlsx")
+    np.testing.assert_array_equal(again.to_numpy().astype(np.float32), mo.get.loadings(adata).dropna().to_numpy())
+
+
+def test_a_name_is_no_formula(trained, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
+    adata = trained.copy()
+    adata.uns["ae"]["model"]["unit_names"] = np.array(["=1+1", "B", "C"], dtype=object)
+    mo.write_programmes(adata, tmp_path / "all.xlsx")
+    with (tmp_path / "all.xlsx").open("rb") as file:
+        cell = openpyxl.load_workbook(file)["loadings"]["B1"]
+    assert (cell.value, cell.data_type) == ("=1+1", "s")
+    assert mo.read_programmes(tmp_path / "all.xlsx").columns.tolist() == ["=1+1", "B", "C"]
+
+
+def test_a_workbook_of_somebody_else_is_read_from_its_first_sheet(tmp_path):
+    pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
+    table = pd.DataFrame({"gene": ["MARCH1", "SEPT2", "CD3D"], "NMF1": [1.0, 0, 2], "NMF2": [0.5, 1, 0]})
+    with (tmp_path / "theirs.xlsx").open("wb") as file, pd.ExcelWriter(file, engine="openpyxl") as workbook:
+        table.to_excel(workbook, sheet_name="Table S3", index=False)
+        pd.DataFrame({"a": [1]}).to_excel(workbook, sheet_name="Table S4")
+    read = mo.read_programmes(tmp_path / "theirs.xlsx")
+    assert (read.index.tolist(), read.columns.tolist()) == (table["gene"].tolist(), ["NMF1", "NMF2"])
+    np.testing.assert_array_equal(read, table[["NMF1", "NMF2"]])
+
+
+@pytest.mark.parametrize(("ending", "package"), [("h5mu", "mudata"), ("xlsx", "openpyxl")])
+def test_what_a_file_needs_is_said_before_the_work(trained, tmp_path, monkeypatch, ending, package):
+    real = importlib.util.find_spec
+    monkeypatch.setattr("modulae._programmes.needed.find_spec", lambda name: None if name == package else real(name))
+    with pytest.raises(ImportError, match=rf"needs {package}.*pip install 'modulae\[exchange\]'"):
+        mo.write_programmes(trained, tmp_path / f"a.{ending}")
+    assert not list(tmp_path.iterdir())

@@ -16,6 +16,9 @@ MARKS = re.compile(r"`mo\.pp\.variable_genes\(adata, n_top_genes=(\d+)[^`]*\)`")
 OPTIONS = {"n_splits": "--splits"}
 """Options that are not called like the parameter."""
 
+WITHOUT_NAME = {"command", "action", "path", "catalogue", "first", "others"}
+"""What is told by its place."""
+
 TRAINS = re.compile(r"`mo\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
 
 
@@ -32,15 +35,17 @@ def in_options(message: str, options: argparse.Namespace) -> str:
     others = dict(OPTIONS)
     if "only_gene_sets" in options:  # what marks the genes
         others["mask_var"] = "--only-gene-sets" if options.only_gene_sets else "--variable-genes"
-    names = "|".join(sorted({*vars(options), *others} - {"command", "path"}, key=len, reverse=True))
+    names = "|".join(sorted({*vars(options), *others} - WITHOUT_NAME, key=len, reverse=True))
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
         if name is None:  # a call in Python
             return MARKS.sub(r"`--variable-genes \1`", TRAINS.sub(train, found[0]))
+        if value and value[0] == "[":  # of a list, each is a word
+            value = " ".join(part.strip() for part in value[1:-1].split(","))
         return others.get(name, f"--{name.replace('_', '-')}") + (f" {value}" if value else "")
 
-    return re.sub(rf"`mo\.[^`]*`|(?<![\w.])({names})=('[^']*'|[\w\[])?", option, message)
+    return re.sub(rf"`mo\.[^`]*`|(?<![\w.])({names})=('[^']*'|\[[^\]]*\]|\w)?", option, message)
 
 
 @contextmanager

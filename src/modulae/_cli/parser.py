@@ -6,14 +6,18 @@ import argparse
 from importlib.metadata import version
 from pathlib import Path
 
-from modulae._adata.found_sets import MIN_GENES, MIN_SHARE
 from modulae._adata.stored.fields import DEFAULT_KEY
+
+from .options import add_common, add_counts, add_names, add_output, add_sizes, add_splits, add_training
+from .programmes_parser import add_programmes, add_rank
 
 EXAMPLES = """examples:
   python -m modulae demo
   python -m modulae train cells.h5ad --gene-sets hallmark.gmt --output trained.h5ad
   torchrun --nproc-per-node 2 -m modulae train atlas.zarr --output trained.h5ad
   python -m modulae impact trained.h5ad --gene-sets hallmark.gmt --groupby condition --output results
+  python -m modulae rank trained.h5ad --groupby condition --within cell_type --donor-key patient --output ranked.csv
+  python -m modulae programmes match trained.h5ad catalogue.tsv --output matched.csv
   python -m modulae report trained.h5ad --gene-sets hallmark.gmt --groupby cell_type --output modules.html
 """
 
@@ -44,10 +48,14 @@ def command_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,train,impact,report}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{demo,train,impact,rank,programmes,report}"
+    )
     _add_demo(commands)
     _add_train(commands)
     _add_impact(commands)
+    add_rank(commands)
+    add_programmes(commands)
     _add_report(commands)
     return parser
 
@@ -59,9 +67,10 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         description="Train on 700 real blood cells (no download), explain the units, and write figures, tables and the "
         "finished .h5ad to a folder.",
     )
-    _add_output(demo, "folder to write to", Path("modulae-demo"))
-    _add_training(demo)
-    _add_common(demo)
+    add_output(demo, "folder to write to", Path("modulae-demo"))
+    add_splits(demo)
+    add_training(demo)
+    add_common(demo)
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,10 +83,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "processes or GPUs train one model.",
     )
     train.add_argument("path", type=Path, help="file or folder with raw counts")
-    train.add_argument(
-        "--gene-sets", metavar="GMT", help="sets to explain the units by; they do not change the training"
-    )
-    train.add_argument("--groupby", metavar="COLUMN", help="obs column with the groups to name the units by")
+    add_names(train)
     genes = train.add_mutually_exclusive_group()
     genes.add_argument("--variable-genes", type=int, metavar="N", help="train on the N genes that vary most")
     genes.add_argument(
@@ -89,27 +95,13 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument(
         "--replicate-over", metavar="COLUMN", help="obs column with the donors that the halves consist of"
     )
-    _add_output(train, ".h5ad file or .zarr folder to write", Path("modulae.h5ad"))
-    counts = train.add_mutually_exclusive_group()
-    counts.add_argument("--layer", help="layer with the raw counts (default: X)")
-    counts.add_argument(
-        "--raw",
-        action="store_true",
-        help="train on the counts in adata.raw; they are X of the output, as `adata.raw.to_adata()` has them",
-    )
-    train.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
+    add_output(train, ".h5ad file or .zarr folder to write", Path("modulae.h5ad"))
+    add_counts(train)
     train.add_argument("--architecture", choices=["parts", "orthogonal"], help="of the model (default: parts)")
-    train.add_argument(
-        "--batch-size", type=int, help="cells a step, over all processes (default: at most 128; orthogonal: 16)"
-    )
-    train.add_argument(
-        "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"
-    )
-    train.add_argument("--batch-key", metavar="COLUMN", help="obs column with the batch of each cell")
     train.add_argument("--paper", action="store_true", help="settings of Kinalis et al. 2019 (slow)")
-    train.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
-    _add_training(train)
-    _add_common(train)
+    add_splits(train)
+    add_training(train)
+    add_common(train)
 
 
 def _number_or_auto(text: str) -> int | str:
@@ -124,8 +116,8 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     impact.add_argument("path", type=Path, help="what `modulae train` wrote")
     impact.add_argument("--gene-sets", metavar="GMT", required=True, help="the sets")
-    _add_sizes(impact)
-    _add_output(impact, "folder to write to", Path("modulae-impact"))
+    add_sizes(impact)
+    add_output(impact, "folder to write to", Path("modulae-impact"))
     impact.add_argument("--groupby", help="obs column whose groups to compare")
     impact.add_argument("--groups", nargs="+", metavar="GROUP", help="only these groups")
     impact.add_argument("--reference", help="a group, or rest (default: rest)")
@@ -144,7 +136,7 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     impact.add_argument("--aggregate", default="mean", choices=["mean", "median"], help="over the genes of a set")
     impact.add_argument("--layer", help="layer with the raw counts (default: X)")
     impact.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
-    _add_common(impact)
+    add_common(impact)
 
 
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -155,40 +147,13 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     report.add_argument("path", type=Path, help="what `modulae train` wrote")
     report.add_argument("--gene-sets", metavar="GMT", help="the sets to name the units by")
-    _add_sizes(report)
+    add_sizes(report)
     report.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns with groups of cells")
-    _add_output(report, "file to write", Path("modules.html"))
+    add_output(report, "file to write", Path("modules.html"))
     report.add_argument("--basis", help="layout in obsm (default: a UMAP of the representation)")
     report.add_argument("--title", help="head of the page")
     report.add_argument("--max-cells", type=int, default=20_000, help="cells drawn at most (default: %(default)s)")
     report.add_argument("--layer", help="layer with the raw counts (default: X)")
     report.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")
     report.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
-    _add_common(report)
-
-
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--min-genes", type=int, default=MIN_GENES, help="genes of a set in the model (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--min-share", type=float, default=MIN_SHARE, help="share of a set found in the data (default: %(default)s)"
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser, what: str, default: Path) -> None:
-    parser.add_argument("-o", "--output", type=Path, default=default, help=f"{what} (default: %(default)s)")
-
-
-def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--splits", dest="n_splits", type=int, help="times the cells are halved (default: 5); 0: one training"
-    )
-    parser.add_argument("--max-epochs", type=int, help="passes over the cells at most")
-    parser.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
-    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep the training here, and go on from it")
-    parser.add_argument("--no-progress", action="store_true", help="no progress bar")
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, … (default: %(default)s)")
+    add_common(report)

@@ -17,6 +17,7 @@ from modulae.presets import KINALIS_2019
 from .files import opened
 from .output import check_output, model_kept
 from .processes import joined, refuse_many
+from .programmes import catalogue, export, match, rank
 from .tables import check_tables, write_tables
 from .words import summary, units
 
@@ -35,7 +36,17 @@ def run(options: argparse.Namespace) -> None:
     """Run the command that was asked for."""
     if options.command != "train":
         refuse_many(options.command)
-    {"demo": demo, "train": train, "impact": impact, "report": report}[options.command](options)
+    command = getattr(options, "action", options.command)  # of `programmes`
+    {
+        "demo": demo,
+        "train": train,
+        "impact": impact,
+        "report": report,
+        "rank": rank,
+        "import": train,
+        "export": export,
+        "match": match,
+    }[command](options)
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -71,13 +82,14 @@ def train(options: argparse.Namespace) -> None:
 
     check_writable(options.output, "--output")
     check_tables(options.output)
+    settings = _settings(options)
     with opened(options.path, raw=options.raw) as file:
         adata = file.adata
         with joined(options.device) as ranks:
             ranks.from_first(lambda: check_output(file, options))
             _check_later_steps(adata, options)
             mask = _mark_genes(adata, options, ranks)
-            mo.tl.autoencoder(adata, layer=options.layer, mask_var=mask, key_added=options.key, **_settings(options))
+            mo.tl.autoencoder(adata, layer=options.layer, mask_var=mask, key_added=options.key, **settings)
         if not ranks.first:
             return
         with model_kept(adata, options):
@@ -125,7 +137,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     names = ("architecture", "batch_size", "batch_key", "n_latent", "replicate_over")
     given = {name: getattr(options, name) for name in names}
     settings |= {name: value for name, value in given.items() if value is not None}
-    return settings | _training(options) | {"memory_limit": options.memory_limit}
+    return settings | _training(options) | {"memory_limit": options.memory_limit} | catalogue(options)
 
 
 def impact(options: argparse.Namespace) -> None:

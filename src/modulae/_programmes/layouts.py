@@ -12,6 +12,8 @@ import pandas as pd
 from modulae._genes.gene_sets import read_gene_sets
 from modulae._genes.set_files import text_of
 
+from .mudata_file import from_mudata
+from .needed import check_installed
 from .table import programme_table
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ PROGRAMME = re.compile(
 )
 """Names that are of programmes, not of genes."""
 
+LOADINGS_SHEET = "loadings"
+"""The sheet of a workbook that has genes × programmes; the first where there is none of this name."""
+
 SET_COLUMNS = {"source", "program", "programme", "metaprogram", "meta_program", "mp", "gep", "set", "geneset", "name"}
 GENE_COLUMNS = {"target", "gene", "genes", "genesymbol", "gene_symbol", "symbol"}
 WEIGHT_COLUMNS = {"weight", "weights", "loading", "score", "value"}
@@ -52,7 +57,13 @@ def from_file(path: Path, scale: str | None, genes_in: GenesIn) -> pd.DataFrame:
         raise FileNotFoundError(msg)
     if {".gmt", ".gmx"} & set(path.suffixes[-2:]):
         return from_sets(read_gene_sets(path), scale)
-    if path.suffix in {".npz", ".h5ad", ".h5mu", ".xlsx", ".rds"}:
+    if path.suffix == ".h5mu":
+        return from_mudata(path, scale)
+    if path.suffix == ".xlsx":
+        check_installed("openpyxl")
+        sheets = pd.read_excel(io.BytesIO(path.read_bytes()), sheet_name=None)
+        return from_table(sheets.get(LOADINGS_SHEET, next(iter(sheets.values()))), scale, genes_in)
+    if path.suffix in {".npz", ".h5ad", ".rds"}:
         msg = (
             f"{path} is no table of text. Save it as one: `table.to_csv('programmes.csv')`; of cNMF, give the file of "
             "the same name that ends in .txt."

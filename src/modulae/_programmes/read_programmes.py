@@ -47,6 +47,8 @@ def read_programmes(
         - the path of a CSV or TSV file, also gzipped: programmes × genes, as cNMF and starCAT write them, or genes ×
           programmes, as LinearSCVI, DRVI and GeneNMF have them; a list with one row for each gene of each programme
           (columns such as `program`, `gene` and, if there are any, `weight`); or columns of gene names;
+        - the path of a MuData file (`.h5mu`) for IGVF's evaluation, or of an Excel workbook (`.xlsx`): its sheet
+          `loadings`, or the first;
         - the path of a GMT file, or a dict of name → genes, each with weight 1, or → gene → weight;
         - a table of either direction, such as `model.get_loadings()` of LinearSCVI;
         - a fitted decomposition of scikit-learn, such as `NMF`, or an array of programmes × genes.
@@ -69,6 +71,8 @@ def read_programmes(
     ------
     FileNotFoundError
         No such file.
+    ImportError
+        A workbook without the package `openpyxl`.
     TypeError
         What holds no programmes.
     ValueError

@@ -22,6 +22,10 @@ from modulae.core.scores.gene_spread import rate_deviation
 from modulae.get._loadings import loadings
 from modulae.get._units.top_genes import top_genes
 
+from .mudata_file import write_mudata
+from .needed import check_installed
+from .workbook import write_workbook
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
@@ -30,7 +34,13 @@ if TYPE_CHECKING:
 
     from modulae.core.model.fitted import Fitted
 
-Format = Literal["auto", "table", "gmt", "starcat"]
+Format = Literal["auto", "table", "gmt", "starcat", "mudata", "excel"]
+
+BY_ENDING: dict[str, Format] = {".gmt": "gmt", ".h5mu": "mudata", ".xlsx": "excel"}
+"""What `"auto"` takes for the ending of a path; a table for all others."""
+
+NEEDS = {"mudata": "mudata", "excel": "openpyxl"}
+"""Packages without which a format can't be written."""
 
 BASELINE = "baseline"
 """What a starCAT reference calls what all cells have beside the units."""
@@ -65,10 +75,12 @@ def write_programmes(
         (TSV). `"gmt"`: sets of the first genes, in the order of :func:`modulae.get.top_genes`. `"starcat"`: a reference
         for starCAT, programmes × genes with tabs: what the unit adds to the expression at its root mean square
         activity, in TPM over the gene's standard deviation over the cells, and a programme `baseline` for what all
-        cells have.
-        `"auto"`: a GMT file where the path ends in `.gmt`, else a table.
+        cells have. `"mudata"`: activities, loadings and counts, as IGVF's evaluation of gene programmes reads them.
+        `"excel"`: a workbook with a sheet for each table: units, loadings, their genes, and the results of
+        :func:`modulae.tl.enrich_units`, :func:`modulae.tl.pathway_impact` and :func:`modulae.tl.rank_units`.
+        `"auto"`: by the ending of the path, `.gmt`, `.h5mu` or `.xlsx`; else a table.
     n_genes
-        Genes of each set of a GMT file; fewer where the unit makes fewer.
+        Genes of each unit in a GMT file or a workbook; fewer where the unit makes fewer.
     {model_layer}
     {key}
 
@@ -76,6 +88,8 @@ def write_programmes(
     ------
     FileNotFoundError
         The folder is not there.
+    ImportError
+        A MuData file without the package `mudata`, or a workbook without `openpyxl`.
     IndexError
         No such unit.
     KeyError
@@ -104,9 +118,15 @@ def write_programmes(
     fitted = read_model(adata, key)
     names = programme_names(adata, key, units)
     check_writable(file, "such as 'programmes.tsv'")
-    chosen: Format = format
-    if format == "auto":
-        chosen = "gmt" if file.suffix == ".gmt" else "table"
+    chosen = BY_ENDING.get(file.suffix, "table") if format == "auto" else format
+    if chosen in NEEDS:
+        check_installed(NEEDS[chosen])
+    if chosen == "mudata":
+        write_mudata(adata, file, names, counts_layer(adata, key, layer), key)
+        return
+    if chosen == "excel":
+        write_workbook(adata, file, names, n_genes, key)
+        return
     if chosen == "gmt":
         text = "".join(_gmt_line(adata, unit, name, n_genes, key) for unit, name in names.items())
     elif chosen == "table":

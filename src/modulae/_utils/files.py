@@ -6,9 +6,11 @@ import errno
 import os
 import secrets
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 UNFINISHED = ".unfinished"
@@ -23,11 +25,17 @@ def write_whole(file: Path, content: bytes) -> None:
     OSError
         The disk is full, or can't be written; an older file is still there as it was.
     """
+    with whole_file(file) as unfinished, unfinished.open("xb") as stream:
+        stream.write(content)
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """A path to write to, for what writes files itself; the file takes its place once it is on the disk."""
     unfinished = file.parent / f"{secrets.token_hex(8)}{UNFINISHED}"
     try:
-        with unfinished.open("xb") as stream:  # others may read it as the user's settings say, which mkstemp forbids
-            stream.write(content)
-            stream.flush()
+        yield unfinished  # others may read it as the user's settings say, which mkstemp forbids
+        with unfinished.open("rb+") as stream:
             os.fsync(stream.fileno())
         unfinished.replace(file)
         _sync_folder(file.parent)

@@ -108,11 +108,11 @@ class Moments:
         total, square, counted = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
         crossed, slopes = np.zeros((n_units, n_genes)), np.zeros((n_units, self.network.n_hidden_paths))
         for rows, block in cells.blocks(BLOCK):
-            inputs = block.inputs()
-            total += inputs.sum(axis=0, dtype=np.float64)
-            square += np.einsum("cg,cg->g", inputs, inputs, dtype=np.float64)
+            inputs = block.sparse_inputs()
+            total += np.asarray(inputs.sum(axis=0, dtype=np.float64)).ravel()
+            square += np.bincount(inputs.indices, weights=inputs.data.astype(np.float64) ** 2, minlength=n_genes)
             crossed += (units[:, rows] - self.average[:, None]).astype(np.float32) @ inputs
-            slopes += np.asarray(self.network.accumulate_slopes(inputs, np.ones((1, len(inputs)), dtype=np.float32)))[0]
+            slopes += np.asarray(self.network.accumulate_slopes(inputs, np.ones((1, len(block)), dtype=np.float32)))[0]
             counted += np.asarray(block.counts.sum(axis=0)).ravel()
         return total, square, crossed, slopes, counted
 
