@@ -24,6 +24,7 @@ from .plain_values import filled, plain
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from anndata import AnnData
     from numpy.typing import NDArray

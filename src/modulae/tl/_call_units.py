@@ -61,8 +61,8 @@ def call_units(
     The evidence in a cell is how much worse the model explains its counts without the unit (Poisson deviance), over
     the genes that carry the unit. It is compared with that for control units, which take other genes of like
     expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is expected to
-    be wrong. A cell with few counts can't show that a unit is on: the second field says where "off" means something. For
-    a model that was transferred, the rates of each gene are first multiplied so that they sum to about its counts.
+    be wrong. A cell with few counts can't show that a unit is on: the second field says where "off" means something.
+    For a model that was transferred, the rates of each gene are first multiplied so that they sum to about its counts.
     :doc:`/method/calls` has the formulas, :doc:`/benchmarks/calls` how often calls are wrong.
 
     Parameters
@@ -119,11 +119,11 @@ def call_units(
 
     Examples
     --------
-    >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata, n_latent=4, n_splits=0)
     >>> mo.tl.call_units(adata)
     >>> adata.obsm["ae_on"].shape, adata.obsm["ae_on"].dtype
-    ((700, 32), dtype('bool'))
+    ((300, 4), dtype('bool'))
     """
     from modulae.core.statistics.calls.call import decide
 

@@ -65,11 +65,11 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
 
     Examples
     --------
-    >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata, n_latent=4, n_splits=0)
     >>> mo.tl.call_units(adata)
     >>> mo.get.unit_calls(adata).shape
-    (32, 9)
+    (4, 9)
     """
     stored = CALLS.find(adata, key=key, result=result)
     on = np.asarray(adata.obsm[stored.name])

@@ -156,7 +156,7 @@ class ControlEvidence:
 def rates_to_counts(
     network: Network, cells: Source, units: NDArray[np.float32], batch_size: int, device: str
 ) -> NDArray[np.float64]:
-    """Genes: what their rates are multiplied by to sum to about their counts, as another platform counts some more often.
+    """Genes: what rates are multiplied by to sum to about the counts, as another platform counts some more often.
 
     `units` is units × cells.
     """
