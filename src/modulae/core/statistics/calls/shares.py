@@ -29,4 +29,5 @@ def shares_on(
         How many there are; may lack the last axes.
     """
     enough = (n_known > 0) & (n_known >= KNOWN_FROM * n)
-    return np.divide(n_on, n_known, out=np.full(np.shape(n_known), np.nan), where=enough)
+    share: NDArray[np.float64] = np.divide(n_on, n_known, out=np.full(np.shape(n_known), np.nan), where=enough)
+    return share

@@ -50,7 +50,7 @@ def on_and_level(n: Sequence[NDArray[np.float64]], known: Summed, on: Summed) ->
         The same of those of them that are on.
     """
     (n_known, total), (n_on, total_on) = known, on
-    shares = [shares_on(*cells, every[:, None]) for *cells, every in zip(n_on, n_known, n, strict=True)]
+    shares = [shares_on(some, decided, every[:, None]) for some, decided, every in zip(n_on, n_known, n, strict=True)]
     n_off = [every - some for every, some in zip(n_known, n_on, strict=True)]
     total_off = [every - some for every, some in zip(total, total_on, strict=True)]
     level_on, level_off = _levels(n_on, total_on), _levels(n_off, total_off)
