@@ -133,7 +133,7 @@ def classify(
     >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[::2].copy()
     >>> mo.tl.transfer(cells, blood)
-    >>> mo.tl.classify(cells, blood, labels="bulk_labels")
+    >>> mo.tl.classify(cells, blood, labels="louvain")
     >>> [name for name in cells.obs if name.startswith("ae_")]
     ['ae_label', 'ae_label_confidence', 'ae_label_distance']
     """
