@@ -221,6 +221,44 @@ def test_groups_within_a_group_have_the_p_values_of_rank_units(ranked, visit):
     assert "all cells" in page.locator("#differences .hint").inner_text()
 
 
+def test_it_opens_on_the_tested_comparison_with_the_smallest_q(ranked, visit):
+    """Not on the first column, nor on all cells, both of which are untested."""
+    adata, path = ranked
+    page = visit(path)
+    table = mo.get.rank_units(adata)
+    where = table.loc[table["q"].idxmin(), "within"]
+    said = page.locator("#differences caption").first.inner_text()
+    assert said == f"Units: odd against even, within {where}"
+    expected = table[table["within"] == where].set_index("unit")
+    rows = rows_of(page.locator("#differences table").first)
+    p = expected.loc[[row[0].split(":")[0] for row in rows], "p"].to_numpy()
+    assert (np.diff(p) >= 0).all()
+    page.get_by_label("Column").select_option(label="kind")  # nothing is tested there
+    assert "no p-values" in page.locator("#differences").inner_text()
+    page.get_by_label("Column").select_option(label="half")
+    assert page.locator("#differences caption").first.inner_text() == said
+
+
+def test_the_page_of_a_unit_says_in_what_share_of_each_group_it_is_on(results, visit, tmp_path):
+    adata = results.copy()
+    shape = adata.obsm["X_ae"].shape
+    known = np.random.default_rng(4).random(shape) < 0.9
+    known[adata.obs["kind"] == "group_1"] = False
+    on = known & (adata.obsm["X_ae"] > np.median(adata.obsm["X_ae"], axis=0))
+    adata.obsm["ae_on"], adata.obsm["ae_on_callable"] = on, known
+    adata.uns["ae_on"] = {"of_model": "ae", "threshold": np.ones(shape[1]), "level_on": np.ones(shape[1])}
+    page = visit(mo.report(adata, tmp_path / "on.html", groupby="kind", **QUIET))
+    unit = live_units(adata)[0]
+    page.locator(f"#card-{unit} .open").click()
+    shown = page.locator("#unit-tables table", has_text="Where it is active")
+    rows = {row[0]: row[-1] for row in rows_of(shown)}
+    assert rows.pop("group_1") == "–"
+    for group, text in rows.items():
+        decided = (adata.obs["kind"] == group).to_numpy() & known[:, int(unit)]
+        assert number(text) == pytest.approx(100 * on[decided, int(unit)].mean(), abs=0.51)
+    assert len(rows) == 3
+
+
 def test_groups_within_a_group_that_were_not_compared_have_no_p_values(ranked, visit):
     adata, path = ranked
     page = visit(path)

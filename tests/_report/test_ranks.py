@@ -1,5 +1,7 @@
 """Stored comparisons of units on the page: the numbers of `get.rank_units`, where they were made."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,32 @@ def test_of_columns_with_too_many_groups_none_are_crossed(ranked, tmp_path, monk
     monkeypatch.setattr(arrays, "MAX_PARTS", 3)
     page = Page(mo.report(ranked, tmp_path / "x.html", **QUIET))
     assert not [name for name in page.arrays if name.startswith("crossed")]
+
+
+def test_the_share_of_cells_on_is_on_the_page_where_it_is_known(ranked, ranked_page, tmp_path):
+    assert not [name for name in ranked_page.arrays if re.fullmatch(r"on\d", name)]
+    adata = ranked.copy()
+    rng = np.random.default_rng(4)
+    known = rng.random(adata.obsm["X_ae"].shape) < 0.8
+    known[:, 1] = np.arange(adata.n_obs) % 7 == 0
+    on = (rng.random(known.shape) < 0.4) & known
+    adata.obsm["ae_on"], adata.obsm["ae_on_callable"] = on, known
+    adata.uns["ae_on"] = {"of_model": "ae", "threshold": np.ones(6), "level_on": np.ones(6)}
+    page = Page(mo.report(adata, tmp_path / "x.html", **QUIET))
+    units = [int(unit) for unit in page.units()]
+    assert 1 in units
+    for at, column in enumerate(page.facts["columns"]):
+        found = page.arrays[f"on{at}"].reshape(len(column["groups"]), -1)
+        for group, shares in zip(column["groups"], found, strict=True):
+            cells = (adata.obs[column["name"]].astype(str) == group).to_numpy()
+            for unit, share in zip(units, shares, strict=True):
+                decided = cells & known[:, unit]
+                enough = decided.sum() >= cells.sum() / 2
+                np.testing.assert_allclose(share, on[decided, unit].mean() if enough else np.nan, rtol=1e-5)
+
+
+def test_every_comparison_says_its_smallest_q(ranked, ranked_page):
+    smallest = mo.get.rank_units(ranked).groupby("within")["q"].min()
+    (fact,) = ranked_page.facts["rankings"]
+    for one in fact["comparisons"]:
+        assert one["q"] == pytest.approx(smallest[one["category"]])

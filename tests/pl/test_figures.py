@@ -311,6 +311,20 @@ def test_a_name_stands_on_cells_of_its_own(few):
     assert abs(found["islands"]) > 8
 
 
+def test_a_name_stands_where_most_cells_of_the_group_are(few):
+    """Not at the cell that is nearest to the median, which is one of few between two islands."""
+    few, n = few.copy(), few.n_obs
+    side = np.random.default_rng(0).normal(0, 0.05, (n, 2))
+    side[: n // 4] += [-10, 0]
+    side[n // 4 : n // 2 - 2] += [-10, 4]
+    side[n // 2 + 2 :] += [10, 0]
+    few.obsm["X_ae_umap"] = side.astype(np.float32)
+    few.obs["kind"] = "all"
+    (text,) = mo.pl.units(few, [0], color="kind")["kind"].texts
+    assert text.get_text() == "all"
+    assert text.get_position()[0] > 9
+
+
 def test_names_that_would_hide_the_points_go_into_a_legend(many):
     ax = mo.pl.units(many, [0], color=GROUPS)[GROUPS]
     assert not ax.texts

@@ -54,7 +54,7 @@ def summed(adata):
 
 
 def test_rows_are_the_units_by_effect_with_their_names(summed):
-    axes = mo.pl.unit_summary(summed)
+    axes = mo.pl.unit_summary(summed, n_units=None)
     assert list(axes) == ["effect", "stability", "caveats"]
     assert rows(axes["effect"]) == [
         "k, l · a   3",
@@ -70,10 +70,11 @@ def test_rows_are_the_units_by_effect_with_their_names(summed):
     assert len(set(colours[:4])) == 1
     assert colours[4] != colours[0]
     assert axes["effect"].get_ylabel() == "unit"
+    assert axes["effect"].figure.get_supxlabel() == ""
 
 
 def test_caveats_are_the_numbers_and_the_strong_ones_are_written(summed):
-    axes = mo.pl.unit_summary(summed)
+    axes = mo.pl.unit_summary(summed, n_units=None)
     table = mo.get.unit_summary(summed)
     np.testing.assert_allclose(cells(axes["caveats"]).get_array(), table[CAVEATS])
     assert cells(axes["caveats"]).get_clim() == (-1, 1)
@@ -88,7 +89,7 @@ def test_caveats_are_the_numbers_and_the_strong_ones_are_written(summed):
 
 
 def test_stability_is_drawn_where_it_is_known(summed):
-    axes = mo.pl.unit_summary(summed)
+    axes = mo.pl.unit_summary(summed, n_units=None)
     dots = axes["stability"].collections[0].get_offsets()
     np.testing.assert_allclose(dots[:, 0], [0.95, 0.7, 0.9, 0.8, 0.1])
     np.testing.assert_allclose(dots[:, 1], range(5))
@@ -99,7 +100,7 @@ def test_stability_is_drawn_where_it_is_known(summed):
 def test_reproducibility_is_drawn_where_it_is_known(summed):
     summed.uns["ae_units"]["table"]["reproducibility"] = np.array([0.9, np.nan, 0.6, 0.8, 0.5])
     summed.uns["ae"]["replication"] = {"level": 0.7}
-    axes = mo.pl.unit_summary(summed)
+    axes = mo.pl.unit_summary(summed, n_units=None)
     assert list(axes) == ["effect", "reproducibility", "stability", "caveats"]
     (dots,) = axes["reproducibility"].collections
     places = np.ma.filled(dots.get_offsets(), np.nan)
@@ -146,11 +147,47 @@ def test_a_flagged_unit_is_drawn_only_among_all(summed):
         "missing": "model",
         "min_reliability": 0.7,
     }
-    assert [name.split()[-1] for name in rows(mo.pl.unit_summary(summed)["effect"])] == ["2", "0", "1", "4"]
+    axes = mo.pl.unit_summary(summed)
+    assert [name.split()[-1] for name in rows(axes["effect"])] == ["2", "0", "1"]
+    words = "left out: 1 without effect, 1 that the genes are too few for; n_units=None draws all"
+    assert axes["effect"].figure.get_supxlabel() == words
     assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "k, l · a (flagged)   3"
 
 
 def test_a_unit_below_the_level_says_so_instead_of_a_name(summed):
     table = summed.uns["ae_units"]["table"]
     table["below_level"][3], table["name"][3] = True, ""
-    assert rows(mo.pl.unit_summary(summed)["effect"])[0] == "(may be chance)   3"
+    assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "(may be chance)   3"
+
+
+def test_all_units_with_a_name_are_drawn_and_what_is_left_out_is_said(summed):
+    table = summed.uns["ae_units"]["table"]
+    table["below_level"][3], table["name"][3] = True, ""
+    axes = mo.pl.unit_summary(summed)
+    assert [name[-1] for name in rows(axes["effect"])] == ["2", "0", "1"]
+    assert axes["effect"].get_ylabel() == "unit (3 of 5)"
+    said = axes["effect"].figure.get_supxlabel()
+    assert said == "left out: 1 that may be chance, 1 without effect; n_units=None draws all"
+    some = mo.pl.unit_summary(summed, n_units=2)["effect"].figure.get_supxlabel()
+    assert some == "left out: 1 of smaller effect, 1 that may be chance, 1 without effect; n_units=None draws all"
+
+
+def test_up_to_sixty_units_are_drawn(summed):
+    """Twelve times the same five, of which the dead ones are left out: 48 units."""
+    entry = summed.uns["ae_units"]
+    entry["table"] = {name: np.tile(values, 12) for name, values in entry["table"].items()}
+    assert len(rows(mo.pl.unit_summary(summed)["effect"])) == 48
+    entry["table"]["dead"] = np.arange(60) == 0
+    assert len(rows(mo.pl.unit_summary(summed)["effect"])) == 59
+    entry["table"] = {name: np.tile(values, 2) for name, values in entry["table"].items()}
+    axes = mo.pl.unit_summary(summed)
+    assert len(rows(axes["effect"])) == 60
+    assert "left out: 58 of smaller effect, 2 without effect" in axes["effect"].figure.get_supxlabel()
+
+
+def test_where_no_unit_has_a_name_all_are_drawn(summed):
+    table = summed.uns["ae_units"]["table"]
+    table["below_level"] = np.ones(5, dtype=bool)
+    axes = mo.pl.unit_summary(summed)
+    assert len(rows(axes["effect"])) == 5
+    assert axes["effect"].figure.get_supxlabel() == ""

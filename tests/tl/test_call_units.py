@@ -8,7 +8,7 @@ from scipy import sparse
 import modulae as mo
 from modulae._adata.stored.models import read_model
 from modulae.core.data.cells import Cells
-from modulae.core.statistics.calls.call import decide
+from modulae.core.statistics.calls.call import UnitCalls, decide
 
 FIELDS = ("ae_on", "ae_on_callable")
 
@@ -71,10 +71,17 @@ def test_cells_in_which_a_unit_is_low_keep_the_level_of_the_training_cells(calle
 def test_table(called):
     table = mo.get.unit_calls(called)
     assert list(table.index) == ["0", "1", "2", "3", "4"]
-    np.testing.assert_allclose(table["share_on"], called.obsm["ae_on"].mean(axis=0))
-    np.testing.assert_allclose(table["share_undecided"], (~called.obsm["ae_on_callable"]).mean(axis=0))
+    on, known = called.obsm["ae_on"], called.obsm["ae_on_callable"]
+    np.testing.assert_allclose(table["share_called"], on.mean(axis=0))
+    np.testing.assert_allclose(table["share_undecided"], (~known).mean(axis=0))
+    decided = known.mean(axis=0) >= 0.5
+    shares = [
+        one[those].mean() if enough else np.nan for one, those, enough in zip(on.T, known.T, decided, strict=True)
+    ]
+    np.testing.assert_allclose(table["share_on"], shares)
     some = mo.get.unit_calls(called[:50].copy())
-    np.testing.assert_allclose(some["share_on"], called.obsm["ae_on"][:50].mean(axis=0))
+    np.testing.assert_allclose(some["share_called"], on[:50].mean(axis=0))
+    assert table["name"].isna().all()
     assert (table["level_on"] > table["level_off"]).all()
     assert (table["expected_fdr"].dropna() <= 0.2).all()
 
@@ -99,6 +106,70 @@ def test_copy_and_genes_in_another_order(called):
     assert found.obsm["calls_callable"].dtype == bool
 
 
+@pytest.fixture(scope="module")
+def planted():
+    """A model of deep cells, with names."""
+    adata = mo.datasets.simulated(n_cells=400, n_genes=200, n_programmes=4, seed=3)
+    mo.tl.autoencoder(adata, n_latent=4, n_splits=0, max_epochs=20, device="cpu", progress=False)
+    mo.tl.unit_summary(adata, progress=False)
+    return adata
+
+
+def test_units_that_are_decided_nowhere_are_named_with_the_reason(planted):
+    thin = planted.copy()
+    thin.X = np.random.default_rng(0).binomial(planted.X.toarray().astype(int), 0.002).astype(np.float32)
+    mo.tl.transfer(thin, planted)
+    with pytest.warns(UserWarning, match=r"in less than 5% of the cells") as caught:
+        mo.tl.call_units(thin, device="cpu")
+    (said,) = [str(one.message) for one in caught]
+    assert (~thin.obsm["ae_on_callable"]).mean(axis=0).min() > 0.95  # what the words say
+    assert said.startswith("of 4 of 4 units")
+    assert "The cells have too few counts of their genes: 0 (" in said
+    assert all(str(name) in said for name in mo.get.unit_calls(thin)["name"].dropna())
+    assert said.endswith("compare how active they are, `mo.tl.rank_units(adata, groupby=...)`.")
+    assert mo.get.unit_calls(thin)["share_on"].isna().all()
+
+
+def test_each_reason_names_its_units(planted, monkeypatch):
+    """Unit 0 is decided, 1 would be seen, 2 would not, 3 is called in two cells of a hundred."""
+    n_cells = planted.n_obs
+    on = np.zeros((n_cells, 4), dtype=bool)
+    on[: n_cells // 50, 3] = True
+    known = on.copy()
+    known[:, 0] = True
+    threshold, visible = np.array([5.0, np.inf, np.inf, 30.0]), np.array([1.0, 0.9, 0.1, 0.9])
+    result = UnitCalls(on, known, threshold, *np.zeros((4, 4)), visible)
+    monkeypatch.setattr("modulae.core.statistics.calls.call.decide", lambda *_, **__: result)
+    adata = planted.copy()
+    adata.uns["other"] = adata.uns.pop("ae")
+    adata.obsm["X_other"] = adata.obsm.pop("X_ae")
+    with pytest.warns(UserWarning, match=r"^of 3 of 4 units") as caught:
+        mo.tl.call_units(adata, key="other")
+    (said,) = [str(one.message) for one in caught]
+    assert "so that they may be on in none: 1. The cells have too few counts of their genes: 2, 3. Don't" in said
+    assert said.endswith("`mo.tl.rank_units(adata, groupby=..., key='other')`.")
+
+
+def test_where_all_is_decided_nothing_is_said(planted):
+    adata = planted.copy()
+    mo.tl.call_units(adata, device="cpu")  # a warning would be an error
+    assert adata.obsm["ae_on_callable"].mean(axis=0).min() > 0.05
+
+
+def test_only_a_model_of_other_cells_has_its_rates_rescaled(planted, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "modulae.core.statistics.calls.call.decide",
+        lambda *_, rescaled, **given: seen.append(rescaled) or decide(*_, **given),
+    )
+    adata = planted.copy()
+    mo.tl.call_units(adata, device="cpu")
+    mo.tl.transfer(adata, planted)
+    mo.tl.call_units(adata, device="cpu")
+    assert seen == [False, True]
+
+
+@pytest.mark.filterwarnings("ignore:of . of 5 units it is known:UserWarning")
 def test_the_other_architecture(either):
     mo.tl.call_units(either, device="cpu")
     assert either.obsm["ae_on"].shape == (90, 5)

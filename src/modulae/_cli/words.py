@@ -47,12 +47,16 @@ def units(adata: AnnData, *, key: str = "ae") -> str:
     rows = [
         (str(unit), _percent(row["reproducibility"]), _genes(row), _text(row["group"]))
         for unit, row in table.iterrows()
+        if _genes(row)
     ]
     widths = [max(len(words) for words in column) for column in zip(*rows, strict=True)]
+    nameless = {"may be chance": table["below_level"] & ~table["dead"], "have no effect": table["dead"]}
+    others = " and ".join(f"{n} that {why}" for why, units in nameless.items() if (n := int(units.sum())))
     sure = table["reproducibility"].notna().any()
     known = ", and how surely each would be found again" if sure else "; one training does not say how sure they are"
     lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([f"Units, their genes and groups{known}:", *(f"  {line}" for line in lines)])
+    more = [f"Not listed, as they have no name: {others}."] if others else []
+    return "\n".join([f"Units, their genes and groups{known}:", *(f"  {line}" for line in lines), *more])
 
 
 def _percent(value: float) -> str:
@@ -60,7 +64,7 @@ def _percent(value: float) -> str:
 
 
 def _genes(row: pd.Series[Any]) -> str:
-    return ", ".join(_text(row["top_genes_up"]).split(";")[:N_NAMED_GENES]) or "(not named)"
+    return ", ".join(_text(row["top_genes_up"]).split(";")[:N_NAMED_GENES])
 
 
 def _text(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae._utils.by_name import by_name
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@by_name
 def read_gene_sets(
     source: Mapping[str, Iterable[str]] | pd.DataFrame | str | os.PathLike[str], *, organism: str = "human"
 ) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from modulae._genes.matching import explain_few, explain_no_match, match_genes, 
 from modulae.core.inference.missing_genes import restrict
 from modulae.core.model.fitted import Fitted
 
+from .known_units import KnownUnits
 from .model_file import TrainedModel, load_model, model_fingerprint
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class ForeignModel:
     gene_ids: NDArray[np.str_] | None  # of all the genes it knows
     original_genes: NDArray[np.str_]  # likewise: what they were called where it was trained
     fingerprint: str
+    known: KnownUnits
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,19 @@ def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str],
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
     if isinstance(model, AnnData):
-        fitted = read_model(model, key)
+        known = KnownUnits.of(model, key)
+        fitted = known.named(read_model(model, key))
         ids = identifiers(model, fitted.known_genes, None)
         transferred = model_entry(model, key).get("transfer")
         if transferred is not None:
             original = np.array([str(gene) for gene in transferred["model_genes"]])
-            return ForeignModel(fitted, ids, original, str(transferred["model"]))
-        return ForeignModel(fitted, ids, fitted.known_genes, model_fingerprint(fitted))
-    if isinstance(model, TrainedModel):
-        return ForeignModel(model.fitted, model.gene_ids, model.fitted.known_genes, model_fingerprint(model.fitted))
+            return ForeignModel(fitted, ids, original, str(transferred["model"]), known)
+        return ForeignModel(fitted, ids, fitted.known_genes, model_fingerprint(fitted), known)
     if isinstance(model, Fitted):
-        return ForeignModel(model, None, model.known_genes, model_fingerprint(model))
+        model = TrainedModel(model)
+    if isinstance(model, TrainedModel):
+        fitted = model.fitted
+        return ForeignModel(fitted, model.gene_ids, fitted.known_genes, model_fingerprint(fitted), model.known)
     msg = (
         f"model is {type(model).__name__}; give the path of a file, what `mo.load_model` returns, or the AnnData "
         "that the model was trained on."
@@ -129,8 +133,9 @@ def _renamed(fitted: Fitted, names: NDArray[np.str_]) -> Fitted:
 def transfer_entry(
     reading: ForeignReading, source: ForeignModel, *, missing: Missing, min_reliability: float
 ) -> dict[str, Any]:
-    """What is stored of a reading beside the model."""
-    return {
+    """What is stored of a reading beside the model: how well it reads, and what is known of the units."""
+    known = source.known.as_dict()
+    entry = {
         "model_genes": np.asarray(reading.genes, dtype=object),
         "model": source.fingerprint,
         "share_of_genes": reading.share_of_genes,
@@ -141,4 +146,6 @@ def transfer_entry(
         "trusted": reading.reliability >= min_reliability,
         "missing": missing,
         "min_reliability": float(min_reliability),
+        **({"sets": known["sets"]} if "sets" in known else {}),
     }
+    return {"transfer": entry, **({"replication": known["replication"]} if "replication" in known else {})}

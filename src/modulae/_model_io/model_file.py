@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,9 @@ from modulae._adata.stored.models import read_model
 from modulae._utils.files import check_writable, write_whole
 from modulae._utils.text import listed
 from modulae.core.model.fitted import Fitted
+
+from .known_units import KnownUnits
+from .plain_values import filled, plain
 
 if TYPE_CHECKING:
     import os
@@ -43,6 +46,7 @@ class TrainedModel:
     gene_ids: NDArray[np.str_] | None = None  # of the genes of the model, and of the others it knows
     species: str | None = None
     made_with: str = ""
+    known: KnownUnits = field(default_factory=KnownUnits)
 
     def __repr__(self) -> str:
         """What one wants to know of it before using it."""
@@ -67,9 +71,9 @@ def save_model(
 ) -> None:
     """Write a trained model to a file, without any cell.
 
-    The file holds the weights, the names of the genes, the settings, the history of the training, and means and second
-    moments over the training cells. It is a safetensors file (:doc:`/guide/transfer`). An existing file is replaced
-    once the new one is complete.
+    The file holds the weights, the names of the genes, the settings, the history of the training, means and second
+    moments over the training cells, and what is known of the units: their names, gene sets and reproducibility. It is a
+    safetensors file (:doc:`/guide/transfer`). An existing file is replaced once the new one is complete.
 
     Parameters
     ----------
@@ -99,7 +103,8 @@ def save_model(
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.save_model(adata, "blood.safetensors", species="human")
     """
-    fitted = read_model(adata, key)
+    known = KnownUnits.of(adata, key)
+    fitted = known.named(read_model(adata, key))
     ids = identifiers(adata, fitted.known_genes, gene_ids)
     model = fitted.as_dict()
     tensors: dict[str, NDArray[Any]] = {}
@@ -108,9 +113,10 @@ def save_model(
         "modulae": version("modulae"),
         "species": species,
         "gene_ids": None if ids is None else [str(gene) for gene in ids],
-        "params": _plain(fitted.config.as_dict(), "params", tensors),
-        "history": _plain(fitted.history.as_dict(), "history", tensors),
-        "model": _plain(model, "model", tensors),
+        "params": plain(fitted.config.as_dict(), "params", tensors),
+        "history": plain(fitted.history.as_dict(), "history", tensors),
+        "model": plain(model, "model", tensors),
+        "units": plain(known.as_dict(), "units", tensors),
     }
     _write(Path(path), header, tensors)
 
@@ -149,14 +155,15 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     True
     """
     header, tensors = _read(Path(path))
-    history = _filled(header["history"], "history", tensors)
-    model = _filled(header["model"], "model", tensors)
+    history = filled(header["history"], "history", tensors)
+    model = filled(header["model"], "model", tensors)
     ids = header["gene_ids"]
     return TrainedModel(
         Fitted.from_dict(model, header["params"], history),
         gene_ids=None if ids is None else np.array(ids, dtype=str),
         species=header["species"],
         made_with=header["modulae"],
+        known=KnownUnits.from_dict(filled(header.get("units", {}), "units", tensors)),
     )
 
 
@@ -164,32 +171,6 @@ def model_fingerprint(fitted: Fitted) -> str:
     """Name of a model by what it does: equal for equal weights and genes, wherever they are kept."""
     arrays = {name: np.asarray(value) for name, value in fitted.network.as_dict().items() if name != "architecture"}
     return _checksum(json.dumps([fitted.network.architecture, fitted.genes.tolist()]), arrays)[:16]
-
-
-def _plain(values: Mapping[str, Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """What JSON can hold; arrays go to `tensors`, under the name of where they were."""
-    plain: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            plain[name] = _plain(value, f"{prefix}/{name}", tensors)
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
-            plain[name] = [str(text) for text in value]
-        elif isinstance(value, np.ndarray):
-            tensors[f"{prefix}/{name}"] = np.ascontiguousarray(value)
-            plain[name] = None
-        else:
-            plain[name] = value.item() if isinstance(value, np.generic) else value
-    return plain
-
-
-def _filled(plain: Mapping[str, Any], prefix: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Put back what :func:`_plain` took out."""
-    return {
-        name: _filled(value, f"{prefix}/{name}", tensors)
-        if isinstance(value, dict)
-        else tensors.get(f"{prefix}/{name}", value)
-        for name, value in plain.items()
-    }
 
 
 def _write(path: Path, header: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> None:

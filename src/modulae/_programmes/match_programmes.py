@@ -13,6 +13,7 @@ import pandas as pd
 from modulae._adata.gene_names import identifiers
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._genes.matching import match_genes
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae._utils.text import listed
 from modulae.core.checks import check_choice, check_integer, check_number
@@ -55,6 +56,7 @@ class How:
     seed: int
 
 
+@by_name
 @fill_docs
 def match_programmes(
     first: AnnData | pd.DataFrame | Mapping[str, Any] | str | os.PathLike[str],

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._genes.gene_sets import read_gene_sets
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.core.checks import check_choice
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@by_name
 @fill_docs
 def read_programmes(
     source: str | os.PathLike[str] | pd.DataFrame | Mapping[str, Any] | NDArray[np.floating] | Any,  # noqa: ANN401

@@ -123,6 +123,7 @@ def _groups(column: Column, live: list[int], material: Material) -> dict[str, An
         "n": activity.n_cells,
         "mean": activity.mean[:, live],
         "variance": activity.variance[:, live],
+        **({} if column.on is None else {"on": column.on[:, live].astype(np.float32)}),
     }
     if column.set_saliency is None:
         return result

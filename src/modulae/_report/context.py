@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._adata.stored.fields import DEFAULT_KEY
+from modulae.core.data.downsample import thickest
 from modulae.pl._draw.labels import shortened
 
 from .arrays import arrays_of, pack
@@ -36,12 +37,6 @@ MEANINGS = {
     ),
 }
 """What is known of how units replicate, by what it is called."""
-
-THICK = 0.12
-"""Side of the square in which a group is named, as a share of the map."""
-
-PLACES_PER_SIDE = 5
-"""Places that such a square is tried at along its side."""
 
 MAX_LENGTH_ON_MAP = 28
 """Letters of a name on a map; the legend below has it in full."""
@@ -142,7 +137,7 @@ def _verdict(material: Material) -> list[dict[str, Any]]:
 
 
 def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]:
-    """Names, colours and the places of the labels: the median of each group's cells, moved apart."""
+    """Names, colours and the places of the labels: where each group's cells lie thickest, moved apart."""
     layout, codes = material.layout[material.placed], column.codes[material.placed]
     low, reach = layout.min(axis=0), float(np.ptp(layout, axis=0).max()) or 1.0
     middle = (layout.max(axis=0) + low) / 2
@@ -166,17 +161,8 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
 
 
 def _thick(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a group lies thickest: its median may lie between two clouds of it, among other cells."""
-    from scipy.ndimage import correlate
-
-    if not len(points):  # a group of which no cell has a place is named nowhere
-        return np.full(2, -1.0)
-    n = int(np.ceil(PLACES_PER_SIDE / THICK))
-    cells = np.histogram2d(points[:, 0], points[:, 1], bins=n, range=((0, 1), (0, 1)))[0].astype(np.intp)
-    inside = correlate(cells, np.ones((PLACES_PER_SIDE, PLACES_PER_SIDE), dtype=np.intp), mode="constant")
-    middle = (np.array(np.unravel_index(inside.argmax(), inside.shape)) + 0.5) / n
-    near = np.abs(points - middle).max(axis=1) <= (PLACES_PER_SIDE / 2 + 1e-6) / n
-    return np.asarray(np.median(points[near], axis=0))
+    """Where a group lies thickest on a map of width 1; a group of which no cell has a place is named nowhere."""
+    return points[thickest(points, 1.0)] if len(points) else np.full(2, -1.0)
 
 
 def _apart(centres: Any, widths: Any) -> Any:  # noqa: ANN401

@@ -14,10 +14,11 @@ from modulae._adata.columns.labels import read_labels
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import placed, read_layout
 from modulae._adata.stored.models import model_entry
-from modulae._adata.stored.results import ENRICHMENT, UNITS
+from modulae._adata.stored.results import CALLS, ENRICHMENT, UNITS
 from modulae._counts.layers import matrix_of
 from modulae.core.scores.gene_ranking import gene_scores
 from modulae.core.scores.impact import aggregate_sets
+from modulae.core.statistics.calls.shares import shares_on
 from modulae.core.statistics.group_pairs import GroupActivity
 from modulae.pl._draw.palette import category_colours
 from modulae.tl._unit_summary.table import sets_of_units
@@ -46,6 +47,7 @@ class Column:
     codes: NDArray[np.intp]  # cells; −1 where there is no label
     colours: list[str]
     activity: GroupActivity
+    on: NDArray[np.float64] | None  # groups × units: share of the decided cells in which the unit is on, where called
     set_saliency: NDArray[np.float64] | None  # groups × sets × units
     tested: pd.DataFrame | None  # the stored comparison of groups, if it was tested
 
@@ -178,9 +180,20 @@ def _column(work: Workplace, name: str, sets: list[NDArray[np.intp]]) -> Column:
         codes,
         _colours(work.adata, name, groups),
         GroupActivity.of(units, members),
+        _shares_on(work, members),
         set_saliency,
         _tested(work, name),
     )
+
+
+def _shares_on(work: Workplace, members: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Groups × units, from the stored calls of this model."""
+    if work.fields.on not in CALLS.of_model(work.adata, work.key):
+        return None
+    called = CALLS.find(work.adata, key=work.key)
+    fields = called.name, Fields.callable(called.name)
+    on, known = (members.astype(np.float32) @ np.asarray(work.adata.obsm[name], dtype=np.float32) for name in fields)
+    return shares_on(on, known, members.sum(axis=1)[:, None])
 
 
 def _colours(adata: AnnData, name: str, groups: list[str]) -> list[str]:

@@ -77,6 +77,7 @@ def _read(name: str, entry: dict[str, Any]) -> Ranking:
             "category": texts["categories"][at],
             "group": texts["groups"][at],
             "reference": texts["references"][at],
+            "q": float(smallest[kept[at]]),
             **{what: values[at] for what, values in counts.items()},
         }
         for at in range(len(kept))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.core.checks import check_choice, check_seed
 
@@ -37,6 +38,7 @@ SERIOUS: dict[str, Any] = {
 TOGETHER: dict[str, Any] = SERIOUS | {"n_programmes": 14, "n_groups": 6}
 
 
+@by_name
 @fill_docs
 def simulated(
     *,

@@ -61,9 +61,9 @@ def rank_units(
     `mean`, `mean_reference` : `float64`
         Mean activity over the cells of each side.
     `share_on`, `share_on_reference`, `effect_from_more_cells`, `effect_from_more_in_cells` : `float64`
-        Share of the cells in which the unit is on (:func:`modulae.tl.call_units`; cells that can't be decided count as
-        off), and how much of the difference of the two means, in the same standard deviations, is more cells that are
-        on, and more activity in those. NaN where it is not known which are, or of a unit decided in no cell.
+        Share of the cells in which the unit is on, of those in which it is decided (:func:`modulae.tl.call_units`); and
+        how much of the difference of their means, in the same standard deviations, is more cells that are on, and more
+        activity in those. NaN where no calls were made, and where less than half of the cells of a side are decided.
     `auc` : `float64`
         How often a cell of the group has more of the unit than one of the reference; a tie counts half.
     `n_cells`, `n_cells_reference` : integers

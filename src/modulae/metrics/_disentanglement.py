@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import pandas as pd
 
 from modulae._adata.stored.fields import Fields
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.core.scores import disentanglement as core
 
@@ -28,6 +29,7 @@ def disentanglement(
 ) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]: ...
 
 
+@by_name
 @fill_docs
 def disentanglement(
     data: Units, labels: GivenLabels, *, use_rep: str = Fields().representation, details: bool = False

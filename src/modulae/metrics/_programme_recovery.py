@@ -12,6 +12,7 @@ from modulae._adata.gene_names import gene_names
 from modulae._adata.public import check_adata
 from modulae._adata.stored.fields import Fields
 from modulae._genes.gene_sets import read_gene_sets
+from modulae._utils.by_name import by_name
 from modulae._utils.text import listed
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@by_name
 def programme_recovery(
     data: AnnData | pd.DataFrame,
     gene_sets: Mapping[str, Iterable[str]] | pd.DataFrame | str | os.PathLike[str],

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.stored.fields import Fields
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.core.scores.correlation import match_units
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ._cells import Units
 
 
+@by_name
 @fill_docs
 def unit_stability(
     first: Units,

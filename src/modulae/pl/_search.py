@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.style import figure_size
@@ -19,6 +20,7 @@ STABILITY, LOSS = "#0072b2", "#d55e00"  # blue and vermillion of Okabe & Ito
 NEEDED_COLUMNS = {"stability", "loss"}
 
 
+@by_name
 @fill_docs
 @literal
 def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:

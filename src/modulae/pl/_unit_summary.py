@@ -40,6 +40,8 @@ ROW_HEIGHT = 0.19
 """Height of a row, inches."""
 BAR, DEAD, BACK = "#0072b2", "0.75", "#009e73"
 COMES_BACK = 0.9
+MOST_UNITS = 60
+"""Units that are drawn where nobody says how many: of more the rows are too many to look at."""
 MAX_LENGTH, MAX_SET = 44, 34
 """Characters of a name, and of a set."""
 HEAD = "best gene set (q ≤ 0.05)"
@@ -48,14 +50,14 @@ HEAD = "best gene set (q ≤ 0.05)"
 @public
 @literal
 def unit_summary(
-    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, n_units: int | None = 25
+    adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, n_units: int | None = MOST_UNITS
 ) -> dict[str, Axes]:
     """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
 
     Units have the names of :func:`modulae.tl.unit_summary`; on the right is the best gene set with q ≤ 0.05.
-    Grey bars are dead units; "as 3" means redundant with unit 3. Grey dots, left of the dotted line, are units that may
-    be chance: they have no name. In the squares, correlations that count as caveats are written as numbers, and others
-    that are clearly negative carry a dash; light grey is unknown.
+    "As 3" means redundant with unit 3. In the squares, correlations that count as caveats are written as numbers, and
+    others that are clearly negative carry a dash; light grey is unknown. With `n_units=None`, grey bars are dead units,
+    and grey dots, left of the dotted line, units that may be chance: they have no name.
 
     Parameters
     ----------
@@ -63,8 +65,9 @@ def unit_summary(
     {key}
     {result={key}_units}
     n_units
-        Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
-        ones with a note.
+        Units to draw at most, those of largest effect that have a name and that :func:`modulae.tl.transfer` did not
+        flag; a line says how many are left out, and why. All units if `None`: also those that may be chance, are dead
+        or flagged, with a note.
 
     Returns
     -------
@@ -94,13 +97,13 @@ def unit_summary(
     table = get.unit_summary(adata, key=key, result=result)
     key = UNITS.find(adata, key=key, result=result).key
     flagged = flagged_units(adata, key)
-    shown = table if n_units is None else table.iloc[unflagged(list(table.index), flagged, key)[:n_units]]
+    shown, left_out = (table, "") if n_units is None else _chosen(table, flagged, key, n_units)
     names = _names(shown, flagged)
     unknown = [name for name in ("reproducibility", "stability") if shown[name].isna().all()]
     panels = {name: inches * enlarged() for name, inches in WIDTHS.items() if name not in unknown}
     sets = _sets(shown)
     sides = text_width(names) + text_width([*sets, HEAD]) + 1.6 * enlarged()
-    _, axes = plt.subplots(
+    figure, axes = plt.subplots(
         1,
         len(panels),
         figsize=(sum(panels.values()) + sides, enlarged() * (ROW_HEIGHT * len(shown) + 1.6)),
@@ -118,7 +121,26 @@ def unit_summary(
     _draw_caveats(by_name["caveats"], shown, sets)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
     by_name["effect"].set_ylabel(f"unit{of}", fontsize=font(1.5))
+    if left_out:
+        figure.supxlabel(f"{left_out}; n_units=None draws all", x=0.01, ha="left", fontsize=font(), color="0.35")
     return by_name
+
+
+def _chosen(table: pd.DataFrame, flagged: frozenset[str], key: str, n_units: int) -> tuple[pd.DataFrame, str]:
+    """The units to draw, and how many are left out, and why; where none has a name, those without one."""
+    free = table.iloc[unflagged(list(table.index), flagged, key)]
+    silent = free["dead"] | free["below_level"]
+    named = free if silent.all() else free[~silent]
+    reasons = {
+        "of smaller effect": max(len(named) - n_units, 0),
+        "that may be chance": int((free["below_level"] & ~free["dead"]).sum()),
+        "without effect": int(free["dead"].sum()),
+        "that the genes are too few for": len(table) - len(free),
+    }
+    if silent.all():
+        reasons |= {"that may be chance": 0, "without effect": 0}
+    words = ", ".join(f"{n} {why}" for why, n in reasons.items() if n)
+    return named.iloc[:n_units], f"left out: {words}" if words else ""
 
 
 def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,32 @@ from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
-from modulae._adata.stored.models import read_model
+from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.ownership import ROW_STAMPS, rows_stamp
 from modulae._adata.stored.representation import model_units
+from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import names_of_units
 from modulae._adata.stored.write_model import result_name
+from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import listed
 from modulae.core.checks import check_integer, check_number, check_seed
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from modulae.core.statistics.calls.call import UnitCalls
+
 CONTROL_CELLS = 4000
 """Cells in which the controls are read: enough for a threshold, in a time that does not grow with the cells."""
+
+DECIDED_FROM = 0.05
+"""Units of which less than this share of the cells is decided are named in a warning."""
+
+VISIBLE_FROM = 0.5
+"""In so many cells a unit has to stand out from its controls for a lack of evidence to say something of the unit."""
+
+MOST_NAMED = 8
+"""Units that the warning names for each reason."""
 
 
 @public
@@ -46,6 +62,7 @@ def call_units(
     the genes that carry the unit. It is compared with that for control units, which take other genes of like
     expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is expected to
     be wrong. A cell with few counts can't show that a unit is on: the second field says where "off" means something.
+    For a model that was transferred, the rates of each gene are first multiplied so that they sum to about its counts.
     :doc:`/method/calls` has the formulas, :doc:`/benchmarks/calls` how often calls are wrong.
 
     Parameters
@@ -89,6 +106,11 @@ def call_units(
     ValueError
         A number that makes no sense, or a representation that is not of this model.
 
+    Warns
+    -----
+    UserWarning
+        Of some units it is known in hardly any cell whether they are on; the message says of which, and why.
+
     See Also
     --------
     modulae.get.unit_calls : The result as a table, a row per unit.
@@ -97,11 +119,11 @@ def call_units(
 
     Examples
     --------
-    >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata, n_latent=4, n_splits=0)
     >>> mo.tl.call_units(adata)
     >>> adata.obsm["ae_on"].shape, adata.obsm["ae_on"].dtype
-    ((700, 32), dtype('bool'))
+    ((300, 4), dtype('bool'))
     """
     from modulae.core.statistics.calls.call import decide
 
@@ -121,6 +143,7 @@ def call_units(
         fdr=fdr,
         batch_size=batch_size,
         device=device,
+        rescaled="transfer" in model_entry(adata, key),
         **of_controls,
     )
     adata = changeable(adata, copy=copy)
@@ -137,7 +160,34 @@ def call_units(
         "n_genes": calls.n_genes,
         ROW_STAMPS: rows_stamp(calls.on),
     }
+    _warn_of_undecided(adata, calls, key)
     return adata if copy else None
+
+
+def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
+    """Name the units of which it is known in hardly any cell whether they are on, by the reason."""
+    undecided = calls.callable.mean(axis=0) < DECIDED_FROM
+    if not undecided.any():
+        return
+    names = names_of_units(adata, key)
+    labels = [f"{unit} ({names[unit]})" if unit in names else unit for unit in map(str, range(len(undecided)))]
+    shown = np.isinf(calls.threshold) & (calls.visible >= VISIBLE_FROM)
+    reasons = (
+        (undecided & shown, "No cell has more evidence than chance gives, so that they may be on in none"),
+        (undecided & ~shown, "The cells have too few counts of their genes"),
+    )
+    which = [
+        f"{why}: {listed([labels[unit] for unit in np.flatnonzero(units)], MOST_NAMED)}"
+        for units, why in reasons
+        if units.any()
+    ]
+    warnings.warn(
+        f"of {undecided.sum()} of {len(undecided)} units it is known in less than {DECIDED_FROM:.0%} of the cells "
+        f"whether they are on. {'. '.join(which)}. Don't take them for off: compare how active they are, "
+        f"{step('tl.rank_units', 'groupby=...', key=key)}.",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )
 
 
 def _check(fdr: Any, n_controls: Any, n_cells: Any) -> None:  # noqa: ANN401

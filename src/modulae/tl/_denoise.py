@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 MAX_BYTES_OF_RATES = 4 * 10**9
 """Bytes of rates that are held in memory for counts that are on disk."""
 
-PLATFORM_PRIOR = 1.0
-"""Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
-
 MIN_RELIABILITY = 0.7
 """Below, :func:`modulae.tl.transfer` flags a unit."""
 
@@ -204,8 +201,8 @@ def _rates(
     device: str,
 ) -> Any:  # noqa: ANN401
     """Cells × genes, NaN for genes outside the model; an array in memory, or what refers to one on disk."""
+    from modulae.core.inference.encode import PLATFORM_PRIOR, denoised_blocks, gene_factors
     from modulae.core.inference.encode import denoise as decode_cells
-    from modulae.core.inference.encode import denoised_blocks, gene_factors
     from modulae.core.inference.encode import rescale as scale_genes
 
     n_bytes = 4 * adata.n_obs * adata.n_vars

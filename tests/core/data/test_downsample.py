@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modulae.core.data.downsample import ABOVE, BELOW, STEPS, downsample_by_density, map_extent, to_bytes
+from modulae.core.data.downsample import ABOVE, BELOW, STEPS, downsample_by_density, map_extent, thickest, to_bytes
 
 
 def test_rare_cells_stay_where_dense_ones_are_left_out():
@@ -50,3 +50,20 @@ def test_frame_keeps_the_shape():
     framed = map_extent(points).astype(float) / 65535
     np.testing.assert_allclose(framed, [[0, 0.25], [1, 0.5], [0.5, 0.75]], atol=1e-4)
     assert map_extent(np.zeros((3, 2))).tolist() == [[32768, 32768]] * 3
+
+
+def test_a_group_stands_where_it_is_thickest_and_not_between_its_islands():
+    """Two islands of 40 and 50 points, thin ones between them: their median is among these."""
+    rng = np.random.default_rng(2)
+    islands = [rng.normal((0, 0), 0.02, (40, 2)), rng.normal((1, 1), 0.02, (50, 2))]
+    between = np.linspace(0.2, 0.8, 20)[:, None] + rng.normal(0, 0.02, (20, 2))
+    points = np.vstack([*islands, between])
+    assert 0.05 < np.median(points, axis=0)[0] < 0.95
+    for shift, scale in ((0, 1), (-7, 30)):
+        at = thickest(shift + scale * points, scale * 1.0)
+        assert np.linalg.norm(points[at] - 1) < 0.05
+
+
+def test_one_point_and_points_at_one_place_stand_for_themselves():
+    assert thickest(np.zeros((1, 2)), 3.0) == 0
+    assert thickest(np.ones((4, 2)), 0.0) in range(4)

@@ -309,3 +309,33 @@ def test_a_model_that_the_reference_has_by_another_name_can_be_named(source, new
         mo.tl.classify(new, source, labels="group", key="blood")
     mo.tl.classify(new, source, labels="group", key="blood", reference_key="ae")
     assert "blood_label" in new.obs
+
+
+def test_labels_of_few_cells_are_not_learnt_and_named(source, new):
+    """Five cells of a group, called by a name of their own, are neither a label nor part of another."""
+    reference = source.copy()
+    group = reference.obs["group"].astype(str).to_numpy(dtype=object)
+    few = np.flatnonzero(group == group[0])[:5]
+    group[few] = "rare"
+    reference.obs["fine"] = group
+    reference.uns["fine_colors"] = ["#111111", "#222222", "#333333", "#444444"]
+    mo.tl.transfer(new, reference)
+    with pytest.warns(UserWarning, match=r"labels of fewer than min_cells=10 cells are not learnt.*'rare' \(5\)"):
+        mo.tl.classify(new, reference, labels="fine")
+    names = sorted(set(group) - {"rare"})
+    assert new.obs["ae_label"].cat.categories.tolist() == [*names, "unknown"]
+    reference.obs["coarse"] = np.where(group == "rare", None, group)
+    mo.tl.classify(new, reference, labels="coarse", key_added="coarse")
+    assert new.obs["coarse"].tolist() == new.obs["ae_label"].tolist()
+    mo.tl.classify(new, reference, labels="fine", min_cells=5, key_added="fine")
+    assert "rare" in new.obs["fine"].cat.categories
+
+
+def test_two_labels_of_enough_cells_are_needed(source, new):
+    mo.tl.transfer(new, source)
+    before = list(new.obs)
+    reference = source.copy()
+    reference.obs["sides"] = np.where(np.arange(reference.n_obs) < 4, "few", "many")
+    with pytest.raises(ValueError, match=r"\['sides'\] has 1\. Too few cells have 'few' \(4\)\. Lower"):
+        mo.tl.classify(new, reference, labels="sides")
+    assert list(new.obs) == before

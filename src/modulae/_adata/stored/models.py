@@ -46,7 +46,7 @@ def replication_entry(adata: AnnData, key: str) -> dict[str, Any]:
     entry = model_entry(adata, key)
     if "replication" not in entry:
         msg = (
-            f"nothing says how the units of the model {key!r} replicate: it was trained once, or on other cells. "
+            f"nothing says how the units of the model {key!r} replicate: it was trained once, here or elsewhere. "
             f"To look for units in halves of these cells, run `mo.tl.autoencoder(adata, key_added={key!r})`."
         )
         raise KeyError(msg)

@@ -12,10 +12,13 @@ from .models import model_entry
 from .ownership import is_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
+
+SET_COLUMNS = {"set": object, "set_q": np.float64, "sets": object}
+"""What the summary says of the gene sets of a unit."""
 
 
 def names_of_units(adata: AnnData, key: str) -> dict[str, str]:
@@ -42,6 +45,27 @@ def effects_of_units(adata: AnnData, key: str) -> NDArray[np.float64] | None:
     """What the loss rises by without each unit, as far as `tl.unit_summary` has said so."""
     columns = _summary(adata, key)
     return np.asarray(columns["effect"], dtype=np.float64) if "effect" in columns else None
+
+
+def known_sets(adata: AnnData, key: str) -> dict[str, NDArray[Any]]:
+    """Columns of the summary with the gene sets of each unit, from these cells or those it was found in.
+
+    Empty where none were tested.
+    """
+    columns = _summary(adata, key)
+    if any(str(name) for name in columns.get("set", ())):
+        return _set_columns(columns)
+    return carried_sets(adata, key)
+
+
+def carried_sets(adata: AnnData, key: str) -> dict[str, NDArray[Any]]:
+    """The same as :func:`modulae.tl.transfer` took them along with the model; empty where it took none."""
+    sets = model_entry(adata, key).get("transfer", {}).get("sets")
+    return {} if sets is None else _set_columns(sets)
+
+
+def _set_columns(columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    return {name: np.array(columns[name], dtype=kind) for name, kind in SET_COLUMNS.items()}
 
 
 def units_without_names(adata: AnnData, key: str) -> frozenset[str]:

@@ -21,11 +21,11 @@ report.setUpComparison = () => {
       const named = ({ name, at: other, groups: categories }) => report.el("optgroup", { label: name }, ...categories.map((category, i) => report.el("option", { value: `${other}:${i}` }, category)));
       within.replaceChildren(report.el("option", { value: "" }, "all cells"), ...others.map(named));
     }
+    const first = report.surest(at);
+    if (first && first.within) within.value = `${first.within.at}:${first.within.group}`;
     offer();
-    const stored = report.facts.rankings.filter(({ groupby }) => groupby === report.facts.columns[at].name).flatMap(({ comparisons }) => comparisons);
-    const first = stored.find(({ group, reference }) => groups.includes(group) && groups.includes(reference));
-    a.value = first ? groups.indexOf(first.group) : "0";
-    b.value = first ? groups.indexOf(first.reference) : groups.length === 2 ? "1" : "";
+    a.value = first ? first.a : "0";
+    b.value = first ? first.b ?? "" : groups.length === 2 ? "1" : "";
     report.compare();
   };
   column.addEventListener("change", fill);
@@ -37,6 +37,8 @@ report.setUpComparison = () => {
     [a.value, b.value] = [b.value, a.value];
     report.compare();
   });
+  const tested = report.surest();
+  if (tested) column.value = tested.at;
   fill();
 };
 
@@ -74,7 +76,7 @@ report.unitTable = (at, a, others, { words, heads, colours, name }, within, test
       Object.assign(row, { difference: tested.sign * effect, p, q });
     });
   }
-  rows.sort((x, y) => Math.abs(y.difference) - Math.abs(x.difference));
+  rows.sort((x, y) => (tested ? x.p - y.p : 0) || Math.abs(y.difference) - Math.abs(x.difference));
   const largest = Math.max(0, ...rows.map(({ difference }) => Math.abs(difference)));
   const head = (side) => {
     const dot = report.el("i", { class: "head-dot", "aria-hidden": "true" });

@@ -72,7 +72,8 @@ report.unitTables = (place) => {
 report.groupTable = (place, { at, name, groups, n_cells: n }) => {
   const rows = groups.map((group, i) => {
     const found = report.difference(at, [i], groups.map((_, j) => j).filter((j) => j !== i));
-    return { group, n: n[i], mean: found.mean[place], difference: found.difference[place] };
+    const on = report.arrays[`on${at}`];
+    return { group, n: n[i], mean: found.mean[place], difference: found.difference[place], on: on ? on[i * report.facts.units.length + place] : null };
   }).sort((x, y) => y.difference - x.difference);
   const largest = Math.max(...rows.map(({ difference }) => Math.abs(difference)));
   return report.table(`Where it is active: ${name}`, [
@@ -80,6 +81,7 @@ report.groupTable = (place, { at, name, groups, n_cells: n }) => {
     { head: "cells", kind: "number", value: (row) => row.n },
     { head: "mean", kind: "number", value: ({ mean }) => mean },
     { head: "above the others, SD", name: "above_others_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
+    ...(report.arrays[`on${at}`] ? [{ head: "on", name: "share_on", kind: "number", value: ({ on }) => on, show: ({ on }) => report.share(on), note: "share of the decided cells in which the unit is on, by tl.call_units; – where less than half of the cells are decided" }] : []),
   ], rows, { file: `unit_${report.unit(place).unit}_${name}.csv`, shown: 12 });
 };
 

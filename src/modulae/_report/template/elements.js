@@ -33,6 +33,9 @@ report.bar = (value, largest, colour = "") => {
   return report.el("span", { class: "signed", "aria-hidden": "true" }, fill);
 };
 
+// A share as a bar and a percentage, in a table.
+report.share = (value) => (Number.isNaN(value) ? "–" : [report.bar(value, 1), report.el("span", { class: "value" }, `${Math.round(100 * value)} %`)]);
+
 report.legendItem = (text, colour) => {
   const dot = report.el("i");
   dot.style.background = colour;

@@ -101,3 +101,22 @@ report.rankedPair = (at, a, b, within) => {
   }
   return null;
 };
+
+// Of the stored comparisons that can be shown, of one column or of any, the one with the smallest q; undefined without any.
+report.surest = (only = null) => {
+  const { columns, rankings } = report.facts, choose = document.getElementById("within");
+  const named = (name) => columns.find((column) => column.name === name);
+  const found = rankings.flatMap(({ groupby, within, comparisons }) => {
+    const own = named(groupby), place = within === null ? null : named(within);
+    if (!own || (only !== null && own.at !== only) || (within !== null && !(place && choose && report.arrays[`crossed${report.pairName(own.at, place)}`]))) return [];
+    return comparisons.map(({ category, group, reference, q }) => ({
+      at: own.at,
+      a: own.groups.indexOf(group),
+      b: reference === "rest" ? null : own.groups.indexOf(reference),
+      within: place && { at: place.at, group: place.groups.indexOf(category) },
+      q,
+    }));
+  });
+  return found.filter(({ a, b, within }) => a >= 0 && b !== -1 && !(within && within.group < 0))
+    .sort((x, y) => x.q - y.q).find(({ at, a, b, within }) => report.rankedPair(at, a, b, within));
+};

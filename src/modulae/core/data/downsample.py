@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 BINS = 128
 """Squares along each side of the layout."""
 
+PLACE = 0.12
+"""Side of the square in which points lie thickest, as a share of the layout."""
+
+PLACES_PER_SIDE = 5
+"""Squares of the grid along the side of such a square."""
+
 STEPS = 253
 """Numbers from the lowest to the highest of a scale in one byte; 254 and 255 stand for what lies below and above."""
 BELOW, ABOVE = 254, 255
@@ -36,6 +42,24 @@ def downsample_by_density(points: NDArray[np.floating], n_cells: int, rng: np.ra
     shuffled = rng.permutation(len(points))
     chosen = shuffled[np.argsort(place[shuffled], kind="stable")][:n_cells]
     return np.sort(by_square[chosen])
+
+
+def thickest(points: NDArray[np.floating], reach: float) -> int:
+    """Which of some points in a layout of this width stands for them: a middle one of where they lie thickest.
+
+    Their median may lie between two islands, and the point that is nearest to it on a third with few of them.
+    """
+    from scipy.ndimage import correlate
+
+    side = (reach or 1.0) * PLACE / PLACES_PER_SIDE
+    at = np.floor((points - points.min(axis=0)) / side).astype(np.intp)
+    n = np.zeros(at.max(axis=0) + 1, dtype=np.intp)
+    np.add.at(n, tuple(at.T), 1)
+    inside = correlate(n, np.ones((PLACES_PER_SIDE, PLACES_PER_SIDE), dtype=np.intp), mode="constant")
+    middle = np.array(np.unravel_index(inside.argmax(), inside.shape))
+    near = np.flatnonzero((np.abs(at - middle) <= PLACES_PER_SIDE // 2).all(axis=1))
+    away = np.linalg.norm(points[near] - np.median(points[near], axis=0), axis=1)
+    return int(near[away.argmin()])
 
 
 def map_extent(points: NDArray[np.floating]) -> NDArray[np.uint16]:

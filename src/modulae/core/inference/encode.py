@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from modulae.core.data.source import Source
     from modulae.core.model.network import Network
 
+PLATFORM_PRIOR = 1.0
+"""Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
+
 
 def encode(
     network: Network,

@@ -30,7 +30,7 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     One row per unit, named "0", "1", …; `.attrs` has `share_of_genes`, `n_model_genes` and the settings.
 
     `name` : text
-        Its name, after :func:`modulae.tl.unit_summary`; else NaN.
+        Its name where it was found, or after :func:`modulae.tl.unit_summary`; else NaN.
     `coverage` : `float32`
         Share of the unit's absolute saliency that the genes at hand carry.
     `reliability` : `float32`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,12 @@ import pandas as pd
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.results import CALLS, unit_names
+from modulae._adata.stored.unit_labels import name_column
+from modulae.core.statistics.calls.shares import shares_on
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 
 @public
@@ -29,10 +32,15 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
     -------
     One row a unit, by number ("0", "1", …)
 
+        `name` : text
+            What the unit is called; NaN for one without a name.
         `share_on` : `float64`
-            Share of the cells in which the unit is called on.
+            Share of the cells in which the unit is on, of those in which it is decided; NaN where these are less than
+            half of the cells.
+        `share_called` : `float64`
+            Share of all cells in which it is called on.
         `share_undecided` : `float64`
-            Share of the cells with too few counts for a call.
+            Share of all cells with too few counts for a call.
         `expected_fdr` : `float64`
             Expected share of false calls among those on; NaN for a unit that is never called.
         `threshold` : `float64`
@@ -57,16 +65,22 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
 
     Examples
     --------
-    >>> adata = mo.datasets.pbmc68k()
-    >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
+    >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
+    >>> mo.tl.autoencoder(adata, n_latent=4, n_splits=0)
     >>> mo.tl.call_units(adata)
     >>> mo.get.unit_calls(adata).shape
-    (32, 7)
+    (4, 9)
     """
     stored = CALLS.find(adata, key=key, result=result)
     on = np.asarray(adata.obsm[stored.name])
     known = np.asarray(adata.obsm[Fields.callable(stored.name)])
-    columns = {"share_on": on.mean(axis=0), "share_undecided": 1 - known.mean(axis=0)}
+    names = unit_names(on.shape[1])
+    columns: dict[str, NDArray[Any]] = {
+        "name": name_column(adata, stored.key, names),
+        "share_on": shares_on(on.sum(axis=0), known.sum(axis=0), len(on)),
+        "share_called": on.mean(axis=0),
+        "share_undecided": 1 - known.mean(axis=0),
+    }
     for name in ("expected_fdr", "threshold", "level_off", "level_on", "n_genes"):
         columns[name] = np.asarray(stored.entry[name])
-    return pd.DataFrame(columns, index=pd.Index(unit_names(on.shape[1]), name="unit"))
+    return pd.DataFrame(columns, index=pd.Index(names, name="unit"))

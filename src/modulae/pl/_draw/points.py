@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.labels import labels_of
+from modulae.core.data.downsample import thickest
 
 from .heatmap import text_width
 from .labels import shortened
@@ -157,11 +158,12 @@ def style_axes(ax: Axes, points: NDArray[np.float32]) -> None:
 
 
 def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, panel: float) -> None:
-    """Write each label at the most central of its cells, moved as little as keeps labels apart."""
+    """Write each label where its cells lie thickest, moved as little as keeps labels apart."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
-    centres = np.array([_middle(points[colours.codes == code]) for code in present], dtype=np.float64)
     labels = shortened([colours.labels[code] for code in present], MAX_NAME_LENGTH)
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    groups = [points[colours.codes == code] for code in present]
+    centres = np.array([cells[thickest(cells, right - left)] for cells in groups], dtype=np.float64)
     inch = (right - left) / panel
     widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
     centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
@@ -171,12 +173,6 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
     for (x, y), label in zip(centres, labels, strict=True):
         ax.text(x, y, label, **look)
-
-
-def _middle(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cell that is nearest to the median: that itself may lie between two islands, among other cells or none."""
-    away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    return np.asarray(points[away.argmin()])
 
 
 def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], height: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,15 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.common_genes import read_both
-from modulae.core.checks import check_choice, check_number, check_seed
+from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import listed
+from modulae.core.checks import check_choice, check_integer, check_number, check_seed
 from modulae.core.inference.label_transfer import LabelMethod, transfer_labels
+from modulae.tl._unit_summary.names import MIN_CELLS
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 UNKNOWN_COLOUR = "#b8b8b8"
 
@@ -28,6 +33,7 @@ def classify(
     reference: AnnData,
     *,
     labels: str,
+    min_cells: int = MIN_CELLS,
     method: LabelMethod = "discriminant",
     align: bool = True,
     unknown_rate: float = 0.05,
@@ -58,6 +64,8 @@ def classify(
         Labelled cells: those the model was trained on, or others that it has read.
     labels
         Column of `reference.obs`. Cells without a label are left out.
+    min_cells
+        Reference cells that a label needs. Rarer ones are not learnt and no cell gets them; a warning names them.
     method
         What decides: `"discriminant"`, linear discriminant analysis; `"knn"`, 15 nearest neighbours; `"logistic"`,
         multinomial logistic regression; all on the same whitened, shifted square roots of the activities.
@@ -99,7 +107,13 @@ def classify(
     KeyError
         No such model, layer or column of labels.
     ValueError
-        `adata` and `reference` are read by different models; fewer than two labels, or a label called `"unknown"`.
+        `adata` and `reference` are read by different models; fewer than two labels of enough cells, or a label called
+        `"unknown"`.
+
+    Warns
+    -----
+    UserWarning
+        Labels of too few cells are left out.
 
     See Also
     --------
@@ -119,17 +133,18 @@ def classify(
     >>> mo.tl.autoencoder(blood, n_splits=0, max_epochs=2)
     >>> cells = mo.datasets.pbmc68k()[::2].copy()
     >>> mo.tl.transfer(cells, blood)
-    >>> mo.tl.classify(cells, blood, labels="bulk_labels")
+    >>> mo.tl.classify(cells, blood, labels="louvain")
     >>> [name for name in cells.obs if name.startswith("ae_")]
     ['ae_label', 'ae_label_confidence', 'ae_label_distance']
     """
     name = result_name(adata, key_added, Fields(key).label, "classify")
     check_seed(seed)
-    names, codes = reference_labels(reference, labels)
-    labelled = codes >= 0
+    check_integer("min_cells", min_cells, minimum=1)
     check_choice("method", method, LabelMethod)
     give = "a share from 0 up to, not including, 1, such as 0.05"
     check_number("unknown_rate", unknown_rate, minimum=0, below=1, give=give)
+    names, codes = _large_enough(*reference_labels(reference, labels), labels, min_cells)
+    labelled = codes >= 0
     units, known = read_both(
         adata,
         reference,
@@ -159,6 +174,7 @@ def classify(
     adata.uns[name] = {
         "of_model": key,
         "labels": labels,
+        "min_cells": int(min_cells),
         "method": method,
         "align": align,
         "unknown_rate": float(unknown_rate),
@@ -166,6 +182,38 @@ def classify(
     }
     _carry_colours(adata, reference, labels, names, name)
     return adata if copy else None
+
+
+def _large_enough(
+    names: list[str], codes: NDArray[np.intp], labels: str, min_cells: int
+) -> tuple[list[str], NDArray[np.intp]]:
+    """The labels of enough cells, with a warning that names the others.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two labels are left.
+    """
+    n = np.bincount(codes[codes >= 0], minlength=len(names))
+    kept = np.flatnonzero(n >= min_cells)
+    if len(kept) == len(names):
+        return names, codes
+    rare = listed([f"{name!r} ({many})" for name, many in zip(names, n, strict=True) if many < min_cells], 8)
+    if len(kept) < 2:
+        msg = (
+            f"two labels of min_cells={min_cells} cells are needed, and reference.obs[{labels!r}] has {len(kept)}. "
+            f"Too few cells have {rare}. Lower min_cells=, or name another column."
+        )
+        raise ValueError(msg)
+    warnings.warn(
+        f"labels of fewer than min_cells={min_cells} cells are not learnt, and no cell gets them: {rare}. To have them "
+        f"learnt nevertheless, lower min_cells=; or join them with others in reference.obs[{labels!r}].",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )
+    places = np.full(len(names) + 1, -1, dtype=np.intp)  # the last is for cells without a label
+    places[kept] = np.arange(len(kept))
+    return [names[at] for at in kept], places[codes]
 
 
 def _carry_colours(adata: AnnData, reference: AnnData, labels: str, names: list[str], name: str) -> None:

@@ -51,8 +51,9 @@ def transfer(
     """Encode new cells with a model that never saw them, without training.
 
     The model is adapted to the genes at hand and stored in `adata` like one trained there, so that
-    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. No cell's
-    result depends on another's: size factors come from the genes that model and data share.
+    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. Units keep
+    the names, gene sets and reproducibility that they have where they were found. No cell's result depends on
+    another's: size factors come from the genes that model and data share.
 
     Genes of the model that `adata` lacks take the value expected from the genes it has (`missing="model"`). The same
     linear model gives the *reliability* of each unit: the expected correlation with the unit as read from all its
@@ -101,8 +102,10 @@ def transfer(
         Share of the model's genes that `adata` has.
     `"model_genes"` : `object`
         The genes of the model at hand, under the names they had in training.
+    `"sets"` : `dict`, where gene sets were tested
+        The columns `set`, `set_q` and `sets` of the summary of the units where they were found.
 
-    and the settings.
+    and the settings. `adata.uns[key_added]["replication"]` is that of the training, where there is one.
 
     Raises
     ------
@@ -141,10 +144,9 @@ def transfer(
     cells, counts = open_cells(adata, reading.fitted, layer=layer, spread=True)
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
-    entry = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
-    _warn(reading, entry["trusted"], min_reliability, key_added)
+    also = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
+    _warn(reading, also["transfer"]["trusted"], min_reliability, key_added)
     adata = changeable(adata, copy=copy)
-    also = {"transfer": entry}
     store_model(adata, reading.fitted, representation, counts, key=key_added, layer=layer, also=also)
     return adata if copy else None
 

@@ -12,7 +12,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.representation import model_units
 from modulae._adata.stored.write_model import result_name
 from modulae.core.checks import check_integer, check_seed
-from modulae.core.statistics.differences.compare import compare_units
+from modulae.core.statistics.differences.compare import CellsOn, compare_units
 from modulae.core.statistics.multiple_tests import false_discovery_rates
 
 from .plan import Asked, Plan, make_plan, read_design
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anndata import AnnData
-    from numpy.typing import NDArray
-
-
-OF_CELLS_ON = ("share_on", "share_on_reference", "effect_from_more_cells", "effect_from_more_in_cells")
-"""What is only known where it is known in which cells a unit is on."""
 
 
 @public
@@ -94,7 +89,8 @@ def rank_units(
         - `"n_cells"`, `"n_cells_reference"`, and with donors `"n_donors"`, `"n_donors_reference"` (integers) and
           `"paired"` (`bool`).
         - `"statistics"` (`dict` of `float64`, comparisons × units): the columns of :func:`modulae.get.rank_units`. The
-          shares of cells that are on need `adata.obsm[f'{key}_on']` (`bool`, cells × units), and are NaN without it.
+          shares of cells that are on need `adata.obsm[f'{key}_on']` (`bool`, cells × units) of
+          :func:`modulae.tl.call_units`, and are NaN without it.
         - With `target_genes`, `"target_genes"` (`object`, comparisons) and `"n_guides"` (integers).
         - `"left_out"` (`object`): what could not be compared, and why.
         - `"over"` (`"cells"` or `"donors"`), `of_model` and the settings.
@@ -148,7 +144,6 @@ def rank_units(
         reread=() if targets is None else targets.reread(plan),
     )
     statistics["q"] = false_discovery_rates(statistics["p"])
-    _forget_undecided(adata, key, statistics)
     perturbed: dict[str, Any] = {}
     if targets is not None:
         agreement = guides(targets.genes, np.array(plan.comparisons.categories), statistics)
@@ -175,17 +170,8 @@ def rank_units(
     return adata if copy else None
 
 
-def _forget_undecided(adata: AnnData, key: str, statistics: dict[str, NDArray[np.float64]]) -> None:
-    """Of units that :func:`modulae.tl.call_units` could decide in no cell it is not known where they are on."""
-    known = adata.obsm.get(Fields.callable(Fields(key).on))
-    if known is not None:
-        never = ~np.asarray(known, dtype=bool).any(axis=0)
-        for name in OF_CELLS_ON:
-            statistics[name][:, never] = np.nan
-
-
-def _cells_on(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_] | None:
-    """Which units are on in each cell, where somebody has said so."""
+def _cells_on(adata: AnnData, key: str, n_units: int) -> CellsOn | None:
+    """Which units are on in each cell, where somebody has said so, and in which cells that is known."""
     field = Fields(key).on
     if field not in adata.obsm:
         return None
@@ -196,7 +182,8 @@ def _cells_on(adata: AnnData, key: str, n_units: int) -> NDArray[np.bool_] | Non
             f"{on.dtype} with {on.shape[1]} columns. Remove it: `del adata.obsm[{field!r}]`."
         )
         raise ValueError(msg)
-    return on.astype(bool)
+    known = adata.obsm.get(Fields.callable(field))
+    return CellsOn(on.astype(bool), np.ones(on.shape, dtype=bool) if known is None else np.asarray(known, dtype=bool))
 
 
 def _compared(plan: Plan) -> dict[str, Any]:

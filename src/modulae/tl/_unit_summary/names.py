@@ -62,12 +62,13 @@ def with_names(
 ) -> dict[str, NDArray[Any]]:
     """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
 
-    `given` are names by the user, empty where there are none. The other arguments are those of
-    :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
+    `given` are names by the user, or from where the unit was found, empty where there are none. The other arguments are
+    those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
     """
     named = ~(columns["dead"] | columns["below_level"])
+    own = names_of_units(columns["top_genes_up"], columns["group"])
     said = {
-        "name": given.astype(object) if len(given) else names_of_units(columns["top_genes_up"], columns["group"]),
+        "name": np.where(given == "", own, given).astype(object) if len(given) else own,
         **columns,
         **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
     }

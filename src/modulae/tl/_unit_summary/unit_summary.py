@@ -14,6 +14,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.results import ENRICHMENT
+from modulae._adata.stored.unit_labels import carried_sets
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae.core.checks import check_choice, check_integer, check_number, check_seed
@@ -189,7 +190,7 @@ def unit_summary(
         **use_of_units(units, effect, redundant_above=redundant_above),
         **reproducibility_of_units(adata, key, n_units),
         **genes_of_units(scores, saliency, fitted.genes, cells, units, n_genes=n_genes),
-        **sets_of_units(tests, n_units),
+        **(sets_of_units(tests, n_units) | (carried_sets(adata, key) if tests is None else {})),
         **groups_of_units(units, plan, min_cells=min_cells),
         "stability": stability_of_units(adata, units, stability, stability_keys),
     }

@@ -13,7 +13,7 @@ GIVEN = {"least_on": np.ones(4), "n_controls": 5, "n_cells": 1500, "seed": 0, "b
 ON = np.array([0.3, 0.05, 0.5, 0.0])  # shares of the cells; the last unit is on nowhere
 
 
-def drawn(depth):
+def drawn(depth, platform=1.0):
     """Poisson counts from a model, and where each unit is on; activities are known but for some noise."""
     rng = np.random.default_rng(0)
     loadings = np.zeros((N_UNITS, N_GENES))
@@ -23,7 +23,7 @@ def drawn(depth):
     runs = rng.random((N_CELLS, N_UNITS)) < ON
     truth = np.where(runs, rng.lognormal(0, 0.3, runs.shape), 0.05)
     factors = depth * rng.lognormal(0, 0.3, (N_CELLS, 1))
-    counts = rng.poisson(factors * network.decode(truth))
+    counts = rng.poisson(factors * network.decode(truth) * platform)
     units = np.maximum(truth + rng.normal(0, 0.05, truth.shape), 1e-4).astype(np.float32)
     return network, Cells(sparse.csr_matrix(counts.astype(np.float32)), factors[:, 0].astype(np.float32)), units, runs
 
@@ -51,6 +51,26 @@ def test_with_few_counts_off_is_not_said():
     assert (calls.on & ~calls.callable).sum() == 0
     on = calls.on[:, :3]
     assert (on & ~runs[:, :3]).sum() <= 0.2 * max(on.sum(), 10)
+
+
+def test_whether_depth_would_show_a_unit_does_not_hang_on_whether_it_is_on():
+    deep, thin = (decide(*drawn(depth)[:3], fdr=0.1, **GIVEN).visible for depth in (1.0, 0.02))
+    assert (deep > 0.9).all()
+    assert (thin < 0.5).all()
+
+
+def test_genes_that_another_platform_counts_more_often_hide_no_unit():
+    """Some genes are counted four times as often and others half as often as the model expects."""
+    platform = np.random.default_rng(5).choice([0.5, 1.0, 4.0], N_GENES)
+    network, cells, units, runs = drawn(1.0, platform)
+    plain, rescaled = (decide(network, cells, units, fdr=0.05, rescaled=how, **GIVEN) for how in (False, True))
+    for unit in range(3):
+        on, truth = rescaled.on[:, unit], runs[:, unit]
+        assert (on & ~truth).sum() <= 0.1 * on.sum()
+        assert (on & truth).sum() > 0.8 * truth.sum()
+    assert (
+        plain.threshold[:3] > 2 * rescaled.threshold[:3]
+    ).all()  # so much more the counts scatter, and for no reason
 
 
 def test_the_seed_chooses_the_controls():

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 from scipy.special import digamma
 
-from modulae.core.statistics.differences.compare import Labels, Parts, compare_units, plan_comparisons
+from modulae.core.statistics.differences.compare import CellsOn, Labels, Parts, compare_units, plan_comparisons
 from modulae.core.statistics.differences.designs import design_of
 from modulae.core.statistics.differences.moments import moments_of
 from modulae.core.statistics.differences.over_donors import fit_donors, moderated_tests
@@ -26,7 +26,8 @@ def cells(n_donors, *, paired, each=(8, 30), n_units=6, seed=0):
     return np.concatenate(rows).astype(np.float32), np.array(donors), np.array(group)
 
 
-def compare(units, labels, *, wanted=(1,), min_cells=3, on=None, n_permutations=300):
+def compare(units, labels, *, wanted=(1,), min_cells=3, on=None, known=None, n_permutations=300):
+    on = None if on is None else CellsOn(on, np.ones_like(on) if known is None else known)
     parts = Parts(labels)
     plan = plan_comparisons(labels, parts, list(wanted), min_cells=min_cells)
     return compare_units(units, labels, parts, plan, on=on, n_permutations=n_permutations, seed=0), plan
@@ -235,3 +236,27 @@ def test_donor_effects_alone_are_called_no_more_often_than_they_should(n_donors,
     share = (np.concatenate(p) < 0.05).mean()
     assert 0.01 < share < 0.09
     assert (np.concatenate(over_cells) < 0.05).mean() > 0.3
+
+
+def test_shares_are_those_of_the_decided_cells():
+    rng = np.random.default_rng(9)
+    group = np.arange(400) < 150
+    on = rng.random((400, 3)) < np.where(group, 0.6, 0.2)[:, None]
+    units = np.where(on, 5.0, 1.0).astype(np.float32)
+    known = np.ones_like(on)
+    known[50:120, 0] = False  # of the group 80 cells are left, of the reference all
+    known[20:130, 1] = False  # of the group 40
+    known[:, 2] = False
+    on &= known
+    found, _ = compare(units, labelled(group), on=on, known=known)
+    decided = known[:, 0]
+    np.testing.assert_allclose(found["share_on"][0, 0], on[group & decided, 0].mean())
+    np.testing.assert_allclose(found["share_on_reference"][0, 0], on[~group, 0].mean())
+    alone, _ = compare(units[decided][:, :1], labelled(group[decided]), on=on[decided][:, :1])
+    scale = units[decided, 0].astype(float).std() / units[:, 0].astype(float).std()
+    for name in ("effect_from_more_cells", "effect_from_more_in_cells"):
+        np.testing.assert_allclose(found[name][0, 0], alone[name][0, 0] * scale, rtol=1e-5, atol=1e-9)
+    for name in ("share_on", "effect_from_more_cells", "effect_from_more_in_cells"):
+        assert np.isnan(found[name][0, 1:]).all()
+    np.testing.assert_allclose(found["share_on_reference"][0, 1], on[~group, 1].mean())
+    assert np.isnan(found["share_on_reference"][0, 2])

@@ -11,7 +11,7 @@ from scipy import stats
 from modulae.core.data.map_reduce import map_cells
 from modulae.core.scores.expression_bins import expression_bins, expression_of, shuffled_within
 
-from .evidence import ControlEvidence, Evidence, probes
+from .evidence import ControlEvidence, Evidence, probes, rates_to_counts
 from .threshold import threshold
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class UnitCalls:
     level_off: NDArray[np.float64]  # units: activity where it is off
     level_on: NDArray[np.float64]  # units: activity where it is on
     n_genes: NDArray[np.int64]  # units: genes that were looked at
+    visible: NDArray[np.float64]  # units: share of the cells in which it would be seen where chance sets the threshold
 
 
 def decide(
@@ -49,6 +50,7 @@ def decide(
     seed: int,
     batch_size: int,
     device: str,
+    rescaled: bool = False,
 ) -> UnitCalls:
     """See :class:`.Evidence` for what is measured, and :func:`.threshold` for what is enough.
 
@@ -75,27 +77,33 @@ def decide(
         Cells per block: so many cells × genes are held at once.
     device
         Where to decode.
+    rescaled
+        Whether to multiply the rates of each gene so that over all cells they sum to about its counts, as for a model
+        of other cells, whose platform counts some genes more often.
     """
     rng = np.random.default_rng([seed, 3])
     asked = probes(network, units, least_on)
     stand_ins = shuffled_within(expression_bins(*expression_of(cells)), n_controls, rng)
+    factors = rates_to_counts(network, cells, units.T, batch_size, device) if rescaled else None
     evidence = np.empty((3, *units.shape), dtype=np.float32)
-    for rows, part in map_cells(cells, Evidence(asked, batch_size, device), units.T):
+    for rows, part in map_cells(cells, Evidence(asked, batch_size, device, factors), units.T):
         evidence[:, rows] = part
     some = np.sort(rng.permutation(len(cells))[:n_cells])
-    job = ControlEvidence(asked, network, stand_ins, batch_size, device)
+    job = ControlEvidence(asked, network, stand_ins, batch_size, device, factors)
     controls = np.concatenate([part for _, part in map_cells(cells.take(some), job, units[some].T)], axis=1)
     value, mean, deviation = evidence
     limits = [threshold(value[:, unit], controls[:, :, unit], fdr) for unit in range(network.n_units)]
     least = np.array([limit.value for limit in limits])
     spread = np.array([limit.spread for limit in limits])
+    surely = mean - stats.norm.ppf(POWER) * spread * deviation  # what 9 of 10 such cells with the unit on have
     on = value >= least
     return UnitCalls(
         on=on,
-        callable=on | (mean - stats.norm.ppf(POWER) * spread * deviation >= least),
+        callable=on | (surely >= least),
         threshold=least,
         fdr=np.array([limit.fdr for limit in limits]),
         level_off=np.array([probe.off for probe in asked]),
         level_on=np.array([probe.on for probe in asked]),
         n_genes=np.array([len(probe.genes) for probe in asked]),
+        visible=(surely >= np.array([limit.chance for limit in limits])).mean(axis=0),
     )

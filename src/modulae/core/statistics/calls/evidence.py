@@ -9,6 +9,7 @@ import numpy as np
 
 from modulae.core.array_backend import pick_device, to_numpy
 from modulae.core.data.cells import as_backend
+from modulae.core.inference.encode import PLATFORM_PRIOR, gene_factors
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Evidence:
     probes: Sequence[Probe]
     batch_size: int
     device: str
+    factors: NDArray[np.floating] | None = None  # genes: what all rates are multiplied by
 
     @plain_torch()
     def __call__(self, cells: Source, units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -108,7 +110,7 @@ class Evidence:
         for rows, block, here in _blocks(cells, units, self.batch_size):
             counts = block.dense()
             for probe in self.probes:
-                without, present, weight = contrast(probe, block, here, self.device)
+                without, present, weight = contrast(probe, block, here, self.device, self.factors)
                 variance = (weight**2 * without).sum(axis=1)
                 result[0, rows, probe.unit] = _over(weight * (counts[:, probe.genes] - without), variance)
                 result[1, rows, probe.unit] = _over(weight * (present - without), variance)
@@ -129,6 +131,7 @@ class ControlEvidence:
     stand_ins: NDArray[np.intp]  # controls × genes: what stands in for each gene
     batch_size: int
     device: str
+    factors: NDArray[np.floating] | None = None
 
     @plain_torch()
     def __call__(self, cells: Source, units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,6 +141,7 @@ class ControlEvidence:
         result = np.zeros((len(self.stand_ins), len(cells), len(self.probes)), dtype=np.float32)
         for rows, block, here in _blocks(cells, units, self.batch_size):
             expected = block.scale() * to_numpy(network.decode(as_backend(here, device), block.batch))
+            expected = expected if self.factors is None else expected * self.factors
             unexplained = block.dense() - expected
             for probe in self.probes:
                 _, _, weight = contrast(probe, block, here, self.device)
@@ -148,10 +152,32 @@ class ControlEvidence:
         return result
 
 
-def contrast(probe: Probe, block: Cells, units: NDArray[np.float32], device: str) -> tuple[NDArray[Any], ...]:
+@plain_torch()
+def rates_to_counts(
+    network: Network, cells: Source, units: NDArray[np.float32], batch_size: int, device: str
+) -> NDArray[np.float64]:
+    """Genes: what rates are multiplied by to sum to about the counts, as another platform counts some more often.
+
+    `units` is units × cells.
+    """
+    device = pick_device(device)
+    network, expected = network.on(device), np.zeros(network.n_genes)
+    for _, block, here in _blocks(cells, units, batch_size):
+        rates = to_numpy(network.decode(as_backend(here, device), block.batch))
+        expected += (block.scale() * rates).sum(axis=0, dtype=np.float64)
+    return gene_factors(cells.gene_totals(), expected, PLATFORM_PRIOR)
+
+
+def contrast(
+    probe: Probe,
+    block: Cells,
+    units: NDArray[np.float32],
+    device: str,
+    factors: NDArray[np.floating] | None = None,
+) -> tuple[NDArray[Any], ...]:
     """Expected counts of the unit's genes with the unit off, and with it on, and the logarithm of their ratio.
 
-    Each cells × genes of the unit.
+    Each cells × genes of the unit. `factors` multiply the rates of all genes.
     """
     device = pick_device(device)
     network, held, rates = probe.network.on(device), units.copy(), []
@@ -160,7 +186,7 @@ def contrast(probe: Probe, block: Cells, units: NDArray[np.float32], device: str
         decoded = to_numpy(network.decode(as_backend(held, device), block.batch)).astype(np.float64)
         rates.append(np.maximum(decoded, FLOOR))
     without, present = rates
-    scale = block.scale().astype(np.float64)
+    scale = block.scale().astype(np.float64) * (1.0 if factors is None else factors[probe.genes])
     return scale * without, scale * present, np.log(present / without)
 
 

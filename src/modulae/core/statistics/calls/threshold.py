@@ -21,6 +21,7 @@ class Threshold:
     value: float  # infinite: no threshold keeps the rate
     fdr: float  # the expected share of false calls at it; NaN where it is infinite
     spread: float  # standard deviation of the evidence where the unit is off
+    chance: float  # evidence that no more than a share `fdr` of the controls has; `value` is never lower
 
 
 def threshold(evidence: NDArray[np.floating], controls: NDArray[np.floating], fdr: float) -> Threshold:
@@ -44,16 +45,16 @@ def threshold(evidence: NDArray[np.floating], controls: NDArray[np.floating], fd
     values = np.sort(evidence.astype(np.float64))[::-1]
     n = len(values)
     if not n or null[0] == null[-1]:
-        return Threshold(np.inf, np.nan, 0.0)
+        return Threshold(np.inf, np.nan, 0.0, np.inf)
     off = min(1.0, 2 * (np.count_nonzero(values <= np.median(null)) + 1) / n)  # share of the cells
     above = (len(null) - np.searchsorted(null, values) + 1) / (len(null) + 1)
     expected = np.minimum.accumulate((off * above * n / np.arange(1, n + 1))[::-1])[::-1]
-    enough = (expected <= fdr) & (values >= np.quantile(null, 1 - fdr))
-    spread = float(null.std())
+    chance, spread = float(np.quantile(null, 1 - fdr)), float(null.std())
+    enough = (expected <= fdr) & (values >= chance)
     if not enough.any():
-        return Threshold(np.inf, np.nan, spread)
+        return Threshold(np.inf, np.nan, spread, chance)
     last = int(np.flatnonzero(enough)[-1])
-    return Threshold(float(values[last]), float(expected[last]), spread)
+    return Threshold(float(values[last]), float(expected[last]), spread, chance)
 
 
 def _widening(evidence: NDArray[np.floating], controls: NDArray[np.floating]) -> float:

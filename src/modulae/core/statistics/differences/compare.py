@@ -119,6 +119,14 @@ def plan_comparisons(labels: Labels, parts: Parts, wanted: Sequence[int], *, min
 
 
 @dataclass(frozen=True, slots=True)
+class CellsOn:
+    """Which units are on in each cell, and where that is known."""
+
+    on: NDArray[np.bool_]  # cells × units
+    known: NDArray[np.bool_]  # cells × units
+
+
+@dataclass(frozen=True, slots=True)
 class Reread:
     """Comparisons whose units are read anew in some cells, as where the gene that was knocked down is left out."""
 
@@ -133,7 +141,7 @@ def compare_units(
     parts: Parts,
     plan: Comparisons,
     *,
-    on: NDArray[np.bool_] | None,
+    on: CellsOn | None,
     n_permutations: int,
     seed: int,
     reread: Iterable[Reread] = (),
@@ -151,7 +159,7 @@ def compare_units(
         some = labels.of(rows)
         values, changed = units[rows], np.isin(one.cells, rows)
         values[np.searchsorted(rows, one.cells[changed])] = one.units[changed]
-        on_again = None if on is None else on[rows]
+        on_again = None if on is None else CellsOn(on.on[rows], on.known[rows])
         again, fits_again = _some(values, on_again, some, Parts(some), chosen=one.comparisons, **how)
         for name, statistic in again.items():
             result[name][one.comparisons] = statistic
@@ -170,7 +178,7 @@ def cells_of(labels: Labels, plan: Comparisons, comparisons: NDArray[np.intp]) -
 
 def _some(
     units: NDArray[np.floating],
-    on: NDArray[np.bool_] | None,
+    on: CellsOn | None,
     labels: Labels,
     parts: Parts,
     *,
@@ -223,15 +231,19 @@ def _on(
     at: tuple[NDArray[np.intp], NDArray[np.intp]],
     sides: Sides,
     *,
-    on: NDArray[np.bool_] | None,
+    on: CellsOn | None,
     scale: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> dict[str, NDArray[Any]]:
     """The part of the difference that is more cells on; NaN where nobody has said which are on."""
     if on is None:
         names = ("share_on", "share_on_reference", "effect_from_more_cells", "effect_from_more_in_cells")
         return {name: np.full(sides[0].total.shape, np.nan) for name in names}
-    n_on = parts.all_sides(moments_of(on, parts.of_cells, len(parts)), *at)
-    raw = parts.all_sides(moments_of(units * on, parts.of_cells, len(parts)), *at)
-    total_on = [(mine.total - many.total * scale[0]) / scale[1] for mine, many in zip(raw, n_on, strict=True)]
-    n, total = [side.n for side in sides], [side.total for side in sides]
-    return on_and_level(n, [many.total for many in n_on], total_on, total)
+
+    def summed(cells: NDArray[np.bool_]) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        many = parts.all_sides(moments_of(cells, parts.of_cells, len(parts)), *at)
+        raw = parts.all_sides(moments_of(units * cells, parts.of_cells, len(parts)), *at)
+        totals = [(sums.total - n.total * scale[0]) / scale[1] for sums, n in zip(raw, many, strict=True)]
+        return [n.total for n in many], totals
+
+    known, those_on = summed(on.known), summed(on.on & on.known)
+    return on_and_level([side.n for side in sides], known, those_on)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
+from modulae.core.statistics.calls.shares import shares_on
+
 from .over_donors import COVERAGE
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .moments import Moments
+
+    Summed = tuple[Sequence[NDArray[np.float64]], Sequence[NDArray[np.float64]]]
 
 
 def welch(group: Moments, reference: Moments) -> dict[str, NDArray[np.float64]]:
@@ -30,36 +34,32 @@ def welch(group: Moments, reference: Moments) -> dict[str, NDArray[np.float64]]:
     return {"effect": effect, "ci_low": effect - half, "ci_high": effect + half}
 
 
-def on_and_level(
-    n: Sequence[NDArray[np.float64]],
-    n_on: Sequence[NDArray[np.float64]],
-    total_on: Sequence[NDArray[np.float64]],
-    total: Sequence[NDArray[np.float64]],
-) -> dict[str, NDArray[np.float64]]:
+def on_and_level(n: Sequence[NDArray[np.float64]], known: Summed, on: Summed) -> dict[str, NDArray[np.float64]]:
     """The difference of means taken apart (Kitagawa 1955): more cells are on, or more in those that are.
 
     What cells that are off contribute is the remainder. Where a side has no cell that is on, or off, its level there is
-    taken to be that of the other side.
+    taken to be that of the other side. Undecided cells are left out; where too many are, all is NaN.
 
     Parameters
     ----------
     n
         Comparisons: cells of the group and of the reference.
-    n_on
-        Comparisons × units: those that are on.
-    total_on, total
-        Comparisons × units: activity summed over the cells that are on, and over all.
+    known
+        Numbers and summed activity of the decided cells, comparisons × units, of both sides.
+    on
+        The same of those of them that are on.
     """
-    shares = [on / np.maximum(cells, 1)[:, None] for on, cells in zip(n_on, n, strict=True)]
-    n_off = [cells[:, None] - on for on, cells in zip(n_on, n, strict=True)]
-    total_off = [every - on for every, on in zip(total, total_on, strict=True)]
-    on, off = _levels(n_on, total_on), _levels(n_off, total_off)
-    height = (on[0] - off[0] + on[1] - off[1]) / 2
+    (n_known, total), (n_on, total_on) = known, on
+    shares = [shares_on(some, decided, every[:, None]) for some, decided, every in zip(n_on, n_known, n, strict=True)]
+    n_off = [every - some for every, some in zip(n_known, n_on, strict=True)]
+    total_off = [every - some for every, some in zip(total, total_on, strict=True)]
+    level_on, level_off = _levels(n_on, total_on), _levels(n_off, total_off)
+    height = (level_on[0] - level_off[0] + level_on[1] - level_off[1]) / 2
     return {
         "share_on": shares[0],
         "share_on_reference": shares[1],
         "effect_from_more_cells": (shares[0] - shares[1]) * height,
-        "effect_from_more_in_cells": (on[0] - on[1]) * (shares[0] + shares[1]) / 2,
+        "effect_from_more_in_cells": (level_on[0] - level_on[1]) * (shares[0] + shares[1]) / 2,
     }
 
 
