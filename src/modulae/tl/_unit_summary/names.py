@@ -62,12 +62,12 @@ def with_names(
 ) -> dict[str, NDArray[Any]]:
     """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
 
-    `given` are names by the user, empty where there are none. The other arguments are those of
+    `given` are names by the user, "" or empty where there are none. The other arguments are those of
     :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
     """
     named = ~(columns["dead"] | columns["below_level"])
     said = {
-        "name": given.astype(object) if len(given) else names_of_units(columns["top_genes_up"], columns["group"]),
+        "name": names_of_units(columns["top_genes_up"], columns["group"], given),
         **columns,
         **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
     }
@@ -77,8 +77,11 @@ def with_names(
     return said
 
 
-def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[np.object_]:
+def names_of_units(
+    genes: NDArray[np.object_], groups: NDArray[np.object_], given: NDArray[np.str_]
+) -> NDArray[np.object_]:
     """Units: "LYZ, S100A8, S100A9 · CD14 Mono"; without the group where none fits, empty where there are no genes."""
     names = [", ".join(text.split(";")[:GENES_IN_NAME]) for text in genes]
     named = [f"{name} · {group}" if name and group else name for name, group in zip(names, groups, strict=True)]
-    return np.array(named, dtype=object)
+    given = given if len(given) else np.full(len(named), "")
+    return np.array([str(own) or name for own, name in zip(given, named, strict=True)], dtype=object)
