@@ -63,8 +63,8 @@ def unit_summary(
     {key}
     {result={key}_units}
     n_units
-        Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag; all if `None`, the flagged
-        ones with a note.
+        Units to draw, those of largest effect that :func:`modulae.tl.transfer` did not flag and that are not technical;
+        all if `None`, those with a note.
 
     Returns
     -------
@@ -192,7 +192,8 @@ def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
     """What each unit is called, with its number next to the axis."""
     names = []
     for unit, row in shown.iterrows():
-        notes = ["flagged"] * (unit in flagged) + ["dead"] * bool(row["dead"])
+        aside = ["technical"] if row["technical"] else ["flagged"] * (unit in flagged)
+        notes = aside + ["dead"] * bool(row["dead"])
         notes += ["may be chance"] * bool(row["below_level"])
         notes += [f"as {row['redundant_with']}"] * pd.notna(row["redundant_with"])
         note = f" ({', '.join(notes)})" if notes else ""

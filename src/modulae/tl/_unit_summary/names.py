@@ -58,16 +58,15 @@ def with_names(
     members: NDArray[np.bool_] | None,
     *,
     caveat_above: float,
-    given: NDArray[np.str_],
 ) -> dict[str, NDArray[Any]]:
     """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
 
-    `given` are names by the user, "" or empty where there are none. The other arguments are those of
-    :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
+    Names by the user are not among them: they are the model's, and looked up where a name is read. The other arguments
+    are those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
     """
     named = ~(columns["dead"] | columns["below_level"])
     said = {
-        "name": names_of_units(columns["top_genes_up"], columns["group"], given),
+        "name": names_of_units(columns["top_genes_up"], columns["group"]),
         **columns,
         **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
     }
@@ -77,11 +76,8 @@ def with_names(
     return said
 
 
-def names_of_units(
-    genes: NDArray[np.object_], groups: NDArray[np.object_], given: NDArray[np.str_]
-) -> NDArray[np.object_]:
+def names_of_units(genes: NDArray[np.object_], groups: NDArray[np.object_]) -> NDArray[np.object_]:
     """Units: "LYZ, S100A8, S100A9 · CD14 Mono"; without the group where none fits, empty where there are no genes."""
     names = [", ".join(text.split(";")[:GENES_IN_NAME]) for text in genes]
     named = [f"{name} · {group}" if name and group else name for name, group in zip(names, groups, strict=True)]
-    given = given if len(given) else np.full(len(named), "")
-    return np.array([str(own) or name for own, name in zip(given, named, strict=True)], dtype=object)
+    return np.array(named, dtype=object)
