@@ -236,7 +236,7 @@ def test_orthogonal_units_can_be_named_but_not_merged(orthogonal):
     assert mo.get.unit_summary(orthogonal).loc["1", "technical"]
     before = frozen(orthogonal)
     for given in ({"merge": [("0", "1")]}, {"drop": ["0"]}):
-        with pytest.raises(ValueError, match="decoded together.*technical="):
+        with pytest.raises(ValueError, match=r"decoded together.*technical="):
             mo.tl.edit_units(orthogonal, **given)
     assert frozen(orthogonal) == before
 
