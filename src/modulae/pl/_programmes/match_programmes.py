@@ -74,8 +74,7 @@ def match_programmes(
         As for :func:`modulae.match_programmes`.
     names
         What the two are called at the axes.
-    max_q
-        False discovery rate up to which a programme counts as found.
+    {max_q_found}
     n_permutations
         How often genes are exchanged.
     {seed}
@@ -198,4 +197,4 @@ def _draw(ax: Axes, shown: Shown, cmap: str | Colormap, max_q: float) -> None:
     bar.set_ticks([0, 0.5, 1], labels=["≤ 0", "0.5", "1"])
     bar.ax.tick_params(labelsize=font(1))
     bar.ax.grid(visible=False)
-    title(ax, shown.heading, room=_size(shown)[0] + text_width(shown.rows, font(1)))
+    title(ax, shown.heading, room=_size(shown)[0] + 2.4 * enlarged())
