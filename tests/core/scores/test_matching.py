@@ -51,7 +51,7 @@ def test_p_is_small_for_the_same_programme_on_half_of_the_genes_and_not_for_othe
         naive += [pearsonr(one[:, i], other[:, similarity[i].argmax()]).pvalue for i in range(4)]
     assert np.mean(np.array(same) <= 0.01) >= 0.95
     assert np.mean(np.array(others) <= 0.1) < 0.1
-    assert 0.2 < np.mean(np.array(others) <= 0.5) < 0.5
+    assert 0.2 < np.mean(np.array(others) <= 0.5) < 0.55
     assert np.mean(np.array(naive) <= 0.1) > 0.5  # what would be said without the exchange of genes
 
 

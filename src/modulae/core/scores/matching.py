@@ -49,7 +49,7 @@ def match_loadings(
     roots = [_roots(loadings) for loadings in (one, other)]
     similarity = correlation(*roots)
     rng = np.random.default_rng([seed, 11])
-    bins = level_bins(gene_level(one) + gene_level(other), rng)
+    bins = level_bins(gene_level(roots[0]) + gene_level(roots[1]), rng)
     left, right = standardised(roots[0]).T, standardised(roots[1])
     best = similarity.max(axis=1)
     higher = np.zeros(len(best), dtype=np.int64)
@@ -59,12 +59,13 @@ def match_loadings(
     return similarity, (higher + 1) / (n_permutations + 1)
 
 
-def gene_level(loadings: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Genes: the mean root of the loadings, each unit with mean square 1.
+def gene_level(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Genes: the mean root of what is compared, each unit with mean square 1.
 
-    Genes that are expressed more have larger loadings in every unit, and so would make unrelated units alike.
+    Genes that are expressed more have larger loadings, and stand out more in some unit or other, by chance too; and so
+    would make unrelated units alike.
     """
-    exact = np.asarray(loadings, dtype=np.float64)
+    exact = np.asarray(values, dtype=np.float64)
     size = np.sqrt((exact**2).mean(axis=0))
     return np.asarray(np.sqrt(np.abs(exact / np.where(size > 0, size, 1))).mean(axis=1))
 
