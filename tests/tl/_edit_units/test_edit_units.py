@@ -222,6 +222,14 @@ def test_edits_of_a_page(adata, tmp_path):
         mo.tl.edit_units(adata, edits=path)
 
 
+def test_another_model_is_edited_by_its_name(adata):
+    mo.tl.transfer(adata, adata, key_added="other")
+    mo.tl.edit_units(adata, rename={"0": "A"}, key="other")
+    assert "A" not in mo.get.unit_summary(adata)["name"].tolist()
+    assert mo.get.transfer(adata, key="other").loc["0", "name"] == "A"
+    assert (len(mo.get.edits(adata)), len(mo.get.edits(adata, key="other"))) == (0, 1)
+
+
 def test_a_copy_leaves_the_original(adata):
     before = frozen(adata)
     other = mo.tl.edit_units(adata, rename={"0": "A"}, copy=True)

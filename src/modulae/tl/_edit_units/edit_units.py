@@ -149,7 +149,7 @@ def edit_units(
 
 def _to_put_back(entry: dict[str, Any]) -> dict[str, Any]:
     """What undo needs of a model whose units are going to change; the snapshots of its training go with them."""
-    before = {name: entry[name] for name in ("model", "replication") if name in entry}
+    before: dict[str, Any] = {name: entry[name] for name in ("model", "replication") if name in entry}
     return {**before, "params": {**entry["params"], "snapshot_epochs": []}}
 
 
