@@ -25,6 +25,7 @@ RUN = {
     "docs/guide/blood_model.md": [0],
     "docs/guide/differences.md": [0],
     "docs/guide/differing_sets.md": [0, 1],
+    "docs/guide/editing.md": [0],
     "docs/guide/find_programmes.md": [0, 1, 2],
     "docs/guide/first_analysis.md": [0, 1, 2, 3, 4, 5, 6, 7],
     "docs/guide/hand_on.md": [0],
@@ -43,6 +44,7 @@ RUN = {
 TRAINED = {
     "differences",
     "differing_sets",
+    "editing",
     "hand_on",
     "reading_units",
     "reproducible",

@@ -38,6 +38,7 @@ READS = (
     "get.top_genes",
     "get.units_adata",
     "get.transfer",
+    "get.edits",
     "pl.history",
     "pl.transfer",
 )
@@ -74,8 +75,8 @@ ALSO_NEEDS = {
 }
 """What reads other fields of the model."""
 
-ELSEWHERE = {"tl.search", "get.replication", "pl.replication"}
-"""Their models have halves, or no name."""
+ELSEWHERE = {"tl.search", "get.replication", "pl.replication", "tl.edit_units", "pl.match_programmes"}
+"""Their models have halves, or no name; or they take more than one object, or change the model."""
 
 
 def call(name, adata, **of):

@@ -26,7 +26,7 @@ OF_CELLS = {
     name: function
     for name, function in FUNCTIONS.items()
     if next(iter(inspect.signature(function).parameters), "") in {"adata", "reference", "data", "first"}
-    and name != "match_programmes"  # of anything that has programmes
+    and not name.endswith("match_programmes")  # of anything that has programmes
 }
 WRITERS = {name: function for name, function in OF_CELLS.items() if "copy" in inspect.signature(function).parameters}
 NO_TABLES = {"none", "path", "text", "folder", "other file", "raw", "rna", "other modality", "spatial"}

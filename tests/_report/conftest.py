@@ -1,9 +1,11 @@
-"""A small trained model, and a page read back."""
+"""A small trained model, a page read back, and a browser to open it in."""
 
 import base64
 import gzip
 import json
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +17,11 @@ import modulae as mo
 NASTY = "<script>alert(1)</script>"
 NASTY_GENE = "\"><img src=x onerror='alert(2)'>"
 NASTY_SET = "</script><b>set</b>"
+WATCH = """
+window.said = [];
+for (const name of ["alert", "confirm", "prompt"]) window[name] = (text) => window.said.push(text);
+addEventListener("securitypolicyviolation", (event) => window.said.push(event.violatedDirective));
+"""
 SETTINGS = {"n_latent": 6, "n_splits": 0, "max_epochs": 4, "device": "cpu", "progress": False}
 
 
@@ -124,3 +131,47 @@ def halved(cells):
     }
     del adata.uns["ae"]["whole"]  # the stamp of a model without it
     return adata, str(second), str((second + 1) % 6)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Chromium without a window; skipped where there is none, unless MODULAE_BROWSER says that there must be one."""
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        found = None
+    if found is None:
+        why = "needs Chromium (`apt-get install chromium`) and playwright (`pip install playwright`)"
+        (pytest.fail if os.environ.get("MODULAE_BROWSER") == "required" else pytest.skip)(why)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open a file; at the end nothing may have been complained of, asked for or run that is not the page's own."""
+    opened = []
+
+    def go(path, width=1400, height=900):
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.problems, page.requests = [], []
+        page.on("console", lambda m: page.problems.append(m.text) if m.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.add_init_script(WATCH)
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=yes]", timeout=30_000)
+        opened.append((page, path))
+        return page
+
+    yield go
+    for page, path in opened:
+        assert page.problems == []
+        assert page.requests == [path.as_uri()]
+        assert page.evaluate("window.said") == []
+        page.close()

@@ -288,6 +288,17 @@ def more_results(adata, groups, n_units, sets):
     adata.uns["ae_units"] = {"of_model": "ae", "table": table, "caveat_above": 0.5}
 
 
+def catalogue(adata):
+    """Programmes as a table, with the long names of units."""
+    table, names = mo.get.loadings(adata), adata.uns["ae_units"]["table"]["name"]
+    return table.set_axis([f"{name} {at}" for at, name in enumerate(names)], axis=1)
+
+
+def samples(adata):
+    """Half of the programmes under the name of each group."""
+    return {str(name): catalogue(adata).iloc[:, ::2] for name in adata.obs[GROUPS].cat.categories}
+
+
 @pytest.fixture(scope="session")
 def pictures():
     """How each function of `pl` is called, by name; a function that draws in two ways stands here twice."""
@@ -303,6 +314,8 @@ def pictures():
         "impact, overlay": lambda a: mo.pl.impact(a, result=kind, group=str(a.uns[kind]["groups"][0]), overlay=True),
         "impact_groups": lambda a: mo.pl.impact_groups(a, groupby=GROUPS, value="impact", n_sets=10),
         "joint_embedding": mo.pl.joint_embedding,
+        "match_programmes": lambda a: mo.pl.match_programmes(catalogue(a), catalogue(a), n_permutations=9),
+        "match_programmes, several": lambda a: mo.pl.match_programmes(catalogue(a), samples(a), n_permutations=9),
         "pathway_activity": lambda a: mo.pl.pathway_activity(a, n=2),
         "rank_units": mo.pl.rank_units,
         "replication": mo.pl.replication,

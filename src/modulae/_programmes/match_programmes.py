@@ -83,8 +83,7 @@ def match_programmes(
         The same; or several of them, as a list or by name in a dict.
     of
         `"best"`: the partner of each programme; `"similarity"`: that of all pairs, `first` × `second`.
-    max_q
-        False discovery rate up to which a programme counts as found.
+    {max_q_found}
     n_permutations
         How often genes are exchanged. The smallest p is 1 / (`n_permutations` + 1).
     {seed}
@@ -99,7 +98,8 @@ def match_programmes(
         `partner` : text
             The most similar programme.
         `similarity` : `float64`
-            Pearson's correlation of the roots of their scores, of three programmes or more less each gene's mean.
+            Pearson's correlation of the roots of their scores; of three programmes or more, of what is above a gene's
+            mean.
         `p`, `q` : `float64`
             See above; q is the false discovery rate over the programmes of `first` (Benjamini–Hochberg).
         `reciprocal` : `bool`
@@ -120,6 +120,7 @@ def match_programmes(
 
     See Also
     --------
+    modulae.pl.match_programmes : Draws the pairs.
     modulae.read_programmes : Reads programmes of other tools.
     modulae.metrics.unit_stability : Compares units of two models by the same cells.
 

@@ -38,6 +38,8 @@ MEANINGS = {
 }
 """What is known of how units replicate, by what it is called."""
 
+FINDING, CHANCE, TECHNICAL = range(3)
+
 MAX_LENGTH_ON_MAP = 28
 """Letters of a name on a map; the legend below has it in full."""
 
@@ -66,7 +68,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "columns": [_column_facts(column, material, index) for index, column in enumerate(material.columns)],
         "rankings": [ranking.facts() for ranking in material.rankings],
         "maps": map_document(material.columns),
-        "named": "" if material.key == DEFAULT_KEY else f", key={material.key!r}",  # in calls
+        **_model_facts(material),
     }
     return {
         "title": title or "What each unit of this model stands for",
@@ -83,7 +85,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "columns": material.columns,
         "known": any(unit["stability"] for unit in units),
         "reproducibility": MEANINGS.get(heading),
-        "chance_from": sum(not _may_be_chance(unit) for unit in alive),
+        **_headings(alive),
         "comparable": any(len(column.groups) > 1 for column in material.columns),
         "ranked": bool(material.rankings),
         "layout_name": material.layout_name,
@@ -99,6 +101,12 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
     }
 
 
+def _model_facts(material: Material) -> dict[str, str]:
+    """Which model it is, and how calls name it."""
+    named = "" if material.key == DEFAULT_KEY else f", key={material.key!r}"
+    return {"model": material.model, "key": material.key, "named": named}
+
+
 def _numbers_of_cells(n_cells: int, n_placed: int, n_drawn: int) -> dict[str, Any]:
     return {
         "n_cells": whole(n_cells),
@@ -110,8 +118,8 @@ def _numbers_of_cells(n_cells: int, n_placed: int, n_drawn: int) -> dict[str, An
 
 
 def _alive(units: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Units that have a card, in its place; those that may be chance are the last."""
-    alive = sorted((unit for unit in units if not unit["dead"]), key=_may_be_chance)
+    """Units that have a card, in its place; after the findings those that may be chance, and technical ones last."""
+    alive = sorted((unit for unit in units if not unit["dead"]), key=_standing)
     for place, unit in enumerate(alive):
         unit["place"] = place
     return alive
@@ -125,6 +133,17 @@ def _reproducibility_heading(material: Material) -> str:
 def _may_be_chance(unit: dict[str, Any]) -> bool:
     """Whether it does not replicate surely enough; for a model that was trained once nothing is known of that."""
     return unit["reproducibility"] is not None and not unit["reproducibility"]["sure"]
+
+
+def _headings(alive: list[dict[str, Any]]) -> dict[str, int]:
+    """Which unit is the first under each of the later headings."""
+    standing = [_standing(unit) for unit in alive]
+    return {"chance_from": standing.count(FINDING), "technical_from": len(alive) - standing.count(TECHNICAL)}
+
+
+def _standing(unit: dict[str, Any]) -> int:
+    """Under which of the headings a unit stands."""
+    return TECHNICAL if unit["technical"] else CHANCE if _may_be_chance(unit) else FINDING
 
 
 def _verdict(material: Material) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from modulae._adata.columns.groups import membership
 from modulae._adata.columns.labels import read_labels
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import placed, read_layout
-from modulae._adata.stored.models import model_entry
+from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.results import CALLS, ENRICHMENT, UNITS
 from modulae._counts.layers import matrix_of
+from modulae._model_io.model_file import model_fingerprint
 from modulae.core.scores.gene_ranking import gene_scores
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.statistics.calls.shares import shares_on
@@ -57,6 +58,7 @@ class Material:
     """Tables and arrays. Units are in the order of the model, but in `units` the largest effect is first."""
 
     key: str
+    model: str  # its fingerprint
     parts: bool
     cells: list[str]
     units: pd.DataFrame  # `get.unit_summary`
@@ -128,6 +130,7 @@ def gather(
     loadings = get.loadings(adata, key=work.key).loc[genes]
     return Material(
         key=work.key,
+        model=model_fingerprint(read_model(adata, work.key)),
         parts=str(adata.uns[work.key]["model"]["architecture"]) == "parts",
         cells=[str(name) for name in adata.obs_names],
         units=_units(work, tested=tested),

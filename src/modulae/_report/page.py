@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STYLES = ("page.css", "cards.css", "dialog.css", "ranks.css", "print.css")
+STYLES = ("page.css", "cards.css", "dialog.css", "ranks.css", "edits.css", "print.css")
 SCRIPTS = (
     *("data.js", "elements.js", "thumbnails.js", "search.js", "compare.js"),
-    *("ranks.js", "maps.js", "dialog.js", "page.js"),
+    *("ranks.js", "maps.js", "dialog.js", "edits.js", "page.js"),
 )
 BOKEH = ("bokeh",)
 

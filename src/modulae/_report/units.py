@@ -66,6 +66,7 @@ def _describe(material: Material, unit: str, row: pd.Series) -> dict[str, Any]:
         "name": _text(row["name"]),
         "nameless": _nameless(row),
         "dead": bool(row["dead"]),
+        "technical": bool(row["technical"]),
         "effect": float(row["effect"]),
         "share": float(row["effect_share"]),
         "share_text": percent(row["effect_share"]),
@@ -180,6 +181,8 @@ def _reproducibility(material: Material, unit: str) -> dict[str, Any] | None:
         return None
     row = material.replication.loc[unit]
     value = float(row["reproducibility"])
+    if np.isnan(value):  # units that were merged
+        return None
     return {"value": six_digits(value), "text": f"reproducibility {value:.2f}", "sure": bool(row["replicates"])}
 
 

@@ -108,6 +108,7 @@ OTHERS = {
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
     "transferred": "adata\n    Cells that :func:`modulae.tl.transfer` has read.",
     "labelled": "adata\n    Cells that :func:`modulae.tl.classify` has labelled.",
+    "max_q_found": "max_q\n    False discovery rate up to which a programme counts as found.",
     "cmap_impact": "cmap\n    Colour map; one for [0, 1] or one for differences if `None`.",
     "key_added": 'key_added\n    Name of the result; `f"{key}_<>"` if `None`.',
     "result": 'result\n    Name of the result, as given as `key_added`; `f"<>"` if `None`.',

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._representation import representation
     from ._saliency import saliency
     from ._sanity import sanity
+    from ._units.edits import edits
     from ._units.top_genes import top_genes
     from ._units.unit_calls import unit_calls
     from ._units.unit_summary import unit_summary
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "confusion",
+    "edits",
     "enrichment",
     "history",
     "impact",
@@ -52,6 +54,7 @@ if not TYPE_CHECKING:
         {
             "confusion": "_new_cells.confusion",
             "joint_embedding": "_new_cells.joint_embedding",
+            "edits": "_units.edits",
             "top_genes": "_units.top_genes",
             "transfer": "_new_cells.transfer",
             "unit_summary": "_units.unit_summary",

@@ -90,13 +90,15 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
 
 def _units(entry: dict[str, Any]) -> pd.DataFrame:
     share = np.asarray(entry["found"], dtype=bool).all(axis=2).mean(axis=1)
+    merged = np.asarray(entry.get("merged", np.zeros(len(share), dtype=bool)))  # no half was asked for such a unit
     reproducibility = np.asarray(entry["reproducibility"], dtype=np.float64)
+    similarity = np.nan_to_num(np.asarray(entry["similarity"], dtype=np.float64)).mean(axis=1)
     return pd.DataFrame(
         {
             "reproducibility": reproducibility,
             "replicates": reproducibility >= float(entry["level"]),
-            "share": share,
-            "similarity": np.nan_to_num(np.asarray(entry["similarity"], dtype=np.float64)).mean(axis=1),
+            "share": np.where(merged, np.nan, share),
+            "similarity": np.where(merged, np.nan, similarity),
         },
         index=pd.Index(unit_names(len(share)), name="unit"),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._new_cells.joint_embedding import joint_embedding
     from ._new_cells.transfer import transfer
     from ._pathway_activity import pathway_activity
+    from ._programmes.match_programmes import match_programmes
     from ._rank_units.rank_units import rank_units
     from ._replication import replication
     from ._sanity import sanity
@@ -30,6 +31,7 @@ __all__ = [
     "impact",
     "impact_groups",
     "joint_embedding",
+    "match_programmes",
     "pathway_activity",
     "rank_units",
     "replication",
@@ -48,6 +50,7 @@ if not TYPE_CHECKING:
         {
             "confusion": "_new_cells.confusion",
             "joint_embedding": "_new_cells.joint_embedding",
+            "match_programmes": "_programmes.match_programmes",
             "rank_units": "_rank_units.rank_units",
             "transfer": "_new_cells.transfer",
         },

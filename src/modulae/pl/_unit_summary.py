@@ -65,9 +65,9 @@ def unit_summary(
     {key}
     {result={key}_units}
     n_units
-        Units to draw at most, those of largest effect that have a name and that :func:`modulae.tl.transfer` did not
-        flag; a line says how many are left out, and why. All units if `None`: also those that may be chance, are dead
-        or flagged, with a note.
+        Units to draw at most, those of largest effect that have a name, that :func:`modulae.tl.transfer` did not flag
+        and that are not technical; a line says how many are left out, and why. All units if `None`: also those that may
+        be chance, are dead or flagged, with a note.
 
     Returns
     -------
@@ -214,7 +214,8 @@ def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
     """What each unit is called, with its number next to the axis."""
     names = []
     for unit, row in shown.iterrows():
-        notes = ["flagged"] * (unit in flagged) + ["dead"] * bool(row["dead"])
+        aside = ["technical"] if row["technical"] else ["flagged"] * (unit in flagged)
+        notes = aside + ["dead"] * bool(row["dead"])
         notes += ["may be chance"] * bool(row["below_level"])
         notes += [f"as {row['redundant_with']}"] * pd.notna(row["redundant_with"])
         note = f" ({', '.join(notes)})" if notes else ""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ._autoencoder.autoencoder import autoencoder
     from ._call_units import call_units
     from ._denoise import denoise
+    from ._edit_units.edit_units import edit_units
     from ._embeddings import embeddings
     from ._enrich_units import enrich_units
     from ._new_cells.classify import classify
@@ -28,6 +29,7 @@ __all__ = [
     "call_units",
     "classify",
     "denoise",
+    "edit_units",
     "embeddings",
     "enrich_units",
     "joint_embedding",
@@ -50,6 +52,7 @@ if not TYPE_CHECKING:
         {
             "autoencoder": "_autoencoder.autoencoder",
             "classify": "_new_cells.classify",
+            "edit_units": "_edit_units.edit_units",
             "joint_embedding": "_new_cells.joint_embedding",
             "novelty": "_new_cells.novelty",
             "pathway_activity": "_pathway_activity.pathway_activity",

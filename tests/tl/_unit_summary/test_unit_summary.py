@@ -178,7 +178,7 @@ def test_units_below_the_level_and_dead_ones_have_nothing(trained):
     mo.tl.unit_summary(trained, sets, groupby="group", device="cpu")
     table = mo.get.unit_summary(trained).loc[list("01234")]
     assert list(table["below_level"]) == [False, True, False, True, False]
-    kept = ["effect", "effect_share", "reproducibility", "below_level", "dead", "stability"]
+    kept = ["effect", "effect_share", "reproducibility", "below_level", "technical", "dead", "stability"]
     nothing = table.drop(columns=kept)
     assert nothing.loc[["1", "3"]].isna().all(axis=None)
     assert np.isfinite(table["effect"]).all()

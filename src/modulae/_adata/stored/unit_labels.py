@@ -23,16 +23,19 @@ SET_COLUMNS = {"set": object, "set_q": np.float64, "sets": object}
 
 def names_of_units(adata: AnnData, key: str) -> dict[str, str]:
     """Names by number ("0", "1", …): the user's, else those of `tl.unit_summary`; units without one are left out."""
-    columns = _summary(adata, key)
-    names = [str(name) for name in np.asarray(columns.get("name", []))]
-    return {str(unit): name for unit, name in enumerate(users_names(adata, key) or names) if name}
+    names = {str(unit): str(name) for unit, name in enumerate(np.asarray(_summary(adata, key).get("name", [])))}
+    names |= {str(unit): name for unit, name in enumerate(users_names(adata, key)) if name}
+    return {unit: name for unit, name in names.items() if name}
 
 
 def users_names(adata: AnnData, key: str) -> list[str]:
-    """Names that the user gave the units, in their order; empty where there are none."""
-    entry: Any = adata.uns.get(key)
-    names = entry["model"].get("unit_names", ()) if is_model(entry) else ()
-    return [str(name) for name in loaded(names)]
+    """Names that the user gave the units, in their order, "" where none; empty where there are none at all."""
+    return [str(name) for name in _of_model(adata, key, "unit_names")]
+
+
+def technical_units(adata: AnnData, key: str) -> frozenset[str]:
+    """Numbers of the units that the user has marked as technical: they are kept apart from the findings."""
+    return frozenset(str(unit) for unit in np.flatnonzero(np.asarray(_of_model(adata, key, "technical"), dtype=bool)))
 
 
 def name_column(adata: AnnData, key: str, units: Sequence[str]) -> NDArray[np.object_]:
@@ -69,14 +72,19 @@ def _set_columns(columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 
 def units_without_names(adata: AnnData, key: str) -> frozenset[str]:
-    """Numbers of the units that are not to be named: dead, as far as it is known, or below the level."""
+    """Numbers of the units that are no findings: dead, as far as it is known, below the level, or technical."""
     columns = _summary(adata, key)
     nothing = np.asarray(columns.get("dead", []), dtype=bool)
     replication = model_entry(adata, key).get("replication")
     if replication is not None:
         below = np.asarray(replication["reproducibility"], dtype=np.float64) < float(replication["level"])  # NaN is not
         nothing = below | nothing if len(nothing) == len(below) else below
-    return frozenset(str(unit) for unit in np.flatnonzero(nothing))
+    return technical_units(adata, key) | {str(unit) for unit in np.flatnonzero(nothing)}
+
+
+def _of_model(adata: AnnData, key: str, part: str) -> Any:  # noqa: ANN401
+    entry: Any = adata.uns.get(key)
+    return loaded(entry["model"].get(part, ())) if is_model(entry) else ()
 
 
 def _summary(adata: AnnData, key: str) -> dict[str, Any]:

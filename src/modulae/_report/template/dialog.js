@@ -21,7 +21,8 @@ report.turn = (step) => {
 
 report.fill = (place) => {
   const unit = report.unit(place), { el } = report, n = report.facts.units.length, known = unit.reproducibility;
-  document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", {}, unit.name || "no name"));
+  document.getElementById("unit-title").replaceChildren(el("span", { class: "number" }, unit.unit), el("span", { "data-named": place }, unit.name || "no name"));
+  report.fillEdits(place);
   document.getElementById("place").textContent = `${place + 1} of ${n}`;
   const follows = unit.direction_r === null ? "" : `; its activity and the counts of its genes: r ${report.signed(unit.direction_r)}`;
   document.getElementById("unit-facts").textContent = `Importance ${unit.share_text} (the loss rises by ${report.number(unit.effect)} counts without it)${follows}.`

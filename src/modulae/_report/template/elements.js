@@ -42,10 +42,14 @@ report.legendItem = (text, colour) => {
   return report.el("li", {}, dot, text);
 };
 
+report.unitWords = (place) => {
+  const { unit, name } = report.unit(place);
+  return name ? `${unit}: ${name}` : `${unit}`;
+};
+
 report.unitLink = (place) => {
-  const unit = report.unit(place);
   const open = () => report.open(place);
-  return report.el("button", { type: "button", class: "link", onclick: open }, unit.name ? `${unit.unit}: ${unit.name}` : `${unit.unit}`);
+  return report.el("button", { type: "button", class: "link", "data-link": place, onclick: open }, report.unitWords(place));
 };
 
 // A bar and its number, in a table.
@@ -88,8 +92,9 @@ report.csv = (columns, rows) => {
   return lines.map((line) => line.join(",")).join("\r\n") + "\r\n";
 };
 
-report.download = (file, text) => {
-  const address = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" }));
+report.download = (file, text, type = "text/csv;charset=utf-8") => {
+  const mark = type.startsWith("text/csv") ? "\ufeff" : "";  // spreadsheets need it
+  const address = URL.createObjectURL(new Blob([mark, text], { type }));
   report.el("a", { href: address, download: file.replace(/[^\w.\-]+/g, "_") }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 };

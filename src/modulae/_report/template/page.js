@@ -18,16 +18,18 @@ report.arrangeCards = () => {
   const value = {
     rank: (unit) => unit.place,
     unit: (unit) => Number(unit.unit),
-    reproducibility: (unit) => -unit.reproducibility.value,
+    reproducibility: (unit) => (unit.reproducibility ? -unit.reproducibility.value : 2),
     stability: (unit) => (unit.stability ? -unit.stability.value : 2),
   }[order];
   const places = report.only && order === "rank" ? report.only : [...cards.keys()].sort((a, b) => value(report.unit(a)) - value(report.unit(b)));
-  const sure = document.getElementById("cards"), chance = document.getElementById("chance");
+  const sure = document.getElementById("cards"), chance = document.getElementById("chance"), technical = document.getElementById("technical");
+  const home = (unit) => (unit.technical ? technical.querySelector(".cards") : report.mayBeChance(unit) ? chance.querySelector(".cards") : sure);
   const rest = [...cards.keys()].filter((place) => !places.includes(place));
   for (const place of [...places, ...rest]) {
     cards.get(place).hidden = !shows(place);
-    (report.mayBeChance(report.unit(place)) ? chance.querySelector(".cards") : sure).append(cards.get(place));
+    home(report.unit(place)).append(cards.get(place));
   }
+  technical.hidden = !technical.querySelector(".card:not([hidden])");
   if (chance) chance.hidden = !chance.querySelector(".card:not([hidden])");
   const shown = report.visible().length;
   document.getElementById("count").textContent = shown === cards.size ? "" : `${shown} of ${cards.size} units are shown.`;
@@ -40,11 +42,12 @@ report.allUnits = () => {
     { head: "name", fileOnly: true, value: ({ name }) => name },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
-    ...(report.facts.reproducibility ? [{ head: report.facts.reproducibility, kind: "number", value: ({ reproducibility }) => reproducibility.value }] : []),
+    ...(report.facts.reproducibility ? [{ head: report.facts.reproducibility, kind: "number", value: ({ reproducibility }) => (reproducibility ? reproducibility.value : null) }] : []),
     { head: "makes more of", value: (unit) => unit.genes_up.join(" ") },
     ...(report.facts.parts ? [] : [{ head: "makes less of", value: (unit) => unit.genes_down.join(" ") }]),
     ...(sets ? [{ head: "sets with q ≤ 0.05", value: (unit) => unit.sets.filter(({ found }) => found).map(({ set }) => set).slice(0, 5).join("; ") }] : []),
     ...(report.facts.columns.length ? [{ head: "most active in", value: ({ groups }) => groups.map(({ group, text }) => `${group} ${text}`).join("; ") }] : []),
+    { head: "technical", value: ({ technical }) => (technical ? "yes" : "") },
     { head: "comes back", value: ({ stability }) => (stability ? stability.text : "") },
     { head: "caveats", value: ({ caveats }) => caveats.map(({ text }) => text).join("; ") },
   ];
@@ -83,6 +86,7 @@ report.setUpLegend = () => {
   report.setUpRankings();
   report.setUpComparison();
   report.setUpDialog();
+  report.setUpEdits();
   report.allUnits();
   await report.drawThumbnails();
   await report.drawMaps();

@@ -81,6 +81,16 @@ def unit_effects(
     return rise / (len(cells) * network.n_genes)
 
 
+@plain_torch()
+def reconstruction_loss(network: Network, cells: Source, *, batch_size: int = 128, device: str = "cpu") -> float:
+    """Mean over cells and genes of y − x·log(y + ε), in counts, of cells that the network reads and makes again."""
+    device = pick_device(device)
+    network, total = network.on(device), 0.0
+    for _, block in cells.blocks(batch_size):
+        total += _BlockLoss(block, device)(network.decode(network.encode(block.inputs_on(device)), block.batch))
+    return total / (len(cells) * network.n_genes)
+
+
 class _BlockLoss:
     """Summed Poisson loss of a block; the logarithm is only taken where something was counted."""
 

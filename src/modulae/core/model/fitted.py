@@ -72,7 +72,8 @@ class Fitted:
     test_cells: NDArray[np.bool_]  # which of the training cells were held out
     training: TrainingSummary  # what cells never seen are compared with
     batches: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # names, as in `batch_factors`
-    unit_names: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # where the user gave some
+    unit_names: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=str))  # "": the user gave none
+    technical: NDArray[np.bool_] = field(default_factory=lambda: np.array([], dtype=bool))  # units the user set apart
 
     @property
     def known_genes(self) -> NDArray[np.str_]:
@@ -89,6 +90,7 @@ class Fitted:
             "training": self.training.as_dict(),
             **({"batches": self.batches.astype(object)} if len(self.batches) else {}),
             **({"unit_names": self.unit_names.astype(object)} if len(self.unit_names) else {}),
+            **({"technical": self.technical} if len(self.technical) else {}),
         }
 
     @classmethod
@@ -104,6 +106,7 @@ class Fitted:
             training=_read_training(model),
             batches=np.array([str(name) for name in model.get("batches", ())], dtype=str),
             unit_names=np.array([str(name) for name in model.get("unit_names", ())], dtype=str),
+            technical=np.asarray(model.get("technical", ()), dtype=bool),
         )
 
 

@@ -20,6 +20,7 @@ from .ridge import RidgeReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from modulae.core.data.cells import Cells
     from modulae.core.data.source import Source
 
     from .config import Config
@@ -68,24 +69,36 @@ def initial_parts(
         activity = find_activity(batch_corrected, config.n_latent, config.seed, given)
     else:
         activity, users = given_activity(batch_corrected, users)
+    rows = encoder_for(cells, inputs, activity, factors, seed=config.seed)
+    used = activity.any(axis=0)
+    bias = np.where(used, 0, MIN_PREACTIVATION).astype(np.float32)
+    nothing = np.zeros_like(rows), np.zeros(rows.shape[1], dtype=np.float32)
+    read = np.asarray(PartsNetwork(rows, bias, *nothing).encode(inputs))
+    if users is not None and config.loadings == "fixed":
+        return PartsNetwork(rows, bias, *fixed_decoder(batch_corrected, read * used, users), factors)
+    return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
+
+
+def encoder_for(
+    cells: Cells,
+    inputs: sparse.csr_matrix,
+    activity: NDArray[np.floating],
+    factors: NDArray[np.float32] | None,
+    *,
+    seed: int,
+) -> NDArray[np.float32]:
+    """A, units × genes: the ridge regression of these activities on the inputs of the cells, blind to batches."""
     if factors is not None and batch_factors.PERMUTE_BATCHES:
         as_others = inputs.copy()
-        order = np.random.default_rng([config.seed, 7]).permutation(len(cells))
+        order = np.random.default_rng([seed, 7]).permutation(len(cells))
         as_others.data = cells.permute_batches(order, factors)
         change = (as_others - inputs) * np.float32(np.sqrt(BLIND_WEIGHT))
         reader = RidgeReader(sparse.csr_matrix(sparse.vstack([inputs, as_others, change])))
         encoder = reader.solve(np.vstack([activity, activity, np.zeros_like(activity)]))
     else:
         encoder = RidgeReader(inputs).solve(activity)
-    used = activity.any(axis=0)
-    bias = np.where(used, 0, MIN_PREACTIVATION).astype(np.float32)
     # by rows, as a file gives them back: the order of the numbers in memory decides the last bits of a product
-    rows = np.ascontiguousarray(encoder.T, dtype=np.float32)
-    nothing = np.zeros_like(rows), np.zeros(rows.shape[1], dtype=np.float32)
-    read = np.asarray(PartsNetwork(rows, bias, *nothing).encode(inputs))
-    if users is not None and config.loadings == "fixed":
-        return PartsNetwork(rows, bias, *fixed_decoder(batch_corrected, read * used, users), factors)
-    return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
+    return np.ascontiguousarray(encoder.T, dtype=np.float32)
 
 
 def find_activity(

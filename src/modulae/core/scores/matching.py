@@ -20,7 +20,7 @@ AT_ONCE = 20
 """Permutations drawn at a time."""
 
 FEW = 3
-"""Units from which on it can be told what they have in common, and in which a gene does not stand for the unit."""
+"""Units from which on it can be told what they have in common."""
 
 
 def match_loadings(
@@ -29,10 +29,13 @@ def match_loadings(
     """Similarity of every unit with every unit of the other, and p of the best of each unit of `one`.
 
     The similarity is Pearson's correlation, over the genes, of the square roots of the scores, with their signs: a few
-    genes of large scores would otherwise decide alone. Of a side with three units or more each gene's mean over these
-    is taken away, as genes that all units make would make unrelated units alike. p says how often a unit would have a
-    partner as similar among the units of `other` if their genes were others of the same level: rows of `other` are
-    exchanged within bins of like genes, all units together, and the largest similarity of each unit is compared.
+    genes of large scores would otherwise decide alone. Of a side with three units or more only what a gene
+    has above its mean over these counts, as genes that all units make would make unrelated units alike. Less than the
+    mean counts as nothing: two units that both lack the genes of a third are not alike for it.
+
+    p says how often a unit would have a partner as similar among the units of `other` if their genes were others of the
+    same level: rows of `other` are exchanged within bins of like genes, all units together, and the largest similarity
+    of each unit is compared.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def match_loadings(
     roots = [_roots(loadings) for loadings in (one, other)]
     similarity = correlation(*roots)
     rng = np.random.default_rng([seed, 11])
-    bins = level_bins(gene_level(one) + gene_level(other), rng)
+    bins = level_bins(gene_level(roots[0]) + gene_level(roots[1]), rng)
     left, right = standardised(roots[0]).T, standardised(roots[1])
     best = similarity.max(axis=1)
     higher = np.zeros(len(best), dtype=np.int64)
@@ -56,19 +59,15 @@ def match_loadings(
     return similarity, (higher + 1) / (n_permutations + 1)
 
 
-def gene_level(loadings: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Genes: the mean root of the loadings, each unit with mean square 1; of three units or more without the largest.
+def gene_level(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Genes: the mean root of what is compared, each unit with mean square 1.
 
-    Genes that are expressed more have larger loadings in every unit, and so would make unrelated units alike. With the
-    largest, genes of one strong programme would be exchanged with each other only.
+    Genes that are expressed more have larger loadings, and stand out more in some unit or other, by chance too; and so
+    would make unrelated units alike.
     """
-    exact = np.asarray(loadings, dtype=np.float64)
+    exact = np.asarray(values, dtype=np.float64)
     size = np.sqrt((exact**2).mean(axis=0))
-    roots = np.sqrt(np.abs(exact / np.where(size > 0, size, 1)))
-    n_units = roots.shape[1]
-    if n_units < FEW:
-        return np.asarray(roots.mean(axis=1))
-    return np.asarray((roots.sum(axis=1) - roots.max(axis=1)) / (n_units - 1))
+    return np.asarray(np.sqrt(np.abs(exact / np.where(size > 0, size, 1))).mean(axis=1))
 
 
 def level_bins(level: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -81,9 +80,12 @@ def level_bins(level: NDArray[np.float64], rng: np.random.Generator) -> NDArray[
 
 
 def _roots(loadings: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Roots of scores, each unit with mean square 1, without what the units have in common."""
+    """Roots of scores, each unit with mean square 1: what they have beyond what the units have in common."""
     scores = gene_scores(loadings)
     roots = np.sign(scores) * np.sqrt(np.abs(scores))
     size = np.sqrt((roots**2).mean(axis=0))
     roots = roots / np.where(size > 0, size, 1)
-    return np.asarray(roots if roots.shape[1] < FEW else roots - roots.mean(axis=1, keepdims=True))
+    if roots.shape[1] < FEW:
+        return np.asarray(roots)
+    beyond = roots - roots.mean(axis=1, keepdims=True)
+    return np.where(np.sign(beyond) == np.sign(roots), beyond, 0.0)

@@ -30,7 +30,8 @@ def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key
     ----------
     {adata}
     unit
-        One unit. If `None` all, but for those that are dead or below the level of reproducibility.
+        One unit. If `None` all, but for those that are dead, below the level of reproducibility, or marked as technical
+        (:func:`modulae.tl.edit_units`).
     n
         How many genes of each; fewer where it makes fewer.
     {key}

@@ -11,6 +11,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import UNITS, unit_names
 from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import name_column, technical_units
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -65,7 +66,8 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     One row per unit (index `unit`: "0", "1", …).
 
     `name` : text
-        Its first three genes and the group that it marks, such as "LYZ, S100A8, S100A9 · CD14 Mono".
+        Its first three genes and the group that it marks, such as "LYZ, S100A8, S100A9 · CD14 Mono"; or the name that
+        :func:`modulae.tl.edit_units` gave it.
     `effect` : `float64`
         How much the loss rises without the unit, in counts, on the cells it was measured on.
     `effect_share` : `float64`
@@ -75,6 +77,8 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
         model was trained once, or its halves are made of donors (:func:`modulae.get.replication`).
     `below_level` : `bool`
         Whether its reproducibility is below that 0.7 (the level in `adata.uns[key]["replication"]`).
+    `technical` : `bool`
+        Whether :func:`modulae.tl.edit_units` has marked it so.
     `dead` : `bool`
         Whether the unit has no effect.
     `redundant_with`, `redundant_r`
@@ -120,7 +124,7 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     >>> mo.tl.autoencoder(adata, n_splits=0, max_epochs=2)
     >>> mo.tl.unit_summary(adata)
     >>> mo.get.unit_summary(adata).shape
-    (32, 27)
+    (32, 28)
     """
     found = UNITS.find(adata, key=key, result=result)
     stored = found.entry["table"]
@@ -134,4 +138,7 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
             text = table[name].astype(str).astype(object)  # zarr brings back another kind of text
             table[name] = text.where(text != "", np.nan)
     table.index = pd.Index(unit_names(len(table)), name="unit")
+    table["name"] = name_column(adata, found.key, list(table.index))  # a unit may have been renamed since
+    technical = table.index.isin(technical_units(adata, found.key))
+    table.insert(list(table).index("below_level") + 1, "technical", technical)
     return table.iloc[np.argsort(-table["effect"].to_numpy(), kind="stable")]

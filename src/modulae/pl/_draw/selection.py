@@ -13,6 +13,7 @@ from modulae import get
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import unit_position
 from modulae._adata.stored.steps import step
+from modulae._adata.stored.unit_labels import technical_units
 from modulae.core.checks import check_integer
 
 from .labels import unit_labels
@@ -90,11 +91,12 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
 
 
 def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
-    """Units of a foreign model that the genes at hand are too few for; none of a model that was trained here."""
+    """Units that are drawn only where they are named: technical ones, and of a foreign model those of too few genes."""
+    technical = technical_units(adata, key)
     if "transfer" not in adata.uns.get(key, {}):
-        return frozenset()
+        return technical
     trusted = get.transfer(adata, key=key)["trusted"]
-    return frozenset(trusted.index[~trusted])
+    return technical | frozenset(trusted.index[~trusted])
 
 
 def unflagged(units: Sequence[str], flagged: frozenset[str], key: str) -> NDArray[np.intp]:
@@ -102,8 +104,8 @@ def unflagged(units: Sequence[str], flagged: frozenset[str], key: str) -> NDArra
     result = np.array([index for index, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
     if len(result) == 0:
         msg = (
-            f"all {len(units)} units are flagged: adata has too few of the model's genes to read them. See "
-            f"{step('get.transfer', key=key)}; name units to draw them nevertheless."
+            f"all {len(units)} units are flagged: marked as technical, or adata has too few of the model's genes to "
+            f"read them. See {step('get.transfer', key=key)}; name units to draw them nevertheless."
         )
         raise ValueError(msg)
     return result

@@ -65,8 +65,8 @@ def rank_units(
     group
         Draw one of the groups; all that were compared if `None`.
     units
-        Units to draw, in this order; those with a `q` as low as `max_q` that :func:`modulae.tl.transfer` did not flag,
-        the smallest p first, if `None`.
+        Units to draw, in this order; those with a `q` as low as `max_q` that :func:`modulae.tl.transfer` did not flag
+        and that are not technical, the smallest p first, if `None`.
     n_units
         How many at most are chosen so; `None` for no limit.
     max_q

@@ -58,17 +58,15 @@ def with_names(
     members: NDArray[np.bool_] | None,
     *,
     caveat_above: float,
-    given: NDArray[np.str_],
 ) -> dict[str, NDArray[Any]]:
     """The columns with names and caveats; of units that are dead or may be chance only those of :data:`KEPT`.
 
-    `given` are names by the user, or from where the unit was found, empty where there are none. The other arguments are
-    those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
+    Names by the user are not among them: they are the model's, and looked up where a name is read. The other arguments
+    are those of :func:`modulae.tl._unit_summary.caveats.caveats_of_units`.
     """
     named = ~(columns["dead"] | columns["below_level"])
-    own = names_of_units(columns["top_genes_up"], columns["group"])
     said = {
-        "name": np.where(given == "", own, given).astype(object) if len(given) else own,
+        "name": names_of_units(columns["top_genes_up"], columns["group"]),
         **columns,
         **caveats_of_units(units, states, members, caveat_above=caveat_above, counted=named),
     }

@@ -195,8 +195,7 @@ def unit_summary(
         "stability": stability_of_units(adata, units, stability, stability_keys),
     }
     members = None if plan is None else plan.members[:, seen]
-    names = fitted.unit_names
-    columns = with_names(columns, units[seen], states, members, caveat_above=caveat_above, given=names)
+    columns = with_names(columns, units[seen], states, members, caveat_above=caveat_above)
     adata.uns[name] = {
         "of_model": key,
         "table": columns,

@@ -1,0 +1,1 @@
+"""Pictures of programmes beside those of other models and catalogues."""

@@ -1,0 +1,1 @@
+"""Units that are renamed, put together, taken out or kept apart by the user, with a history."""
