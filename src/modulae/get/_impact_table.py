@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 ALL_CELLS = "all cells"
 
-IMPACT_STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "effect_lowest", "effect_highest")
+IMPACT_STATISTICS = (
+    *("effect", "se", "p", "q", "p_cells", "p_donors", "p_exact", "p_matched", "null_mean"),
+    *("effect_lowest", "effect_highest"),
+)
 """In the order of the columns; a file gives them back in another."""
 
 

@@ -1,6 +1,7 @@
 """tl.rank_units and its table: what is written, what is asked for, what is refused."""
 
 import re
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -45,8 +46,6 @@ def ranked(adata, **settings):
 @pytest.fixture
 def quiet(recwarn):
     """What is left out is said elsewhere."""
-    import warnings
-
     warnings.simplefilter("ignore")
     return recwarn
 
@@ -171,6 +170,18 @@ def test_a_copy_leaves_the_object_as_it_was(adata):
     changed = mo.tl.rank_units(adata, "condition", copy=True)
     assert "ae_rank_condition" in changed.uns
     assert list(adata.uns) == ["ae"]
+
+
+def test_so_few_cells_that_no_rank_could_tell_are_said(adata, quiet):
+    """Two cells against two: p of SciPy's normal approximation, all of one side equal and above all of the other."""
+    least = stats.mannwhitneyu([1, 1], [0, 0], method="asymptotic").pvalue
+    few = adata[[0, 1, 2, 3]].copy()
+    with pytest.warns(UserWarning, match=rf"no p can be below {least:.2g}, so that no q reaches 0.05.*Raise min_cells"):
+        mo.tl.rank_units(few, "condition", min_cells=2)
+    enough = adata[:10].copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mo.tl.rank_units(enough, "condition", min_cells=2)
 
 
 def test_the_only_result_needs_no_name(adata, quiet):

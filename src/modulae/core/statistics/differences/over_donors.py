@@ -72,23 +72,27 @@ def fit_donors(
     )
 
 
-def moderated_tests(fits: Sequence[DonorFit]) -> dict[str, NDArray[np.float64]]:
-    """Statistics of all comparisons × units, with variances moderated over all of them.
+def moderated_tests(fits: Sequence[DonorFit], *, lenders: int | None = None) -> dict[str, NDArray[np.float64]]:
+    """Statistics of all comparisons × units, with variances moderated over all of them, or over the first `lenders`.
 
     The test is that of limma: t with as many degrees of freedom more as the variances of the others are worth.
     """
     residual = np.stack([fit.residual for fit in fits])
     freedom = np.repeat(np.array([fit.freedom for fit in fits], dtype=np.float64)[:, None], residual.shape[1], axis=1)
-    moderated, more = squeeze(residual.ravel(), freedom.ravel())
-    total = np.minimum(freedom + more, freedom[np.isfinite(residual)].sum())
+    lending = np.isfinite(residual) & (
+        np.arange(residual.shape[1]) < (residual.shape[1] if lenders is None else lenders)
+    )
+    moderated, more = squeeze(residual, freedom, lending)
+    total = np.minimum(freedom + more, freedom[lending].sum())
     total = np.maximum(total, freedom)
     effect = np.stack([fit.effect for fit in fits])
-    error = np.sqrt(moderated.reshape(residual.shape) * np.stack([fit.unit for fit in fits]))
+    error = np.sqrt(moderated * np.stack([fit.unit for fit in fits]))
     tested = error > 0
     t = np.abs(effect) / np.where(tested, error, 1.0)
     half = stdtrit(total, 0.5 + COVERAGE / 2) * error
     return {
         "effect": effect,
+        "se": error,
         "ci_low": effect - half,
         "ci_high": effect + half,
         "effect_lowest": np.stack([fit.lowest for fit in fits]),

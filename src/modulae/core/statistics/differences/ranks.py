@@ -47,6 +47,11 @@ def rank_test(
     return auc, p
 
 
+def smallest_rank_p(n: NDArray[np.integer], other: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Comparisons: p where all cells of one side have one value and all of the other a lower one."""
+    return _p(1.0 * n * other, 1.0 * n, 1.0 * other, _cubes(n) + _cubes(other))
+
+
 def _pairs_above(
     values: NDArray[np.floating], groups: NDArray[np.intp], n_groups: int, reference: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
