@@ -107,10 +107,10 @@ def among_donors(adata: AnnData, sides: Any, n_donors: int, *, paired: bool, see
 def over_donors(adata: AnnData, sets: dict[str, Any], *, short: bool) -> list[dict[str, object]]:
     """Rates where donors differ and sides do not, in control cells; and interferon with as many donors."""
     rng, genes = np.random.default_rng(0), adata.var_names[adata.var["ae_gene"]]
-    random = {str(at): rng.choice(genes, GENES_A_SET, replace=False) for at in range(10 if short else 200)}
+    random = {str(at): rng.choice(genes, GENES_A_SET, replace=False) for at in range(10 if short else 100)}
     side = (adata.obs["stim"] == "STIM").to_numpy()
-    control, n = adata[~side].copy(), 1 if short else 80
-    settings: dict[str, Any] = {"donor_key": "donor", "n_permutations": 20 if short else 500}
+    control, n = adata[~side].copy(), 1 if short else 40
+    settings: dict[str, Any] = {"donor_key": "donor", "n_permutations": 20 if short else 300}
     rows: list[dict[str, object]] = []
     for name, (n_donors, paired) in DESIGNS.items():
         p: dict[str, list[Any]] = {"p": [], "p_donors": [], "p_exact": [], "p_matched": []}

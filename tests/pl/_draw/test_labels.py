@@ -48,7 +48,7 @@ def test_pictures_of_units_have_their_names(adata):
     axes = mo.pl.units(adata, [0, 1])
     assert axes["0"].get_title() == "unit 0: LYZ, S100A8, S100A9\nCD14 Mono"
     assert axes["1"].get_title() == "unit 1 (no name)"
-    heads = {f"0: {NAMES['0']}", "1", "2: B, C", "3: D · m"}
+    heads = {f"0: {NAMES['0']}", "1 (no name)", "2: B, C", "3: D · m"}
     for ax in (mo.pl.impact(adata, min_unit_impact=0), mo.pl.enrichment(adata, max_q=1.0)):
         assert {label.get_text() for label in ax.get_xticklabels()} == heads
     panels = mo.pl.impact_groups(adata, groupby="kind", min_unit_impact=0)

@@ -32,7 +32,7 @@ def test_squeezed_variances_are_weighted_means_of_their_own_and_the_prior():
     freedom = np.repeat([2.0, 6.0], 200)
     variances = 4 / rng.chisquare(4, 400) * rng.chisquare(freedom) / freedom
     prior, more = fit_prior(variances, freedom)
-    found, d0 = squeeze(np.append(variances, np.nan), np.append(freedom, 3.0), np.ones(401, bool))
+    found, d0 = squeeze(np.append(variances, np.nan), np.append(freedom, 3.0))
     assert d0 == more
     assert 0 < more < np.inf
     np.testing.assert_allclose(found[:-1], (more * prior + freedom * variances) / (more + freedom))
@@ -40,26 +40,14 @@ def test_squeezed_variances_are_weighted_means_of_their_own_and_the_prior():
 
 
 def test_variances_that_differ_by_chance_alone_become_one():
-    found, more = squeeze(np.array([1.0, 1.01, 0.99, 1.0]), np.full(4, 4.0), np.ones(4, bool))
+    found, more = squeeze(np.array([1.0, 1.01, 0.99, 1.0]), np.full(4, 4.0))
     assert more == np.inf
     np.testing.assert_allclose(found, 1.0)
 
 
 def test_two_variances_stay_as_they_are():
-    found, more = squeeze(np.array([1.0, 5.0]), np.array([3.0, 3.0]), np.ones(2, bool))
+    found, more = squeeze(np.array([1.0, 5.0]), np.array([3.0, 3.0]))
     assert (found.tolist(), more) == ([1.0, 5.0], 0.0)
-
-
-def test_those_that_do_not_lend_borrow():
-    """Their own values say nothing of the common variance."""
-    rng = np.random.default_rng(2)
-    variances, freedom = 4 / rng.chisquare(4, 400) * rng.chisquare(6, 400) / 6, np.full(400, 6.0)
-    lent, more = squeeze(variances, freedom, np.ones(400, bool))
-    found, again = squeeze(np.append(variances, 900.0), np.full(401, 6.0), np.arange(401) < 400)
-    assert again == more
-    np.testing.assert_allclose(found[:400], lent)
-    prior, _ = fit_prior(variances, freedom)
-    np.testing.assert_allclose(found[400], (more * prior + 6 * 900) / (more + 6))
 
 
 def test_a_typical_ratio_has_no_bias_of_few_degrees_of_freedom():

@@ -42,8 +42,8 @@ def compare_donors(
     donors
         Cells; the number of the donor, from 0, or −1 where it is not known.
     lenders
-        The first so many statistics say how much variances differ, and all borrow from them. Statistics that are made
-        of each other would say it several times over; with 0 each has its own variance only.
+        The variances of the first so many statistics borrow from each other. The others, which are made of each other
+        and would say one thing several times over, have their own.
     n_permutations
         Flipped signs or permuted labels for `p_exact`, at most.
     rng

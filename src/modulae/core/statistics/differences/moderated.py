@@ -17,9 +17,7 @@ SMALLEST = 1e-5
 """Share of the median below which a variance counts as that share: a zero would have no logarithm."""
 
 
-def squeeze(
-    variances: NDArray[np.float64], freedom: NDArray[np.float64], lending: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], float]:
+def squeeze(variances: NDArray[np.float64], freedom: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Variances drawn towards their common one, and the degrees of freedom that this is worth.
 
     Parameters
@@ -28,19 +26,16 @@ def squeeze(
         Above or equal to 0; NaN takes no part, and stays.
     freedom
         The degrees of freedom of each.
-    lending
-        Which of them say what the common one is.
 
     Returns
     -------
-    The variances, and degrees of freedom to be added to those of each: 0 where fewer than three lend, infinite
-    where these differ no more than chance makes them.
+    The variances, and degrees of freedom to be added to those of each: 0 for fewer than three variances, infinite
+    where they differ no more than chance makes them.
     """
     known = np.isfinite(variances) & (freedom > 0)
-    lending = lending & known
-    if lending.sum() < FEWEST or not np.median(variances[lending]) > 0:
+    if known.sum() < FEWEST or not np.median(variances[known]) > 0:
         return variances, 0.0
-    prior, more = fit_prior(variances[lending], freedom[lending])
+    prior, more = fit_prior(variances[known], freedom[known])
     result = np.full_like(variances, np.nan)
     d = freedom[known]
     result[known] = prior if np.isinf(more) else (more * prior + d * variances[known]) / (more + d)
