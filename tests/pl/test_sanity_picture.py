@@ -42,7 +42,11 @@ def test_the_verdict_stands_large_on_top(adata):
     passed = mo.get.sanity(adata)["passed"]
     words, size = head()
     assert passed.to_dict() == {
-        **{"units": False, "sets": True, "set strength": False, "groups": True, "group strength": False},
+        "units": False,
+        "sets": True,
+        "set strength": False,
+        "groups": True,
+        "group strength": False,
         "deletion": True,
     }
     assert words == (
