@@ -49,7 +49,8 @@ def rank_test(
 
 def smallest_rank_p(n: NDArray[np.integer], other: NDArray[np.integer]) -> NDArray[np.float64]:
     """Comparisons: p where all cells of one side have one value and all of the other a lower one."""
-    return _p(1.0 * n * other, 1.0 * n, 1.0 * other, _cubes(n) + _cubes(other))
+    exact, theirs = n.astype(np.float64), other.astype(np.float64)
+    return _p(exact * theirs, exact, theirs, _cubes(exact) + _cubes(theirs))
 
 
 def _pairs_above(
