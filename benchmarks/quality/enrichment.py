@@ -178,7 +178,7 @@ def rates(adata: AnnData, collections: Sets, seed: int, *, short: bool) -> dict[
 def agreement(adata: AnnData, sets: dict[str, list[str]]) -> pd.DataFrame:
     """Whether a unit is more active in the cells of a signature where z is above 0, and less where it is below."""
     kinds = {name: CELL_TYPES.get(name.partition("_NOVERSHTERN")[0]) for name in sets}
-    mo.tl.enrich_units(adata, sets, min_genes=5, saliency="ae_saliency", n_permutations=1, progress=False)
+    mo.tl.enrich_units(adata, sets, min_genes=5, saliency="ae_saliency", n_permutations=20, progress=False)
     tested = mo.get.enrichment(adata)
     tested = tested[tested["set"].map(kinds).notna()]
     units = pd.DataFrame(adata.obsm["X_ae"], columns=[str(at) for at in range(adata.obsm["X_ae"].shape[1])])

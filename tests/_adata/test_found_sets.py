@@ -60,7 +60,7 @@ FUNCTIONS = {
     "impact": mo.tl.pathway_impact,
     "impact of groups": lambda a, sets, **k: mo.tl.pathway_impact(a, sets, groupby="side", n_permutations=19, **k),
     "activity": lambda a, sets, **k: mo.tl.pathway_activity(a, sets, source="counts", n_random=9, **k),
-    "enrichment": lambda a, sets, **k: mo.tl.enrich_units(a, sets, n_permutations=9, progress=False, **k),
+    "enrichment": lambda a, sets, **k: mo.tl.enrich_units(a, sets, n_permutations=20, progress=False, **k),
     "summary": lambda a, sets, **k: mo.tl.unit_summary(a, sets, progress=False, **k),
     "sanity": lambda a, sets, **k: mo.tl.sanity(
         a, sets, n_seeds=1, n_draws=2, n_cells=60, max_epochs=1, progress=False, **k
@@ -121,7 +121,7 @@ def test_who_asks_for_them_gets_them_and_is_told_all_the_same(mouse, name):
 
 def test_tables_say_how_much_was_found(human):
     mo.tl.pathway_impact(human, SETS)
-    mo.tl.enrich_units(human, SETS, n_permutations=9, progress=False)
+    mo.tl.enrich_units(human, SETS, n_permutations=20, progress=False)
     mo.tl.pathway_activity(human, SETS, source="counts", n_random=9)
     share = {name: np.isin(genes, human.var_names).mean() for name, genes in SETS.items()}
     number = {name: np.isin(genes, human.var_names).sum() for name, genes in SETS.items()}

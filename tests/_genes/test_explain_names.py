@@ -124,7 +124,7 @@ def test_a_set_without_its_hyphens_is_pointed_out_in_every_function(trained, fun
         "mask": lambda a: mo.pp.gene_set_mask(a, sets),
         "impact": lambda a: mo.tl.pathway_impact(a, sets),
         "activity": lambda a: mo.tl.pathway_activity(a, sets, source="counts", n_random=9),
-        "enrichment": lambda a: mo.tl.enrich_units(a, sets, n_permutations=9, progress=False),
+        "enrichment": lambda a: mo.tl.enrich_units(a, sets, n_permutations=20, progress=False),
     }[function]
     with pytest.warns(UserWarning, match=r"dots where the gene sets have hyphens \(MT\.ND1, MT-ND1\)") as caught:
         call(extended)

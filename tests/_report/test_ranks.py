@@ -67,7 +67,8 @@ def test_of_too_many_comparisons_the_surest_are_shown(ranked, monkeypatch):
     monkeypatch.setattr(ranks, "MAX_COMPARISONS", 1)
     (shown,) = ranks.read_rankings(ranked, "ae", 6)
     table = mo.get.rank_units(ranked)
-    assert [one["category"] for one in shown.comparisons] == [table.loc[table["q"].idxmin(), "within"]]
+    surest = set(table.loc[table["q"] == table["q"].min(), "within"])
+    assert [one["category"] in surest for one in shown.comparisons] == [True]
     assert shown.n_left_out == table["within"].nunique() - 1
 
 

@@ -45,6 +45,8 @@ def test_history_draws_the_losses_and_marks_the_kept_epoch(adata):
     assert [line.get_xdata()[0] for line in ax.get_lines() if line.get_linestyle() == "--"] == [3]
     assert any("epoch 3" in text.get_text() for text in ax.texts)
     penalty = ax.figure.axes[-1]
+    ax.figure.canvas.draw()
+    assert penalty.get_legend().get_window_extent().y0 > ax.get_window_extent().y1  # clear of the curves
     np.testing.assert_array_equal(penalty.get_lines()[0].get_ydata(), [8, 4, 2, 1, 0.5])
 
 
@@ -120,7 +122,7 @@ def test_bars_of_top_genes_are_loadings_and_the_part_of_the_unit(adata):
     assert ax.get_title() == "unit 0"
     adata.uns["ae_units"] = {"of_model": "ae", "table": {"name": np.array(["b, e, c · Mono", ""], dtype=object)}}
     assert mo.pl.top_genes(adata, 0).get_title() == "unit 0: b, e, c · Mono"
-    assert mo.pl.top_genes(adata, 1).get_title() == "unit 1"
+    assert mo.pl.top_genes(adata, 1).get_title() == "unit 1 (no name)"
     del adata.uns["ae_units"]
     with pytest.raises(ValueError, match='Add by="saliency"'):
         mo.pl.top_genes(adata, 0, result="ae_saliency")
@@ -215,8 +217,20 @@ def test_dots_of_the_enrichment_are_the_numbers_under_their_own_names(adata):
     assert "2 of 3" in ax.get_ylabel()
     assert "2 of 4" in ax.get_xlabel()
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert texts == ["0.5", "0.05", "0.01", "0.001"]
+    assert texts == ["0.5", "0.05", "0.01", "0.001", "lowers the unit"]  # the last with a dash
     assert ax.get_legend().get_title().get_text() == "q (ringed: ≤ 0.05)"
+
+
+def test_more_columns_than_asked_for_are_left_out(adata):
+    """The weakest: of the sets that are drawn, by the largest absolute value, or by the smallest p."""
+    every = mo.get.impact(adata).abs().max()
+    drawn = columns(mo.pl.impact(adata, min_unit_impact=0, n_units=2))
+    assert set(drawn) == set(every.nlargest(2).index)
+    panels = mo.pl.impact_groups(adata, groupby="kind", min_unit_impact=0, n_units=1)
+    assert len({label for ax in panels.values() for label in columns(ax)}) == 1
+    assert columns(mo.pl.enrichment(adata, n_units=1)) == ["1"]
+    with pytest.raises(ValueError, match="n_units is 0"):
+        mo.pl.impact(adata, n_units=0)
 
 
 def test_enrichment_draws_what_is_named_in_its_order(adata):

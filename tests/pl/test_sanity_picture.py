@@ -34,6 +34,30 @@ def test_a_box_a_kind_of_control_holds_the_middle_half_of_the_units(adata):
     assert ax.get_title() == "genes of each unit (no better than a control)"
 
 
+def test_the_verdict_stands_large_on_top(adata):
+    def head():
+        title = mo.pl.sanity(adata)["units"].figure._suptitle
+        return title.get_text().replace("\n", " "), title.get_fontsize()
+
+    passed = mo.get.sanity(adata)["passed"]
+    words, size = head()
+    assert passed.to_dict() == {
+        "units": False,
+        "sets": True,
+        "set strength": False,
+        "groups": True,
+        "group strength": False,
+        "deletion": True,
+    }
+    assert words == (
+        "Better than controls: gene sets, sets between groups, deletion of genes. No better: genes of units, strength "
+        "of sets, their strength"
+    )
+    assert size > mo.pl.sanity(adata)["units"].title.get_fontsize()
+    adata.uns["ae_sanity"]["passed"] = np.ones(5, dtype=bool)
+    assert head()[0] == "The explanation is better than its controls"
+
+
 def test_a_dot_a_control_in_the_colour_of_its_box(adata):
     ax = mo.pl.sanity(adata)["sets"]
     controls = mo.get.sanity(adata, table="controls")

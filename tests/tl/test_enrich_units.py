@@ -90,9 +90,17 @@ def test_result_survives_a_file_and_a_new_model_removes_it(trained, gene_sets, t
     assert "ae_enrichment" not in trained.uns
 
 
+def test_random_sets_too_few_to_tell_are_said(trained, gene_sets):
+    """`p` needs none."""
+    with pytest.warns(UserWarning, match=r"n_permutations=18 .*no p_prerank can be below 0.053.* q_prerank"):
+        run(trained, gene_sets, n_permutations=18)
+    assert mo.get.enrichment(trained)["p_prerank"].min() > 0.05
+    run(trained, gene_sets, n_permutations=19)
+
+
 def test_copy_leaves_the_original_alone(trained, gene_sets):
     before = set(trained.uns)
-    changed = mo.tl.enrich_units(trained, gene_sets, n_permutations=10, copy=True, key_added="mine")
+    changed = mo.tl.enrich_units(trained, gene_sets, n_permutations=20, copy=True, key_added="mine")
     assert set(trained.uns) == before
     assert set(changed.uns) == before | {"mine"}
 

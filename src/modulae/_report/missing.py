@@ -88,8 +88,8 @@ def enrich(work: Workplace, gene_sets: Mapping[str, Sequence[str]] | None) -> No
         ):
             tested.warn()
             return
-    # random sets are for `nes` and `p_prerank`, which the page does not show
-    quick: dict[str, Any] = {"n_permutations": 1, "seed": work.seed, "progress": work.progress}
+    # random sets are for `nes` and `p_prerank`, which the page does not show; fewer would be warned of
+    quick: dict[str, Any] = {"n_permutations": 20, "seed": work.seed, "progress": work.progress}
     tl.enrich_units(work.adata, dict(gene_sets), **quick, **work.reading(), **sizes)
     work.ran.append("tl.enrich_units")
 

@@ -84,9 +84,10 @@ PARAMETERS = {
     "cluster": "Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.",
     "sets": "Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.",
     "units": (
-        "Units to draw, in this order; chosen by `min_unit_impact` if `None`, among those that\n"
+        "Units to draw, in this order; chosen by `n_units` and `min_unit_impact` if `None`, among those that\n"
         ":func:`modulae.tl.transfer` did not flag."
     ),
+    "n_units": "How many units at most, those with the largest absolute value on these sets; `None` for no limit.",
     "n_sets": "How many sets at most, those with the largest absolute value; `None` for no limit.",
     "min_impact": "Leave out sets whose largest absolute value is lower.",
     "color": (

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 ALL_CELLS = "all cells"
 
-IMPACT_STATISTICS = ("effect", "se", "p", "q", "p_cells", "p_matched", "null_mean", "effect_lowest", "effect_highest")
+IMPACT_STATISTICS = (
+    *("effect", "se", "p", "q", "p_cells", "p_donors", "p_exact", "p_matched", "null_mean"),
+    *("effect_lowest", "effect_highest"),
+)
 """In the order of the columns; a file gives them back in another."""
 
 
@@ -54,7 +57,8 @@ def impact_table(
     `name` : text, with `by_unit`
         Name of the unit, after :func:`modulae.tl.unit_summary`; else NaN.
     `effect` : `float64`
-        The unscaled impact, or difference, summed over units (over donors if there were donors). Above 0 the set's
+        The unscaled impact, or difference, summed over units (over donors if there were donors); pictures show it
+        scaled, as :func:`modulae.get.impact` gives it. Above 0 the set's
         genes raise the units, or move a cell from the reference towards the group.
     `direction` : text, where the comparison was tested
         Such as "more in STIM" or "less in STIM".

@@ -31,6 +31,9 @@ def rank_units(
 ) -> pd.DataFrame:
     """Which units differ between groups of cells, where, and in how many donors, as a tidy table.
 
+    The surest differences come first: the smallest q, of these the largest effect. To read one cell type after the
+    other, sort by it: `table.sort_values("within", kind="stable")`.
+
     Parameters
     ----------
     {adata}
@@ -43,7 +46,7 @@ def rank_units(
 
     Returns
     -------
-    One row for each comparison and unit; of each comparison the smallest p first.
+    One row for each comparison and unit, the smallest q first.
 
     `within` : text
         The category; "all cells" where there are none.
@@ -132,7 +135,7 @@ def rank_units(
             **{name: numbers[name] for name in ("p", "q")},
         }
     )
-    table = table.iloc[np.lexsort((-table["effect"].abs(), table["p"], each))]
+    table = table.sort_values(["q", "effect"], key=lambda column: -column.abs() if column.name == "effect" else column)
     table = table if group is None else table[table["group"] == written(group)]
     return table.reset_index(drop=True)
 

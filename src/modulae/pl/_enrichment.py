@@ -65,6 +65,7 @@ def enrichment(
     sets: Sequence[str] | None = None,
     units: Sequence[int | str] | None = None,
     n_sets: int | None = 30,
+    n_units: int | None = 25,
     cluster: bool = True,
     cmap: str | Colormap = DIVERGING,
     ax: Axes | None = None,
@@ -93,6 +94,8 @@ def enrichment(
         :func:`modulae.tl.transfer` did not flag.
     n_sets
         How many sets at most, those with the smallest p; `None` for no limit.
+    n_units
+        How many units at most, those with the smallest p for a drawn set; `None` for no limit.
     {cluster}
     cmap
         Colour map, with 0 in the middle.
@@ -131,7 +134,9 @@ def enrichment(
         free = unflagged(list(rates.columns), flagged_units(adata, stored.key), stored.key)
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
     check_n(n_sets, "n_sets")
-    shown = _choose(rates, p, scores, sets=sets, units=units, n_sets=n_sets, max_q=max_q, cluster=cluster)
+    check_n(n_units, "n_units")
+    most = n_sets, n_units
+    shown = _choose(rates, p, scores, sets=sets, units=units, most=most, max_q=max_q, cluster=cluster)
     shown = replace(shown, of_units=of_units, names=names_of_units(adata, stored.key))
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
 
@@ -147,7 +152,7 @@ def enrichment(
         )
     )
     ax = new_axes(shown, size=size, right=1.6) if ax is None else ax
-    draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, size=size)
+    draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, less="lowers the unit", size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
     title(ax, "gene sets that units read", room=size[0] + 2.0)
@@ -168,7 +173,7 @@ def _choose(
     *,
     sets: Sequence[str] | None,
     units: Sequence[int | str] | None,
-    n_sets: int | None,
+    most: tuple[int | None, int | None],
     max_q: float,
     cluster: bool,
 ) -> Shown:
@@ -176,11 +181,13 @@ def _choose(
     called = rates.to_numpy() <= max_q
     if sets is None:
         rows = np.flatnonzero(called.any(axis=1))
-        rows = rows[np.argsort(p.to_numpy()[rows].min(axis=1), kind="stable")][:n_sets]
+        rows = rows[np.argsort(p.to_numpy()[rows].min(axis=1), kind="stable")][: most[0]]
     else:
         rows = np.array([set_position(name, every_set) for name in map(str, names_given(sets, "sets"))])
     if units is None:
         columns = np.flatnonzero(called[rows].any(axis=0))
+        smallest = p.to_numpy()[rows][:, columns].min(axis=0, initial=1.0)
+        columns = np.sort(columns[np.argsort(smallest, kind="stable")][: most[1]])
     else:
         columns = np.array([every_unit.index(unit_name(unit, every_unit)) for unit in names_given(units, "units")])
     if len(rows) == 0 or len(columns) == 0:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from modulae import get
 from modulae._adata.public import public
@@ -76,12 +76,17 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY, ax: Axes | None = None) -
     penalty_ax.tick_params(axis="y", colors="0.35")
     if (table["orthogonality"] > 0).all():
         penalty_ax.set_yscale("log")
+        if table["orthogonality"].max() < 10 * table["orthogonality"].min():  # no power of ten to write it with
+            penalty_ax.yaxis.set_major_locator(MaxNLocator(5))
+            penalty_ax.yaxis.set_major_formatter(ScalarFormatter())
+            penalty_ax.yaxis.set_minor_locator(NullLocator())
     for own in (ax, penalty_ax):
         own.grid(visible=False)
         own.spines["top"].set_visible(False)
     handles = [*ax.get_lines()[:2], *penalty_ax.get_lines()]
     names = [str(handle.get_label()) for handle in handles]
-    penalty_ax.legend(handles, names, loc="upper right", fontsize="small", handlelength=2)
+    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.06), "ncols": 3, "frameon": False}
+    penalty_ax.legend(handles, names, fontsize="small", handlelength=2, **above)  # clear of the curves
     return ax
 
 

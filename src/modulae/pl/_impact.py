@@ -56,6 +56,7 @@ def impact(
     sets: Sequence[str] | None = None,
     units: Sequence[int | str] | None = None,
     n_sets: int | None = 30,
+    n_units: int | None = 25,
     min_impact: float = 0.0,
     min_unit_impact: float = 0.25,
     cluster: bool = True,
@@ -65,8 +66,8 @@ def impact(
     """Draw the impact of gene sets on units as a heat map (Kinalis et al. 2019, Fig. 1d and, with `overlay`, 1e).
 
     Only the largest values are shown, and the axes say how many sets and units of how many that is.
-    `n_sets=None, min_unit_impact=0` shows everything; the authors' scripts take `min_impact=0.85, min_unit_impact=0.7`.
-    A figure of its own grows with the number of sets and units.
+    `n_sets=None, n_units=None, min_unit_impact=0` shows everything; the authors' scripts take `min_impact=0.85,
+    min_unit_impact=0.7`. A figure of its own grows with the number of sets and units.
 
     Parameters
     ----------
@@ -84,6 +85,7 @@ def impact(
     {sets}
     {units}
     {n_sets}
+    {n_units}
     {min_impact}
     min_unit_impact
         Leave out units whose largest absolute value on the drawn sets is lower. Of an unscaled value, all are drawn.
@@ -131,7 +133,8 @@ def impact(
         drawn, ties = [table(), *drawn], [table(value="unscaled"), *ties]
     flagged, names = flagged_units(adata, stored.key), names_of_units(adata, stored.key)
     wanted = Wanted(
-        sets, units, n_sets, min_impact, min_unit_impact if scaled else 0.0, cluster, flagged, stored.key, names
+        *(sets, units, n_sets, n_units, min_impact, min_unit_impact if scaled else 0.0),
+        *(cluster, flagged, stored.key, names),
     )
     shown = choose(drawn, ties, wanted)
     tables = [table.loc[shown.sets, shown.units] for table in drawn]
@@ -158,8 +161,8 @@ def impact(
 
 def _words(group: str | None, against: str, *, difference: bool, overlay: bool, scaled: bool) -> str:
     if overlay:
-        return "impact, all cells (scaled)"
+        return "impact, all cells (largest: 1)"
     if difference:
         what = f"{shorten(str(group), 20)}\nagainst {shorten(against, 20)}"
-        return f"{what} (scaled)" if scaled else what
-    return "impact (scaled)" if scaled else "impact (unscaled)"
+        return f"{what} (largest: ±1)" if scaled else what
+    return "impact (largest: 1)" if scaled else "impact (unscaled)"

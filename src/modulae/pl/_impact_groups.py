@@ -66,6 +66,7 @@ def impact_groups(
     sets: Sequence[str] | None = None,
     units: Sequence[int | str] | None = None,
     n_sets: int | None = 20,
+    n_units: int | None = 25,
     min_impact: float = 0.0,
     min_unit_impact: float = 0.25,
     cluster: bool = True,
@@ -86,12 +87,15 @@ def impact_groups(
     groups
         Groups to draw, in this order; all of the result if `None`.
     value
-        `"impact"`: how each group differs from its reference, scaled in each panel; cells that are clearly negative
-        carry a dash. `"within"`: the impact over each group's own cells, after a panel of all cells. A unit is read
-        from the same genes everywhere, so these panels are often nearly the same; a warning then says so.
+        `"impact"`: how each group differs from its reference, scaled for each group, so that ±1 is its largest
+        difference whatever its size (:func:`modulae.get.impact` has these numbers, :func:`modulae.get.impact_table` the
+        unscaled ones); cells that are clearly negative carry a dash. `"within"`: the impact over each group's own
+        cells, after a panel of all cells. A unit is read from the same genes everywhere, so these panels are often
+        nearly the same; a warning then says so.
     {sets}
     {units}
     {n_sets}
+    {n_units}
     {min_impact}
     min_unit_impact
         Leave out units whose largest absolute value on the drawn sets is lower.
@@ -144,15 +148,18 @@ def impact_groups(
     unscaled: Literal["within_unscaled", "unscaled"] = "within_unscaled" if value == "within" else "unscaled"
     ties = [table(group=group, value=unscaled) for _, group in panels]
     flagged, unit_names = flagged_units(adata, stored.key), names_of_units(adata, stored.key)
-    wanted = Wanted(sets, units, n_sets, min_impact, min_unit_impact, cluster, flagged, stored.key, unit_names)
+    bounds = n_sets, n_units, min_impact, min_unit_impact
+    wanted = Wanted(sets, units, *bounds, cluster, flagged, stored.key, unit_names)
     shown = choose(drawn, ties, wanted)
 
     tables = {name: values.loc[shown.sets, shown.units] for (name, _), values in zip(panels, drawn, strict=True)}
     if value == "within":
         _say_if_alike(list(tables.values()))
     against = {references[name] for name in names}
-    difference = f"the group against\n{against.pop() if len(against) == 1 else 'its reference'} (scaled)"
-    label = difference if value == "impact" else "impact (scaled)"
+    difference = (
+        f"the group against {against.pop() if len(against) == 1 else 'its reference'},\nscaled per group (largest: ±1)"
+    )
+    label = difference if value == "impact" else "impact (largest: 1)"
     scale = make_scale(drawn, label=label, difference=value == "impact", scaled=True, cmap=cmap)
     what = f"impact of gene sets, by {groupby}"
     return _draw(tables, shown, scale, what=what, ncols=ncols)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -47,6 +48,15 @@ ROW_LABELS = {
     "groups": "between groups,\nsummed over units",
     "group strength": "between groups,\nstrength",
 }
+SHORT = {
+    "units": "genes of units",
+    "sets": "gene sets",
+    "set strength": "strength of sets",
+    "groups": "sets between groups",
+    "group strength": "their strength",
+    "deletion": "deletion of genes",
+}
+"""Levels as the verdict on top calls them."""
 SPREAD = 0.11
 """How far apart the kinds of controls stand in a row of the sets."""
 
@@ -54,7 +64,7 @@ SPREAD = 0.11
 @public
 @literal
 def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> dict[str, Axes]:
-    """Draw the agreement of an explanation with that of its controls, and the deletion curves.
+    """Draw the agreement of an explanation with that of its controls, and the deletion curves, under the verdict.
 
     Left, one box a kind of control: how the genes of each unit agree (median, middle half, 5th and 95th percentile of
     the units). Middle, one row a level and one dot a control, in the colour of its box: how the sets agree. In both,
@@ -91,7 +101,7 @@ def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None)
     """
     names: tuple[SanityTable, ...] = ("verdict", "controls", "agreement", "deletion")
     verdict, controls, agreement, curves = (get.sanity(adata, key=key, result=result, table=name) for name in names)
-    _, axes = plt.subplots(
+    figure, axes = plt.subplots(
         1, 3, figsize=(13.0 * enlarged(), 3.6 * enlarged()), layout="constrained", width_ratios=(1, 1, 0.9)
     )
     _draw_units(axes[0], agreement, verdict)
@@ -100,7 +110,17 @@ def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None)
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(visible=False)
+    figure.suptitle(fill(_verdict(verdict), 85), fontsize="x-large", fontweight="bold")
     return dict(zip(("units", "sets", "deletion"), axes, strict=True))
+
+
+def _verdict(verdict: pd.DataFrame) -> str:
+    """At which levels the explanation is better than its controls."""
+    passed = verdict["passed"].to_numpy(dtype=bool)
+    if passed.all() or not passed.any():
+        return f"The explanation is {'better than its controls' if passed.all() else 'no better than a control'}"
+    yes, no = (", ".join(SHORT[str(level)] for level in verdict.index[which]) for which in (passed, ~passed))
+    return f"Better than controls: {yes}. No better: {no}"
 
 
 def _draw_units(ax: Axes, agreement: pd.DataFrame, verdict: pd.DataFrame) -> None:

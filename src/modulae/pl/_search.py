@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STABILITY, LOSS = "#0072b2", "#d55e00"  # blue and vermillion of Okabe & Ito
+NEAR = 0.1
+"""Share of the range of losses from which on a loss is not as good as the lowest."""
+FLATTEST = 0.2
+"""Range of stability that the axis covers at least: smaller differences are not to look large."""
 NEEDED_COLUMNS = {"stability", "loss"}
 
 
@@ -26,8 +30,9 @@ NEEDED_COLUMNS = {"stability", "loss"}
 def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) -> Axes:
     """Draw how stable the units are, and how well held-out cells are described, over one setting.
 
-    Look for the setting up to which the loss falls and the units still come back, as in the choice of the number of
-    components by consensus NMF (Kotliar et al. 2019, *eLife* 8:e43803, Fig. 1).
+    A dashed line recommends a setting: the most stable of those whose loss is as good as the lowest, but for 10 % of
+    the range of losses. Look whether the loss hardly falls after it, and the units still come back, as in the choice
+    of the number of components by consensus NMF (Kotliar et al. 2019, *eLife* 8:e43803, Fig. 1).
 
     Parameters
     ----------
@@ -75,10 +80,27 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
     spread = means.get("loss_sd")
     beside.errorbar(places, means["loss"], yerr=spread, color=LOSS, marker="s", linewidth=2, linestyle="--", capsize=3)
     ax.set_xticks(places, [f"{value:g}" if isinstance(value, int | float) else str(value) for value in means.index])
-    ax.set(xlabel=x, ylim=(0, 1.02))
+    recommended = _recommended(means)
+    ax.axvline(recommended, color="0.35", linestyle="--", linewidth=1, zorder=0)
+    ax.set_title(f"recommended: {x} = {ax.get_xticklabels()[recommended].get_text()}", fontsize="medium")
+    ax.set(xlabel=x, ylim=_around(means["stability"]))
     ax.set_ylabel("● stability: mean |r| with another seed", color=STABILITY)
     beside.set_ylabel("■ Poisson loss of held-out cells", color=LOSS)
     for own in (ax, beside):
         own.grid(visible=False)
         own.spines["top"].set_visible(False)
     return ax
+
+
+def _recommended(means: pd.DataFrame) -> int:
+    """Place of the most stable setting among those that describe held-out cells nearly as well as the best."""
+    loss = means["loss"].to_numpy(dtype=np.float64)
+    near = loss <= np.nanmin(loss) + NEAR * (np.nanmax(loss) - np.nanmin(loss))
+    return int(np.nanargmax(np.where(near, means["stability"].fillna(-1.0), -np.inf)))
+
+
+def _around(values: pd.Series) -> tuple[float, float]:
+    """Limits of the axis of stability: where the values are, so that a trend shows."""
+    lowest, highest = float(values.min()), float(values.max())
+    margin = max(0.15 * (highest - lowest), (FLATTEST - (highest - lowest)) / 2)
+    return max(lowest - margin, 0.0), min(highest + margin, 1.02)

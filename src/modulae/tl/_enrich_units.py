@@ -19,6 +19,7 @@ from modulae._adata.stored.results import SALIENCY
 from modulae._adata.stored.steps import step
 from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
+from modulae._utils.reach import warn_out_of_reach
 from modulae.core.checks import check_integer, check_seed
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.scores.expression_bins import expression_bins
@@ -87,8 +88,8 @@ def enrich_units(
         Leave out sets with more genes in the model; no limit if `None`.
     n_permutations
         Random sets of each size, for the null of `nes` and `p_prerank`. The smallest `p_prerank` is 1 / (n + 1), with n
-        the random sets of the same sign, about half of them, so that `q_prerank` may stay above 0.05 whatever the data.
-        `p` and `p_correlated` need none, and have no such floor.
+        the random sets of the same sign, about half of them; a warning says so where `q_prerank` can't reach 0.05
+        whatever the data. `p` and `p_correlated` need none, and have no such floor.
     seed
         Seed of the random sets, and of the order of genes with equal saliencies.
     {model_layer}
@@ -148,6 +149,8 @@ def enrich_units(
     name = result_name(adata, key_added, Fields(key).enrichment, "enrich_units")
     check_integer("n_permutations", n_permutations, minimum=1)
     check_seed(seed)
+    why = f"n_permutations={n_permutations} is too few"
+    warn_out_of_reach(1 / (n_permutations + 1), why=why, p="p_prerank", instead="Take 1000 or more, or leave it out.")
     fitted = read_model(adata, key)
     check_genes(adata, fitted)
     tested = match_sets(adata, gene_sets, fitted.genes, tested_sizes(min_genes, min_share, max_genes))

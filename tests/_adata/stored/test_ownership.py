@@ -115,7 +115,7 @@ NAMED = {
     "saliency": lambda a: mo.tl.saliency(a, device="cpu", key_added="mine"),
     "pathway_impact": lambda a: mo.tl.pathway_impact(a, sets_of(a), device="cpu", key_added="mine"),
     "pathway_activity": lambda a: mo.tl.pathway_activity(a, sets_of(a), source="counts", n_random=5, key_added="mine"),
-    "enrich_units": lambda a: mo.tl.enrich_units(a, sets_of(a), n_permutations=5, device="cpu", key_added="mine"),
+    "enrich_units": lambda a: mo.tl.enrich_units(a, sets_of(a), n_permutations=20, device="cpu", key_added="mine"),
     "unit_summary": lambda a: mo.tl.unit_summary(a, device="cpu", key_added="mine"),
     "denoise": lambda a: mo.tl.denoise(a, device="cpu", key_added="mine"),
     "classify": lambda a: mo.tl.classify(a, a, labels="group", unknown_rate=0, device="cpu", key_added="mine"),

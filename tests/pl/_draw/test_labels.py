@@ -10,8 +10,13 @@ NAMES = {"0": "LYZ, S100A8, S100A9 · CD14 Mono", "2": "AL928768.3, HIST1H4C, C1
 
 
 def test_numbers_stand_alone_where_there_is_no_name():
-    assert unit_labels(["0", "1"], NAMES) == ["0: LYZ, S100A8, S100A9 · CD14 Mono", "1"]
-    assert unit_title("1", NAMES, per_line=30) == "unit 1"
+    assert unit_labels(["0", "1"], {}) == ["0", "1"]
+    assert unit_title("1", {}, per_line=30) == "unit 1"
+
+
+def test_who_has_no_name_among_others_that_have_is_said():
+    assert unit_labels(["0", "1"], NAMES) == ["0: LYZ, S100A8, S100A9 · CD14 Mono", "1 (no name)"]
+    assert unit_title("1", NAMES, per_line=30) == "unit 1 (no name)"
     assert unit_title("0", NAMES, per_line=60) == "unit 0: LYZ, S100A8, S100A9 · CD14 Mono"
 
 
@@ -42,8 +47,8 @@ def test_pictures_of_units_have_their_names(adata):
     adata.uns["ae_units"] = {"of_model": "ae", "table": {"name": names}, "caveat_above": 0.5}
     axes = mo.pl.units(adata, [0, 1])
     assert axes["0"].get_title() == "unit 0: LYZ, S100A8, S100A9\nCD14 Mono"
-    assert axes["1"].get_title() == "unit 1"
-    heads = {f"0: {NAMES['0']}", "1", "2: B, C", "3: D · m"}
+    assert axes["1"].get_title() == "unit 1 (no name)"
+    heads = {f"0: {NAMES['0']}", "1 (no name)", "2: B, C", "3: D · m"}
     for ax in (mo.pl.impact(adata, min_unit_impact=0), mo.pl.enrichment(adata, max_q=1.0)):
         assert {label.get_text() for label in ax.get_xticklabels()} == heads
     panels = mo.pl.impact_groups(adata, groupby="kind", min_unit_impact=0)

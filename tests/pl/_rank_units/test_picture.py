@@ -65,6 +65,22 @@ def test_dots_are_the_numbers_under_their_names(adata):
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("unit (2 of 3)", "kind")
 
 
+def test_what_a_dash_means_and_how_many_cell_types_are_missing_is_said(adata):
+    ax = mo.pl.rank_units(adata)
+    assert [text.get_text() for text in ax.get_legend().get_texts()][-1] == "less active"
+    adata.uns["ae_rank_treatment"]["left_out"] = np.array(["'drug' in 'rare' (3 and 3 cells)"], dtype=object)
+    assert mo.pl.rank_units(adata).get_xlabel() == "kind\n(1 more with too few cells)"
+    adata.uns["ae_rank_treatment"]["statistics"]["effect"] = np.abs(EFFECT)
+    words = [text.get_text() for text in mo.pl.rank_units(adata).get_legend().get_texts()]
+    assert "less active" not in words
+
+
+def test_columns_are_in_the_order_of_the_comparisons_whatever_differs_most(adata):
+    adata.uns["ae_rank_treatment"]["statistics"] |= {"q": Q[::-1], "p": Q[::-1] / 2}
+    assert mo.get.rank_units(adata)["within"].iloc[0] == "B"
+    assert names(mo.pl.rank_units(adata))[1] == ["T", "B"]
+
+
 def test_units_are_drawn_as_they_are_named(adata):
     assert names(mo.pl.rank_units(adata, units=[2, "1"]))[0] == ["2", "1"]
     assert names(mo.pl.rank_units(adata, n_units=1))[0] == ["1"]

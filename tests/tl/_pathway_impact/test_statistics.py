@@ -1,5 +1,7 @@
 """p-values of `tl.pathway_impact`: what is written, what is asked for, and what they are worth."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -126,42 +128,58 @@ def test_no_p_values_where_they_would_not_hold(groups, gene_sets):
     assert "p" not in mo.get.impact_table(groups)
 
 
-FEW = "ignore:so few donors:UserWarning"
-
-
-@pytest.mark.parametrize(("donors", "lowest"), [("donor", "0.1"), ("paired", "0.062")])
-def test_a_p_that_no_data_could_bring_below_the_level_is_said(groups, gene_sets, donors, lowest):
-    """Three against three: 2 of 20 permutations are as far out; five pairs: 2 of 32."""
-    with pytest.warns(UserWarning, match=rf"no p is below {lowest}, and no set reaches q <= 0.05 .*rank_units"):
-        run(groups, gene_sets, groupby="late", donor_key=donors, null="cells", n_permutations=100)
-    groups.obs["six"] = [f"p{i % 7}" for i in range(groups.n_obs)]  # 2 of 128
-    run(groups, gene_sets, groupby="late", donor_key="six", null="cells", n_permutations=200)
+def test_few_donors_can_be_sure_where_their_permutations_cannot(groups, gene_sets):
+    """Five pairs: 2 of 32 flips are as far out, so that nothing but a t-test can say less."""
+    how = {"groupby": "late", "groups": ["late"], "donor_key": "paired", "null": "cells"}
+    units, late = groups.obsm["X_ae"], (groups.obs["late"] == "late").to_numpy()
+    table = run(groups, gene_sets, **how)
+    assert table["p_exact"].min() >= 2 / 32 - 1e-6
+    values = cell_values(groups, gene_sets, "activity")
+    pairs = [groups.obs["paired"] == donor for donor in sorted(set(groups.obs["paired"]))]
+    own = np.array([values[late & pair].mean(axis=0) - values[~late & pair].mean(axis=0) for pair in pairs])
+    np.testing.assert_allclose(table["effect"], own.mean(axis=0), rtol=1e-3, atol=1e-7)  # nine cells in each
+    np.testing.assert_array_equal(table["p"], table["p_donors"])
+    mo.tl.rank_units(groups, "late", groups=["late"], reference="early", donor_key="paired")
+    of_units = mo.get.rank_units(groups).set_index("unit")["p"]
+    by_unit = mo.get.impact_table(groups, result="result", by_unit=True)
+    for unit, p in by_unit.groupby("unit")["p_donors"]:
+        np.testing.assert_allclose(p, of_units[unit], rtol=1e-4)  # the same test, whatever the set
+    assert units.shape[1] == len(of_units)
 
 
 @pytest.mark.parametrize("null", ["cells", "matched", "matched+cells"])
 def test_too_few_permutations_are_said(groups, gene_sets, null):
     with pytest.warns(
-        UserWarning, match=r"n_permutations=18 is too few: no p is below 0.053, and no set .* 1000 or more"
+        UserWarning, match=r"n_permutations=18 is too few: no p can be below 0.053, so that no q .* 1000 or more"
     ):
         run(groups, gene_sets, null=null, n_permutations=18)
     run(groups, gene_sets, null=null, n_permutations=19)
 
 
-@pytest.mark.filterwarnings(FEW)
+def test_so_few_cells_that_no_permutation_could_tell_are_said(groups, gene_sets):
+    """Two against two can be dealt in six ways, two against seven in 36."""
+    for n, said in ((4, True), (9, False)):
+        few = groups[:n].copy()
+        few.obs["side"] = ["one", "one", *["other"] * (n - 2)]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run(few, gene_sets, null="cells")
+        messages = [str(one.message) for one in caught if "few ways" in str(one.message)]
+        assert bool(messages) == said
+        assert all("no p can be below 0.17, so that no q reaches 0.05" in message for message in messages)
+
+
 @BOTH
 def test_donors_are_replicates(groups, gene_sets, difference):
     table = run(
         groups, gene_sets, groupby="late", donor_key="donor", null="cells", explanation={"difference": difference}
     )
-    assert table["p"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
+    assert table["p_exact"].min() >= 0.1 - 1e-6  # 3 against 3: 20 ways, two of them as extreme
+    assert "p_cells" not in table
     for by_unit in (False, True):
         table = mo.get.impact_table(groups, result="result", by_unit=by_unit)
         assert (table["effect_lowest"] <= table["effect"] + 1e-7).all()
         assert (table["effect_highest"] >= table["effect"] - 1e-7).all()
-    paired = run(
-        groups, gene_sets, groupby="late", donor_key="paired", null="cells", explanation={"difference": difference}
-    )
-    assert paired["p"].min() >= 2 / 32 - 1e-6
 
 
 def test_a_mistake_about_donors_costs_no_reading_of_the_cells(groups, gene_sets, monkeypatch):
@@ -229,7 +247,11 @@ MISTAKES = {
     ),
     "donor": ({"donor_key": "nothing"}, KeyError, "donor_key='nothing' is not a column"),
     "both": ({"donor_key": "donor", "stratify_by": "batch"}, ValueError, "Give one of them"),
-    "one donor": ({"donor_key": "late", "groupby": "late"}, ValueError, "group 'early': there are fewer than two"),
+    "one donor": (
+        {"donor_key": "late", "groupby": "late"},
+        ValueError,
+        "group 'early': there are 1 and 1 donors; a side needs 2, so",
+    ),
     "untested donors": ({"donor_key": "donor", "groupby": None}, ValueError, "donor_key= says how .* groupby="),
     "untested strata": ({"stratify_by": "batch", "null": None}, ValueError, "stratify_by= says how .* a null"),
     "untested median": (

@@ -69,11 +69,11 @@ def compare_cells(
     freedom = np.where(n > 1, n - 1, np.nan)[:, None]  # one cell says nothing of how cells vary
     variance = np.maximum(squares / n[:, None] - means[:, 0] ** 2, 0) * n[:, None] / freedom
     p = two_sided(difference[0], difference[1:], centre=0.0, follow_tail=True)
-    least = min(_share_of_ways(group, reference, strata), 1 / (n_permutations + 1))  # all permutations can't say less
+    least = min(share_of_ways(group, reference, strata), 1 / (n_permutations + 1))  # all permutations can't say less
     return GroupDifference(difference[0], np.sqrt((variance / n[:, None]).sum(axis=0)), np.maximum(p, least))
 
 
-def _share_of_ways(group: NDArray[np.bool_], reference: NDArray[np.bool_], strata: NDArray[np.intp] | None) -> float:
+def share_of_ways(group: NDArray[np.bool_], reference: NDArray[np.bool_], strata: NDArray[np.intp] | None) -> float:
     """One in the number of ways in which labels can be dealt."""
     from scipy.special import gammaln
 

@@ -33,9 +33,10 @@ def draw_dots(
     *,
     q: str,
     max_q: float,
+    less: str,
     size: tuple[float, float],
 ) -> None:
-    """Draw sets × units, and what size and colour mean."""
+    """Draw sets × units, and what size, ring and dash mean; `less` says it of a dot with a dash."""
     n_sets, n_units = rates.shape
     sure = -np.log10(np.maximum(rates, 1e-300))
     largest = float(np.clip(sure.max(), *SURE))
@@ -63,10 +64,17 @@ def draw_dots(
     ax.spines[:].set_linewidth(0.5)
     colour_bar(ax, dots, scale, size=size, share=0.5)
     steps = [step for step in LEGEND_Q if -np.log10(step) <= largest]
-    handles = [dot(marker * np.sqrt(-np.log10(step) / largest), ringed=step <= max_q) for step in steps]
+    handles: list[Line2D | tuple[Line2D, ...]] = [
+        dot(marker * np.sqrt(-np.log10(step) / largest), ringed=step <= max_q) for step in steps
+    ]
+    words = [f"{step:g}" for step in steps]
+    if low.any():
+        dash_mark = Line2D([], [], linestyle="none", marker="_", color="black", markersize=0.55 * marker)
+        handles.append((dot(marker, ringed=True), dash_mark))
+        words.append(less)
     ax.legend(
         handles,
-        [f"{step:g}" for step in steps],
+        words,
         title=f"{q} (ringed: ≤ {max_q:g})",
         loc="upper left",
         bbox_to_anchor=(1 + 0.02 / size[0], 1.0),
@@ -76,6 +84,7 @@ def draw_dots(
         title_fontsize=font(0.5),
         alignment="left",
         handletextpad=0.3,
+        labelspacing=0.7,
     )
 
 

@@ -30,6 +30,9 @@ MAX_SET_LENGTH = 45
 MAX_UNIT_LENGTH = 34
 """Characters of the name of a unit at an axis."""
 
+NO_NAME = "(no name)"
+"""Beside the number of a unit that has none where others have: it may be chance, see `get.unit_summary`."""
+
 NAME_SEPARATOR = " · "
 """Between the genes and the group."""
 
@@ -60,13 +63,14 @@ def shorten(text: str, width: int) -> str:
 
 def unit_labels(units: Sequence[str], names: Mapping[str, str], *, width: int = MAX_UNIT_LENGTH) -> list[str]:
     """What stands at an axis for each unit: its number and, in about `width` characters, its name if it has one."""
-    return [f"{unit}: {short_name(names[unit], width)}" if unit in names else unit for unit in units]
+    without = f" {NO_NAME}" if names else ""
+    return [f"{unit}: {short_name(names[unit], width)}" if unit in names else f"{unit}{without}" for unit in units]
 
 
 def unit_title(unit: str, names: Mapping[str, str], *, per_line: int, lines: int = 2) -> str:
     """What stands above a picture of one unit, in so many lines at most: "unit 3" and, if it has one, its name."""
     if unit not in names:
-        return f"unit {unit}"
+        return f"unit {unit} {NO_NAME}" if names else f"unit {unit}"
     head = f"unit {unit}: "
     for width in range(per_line * lines, 0, -1):  # cut until it fits, as lines break at spaces
         broken = wrap(head + short_name(names[unit], width), per_line)

@@ -36,6 +36,7 @@ class Wanted:
     sets: Sequence[str] | None
     units: Sequence[int | str] | None
     n_sets: int | None
+    n_units: int | None
     min_impact: float
     min_unit_impact: float
     cluster: bool
@@ -67,6 +68,7 @@ class Shown:
 def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted: Wanted) -> Shown:
     """Choose rows and columns by their largest absolute value in any table; equal rows by that in `ties`."""
     check_n(wanted.n_sets, "n_sets")
+    check_n(wanted.n_units, "n_units")
     strength = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in tables]))  # tables × sets × units
     every_set, every_unit = [str(name) for name in tables[0].index], list(tables[0].columns)
     free = unflagged(every_unit, wanted.flagged, wanted.key) if wanted.units is None else np.arange(len(every_unit))
@@ -76,7 +78,7 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
     else:
         rows = np.array([set_position(name, every_set) for name in map(str, names_given(wanted.sets, "sets"))])
     if wanted.units is None:
-        columns = free[_live(strength[:, rows][:, :, free].max(axis=(0, 1)), wanted.min_unit_impact)]
+        columns = free[_live(strength[:, rows][:, :, free].max(axis=(0, 1)), wanted)]
     else:
         columns = np.array(
             [every_unit.index(unit_name(unit, every_unit)) for unit in names_given(wanted.units, "units")]
@@ -164,12 +166,14 @@ def _strongest(largest: NDArray[np.float64], tie: NDArray[np.float64], wanted: W
     return np.sort(order)
 
 
-def _live(largest: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
-    live = np.flatnonzero(largest >= threshold)
+def _live(largest: NDArray[np.float64], wanted: Wanted) -> NDArray[np.intp]:
+    """Find the strongest units, in the order of the table."""
+    order = np.argsort(-largest, kind="stable")
+    live = np.sort(order[largest[order] >= wanted.min_unit_impact][: wanted.n_units])
     if len(live) == 0:
         msg = (
-            f"no unit reaches min_unit_impact={threshold:g} on these sets (the largest value is {largest.max():.2g}). "
-            "Lower min_unit_impact."
+            f"no unit reaches min_unit_impact={wanted.min_unit_impact:g} on these sets (the largest value is "
+            f"{largest.max():.2g}). Lower min_unit_impact."
         )
         raise ValueError(msg)
     return live

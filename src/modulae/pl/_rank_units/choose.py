@@ -35,6 +35,7 @@ class Dots:
 def choose_dots(
     table: pd.DataFrame,
     *,
+    order: Sequence[tuple[str, str]],
     units: Sequence[int | str] | None,
     n_units: int | None,
     max_q: float,
@@ -43,7 +44,7 @@ def choose_dots(
     groupby: str,
     within: str | None,
 ) -> Dots:
-    """Units by their smallest p, unless they are named, and comparisons in the order of the result.
+    """Units by their smallest p, unless they are named, and comparisons (category and group) in the order given.
 
     Raises
     ------
@@ -66,10 +67,10 @@ def choose_dots(
     else:
         chosen = [unit_name(unit, every) for unit in names_given(units, "units")]
     several = table["group"].nunique() > 1
-    columns = table[["within", "group", "reference"]].drop_duplicates()
     place = ["within", "group"]
+    there = set(table[place].itertuples(index=False, name=None))
+    order = [one for one in order if one in there]
     wide = {name: table.pivot(index="unit", columns=place, values=name) for name in ("effect", "q")}
-    order = list(columns[place].itertuples(index=False, name=None))
     named = table.drop_duplicates("unit").dropna(subset="name")
     names = {str(unit): str(name) for unit, name in zip(named["unit"], named["name"], strict=True)}
     by_category = within is not None

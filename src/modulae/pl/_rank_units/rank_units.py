@@ -54,7 +54,8 @@ def rank_units(
 
     Red: more active in the group; blue: less. The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`,
     and where these are below 0 they carry a dash, so that the sign survives a print in grey. Colours end at 3 standard
-    deviations. Where there is no dot, the cells were too few to compare, or there is no difference.
+    deviations. No dot: no difference. Cell types with too few cells have no column; the axis counts them.
+    Columns are in the order of the cell types.
 
     Parameters
     ----------
@@ -102,8 +103,10 @@ def rank_units(
     check_n(n_units, "n_units")
     stored = RANKS.find(adata, key=key, result=result)
     within = stored.entry["within"]
+    compared = ([str(one) for one in stored.entry[part]] for part in ("categories", "groups"))
     dots = choose_dots(
         get.rank_units(adata, key=stored.key, result=stored.name, group=group),
+        order=list(zip(*compared, strict=True)),
         units=units,
         n_units=n_units,
         max_q=max_q,
@@ -119,13 +122,15 @@ def rank_units(
     size = measured(ax) if ax else _size(dots)
     ax = _new_axes(dots, size) if ax is None else ax
     rates, effects = np.where(np.isnan(dots.q), 1.0, dots.q), np.nan_to_num(dots.effect)
-    draw_dots(ax, rates, effects, scale, q="q", max_q=max_q, size=size)
+    draw_dots(ax, rates, effects, scale, q="q", max_q=max_q, less="less active", size=size)
     ax.set_yticks(np.arange(len(dots.rows)), dots.rows, fontsize=font())
     ax.set_xticks(np.arange(len(dots.columns)), dots.columns, fontsize=font(), rotation=90)
     ax.tick_params(axis="both", length=0, pad=2)
     of = "" if len(dots.rows) == dots.of_units else f" ({len(dots.rows)} of {dots.of_units})"
     ax.set_ylabel(f"unit{of}", fontsize=font(1.5))
-    ax.set_xlabel(dots.column_label, fontsize=font(1.5))
+    left_out = len(stored.entry.get("left_out", ())) if group is None else 0
+    few = f"\n({left_out} more with too few cells)" if left_out else ""
+    ax.set_xlabel(dots.column_label + few, fontsize=font(1.5))
     title(ax, dots.title, room=size[0] + EXPLANATION)
     return ax
 

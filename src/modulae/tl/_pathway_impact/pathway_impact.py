@@ -83,12 +83,12 @@ def pathway_impact(
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
         or `None` (no p-values). There are none without `groupby`, nor with medians (`aggregate`).
     n_permutations
-        Permutations of either null. Where fewer than ten of them are as far out, p comes from the tail of all of them,
-        down to 1 / (n + 1)²; with fewer than 500 the smallest p is 1 / (n + 1).
+        Permutations of either null, and of donors for `p_exact`. Where fewer than ten of them are as far out, p comes
+        from the tail of all of them, down to 1 / (n + 1)²; with fewer than 500 the smallest p is 1 / (n + 1).
     donor_key
-        `obs` column with the donor of each cell. Donors are then the replicates: their means are compared, and their
-        labels are permuted (or, where a donor has cells on both sides, signs of its difference flipped). Cells without
-        a donor are left out of the test. Every side needs two donors.
+        `obs` column with the donor of each cell. Donors are then the replicates: their means are compared as in
+        :func:`modulae.tl.rank_units`, by a t-test instead of permuted cells, in pairs where donors have cells on both
+        sides. Cells without a donor are left out of the test. Every side needs two donors.
     stratify_by
         `obs` column; labels of cells are permuted within its categories only, such as cell types or batches; cells
         without one among themselves.
@@ -117,10 +117,11 @@ def pathway_impact(
         - `"within"`, `"within_unscaled"` (`float32`, groups × sets × units): the impact over each group's own cells, on
           one scale with `"all"`.
         - `"statistics"` (`dict` of `float32`, groups × sets × (units + 1), the last for the sum over units): `effect`;
-          `se` (Welch, over cells or donors; NaN where a side has one cell); `p` (two-sided; 1 where the two nulls
-          disagree about the direction); `q` (Benjamini–Hochberg over groups and sets, and units); `p_cells`;
-          `p_matched`; `null_mean` (of the matched sets); with donors `effect_lowest` and `effect_highest` (with one
-          donor left out).
+          `se` (Welch's over cells, NaN where a side has one; or over donors); `p` (two-sided; 1 where the two nulls
+          disagree about the direction); `q` (Benjamini–Hochberg over groups and sets, and units); `p_cells`, or with
+          donors `p_donors`; `p_matched`; `null_mean` (of the matched sets). With donors also `p_exact` (flipped or
+          permuted donors, which can't say less than one in the number of ways to do so), `effect_lowest` and
+          `effect_highest` (with one donor left out).
 
     Raises
     ------
@@ -133,8 +134,8 @@ def pathway_impact(
     Warns
     -----
     {sets_left_out}
-        No stratum has cells of both sides, so that no label can be permuted: then p is 1. Or there are so few donors
-        or permutations that no p can be as low as 0.05.
+        No stratum has cells of both sides, so that no label can be permuted: then p is 1. Or there are so few cells or
+        permutations that no `q` reaches 0.05 whatever the data.
 
     See Also
     --------

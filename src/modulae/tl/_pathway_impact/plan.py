@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae._adata.columns.labels import read_labels
+from modulae._utils.reach import warn_out_of_reach
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.checks import check_choice, check_integer, check_seed
-from modulae.core.statistics.donors import count_donors, smallest_p
+from modulae.core.statistics.differences.donors import donor_design
+from modulae.core.statistics.permutation import share_of_ways
 from modulae.core.statistics.tails import smallest_tail_p
 
 if TYPE_CHECKING:
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from modulae._adata.columns.groups import Contrast
-
-SIGNIFICANT = 0.05
-"""What q is usually held against."""
 
 Null = Literal["matched+cells", "matched", "cells"]
 
@@ -97,41 +96,34 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
 
 
 def check_sides(test: Test, plan: Contrast | None) -> None:
-    """Refuse comparisons without two donors a side, and say where labels have nothing to be permuted with.
+    """Refuse comparisons without two donors a side, and say where nothing can be found whatever the data.
 
     Raises
     ------
     ValueError
-        Too few donors, or donors of both kinds.
+        Too few donors.
     """
     if plan is None or test.null is None:
         return
-    smallest = smallest_tail_p(test.n_permutations)
-    if smallest > SIGNIFICANT:
-        warnings.warn(
-            f"n_permutations={test.n_permutations} is too few: no p is below {smallest:.2g}, and "
-            f"no set reaches q <= {SIGNIFICANT:g} whatever the data. Take 1000 or more, or leave it out.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
-    fixed, lowest = [], 0.0
+    if test.null != "cells" or test.donors is None:
+        n = test.n_permutations
+        why = f"n_permutations={n} is too few"
+        warn_out_of_reach(smallest_tail_p(n), why=why, instead="Take 1000 or more, or leave it out.")
+    ways, fixed = [], []
     for group, inside, others in zip(plan.groups, plan.members, plan.reference_members, strict=True):
         if test.donors is not None:
             try:
-                counts = count_donors(inside, others, test.donors)
+                donor_design(inside, others, test.donors)
             except ValueError as error:
                 msg = f"group {group!r}: {error}"
                 raise ValueError(msg) from error
-            lowest = max(lowest, smallest_p(counts, test.n_permutations))
         elif test.strata is not None and not np.intersect1d(test.strata[inside], test.strata[others]).size:
             fixed.append(group)
-    if lowest > SIGNIFICANT and test.null != "matched":
-        warnings.warn(
-            f"so few donors can be permuted in few ways only: no p is below {lowest:.2g}, and no set reaches q <= "
-            f"{SIGNIFICANT:g} whatever the data. Read the effects with their `se`; `mo.tl.rank_units` has a test "
-            "of units for few donors.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
+        elif test.null != "matched":
+            ways.append(share_of_ways(inside, others, test.strata))
+    if ways:
+        warn_out_of_reach(
+            min(ways), why="so few cells can be permuted in few ways only", instead="Compare groups of more cells."
         )
     if fixed:
         warnings.warn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from modulae.core.scores.activity import activity_differences, activity_values, 
 from modulae.core.scores.expression_bins import expression_bins, expression_of
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.scores.set_values import SetValues, set_indicator
-from modulae.core.statistics.donors import compare_donors
+from modulae.core.statistics.differences.donors import compare_donors
 from modulae.core.statistics.multiple_tests import false_discovery_rates
 from modulae.core.statistics.permutation import compare_cells, matched_sets
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from modulae.core.scores.impact import Difference
 
     from .plan import Null, Test
+
+
+OVER_DONORS = ("effect", "se", "p_exact", "effect_lowest", "effect_highest")
+"""What is kept of a comparison over donors as it is called there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def compare_groups(
     Returns
     -------
     groups × sets × (units + 1), the last for the sum over units: `effect`, `se`, `p`, `q`, and, as far as they were
-    asked for, `p_cells`, `p_matched`, `null_mean`; with donors `effect_lowest` and `effect_highest`.
+    asked for, `p_cells`, `p_matched`, `null_mean`; with donors, not `p_cells` but `p_donors`, `p_exact`,
+    `effect_lowest` and `effect_highest`.
     """
     indicator = set_indicator(sets, len(fitted.genes))
     # how strongly a gene is read depends on all the cells the model saw, not only on those compared
@@ -118,12 +123,13 @@ def compare_groups(
         if compared.activity is None:
             how = reading.method, reading.signed, reading.batch_size, reading.device
             saliencies = SetValues(fitted.network, cells.take(used), indicator, *how)
-            result = _over_cells(saliencies, *sides, test.among(used), rng)
+            result = _over_cells(saliencies, *sides, test.among(used), rng, lenders=0)
             result = {name: statistic.reshape(len(sets), -1) for name, statistic in result.items()}
         else:
             set_saliency = aggregate_sets(compared.pooled[index], sets)
             activities = activity_values(compared.activity[used], set_saliency)
-            result = per_set_statistics(_over_cells(activities, *sides, test.among(used), rng), set_saliency)
+            result = _over_cells(activities, *sides, test.among(used), rng, lenders=compared.activity.shape[1])
+            result = per_set_statistics(result, set_saliency)
         if test.null != "cells":
             difference = np.column_stack([compared.genes[index], compared.genes[index].sum(axis=1)])
             p, centre = matched_sets(difference, indicator, bins, n_permutations=test.n_permutations, rng=rng)
@@ -143,16 +149,13 @@ def _over_cells(
     reference: NDArray[np.bool_],
     test: Test,
     rng: np.random.Generator,
+    *,
+    lenders: int,
 ) -> dict[str, NDArray[np.float64]]:
     if test.donors is not None:
-        over = compare_donors(values, group, reference, test.donors, n_permutations=test.n_permutations, rng=rng)
-        return {
-            "effect": over.effect,
-            "se": over.standard_error,
-            "p_cells": over.p,
-            "effect_lowest": over.lowest,
-            "effect_highest": over.highest,
-        }
+        how: dict[str, Any] = {"lenders": lenders, "n_permutations": test.n_permutations, "rng": rng}
+        over = compare_donors(values, group, reference, test.donors, **how)
+        return {"p_donors": over["p"]} | {name: over[name] for name in OVER_DONORS}
     n_permutations = 1 if test.null == "matched" else test.n_permutations
     cells = compare_cells(values, group, reference, n_permutations=n_permutations, rng=rng, strata=test.strata)
     result = {"effect": cells.effect, "se": cells.standard_error}
@@ -161,10 +164,11 @@ def _over_cells(
 
 def _together(result: dict[str, NDArray[np.float64]], null: Null | None) -> NDArray[np.float64]:
     """The larger p; 1 where the two nulls disagree about the direction."""
-    if null == "cells":
-        return result["p_cells"]
     if null == "matched":
         return result["p_matched"]
-    larger = np.maximum(result["p_cells"], result["p_matched"])
+    over = result["p_donors"] if "p_donors" in result else result["p_cells"]
+    if null == "cells":
+        return over
+    larger = np.maximum(over, result["p_matched"])
     agree = np.sign(result["effect"]) == np.sign(result["effect"] - result["null_mean"])
     return np.where(agree, larger, 1.0)

@@ -12,10 +12,12 @@ import numpy as np
 from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.groups import REST, contrasts
 from modulae._adata.columns.labels import read_labels
+from modulae._utils.reach import warn_out_of_reach
 from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.statistics.differences.compare import Comparisons, Labels, Parts, plan_comparisons
 from modulae.core.statistics.differences.moments import moments_of
+from modulae.core.statistics.differences.ranks import smallest_rank_p
 from modulae.tl._pathway_impact.plan import codes
 
 if TYPE_CHECKING:
@@ -61,13 +63,16 @@ class Plan:
             for category, group, why in self.comparisons.left_out
         ]
 
-    def n_cells(
-        self, categories: NDArray[np.intp], groups: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Cells on both sides of comparisons."""
+    @property
+    def compared(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Category and group of each comparison, as numbers."""
+        return np.array(self.comparisons.categories, dtype=np.intp), np.array(self.comparisons.groups, dtype=np.intp)
+
+    def n_cells(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Cells on both sides of each comparison."""
         nothing = np.zeros((len(self.labels.groups), 0))
         cells = moments_of(nothing, self.parts.of_cells, len(self.parts))
-        own, reference = (side.n.astype(np.intp) for side in self.parts.all_sides(cells, categories, groups))
+        own, reference = (side.n.astype(np.intp) for side in self.parts.all_sides(cells, *self.compared))
         return own, reference
 
 
@@ -142,6 +147,11 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
     categories = [ALL_CELLS] if within is None else within.names
     plan = Plan(labels, parts, comparisons, categories, groups.names, contrast.reference)
     _say_what_is_left_out(plan, min_cells)
+    if donors is None:
+        smallest = float(smallest_rank_p(*plan.n_cells()).min())
+        warn_out_of_reach(
+            smallest, why="no comparison has more than a few cells", instead="Raise min_cells, or merge groups."
+        )
     return plan
 
 

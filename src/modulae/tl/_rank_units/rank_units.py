@@ -106,7 +106,8 @@ def rank_units(
     Warns
     -----
     UserWarning
-        Comparisons are left out, because a side is missing or too small.
+        Comparisons are left out, because a side is missing or too small. Or there are so few cells that no `q` reaches
+        0.05 whatever the data.
 
     See Also
     --------
@@ -189,8 +190,8 @@ def _cells_on(adata: AnnData, key: str, n_units: int) -> CellsOn | None:
 def _compared(plan: Plan) -> dict[str, Any]:
     """What is compared with what, and how many there are on each side."""
     chosen = plan.comparisons
-    categories, groups = (np.array(codes, dtype=np.intp) for codes in (chosen.categories, chosen.groups))
-    n_cells, n_reference = plan.n_cells(categories, groups)
+    categories, groups = plan.compared
+    n_cells, n_reference = plan.n_cells()
     result = {
         "categories": np.array(plan.categories, dtype=object)[categories],
         "groups": np.array(plan.groups, dtype=object)[groups],

@@ -165,7 +165,11 @@ def compare_units(
             result[name][one.comparisons] = statistic
         for at, fit in zip(one.comparisons, fits_again, strict=bool(fits)):
             fits[at] = fit
-    return result | {"p_cells": result["p"], **moderated_tests(fits)} if fits else result
+    if not fits:
+        return result
+    over_donors = moderated_tests(fits)
+    del over_donors["se"]  # the confidence interval says it
+    return result | {"p_cells": result["p"], **over_donors}
 
 
 def cells_of(labels: Labels, plan: Comparisons, comparisons: NDArray[np.intp]) -> NDArray[np.intp]:

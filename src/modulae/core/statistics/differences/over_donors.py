@@ -72,23 +72,27 @@ def fit_donors(
     )
 
 
-def moderated_tests(fits: Sequence[DonorFit]) -> dict[str, NDArray[np.float64]]:
+def moderated_tests(fits: Sequence[DonorFit], *, lenders: int | None = None) -> dict[str, NDArray[np.float64]]:
     """Statistics of all comparisons × units, with variances moderated over all of them.
 
-    The test is that of limma: t with as many degrees of freedom more as the variances of the others are worth.
+    The test is that of limma: t with as many degrees of freedom more as the variances of the others are worth. With
+    `lenders`, the first so many units borrow from each other, and the test of the others is the plain one.
     """
     residual = np.stack([fit.residual for fit in fits])
     freedom = np.repeat(np.array([fit.freedom for fit in fits], dtype=np.float64)[:, None], residual.shape[1], axis=1)
-    moderated, more = squeeze(residual.ravel(), freedom.ravel())
-    total = np.minimum(freedom + more, freedom[np.isfinite(residual)].sum())
-    total = np.maximum(total, freedom)
+    moderated, total = residual.copy(), freedom.copy()
+    own, theirs = residual[:, :lenders], freedom[:, :lenders]
+    squeezed, more = squeeze(own.ravel(), theirs.ravel())
+    moderated[:, :lenders] = squeezed.reshape(own.shape)
+    total[:, :lenders] = np.maximum(np.minimum(theirs + more, theirs[np.isfinite(own)].sum()), theirs)
     effect = np.stack([fit.effect for fit in fits])
-    error = np.sqrt(moderated.reshape(residual.shape) * np.stack([fit.unit for fit in fits]))
+    error = np.sqrt(moderated * np.stack([fit.unit for fit in fits]))
     tested = error > 0
     t = np.abs(effect) / np.where(tested, error, 1.0)
     half = stdtrit(total, 0.5 + COVERAGE / 2) * error
     return {
         "effect": effect,
+        "se": error,
         "ci_low": effect - half,
         "ci_high": effect + half,
         "effect_lowest": np.stack([fit.lowest for fit in fits]),

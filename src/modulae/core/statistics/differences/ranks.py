@@ -47,6 +47,12 @@ def rank_test(
     return auc, p
 
 
+def smallest_rank_p(n: NDArray[np.integer], other: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Comparisons: p where all cells of one side have one value and all of the other a lower one."""
+    exact, theirs = n.astype(np.float64), other.astype(np.float64)
+    return _p(exact * theirs, exact, theirs, _cubes(exact) + _cubes(theirs))
+
+
 def _pairs_above(
     values: NDArray[np.floating], groups: NDArray[np.intp], n_groups: int, reference: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
