@@ -108,13 +108,14 @@ def _find(
     halves = draw_halves(len(learn), asked.n_splits, config.seed, donors)
     depths = np.log(_sizes(seen_cells)), np.log(_sizes(unseen_cells))
     inputs = seen_cells.sparse_inputs(), unseen_cells.sparse_inputs()
-    with progress_bar(0, "halves of the cells", "half", progress=progress) as bar, limit_threads(1):
+    with progress_bar(0, "halves of the cells", "half", progress=progress) as bar:
 
         def run(calls: Sequence[Any]) -> Iterator[Any]:
             bar.total = (bar.total or 0) + len(calls)
-            for result in _side_by_side(calls if store is None else [store.remembered(*call) for call in calls]):
-                bar.update()
-                yield result
+            with limit_threads(1):
+                for result in _side_by_side(calls if store is None else [store.remembered(*call) for call in calls]):
+                    bar.update()
+                    yield result
 
         replication = Replication(*inputs, depths, halves, seed=config.seed, run=run, device=device)
         found = replication.search(asked.n_latent)

@@ -76,13 +76,17 @@ def _read(half: LowRank, loadings: Floats) -> Floats:
 
 
 def left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
-    """The largest directions of the half less what the units make, without making either of them cells × genes."""
-    cells, small = np.linalg.qr(np.concatenate([half.left, activity.T], axis=1))
-    genes, other = np.linalg.qr(np.concatenate([half.right, -loadings]).T)
-    left, values, right = np.linalg.svd(small @ other.T)
-    first = slice(0, 1)
-    return LowRank(
-        np.ascontiguousarray(cells @ left[:, first], dtype=np.float32),
-        np.ascontiguousarray(values[first, None] * (right[first] @ genes.T), dtype=np.float32),
-        half.mean,
-    )
+    """The largest direction of the half less what the units make, without making either of them cells × genes.
+
+    From the products of the few columns and rows that it is made of, in double precision.
+    """
+    cells = np.concatenate([half.left, activity.T], axis=1).astype(np.float64)
+    genes = np.concatenate([half.right, -loadings]).astype(np.float64)
+    squares, vectors = np.linalg.eigh(cells.T @ cells)
+    kept = squares > squares[-1] * len(squares) * np.finfo(np.float64).eps
+    sizes, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+    # cells = base · diag(sizes) · vectorsᵀ with an orthonormal base, in which the rest is this times genes
+    inner = sizes[:, None] * (vectors.T @ genes)
+    largest = np.linalg.eigh(inner @ inner.T)[1][:, -1]
+    left, right = cells @ (vectors @ (largest / sizes)), largest @ inner
+    return LowRank(left[:, None].astype(np.float32), right[None].astype(np.float32), half.mean)
