@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from modulae.core.model.network import Network
 
 
+CELLS_AT_ONCE = 4096
+
+
 def encode(
     network: Network,
     cells: Source,
@@ -60,7 +63,10 @@ class Encoder:
 
 def read_inputs(cells: Source, weights: NDArray[np.floating]) -> NDArray[Any]:
     """What the encoder reads of each cell, times genes × columns of weights: cells × columns."""
-    return np.concatenate([np.asarray(part.sparse_inputs() @ weights) for part in cells.portions()])
+    result = np.empty((len(cells), weights.shape[1]), dtype=weights.dtype)
+    for rows, block in cells.blocks(CELLS_AT_ONCE):
+        result[rows] = block.sparse_inputs() @ weights
+    return result
 
 
 def denoise(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
