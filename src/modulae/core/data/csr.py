@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def stacked(blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
     indices = np.empty(ends[-1], dtype=np.int64 if wide else np.int32)
     indptr, row = np.zeros(shape[0] + 1, dtype=indices.dtype), 1
     blocks.reverse()
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends.tolist()):
         block = blocks.pop()
         data[start:end], indices[start:end] = block.data, block.indices
         indptr[row : row + block.shape[0]] = block.indptr[1:] + indices.dtype.type(start)

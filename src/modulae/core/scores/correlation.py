@@ -34,8 +34,9 @@ def rank_correlation(
 ) -> NDArray[np.float64]:
     """Spearman correlation of each column of `one` with the same column of `other`; 0 where one is constant.
 
-    If `other` has one column, all are held against it. With `groups`, groups × rows, it is within them: ranks are taken in each group alone, as shares of its size around
-    0, and correlated over the rows of all groups. Rows of no group are left out.
+    If `other` has one column, all are held against it. With `groups`, groups × rows, it is within them: ranks are taken
+    in each group alone, as shares of its size around 0, and correlated over the rows of all groups. Rows of no group
+    are left out.
     """
     inside = None if groups is None else [group for group in groups if group.any()]
     shared = _ranks(other[:, 0], inside) if other.shape[1] == 1 else None

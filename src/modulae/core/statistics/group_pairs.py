@@ -71,9 +71,7 @@ class GroupActivity:
         return np.asarray(pooled @ self.difference(group, reference))
 
 
-def _moments(
-    units: NDArray[np.floating], cells: NDArray[np.intp]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(units: NDArray[np.floating], cells: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and variance of the units over some cells, of which a block is in memory as `float64`."""
     blocks = [cells[start : start + CELLS_AT_ONCE] for start in range(0, len(cells), CELLS_AT_ONCE)]
     zero = np.zeros(units.shape[1])

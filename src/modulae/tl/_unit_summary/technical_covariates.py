@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae._counts.stored_counts import Counts
 
 MIN_GENES_OF_LIST = 5
 """Genes of a list that must be there for a share or a score."""
