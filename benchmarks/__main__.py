@@ -17,6 +17,7 @@ FOLDERS = {
         "batches",
         "calls",
         "denoising",
+        "drawn_cells",
         "enrichment",
         "explanations",
         "false_positives",
