@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
-from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.count_summary import are_integers, count_stamps, gene_weights
 from modulae.core.data.csr import clean, is_clean, stacked
@@ -41,8 +40,6 @@ BYTES_AS_READ = 8
 
 MAX_BYTES_IN_MEMORY = 500 * 10**6
 """Bytes up to which counts on disk are read into memory where nothing is learnt from them."""
-
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,27 +230,3 @@ def _fields(seen: LayerTotals) -> dict[str, Any]:
 def is_stored(matrix: Any) -> bool:  # noqa: ANN401
     """Whether a matrix lies somewhere else than in memory."""
     return not (sparse.issparse(matrix) or isinstance(matrix, np.ndarray))
-
-
-def read_bytes(limit: str | int) -> int:
-    """Bytes of a memory limit such as `"4GB"`.
-
-    Raises
-    ------
-    ValueError
-        No number of bytes.
-    """
-    number: float = 0
-    if is_integer(limit):
-        number = limit
-    elif isinstance(limit, str):
-        text = limit.strip().upper()
-        unit = next((unit for unit in sorted(UNITS, key=len, reverse=True) if text.endswith(unit)), "")
-        try:
-            number = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
-        except ValueError:
-            number = 0
-    if not 0 < number < float("inf"):
-        msg = f"memory_limit is {limit!r}; give a number of bytes, or a text such as '4GB' or '500MB'."
-        raise ValueError(msg)
-    return int(number)
