@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,13 +161,13 @@ def run(*, short: bool) -> str:
             for learnt in (None, 300 if short else DRAWN[name]):
                 label = "all cells of a half" if learnt is None else f"{learnt} drawn of {adata.n_obs // 2}"
                 parts = [
-                    kept(folder / f"{name}-{learnt}-{seed}.csv", lambda s=seed, m=learnt, a=adata: returns(a, m, s))
+                    kept(folder / f"{name}-{learnt}-{seed}.csv", partial(returns, adata, learnt, seed))
                     for seed in (SEEDS[:1] if short else SEEDS)
                 ]
                 rows.append(row_of_returns(name, label, pd.concat(parts)))
         adata, truth = simulated(2000, 2000) if short else simulated(MANY)
         of_sizes = [
-            row_of_size(most, kept(folder / f"size-{most}.csv", lambda m=most: sizes(adata, truth, m)))
+            row_of_size(most, kept(folder / f"size-{most}.csv", partial(sizes, adata, truth, most)))
             for most in ((500, 1000) if short else SIZES)
         ]
     title = "Units learnt from drawn cells"

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ def run(*, short: bool) -> str:
                 path = atlas_in(folder, n_cells, "zarr" if form == "zarr" else "h5ad")
                 code = f"from benchmarks.speed.scale import one; one({str(path)!r}, {form!r})"
                 file = folder / f"{n_cells}-{form}.json"
-                rows.append(row_of(n_cells, form, kept(file, lambda code=code: in_its_own_process(code))))
+                rows.append(row_of(n_cells, form, kept(file, partial(in_its_own_process, code))))
                 print(rows[-1], flush=True)
                 page()
         for row in rows_of_others(folder, [n for n in sizes if short or n in OTHERS]):

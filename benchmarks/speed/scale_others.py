@@ -6,6 +6,7 @@ import json
 import os
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,9 @@ def rows_of_others(folder: Path, sizes: Sequence[int]) -> Iterator[dict[str, obj
     for n_cells in sizes:
         path = atlas_in(folder, n_cells, "h5ad")
         code = f"from benchmarks.speed.scale_others import nmf; nmf({str(path)!r})"
-        methods: dict[str, Any] = {f"NMF({N_PARTS})": lambda code=code: in_its_own_process(code)}
+        methods: dict[str, Any] = {f"NMF({N_PARTS})": partial(in_its_own_process, code)}
         if python:
-            methods[f"cNMF, {RUNS} runs"] = lambda path=path: cnmf(path, python)
+            methods[f"cNMF, {RUNS} runs"] = partial(cnmf, path, python)
         for name, measure in methods.items():
             found = kept(folder / f"{n_cells}-{name.partition('(')[0].partition(',')[0]}.json", measure)
             yield {

@@ -202,7 +202,7 @@ def scan(
     totals: list[NDArray[np.float64]] = []
     stamps: list[NDArray[np.uint64]] = []
     gene_totals, n_counts, all_integers = np.zeros(len(names)), 0, True
-    whole = reader.matrix if rows is None and in_memory is None else None
+    whole: Any = reader.matrix if rows is None and in_memory is None else None
     shared = isinstance(whole, sparse.csr_matrix) and reader.reads_all_in_order and is_clean(whole)  # needs no copy
     for start in range(first, end, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
