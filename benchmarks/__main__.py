@@ -18,6 +18,7 @@ FOLDERS = {
         "blood_model",
         "calls",
         "denoising",
+        "drawn_cells",
         "enrichment",
         "explanations",
         "false_positives",

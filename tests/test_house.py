@@ -40,6 +40,7 @@ ORDER = (
     "core.threads",
     "core.plain_torch",
     "core.array_backend",
+    "core.fallback",
     "core.compiled",
     "core.processes",
     "core.data",

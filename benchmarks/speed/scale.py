@@ -1,15 +1,22 @@
-"""How memory and time grow with the number of cells on disk, and what the order of cells costs."""
+"""From a file of cells to a report and a written file, with the default model, on atlases of up to a million cells.
+
+    MODULAE_ATLAS=atlas MODULAE_SCALE=20000,100000 python -m benchmarks scale
+
+Rows are written as they come, and kept in the folder `MODULAE_ATLAS` with the atlases: after an interruption the same
+command goes on, and what lies there as `.json` is not measured again. `MODULAE_SCALE` chooses sizes. `MODULAE_PEERS` is
+the Python of the environment with cNMF (benchmarks/peers/requirements.txt); without it there are no rows of cNMF.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,212 +26,199 @@ from benchmarks import table
 from modulae.core.scores.correlation import correlation
 
 from . import atlas
-from .rounds import median
+from .memory import peak_mb, start_of_peak
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anndata import AnnData
+    from numpy.typing import NDArray
 
-ORTHOGONAL: dict[str, Any] = {"architecture": "orthogonal"}
-LIMIT = "1GB"
-SIZES = (10_000, 100_000, 1_000_000)
-N_PERMUTATIONS = 200
+SIZES = (20_000, 100_000, 1_000_000)
+FORMS = ("memory", "h5ad", "zarr", "dask")
+OTHERS = (20_000, 100_000)
+"""Sizes at which others factorise the same cells."""
+
 FOUND = 0.8
 """A planted programme is found if |r| of its activity with that of a unit, over all cells, is above this."""
 
+CELLS_A_CHUNK = 4096
 GENE_SETS = {f"set {at}": [f"gene_{gene}" for gene in range(at * 40, at * 40 + 40)] for at in range(50)}
+STEPS = ("train", "unit_summary", "saliency", "enrich_units", "report", "write")
 
 
-def opened(path: Path) -> AnnData:
-    """An atlas whose counts stay on disk."""
+def opened(path: Path, form: str) -> AnnData:
+    """An atlas, its counts in memory or wherever the form says."""
     import anndata as ad
 
-    if path.suffix == ".h5ad":
+    if form == "memory":
+        return ad.read_h5ad(path)
+    if form == "h5ad":
         return ad.read_h5ad(path, backed="r")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    if form == "zarr":
         return ad.experimental.read_lazy(path)
+    backed = ad.read_h5ad(path, backed="r")
+    import h5py
+
+    group = h5py.File(path)["X"]
+    counts = ad.experimental.read_elem_lazy(group, chunks=(CELLS_A_CHUNK, atlas.N_GENES))
+    return ad.AnnData(counts.map_blocks(_as_it_is), obs=backed.obs, var=backed.var)
 
 
-def one(path: str) -> None:
-    """Every step on one atlas; prints the processor's seconds of each, and the peak of the process's memory in MB."""
+def _as_it_is(block: Any) -> Any:  # noqa: ANN401
+    """A step of a user's own, so that the blocks come from dask and not from the file behind it."""
+    return block
+
+
+def one(path: str, form: str) -> None:
+    """Every step on one atlas; prints seconds, seconds of the processor and the peak of the memory of each."""
     import modulae as mo
-    from modulae._adata.counts import read_cells
-    from modulae._adata.stored.models import read_model
-    from modulae.core.inference.encode import encode
 
     warnings.simplefilter("ignore")
     warm_up(mo)
-    adata, found = opened(Path(path)), {}
+    found: dict[str, float] = {"start, MB": peak_mb()}
+    adata = opened(Path(path), form)
+    quiet: dict[str, Any] = {"device": "cpu", "progress": False}
 
     def timed(name: str, do: Callable[[], object]) -> None:
-        start = time.process_time()
+        start_of_peak()
+        start, cpu = time.perf_counter(), time.process_time()
         do()
-        found[name] = time.process_time() - start
-        found[f"{name}, peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(name, f"{found[name]:.1f} s, {found[f'{name}, peak MB']:.0f} MB", file=sys.stderr, flush=True)
+        found[name] = time.perf_counter() - start
+        found[f"{name}, CPU"] = time.process_time() - cpu
+        found[f"{name}, MB"] = peak_mb()
+        print(name, f"{found[name]:.1f} s, {found[f'{name}, MB']:.0f} MB", file=sys.stderr, flush=True)
 
-    found["start, peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    timed("train", lambda: mo.tl.autoencoder(adata, memory_limit=LIMIT, device="cpu", progress=False))
-    r = np.abs(correlation(atlas.truth(adata.n_obs), np.asarray(adata.obsm["X_ae"]))).max(axis=1)
-    rare = slice(atlas.N_COMMON, atlas.N_COMMON + atlas.N_RARE)
-    found |= {"recall": float((r > FOUND).mean()), "rare": float((r[rare] > FOUND).mean())}
-    fitted = read_model(adata, "ae")
-    timed("encode", lambda: encode(fitted.network, read_cells(adata, fitted, layer=None)))
+    timed("train", lambda: mo.tl.autoencoder(adata, **quiet))
+    found |= recall(np.asarray(adata.obsm["X_ae"]))
+    timed("unit_summary", lambda: mo.tl.unit_summary(adata, groupby="group", **quiet))
     timed("saliency", lambda: mo.tl.saliency(adata, groupby="group", device="cpu"))
-    given: dict[str, Any] = {"groupby": "group", "n_permutations": N_PERMUTATIONS, "device": "cpu"}
-    timed("impact", lambda: mo.tl.pathway_impact(adata, GENE_SETS, **given))
+    timed("enrich_units", lambda: mo.tl.enrich_units(adata, GENE_SETS, n_permutations=200, **quiet))
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        timed("report", lambda: mo.report(adata, Path(folder) / "report.html", groupby="group", **quiet))
+        timed("write", lambda: written(adata, Path(folder), form))
     print(json.dumps(found))
+
+
+def written(adata: AnnData, folder: Path, form: str) -> None:
+    """The cells with all results as a file of their own."""
+    import anndata as ad
+
+    if form == "h5ad":
+        adata.copy(filename=folder / "out.h5ad").file.close()
+    elif form == "memory":
+        adata.write_h5ad(folder / "out.h5ad")
+    else:  # anndata writes no tables that are read lazily
+        tables = {name: getattr(adata, name) for name in ("obs", "var")}
+        tables = {name: one.to_memory() if hasattr(one, "to_memory") else one for name, one in tables.items()}
+        stores = {name: dict(getattr(adata, name)) for name in ("obsm", "varm", "uns")}
+        ad.AnnData(adata.X, **tables, **stores).write_zarr(folder / "out.zarr")
+
+
+def recall(units: NDArray[np.floating]) -> dict[str, float]:
+    """Shares of the planted programmes that a unit follows, and how closely in the mean."""
+    r = np.abs(correlation(atlas.truth(len(units)), units)).max(axis=1)
+    rare = slice(atlas.N_COMMON, atlas.N_COMMON + atlas.N_RARE)
+    return {
+        "units": units.shape[1],
+        "found": float((r > FOUND).mean()),
+        "rare": float((r[rare] > FOUND).mean()),
+        "r": float(r.mean()),
+    }
 
 
 def warm_up(mo: Any) -> None:  # noqa: ANN401
     """Compile, so that it is not counted."""
-    small = mo.datasets.simulated(n_cells=60, n_genes=30, n_programmes=2, genes_per_programme=5, seed=0)
-    mo.tl.autoencoder(small, **ORTHOGONAL, n_latent=4, n_hidden=4, max_epochs=1, device="cpu")
-    mo.tl.autoencoder(small, n_splits=0, n_latent=2, max_epochs=1, device="cpu")
+    small = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4, seed=0)
+    mo.tl.autoencoder(small, device="cpu", progress=False)
 
 
-def in_its_own_process(path: Path) -> dict[str, float]:
-    """The numbers of :func:`one`; memory is that of a fresh process."""
-    code = f"from benchmarks.speed.scale import one; one({str(path)!r})"
+def in_its_own_process(code: str) -> dict[str, float]:
+    """What a piece of Python prints at its end; its memory is that of a fresh process."""
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
-def growth(folder: Path, sizes: tuple[int, ...]) -> list[dict[str, object]]:
-    """One row a size and format."""
-    rows = []
-    for n_cells in sizes:
-        for kind in ("h5ad", "zarr"):
-            path = folder / f"{n_cells}.{kind}"
-            if not path.exists():
-                atlas.write(path, n_cells)
-            found = in_its_own_process(path)
-            row: dict[str, object] = {"cells": n_cells, "format": kind}
-            for name in ("train", "encode", "saliency", "impact"):
-                row[f"{name}: µs a cell"] = f"{found[name] / n_cells * 1e6:.0f}"
-            row |= {"programmes found": f"{found['recall']:.0%}", "of the rare": f"{found['rare']:.0%}"}
-            row |= {"peak MB": f"{found['impact, peak MB']:.0f}", "before, MB": f"{found['start, peak MB']:.0f}"}
-            rows.append(row)
-            print(row, flush=True)
-    return rows
+def kept(file: Path, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What was measured before, or now."""
+    if not file.exists():
+        file.write_text(json.dumps(measure()))
+    result: dict[str, float] = json.loads(file.read_text())
+    return result
 
 
-def rates(folder: Path, n_cells: int, rounds: int) -> list[dict[str, object]]:
-    """Cells learnt from in a second of the processor, with counts in memory and on disk, in turns."""
-    import anndata as ad
-
-    import modulae as mo
-
-    path = folder / f"{n_cells}.h5ad"
+def atlas_in(folder: Path, n_cells: int, kind: str) -> Path:
+    """An atlas that is written where it is not there yet."""
+    path = folder / f"{n_cells}.{kind}"
     if not path.exists():
-        atlas.write(path, n_cells)
-    limit = f"{max(n_cells // 1000, 4)}MB"  # a tenth or so of what the counts would take
-    forms = {
-        "in memory": lambda: (ad.read_h5ad(path), "4GB"),
-        "h5ad, backed": lambda: (opened(path), limit),
-        "zarr, lazily read": lambda: (opened(path.with_suffix(".zarr")), limit),
+        beside = folder / f"unfinished.{kind}"
+        atlas.write(beside, n_cells)
+        beside.rename(path)
+    return path
+
+
+def row_of(n_cells: int, form: str, found: dict[str, float]) -> dict[str, object]:
+    """One row of the first table."""
+    return {
+        "cells": n_cells,
+        "counts": form,
+        **{f"{step}, s": f"{found[step]:.1f}" for step in STEPS},
+        "together, s": f"{sum(found[step] for step in STEPS):.0f}",
+        "train: µs a cell": f"{found['train'] / n_cells * 1e6:.0f}",
+        "train, CPU s": f"{found['train, CPU']:.1f}",
+        "train, peak MB": f"{found['train, MB']:.0f}",
+        "after, peak MB": f"{max(found[f'{step}, MB'] for step in STEPS[1:]):.0f}",
+        "at the start, MB": f"{found['start, MB']:.0f}",
+        "units": f"{found['units']:.0f}",
+        "programmes found": f"{found['found']:.0%}",
+        "of the rare": f"{found['rare']:.0%}",
+        "mean |r|": f"{found['r']:.3f}",
     }
-    if not path.with_suffix(".zarr").exists():
-        atlas.write(path.with_suffix(".zarr"), n_cells)
-    warm_up(mo)
-    seconds: dict[str, list[float]] = {name: [] for name in forms}
-    for _ in range(rounds):
-        for name, form in forms.items():
-            adata, most = form()
-            seconds[name].append(_epoch(adata, most))
-    plain = median(seconds["in memory"])
-    return [
-        {
-            "counts": name,
-            "memory_limit": "" if name == "in memory" else limit,
-            "cells a second": f"{0.9 * n_cells / median(found):.0f}",
-            "of the rate in memory": f"{plain / median(found):.0%}",
-            "lowest, highest": f"{plain / max(found):.0%}, {plain / min(found):.0%}",
-        }
-        for name, found in seconds.items()
-    ]
-
-
-def _epoch(adata: AnnData, limit: str) -> float:
-    """Seconds of the processor in an epoch: reading, steps, and the loss of the held-out cells."""
-    from modulae._adata.counts import open_counts
-    from modulae._counts.stored_counts import read_bytes
-    from modulae.core.model.config import config_for
-    from modulae.core.training.train import train
-    from modulae.tl._autoencoder.data import model_genes, training_cells
-
-    config = config_for("orthogonal", schedule="cosine", size_factors="total", max_epochs=2)
-    counts = open_counts(adata, genes=model_genes(adata, None), layer=None, limit=read_bytes(limit))
-    cells, test, _ = training_cells(adata, counts, config)
-    ends: list[float] = []
-    train(cells, test, config, on_epoch=lambda _epoch, _loss: ends.append(time.process_time()))
-    return ends[1] - ends[0]
-
-
-def orders(folder: Path, n_cells: int, seeds: range, epochs: int) -> list[dict[str, object]]:
-    """Held-out loss and clusters after training in memory and on disk, with the same seeds."""
-    import anndata as ad
-
-    import modulae as mo
-
-    path = folder / f"{n_cells}.h5ad"
-    if not path.exists():
-        atlas.write(path, n_cells)
-    rows = []
-    for seed in seeds:
-        row: dict[str, object] = {"seed": seed}
-        for name, limit in (("in memory", None), ("a tenth at a time", 0.1), ("a fortieth at a time", 0.025)):
-            adata = ad.read_h5ad(path) if limit is None else opened(path)
-            room = "4GB" if limit is None else int(limit * n_cells * 2 * (40 * atlas.NON_ZERO * atlas.N_GENES + 32))
-            mo.tl.autoencoder(adata, **ORTHOGONAL, max_epochs=epochs, memory_limit=room, seed=seed, device="cpu")
-            history = mo.get.history(adata)
-            gain = adata.uns["ae"]["history"]["gene_means_loss"] - history["test_loss"].min()
-            nmi = mo.metrics.clustering_nmi(adata, labels="group")
-            row |= {f"{name}: gain": f"{gain:.5f}", f"{name}: NMI": f"{float(np.mean(nmi)):.3f}"}
-        rows.append(row)
-        print(row, flush=True)
-    return rows
 
 
 def run(*, short: bool) -> str:
-    """Growth, rates, and orders."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    kept = os.environ.get("MODULAE_ATLAS")  # gigabytes that are slow to make: kept where it is asked for
+    """Rows of modulae, then those of other factorisations."""
+    from .scale_others import WORDS as WORDS_OF_OTHERS
+    from .scale_others import rows_of_others
+
+    asked = os.environ.get("MODULAE_SCALE")
+    sizes = (1000,) if short else tuple(map(int, asked.split(","))) if asked else SIZES
+    rows: list[dict[str, object]] = []
+    others: list[dict[str, object]] = []
+
+    def page() -> str:
+        more = [(WORDS_OF_OTHERS, others)] if others else []
+        return table.write("scale", "From a laptop to an atlas", words(), rows, short=short, more=more)
+
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(kept or temporary)
-        rows = growth(folder, (1000,) if short else SIZES)
-        speed = rates(folder, 2000 if short else 100_000, 1 if short else 3)
-        order = orders(folder, 2000 if short else 20_000, range(1 if short else 2), 2 if short else 10)
-    return page(rows, speed, order, short=short)
+        folder = Path(temporary if short else os.environ.get("MODULAE_ATLAS", temporary))
+        folder.mkdir(exist_ok=True)
+        for n_cells in sizes:
+            for form in FORMS:
+                path = atlas_in(folder, n_cells, "zarr" if form == "zarr" else "h5ad")
+                code = f"from benchmarks.speed.scale import one; one({str(path)!r}, {form!r})"
+                file = folder / f"{n_cells}-{form}.json"
+                rows.append(row_of(n_cells, form, kept(file, partial(in_its_own_process, code))))
+                print(rows[-1], flush=True)
+                page()
+        for row in rows_of_others(folder, [n for n in sizes if short or n in OTHERS]):
+            others.append(row)
+            print(row, flush=True)
+            page()
+        return page()
 
 
-def page(
-    rows: list[dict[str, object]], speed: list[dict[str, object]], order: list[dict[str, object]], *, short: bool
-) -> str:
-    """The three tables and their words."""
-    words = (
+def words() -> str:
+    """What the first table shows."""
+    return (
         f"Simulated cells × {atlas.N_GENES} genes, {atlas.NON_ZERO:.0%} of the counts not zero, in runs of "
         f"{atlas.CELLS_AT_ONCE} cells of one group; h5ad without, zarr with its default compression. Each row is "
-        "a process of its own; times are of the processor, all threads together. "
-        f"`train` is `tl.autoencoder(memory_limit='{LIMIT}')`, the default model, from the first look at all counts to "
-        "the summary that goes with the model. A planted programme is found if |r| of its activity with that of a "
-        f"unit, over all cells, is above {FOUND}; the rare ones are active in {atlas.RARE:.1%} of the cells. Then "
-        "encoding alone, `tl.saliency(groupby=)`, and `tl.pathway_impact(groupby=)` of eight groups, 50 "
-        f"sets and {N_PERMUTATIONS} permutations. `before` is what Python and its libraries take. "
-        "Up to 100 000 cells the counts fit into the limit and are read into memory, a million do not."
+        "a process of its own, after compilation; counts are in memory, in a backed h5ad file, in a zarr folder that "
+        "is read lazily, or in a dask array over the h5ad file. `train` is `tl.autoencoder(adata)` with its defaults, "
+        "from the first look at all counts to the last cell read; then `tl.unit_summary(groupby=)`, "
+        f"`tl.saliency(groupby=)` of {atlas.N_GROUPS} groups, `tl.enrich_units` with {len(GENE_SETS)} sets, `report` "
+        "with the UMAP that it makes, and the file with all results written. A planted programme is found if |r| of "
+        f"its activity with that of a unit, over all cells, is above {FOUND}; the rare ones are active in "
+        f"{atlas.RARE:.1%} of the cells. `at the start` is what Python, its libraries and the compiled loops take."
     )
-    of_rates = (
-        "Cells learnt from in a second of the processor, held-out loss included: medians of rounds in turns. On disk, "
-        "portions are read ahead by a second thread while the first one learns: both are counted here, and where a "
-        "second core is free, reading takes no time of its own."
-    )
-    of_orders = (
-        "How far the held-out loss falls below that of the gene means (`gain`; higher is better), and the clusters of "
-        "the units against the groups (NMI), after the same number of epochs with the same seeds, when all cells are "
-        "shuffled in memory, or blocks of the file in portions of about a tenth or a fortieth of the cells."
-    )
-    more = [(of_rates, speed), (of_orders, order)]
-    return table.write("scale", "From a laptop to an atlas", words, rows, short=short, more=more)

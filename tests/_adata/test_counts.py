@@ -247,3 +247,14 @@ def test_stored_zeros_are_no_counts_and_the_input_keeps_its_own():
     read = read_counts(adata, layer=None)
     assert read.matrix.nnz == 1
     assert adata.X.nnz == 2
+
+
+def test_counts_that_are_as_they_should_be_are_read_without_a_copy():
+    counts = sparse.random(40, 6, density=0.4, format="csr", dtype=np.float32, random_state=0)
+    counts.data = np.ceil(counts.data * 5)
+    adata = cells(counts)
+    for genes in (None, list(adata.var_names)):
+        assert np.shares_memory(read_counts(adata, genes=genes, layer=None).matrix.data, adata.X.data)
+    other = read_counts(adata, genes=list(adata.var_names[::-1]), layer=None)
+    np.testing.assert_array_equal(other.matrix.toarray(), counts.toarray()[:, ::-1])
+    assert not np.shares_memory(other.matrix.data, adata.X.data)

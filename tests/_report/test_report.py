@@ -339,11 +339,15 @@ def test_layout_is_the_one_asked_for_or_the_first_there_is(cells, tmp_path):
     assert 'adata.obsm["X_ae_umap"]' in new.text
 
 
-def test_a_file_on_disk_and_a_layer_give_the_same_page(cells, gene_sets, tmp_path, page):
+def test_a_file_on_disk_and_a_layer_give_the_same_page(cells, gene_sets, tmp_path, page, monkeypatch):
     import anndata as ad
+
+    def loaded(_matrix):
+        pytest.fail("all counts of the file were read into memory")
 
     cells.write_h5ad(tmp_path / "cells.h5ad")
     backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    monkeypatch.setattr(type(backed.X), "to_memory", loaded)
     of_disk = Page(mo.report(backed, tmp_path / "a.html", gene_sets=gene_sets, groupby=["kind", "half"], **QUIET))
     layered = cells.copy()
     layered.layers["counts"], layered.X = layered.X, None

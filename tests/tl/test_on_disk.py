@@ -11,7 +11,8 @@ import modulae as mo
 from modulae._adata import counts as counts_of_adata
 from modulae._adata.counts import open_counts
 from modulae._counts import stored_counts
-from modulae._counts.stored_counts import StoredCounts, read_bytes
+from modulae._counts.memory_limit import read_bytes
+from modulae._counts.stored_counts import StoredCounts
 from modulae._model_io import checkpoint
 from modulae.core.data import stored_cells as core_stored
 

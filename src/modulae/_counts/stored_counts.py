@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy import sparse
 
-from modulae.core.checks import is_integer
 from modulae.core.data.cells import Cells
 from modulae.core.data.count_summary import are_integers, count_stamps, gene_weights
-from modulae.core.data.csr import clean
+from modulae.core.data.csr import clean, is_clean, stacked
 from modulae.core.data.stored_cells import StoredCells
 
 from .blocks import ROWS_PER_BLOCK, as_rows, check_values
@@ -41,8 +40,6 @@ BYTES_AS_READ = 8
 
 MAX_BYTES_IN_MEMORY = 500 * 10**6
 """Bytes up to which counts on disk are read into memory where nothing is learnt from them."""
-
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +74,11 @@ class CountReader:
     def checked(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
         """What :meth:`read` makes of rows of all genes."""
         return self.of_genes(check_values(block, self.where))
+
+    @property
+    def reads_all_in_order(self) -> bool:
+        """Whether the model's genes are all of the matrix, in its order."""
+        return self.columns is None or np.array_equal(self.columns, np.arange(int(self.matrix.shape[1])))
 
     @property
     def array(self) -> Any | None:  # noqa: ANN401
@@ -117,6 +119,11 @@ class Counts(LayerTotals):
     def cells(self, size_factors: NDArray[np.float32] | None) -> Cells:
         """The cells as a model reads them."""
         return Cells(self.matrix, size_factors)
+
+    def some(self, rows: NDArray[np.intp]) -> Self:
+        """Some of the cells."""
+        fields = _fields(self) | {"totals": self.totals[rows], "stamps": self.stamps[rows]}
+        return type(self)(matrix=self.matrix[rows], **fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +167,7 @@ class Scan:
 
     def counts(self) -> Counts:
         """All that was read, in memory."""
-        blocks = self.blocks or []
-        matrix = sparse.vstack(blocks, format="csr") if len(blocks) > 1 else blocks[0]
-        return Counts(matrix=sparse.csr_matrix(matrix), **_fields(self.seen))
+        return Counts(matrix=stacked(self.blocks or []), **_fields(self.seen))
 
     def stored(self, limit: int | None) -> StoredCounts:
         """What is to be read again."""
@@ -197,18 +202,22 @@ def scan(
     totals: list[NDArray[np.float64]] = []
     stamps: list[NDArray[np.uint64]] = []
     gene_totals, n_counts, all_integers = np.zeros(len(names)), 0, True
+    whole: Any = reader.matrix if rows is None and in_memory is None else None
+    shared = isinstance(whole, sparse.csr_matrix) and reader.reads_all_in_order and is_clean(whole)  # needs no copy
     for start in range(first, end, ROWS_PER_BLOCK):
         block = check_values(as_rows(reader.matrix, start, min(start + ROWS_PER_BLOCK, end)), reader.where)
         all_integers = all_integers and are_integers(block.data)
         totals.append(np.asarray(block @ counted).ravel())
         stamps.append(count_stamps(block, weights))
         gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
-        kept = reader.of_genes(block)
+        kept = block if shared else reader.of_genes(block)
         n_counts += kept.nnz
         if in_memory is not None and n_counts * BYTES_AS_READ > in_memory:
             blocks = None
-        if blocks is not None:
+        if blocks is not None and not shared:
             blocks.append(kept)
+    if shared:
+        blocks = [whole]
     of_cells: dict[str, Any] = {"totals": np.concatenate(totals), "stamps": np.concatenate(stamps)}
     seen = LayerTotals(names=names, gene_totals=gene_totals, counted=counted, **of_cells)
     return Scan(reader, seen, blocks, n_counts, all_integers)
@@ -221,27 +230,3 @@ def _fields(seen: LayerTotals) -> dict[str, Any]:
 def is_stored(matrix: Any) -> bool:  # noqa: ANN401
     """Whether a matrix lies somewhere else than in memory."""
     return not (sparse.issparse(matrix) or isinstance(matrix, np.ndarray))
-
-
-def read_bytes(limit: str | int) -> int:
-    """Bytes of a memory limit such as `"4GB"`.
-
-    Raises
-    ------
-    ValueError
-        No number of bytes.
-    """
-    number: float = 0
-    if is_integer(limit):
-        number = limit
-    elif isinstance(limit, str):
-        text = limit.strip().upper()
-        unit = next((unit for unit in sorted(UNITS, key=len, reverse=True) if text.endswith(unit)), "")
-        try:
-            number = float(text.removesuffix(unit)) * UNITS.get(unit, 1)
-        except ValueError:
-            number = 0
-    if not 0 < number < float("inf"):
-        msg = f"memory_limit is {limit!r}; give a number of bytes, or a text such as '4GB' or '500MB'."
-        raise ValueError(msg)
-    return int(number)

@@ -59,12 +59,12 @@ def arrays_of(material: Material, live: list[int], named: list[int], *, max_cell
     """
     placed = material.placed
     shown = placed[downsample_by_density(material.layout[placed], max_cells, np.random.default_rng(seed))]
-    codes, scale = to_bytes(material.activity[:, live])
+    codes, scale = to_bytes(material.activity, shown, np.array(live, dtype=np.intp))
     result: dict[str, Any] = {
         "layout": map_extent(material.layout[shown]),
-        "activity": np.ascontiguousarray(codes[shown].T),  # units × cells
+        "activity": np.ascontiguousarray(codes.T),  # units × cells
         "scale": scale.T.astype(np.float64),  # units × (lowest, highest)
-        "cells": [material.cells[index] for index in shown],
+        "cells": [str(name) for name in material.cells[shown]],
         "genes": [str(gene) for gene in material.saliency.index],
         **_readers_of_genes(material, live, named),
         "sets": material.sets,

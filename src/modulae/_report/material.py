@@ -60,7 +60,7 @@ class Material:
     key: str
     model: str  # its fingerprint
     parts: bool
-    cells: list[str]
+    cells: pd.Index  # their names
     units: pd.DataFrame  # `get.unit_summary`
     caveat_above: float
     activity: NDArray[np.float32]  # cells × units
@@ -132,7 +132,7 @@ def gather(
         key=work.key,
         model=model_fingerprint(read_model(adata, work.key)),
         parts=str(adata.uns[work.key]["model"]["architecture"]) == "parts",
-        cells=[str(name) for name in adata.obs_names],
+        cells=adata.obs_names,
         units=_units(work, tested=tested),
         caveat_above=float(UNITS.find(adata, key=work.key).entry["caveat_above"]),
         activity=get.representation(adata, key=work.key).to_numpy(),

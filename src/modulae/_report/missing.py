@@ -52,14 +52,10 @@ class Workplace:
 
 
 def light_copy(adata: AnnData, layer: str | None) -> AnnData:
-    """A copy that shares the counts: what the steps below write goes into its own fields."""
+    """A copy that shares the counts, also those on disk: what the steps below write goes into its own fields."""
     from anndata import AnnData as New
 
     counts = matrix_of(adata, layer)
-    if hasattr(counts, "to_memory"):  # backed
-        counts = counts.to_memory()
-    elif adata.isbacked:
-        counts = counts[:]
     work = New(
         X=counts if layer is None else None,
         obs=adata.obs.copy(),

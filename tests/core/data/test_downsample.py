@@ -35,7 +35,7 @@ def test_no_square_keeps_more_than_it_must():
 def test_bytes_give_the_activity_back_to_half_a_step():
     values = np.random.default_rng(0).gamma(2, size=(400, 3)).astype(np.float32)
     values[:, 2] = 1.5
-    codes, scale = to_bytes(values)
+    codes, scale = to_bytes(values, np.arange(400), np.arange(3))
     inside = codes < BELOW
     back = scale[0] + codes / STEPS * (scale[1] - scale[0])
     step = (scale[1] - scale[0]) / STEPS
@@ -43,6 +43,9 @@ def test_bytes_give_the_activity_back_to_half_a_step():
     assert (values[codes == ABOVE] > 2).all()
     assert 0 < (codes[:, :2] == BELOW).sum() < 20
     assert (codes[:, 2] == 0).all()
+    some, same = to_bytes(values, np.array([7, 300]), np.array([2, 0]))
+    assert (some == codes[[7, 300]][:, [2, 0]]).all()
+    np.testing.assert_array_equal(same, scale[:, [2, 0]])
 
 
 def test_frame_keeps_the_shape():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from modulae.core.scores.activity import activity_difference
+from modulae.core.statistics import group_pairs
 from modulae.core.statistics.group_pairs import GroupActivity, pairs
 
 
@@ -58,3 +59,13 @@ def test_order_of_pairs():
     listed = [(list(group), list(reference)) for group, reference in pairs(3)]
     assert listed == [([0], [1, 2]), ([1], [0, 2]), ([2], [0, 1]), ([0], [1]), ([0], [2]), ([1], [2])]
     assert pairs(1) == []
+
+
+def test_moments_are_the_same_a_few_cells_at_a_time(cells, monkeypatch):
+    units, members = cells
+    monkeypatch.setattr(group_pairs, "CELLS_AT_ONCE", 3)
+    found = GroupActivity.of(units, members)
+    for at, member in enumerate(members):
+        exact = units[member].astype(np.float64)
+        np.testing.assert_allclose(found.mean[at], exact.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(found.variance[at], exact.var(axis=0), rtol=1e-9, atol=1e-12)

@@ -15,7 +15,7 @@ from modulae.core.data.cells import Cells
 from modulae.tl._unit_summary.caveats import caveats_of_units
 from modulae.tl._unit_summary.names import groups_of_units, names_of_units
 from modulae.tl._unit_summary.table import genes_of_units, sets_of_units, use_of_units
-from modulae.tl._unit_summary.technical_covariates import cell_states
+from modulae.tl._unit_summary.technical_covariates import cell_states, technical_covariates
 
 CAVEATS = ["library_size", "mitochondrial", "ribosomal", "cell_cycle", "dissociation"]
 
@@ -498,3 +498,23 @@ def test_units_follow_the_depth_where_the_model_reads_raw_counts():
         strongest[source] = mo.get.unit_summary(adata).iloc[0]
     assert abs(strongest[None]["library_size"]) > 0.5
     assert abs(strongest["total"]["library_size"]) < 0.5
+
+
+def test_some_of_many_cells_tell_what_varies_in_memory_and_on_disk_alike(monkeypatch, tmp_path):
+    from modulae.tl._unit_summary import technical_covariates as module
+
+    adata = mo.datasets.pbmc68k()
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    every, states = technical_covariates(adata, layer=None, seed=3)
+    assert every == slice(None)
+    monkeypatch.setattr(module, "MAX_CELLS", 100)
+    seen, some = technical_covariates(adata, layer=None, seed=3)
+    assert len(np.unique(seen)) == len(some) == 100
+    assert (np.diff(seen) > 0).all()
+    for name in ("library_size", "mitochondrial", "ribosomal"):
+        np.testing.assert_allclose(some[name], states[name].iloc[seen], err_msg=name)
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    again, on_disk = technical_covariates(backed, layer=None, seed=3)
+    backed.file.close()
+    np.testing.assert_array_equal(again, seen)
+    pd.testing.assert_frame_equal(on_disk, some)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,32 @@ def native_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def native(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in the type of :func:`native_type`; a copy only if it is another one."""
     return values.astype(native_type(values.dtype), copy=False)
+
+
+def is_clean(matrix: sparse.csr_matrix) -> bool:
+    """Whether :func:`clean` would only make a copy; of what may not be written to, libraries want one."""
+    arrays = matrix.data, matrix.indices, matrix.indptr
+    usual = matrix.dtype == np.float32 and all(array.flags.writeable for array in arrays)
+    return bool(usual and matrix.has_canonical_format and (matrix.data != 0).all())
+
+
+def stacked(blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """Blocks of rows one below the other. The list is emptied, so that nothing is in memory twice."""
+    if len(blocks) == 1:
+        return sparse.csr_matrix(blocks.pop())
+    shape = sum(int(block.shape[0]) for block in blocks), int(blocks[0].shape[1])
+    ends = np.cumsum([0, *(block.nnz for block in blocks)])
+    wide = max(ends[-1], shape[1]) > np.iinfo(np.int32).max
+    data = np.empty(ends[-1], dtype=blocks[0].dtype)
+    indices = np.empty(ends[-1], dtype=np.int64 if wide else np.int32)
+    indptr, row = np.zeros(shape[0] + 1, dtype=indices.dtype), 1
+    blocks.reverse()
+    for start, end in pairwise(ends.tolist()):
+        block = blocks.pop()
+        data[start:end], indices[start:end] = block.data, block.indices
+        indptr[row : row + block.shape[0]] = block.indptr[1:] + indices.dtype.type(start)
+        row += int(block.shape[0])
+    return sparse.csr_matrix((data, indices, indptr), shape=shape)
 
 
 def clean(block: sparse.csr_matrix) -> sparse.csr_matrix:

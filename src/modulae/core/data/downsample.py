@@ -70,15 +70,21 @@ def map_extent(points: NDArray[np.floating]) -> NDArray[np.uint16]:
     return np.asarray(np.rint((0.5 + (exact - middle) / reach) * 65535), dtype=np.uint16)
 
 
-def to_bytes(values: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cells × units in one byte each, and 2 × units, the 1st and 99th percentile, which are 0 and 253.
+def to_bytes(
+    values: NDArray[np.floating], cells: NDArray[np.intp], units: NDArray[np.intp]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Some cells and units of cells × units in one byte each, and 2 × units: what are 0 and 253 there.
 
-    A few extreme cells would otherwise take all the colours; they are marked as below or above.
+    These are the 1st and 99th percentile over all cells. A few extreme cells would otherwise take all the colours; they
+    are marked as below or above.
     """
-    exact = values.astype(np.float64)
-    scale = np.quantile(exact, [0.01, 0.99], axis=0)
-    flat = scale[0] >= scale[1]  # nearly all cells are alike
-    scale[:, flat] = np.stack([exact.min(axis=0), exact.max(axis=0)])[:, flat]
-    scale[1] = np.where(scale[1] > scale[0], scale[1], scale[0] + 1.0)
+    scale = np.empty((2, len(units)))
+    for at, unit in enumerate(units):  # one at a time, as there may be many cells
+        exact = values[:, unit].astype(np.float64)
+        low, high = np.quantile(exact, [0.01, 0.99])
+        if low >= high:  # nearly all cells are alike
+            low, high = exact.min(), exact.max()
+        scale[:, at] = low, high if high > low else low + 1.0
+    exact = values[np.ix_(cells, units)].astype(np.float64)
     codes = np.rint((exact - scale[0]) / (scale[1] - scale[0]) * STEPS)
     return np.select([codes < 0, codes > STEPS], [BELOW, ABOVE], codes).astype(np.uint8), scale

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.array_backend import cells_at_once, pick_device, to_numpy
+from modulae.core.array_backend import cells_at_once, to_numpy
 from modulae.core.data.map_reduce import map_cells
+from modulae.core.fallback import Fallback
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ PLATFORM_PRIOR = 1.0
 """Of the prior on each gene's factor between data sets: it varies about as much as its mean."""
 
 
+CELLS_AT_ONCE = 4096
+
+
 def encode(
     network: Network,
     cells: Source,
@@ -35,7 +40,8 @@ def encode(
 ) -> NDArray[np.float32]:
     """The representation, cells × units; `on_cells` is told of every portion how many cells it has."""
     units = np.empty((len(cells), network.n_units), dtype=np.float32)
-    for rows, result in map_cells(cells, Encoder(network, batch_size, device), threads=device == "cpu"):
+    job = Encoder(network, batch_size, Fallback(device))
+    for rows, result in map_cells(cells, job, threads=device == "cpu"):
         units[rows] = result
         on_cells(len(result))
     return units
@@ -47,23 +53,28 @@ class Encoder:
 
     network: Network
     batch_size: int
-    device: str
+    place: Fallback
 
-    @plain_torch()
     def __call__(self, cells: Source) -> NDArray[np.float32]:
         """Cells × units."""
-        device = pick_device(self.device)
+        return self.place.run(partial(self._units, cells))
+
+    @plain_torch()
+    def _units(self, cells: Source, *, device: str, parts: int) -> NDArray[np.float32]:
         network = self.network.on(device)
         units = np.empty((len(cells), network.n_units), dtype=np.float32)
         size = cells_at_once(device, network.n_genes, self.batch_size)
-        for rows, block in cells.blocks(size):
+        for rows, block in cells.blocks(max(size // parts, 1)):
             units[rows] = to_numpy(network.encode(block.inputs_on(device)))
         return units
 
 
 def read_inputs(cells: Source, weights: NDArray[np.floating]) -> NDArray[Any]:
     """What the encoder reads of each cell, times genes × columns of weights: cells × columns."""
-    return np.concatenate([np.asarray(part.sparse_inputs() @ weights) for part in cells.portions()])
+    result = np.empty((len(cells), weights.shape[1]), dtype=weights.dtype)
+    for rows, block in cells.blocks(CELLS_AT_ONCE):
+        result[rows] = block.sparse_inputs() @ weights
+    return result
 
 
 def denoise(network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu") -> NDArray[np.float32]:
@@ -78,17 +89,18 @@ def denoised_blocks(
     network: Network, cells: Source, *, batch_size: int = 512, device: str = "cpu"
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """:func:`denoise`, a block of cells at a time, with where it stands."""
-    device = pick_device(device)
-    network = network.on(device)
+    place = Fallback(device)
     for rows, block in cells.blocks(batch_size):
-        yield rows, expected_counts(network, block, device)
+        yield rows, place.run(partial(expected_counts, network, block))
 
 
 @plain_torch()
-def expected_counts(network: Network, block: Cells, device: str = "cpu") -> NDArray[np.float32]:
-    """The decoded rates of a block, at each cell's own size factor and in its own batch; the network is on `device`."""
-    rates = network.decode(network.encode(block.inputs_on(device)), block.batch)
-    return np.asarray(block.scale() * to_numpy(rates))
+def expected_counts(network: Network, block: Cells, *, device: str = "cpu", parts: int = 1) -> NDArray[np.float32]:
+    """The decoded rates of a block, at each cell's own size factor and in its own batch."""
+    network, rates = network.on(device), np.empty((len(block), network.n_genes), dtype=np.float32)
+    for rows, part in block.blocks(max(len(block) // parts, 1)):
+        rates[rows] = to_numpy(network.decode(network.encode(part.inputs_on(device)), part.batch))
+    return np.asarray(block.scale() * rates)
 
 
 def rescale(rates: NDArray[np.float32], counts: sparse.csr_matrix, strength: float) -> NDArray[np.float64]:

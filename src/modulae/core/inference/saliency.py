@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.array_backend import cells_at_once, concatenate, pick_device, to_numpy
+from modulae.core.array_backend import cells_at_once, concatenate, to_numpy
 from modulae.core.data.cells import as_backend
 from modulae.core.data.map_reduce import sum_cells
+from modulae.core.fallback import Fallback
 from modulae.core.model.network import PATH_STEPS, Method
 from modulae.core.plain_torch import plain_torch
 from modulae.core.threads import in_turn, parallel_products
@@ -66,7 +67,7 @@ def mean_saliency(
     """
     if membership is None:
         membership = np.ones((1, len(cells)), dtype=bool)
-    job = SaliencySums(network, method, signed, batch_size, device)
+    job = SaliencySums(network, method, signed, batch_size, Fallback(device))
     (total,) = sum_cells(cells, job, membership)
     if job.of_products:
         total = np.moveaxis(to_numpy(network.to_numpy().gradient_of_slopes(total, method)), 0, 1)
@@ -86,7 +87,7 @@ class SaliencySums:
     method: Method
     signed: bool
     batch_size: int
-    device: str
+    place: Fallback
 
     @property
     def of_products(self) -> bool:
@@ -99,13 +100,16 @@ class SaliencySums:
         slopes = n_groups * network.n_units if self.of_products else network.n_units + network.n_hidden_paths
         return max(network.n_genes, slopes * (PATH_STEPS if self.method == "integrated_gradients" else 1))
 
-    @plain_torch()
     def __call__(self, cells: Source, membership: NDArray[np.bool_]) -> tuple[NDArray[np.float64]]:
         """Groups × units × paths, or units × groups × genes."""
-        device = pick_device(self.device)
-        size = cells_at_once(device, self._width(len(membership)), self.batch_size)
-        spelt_out = size if size > self.batch_size else size * BLOCKS_OF_INPUTS
-        of_slopes = size if size > self.batch_size else size * BLOCKS_OF_SLOPES
+        return (self.place.run(partial(self._sums, cells, membership)),)
+
+    @plain_torch()
+    def _sums(self, cells: Source, membership: NDArray[np.bool_], *, device: str, parts: int) -> NDArray[np.float64]:
+        size = max(cells_at_once(device, self._width(len(membership)), self.batch_size) // parts, 1)
+        as_asked = size == self.batch_size
+        spelt_out = size * BLOCKS_OF_INPUTS if as_asked else size
+        of_slopes = size * BLOCKS_OF_SLOPES if as_asked else size
         network = self.network.on(device)
         n_groups, n_units = len(membership), network.n_units
         shape = (
@@ -116,7 +120,7 @@ class SaliencySums:
             for rows, block in cells.blocks(spelt_out):
                 weights = as_backend(membership[:, rows].astype(np.float32), device)  # groups × cells
                 total += to_numpy(network.accumulate_slopes(block.inputs_on(device), weights))
-            return (total,)
+            return total
         times_inputs = self.method in {"input_x_gradient", "integrated_gradients"}
         for rows, block in cells.blocks(spelt_out if times_inputs else of_slopes):
             weights = as_backend(membership[:, rows].astype(np.float32), device)
@@ -132,7 +136,7 @@ class SaliencySums:
                 parallel_products(tasks)
             else:
                 in_turn(tasks)
-        return (total,)
+        return total
 
 
 def _add_sums(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modulae.core.array_backend import pick_device, to_numpy
 from modulae.core.data.cells import as_backend
+from modulae.core.fallback import Fallback
 from modulae.core.model.losses import EPSILON
 from modulae.core.plain_torch import plain_torch
 
@@ -24,7 +26,6 @@ EFFECT_CELLS = 4000
 """Cells that put the units in much the same order as all do, in a time that does not grow with the cells."""
 
 
-@plain_torch()
 def unit_effects(
     network: Network,
     cells: Source,
@@ -62,23 +63,38 @@ def unit_effects(
     Units: the rise of the mean over cells and genes of y − x·log(y + ε), in counts. Below 0 for a unit that makes the
     reconstruction worse.
     """
-    device = pick_device(device)
-    network = network.on(device)
+    place = Fallback(device)
     means = units.mean(axis=0, dtype=np.float64).astype(np.float32)
     if n_cells is not None and n_cells < len(cells):
         drawn = np.sort(np.random.default_rng([seed, 2]).choice(len(cells), n_cells, replace=False))
         cells, units = cells.take(drawn), units[drawn]
     rise = np.zeros(len(means))
     for rows, block in cells.blocks(batch_size):
-        here = units[rows].astype(np.float32)
-        loss = _BlockLoss(block, device)
-        whole = loss(network.decode(as_backend(here, device), block.batch))
-        for unit, mean in enumerate(means):
-            held = here.copy()
-            held[:, unit] = mean
-            rise[unit] += loss(network.decode(as_backend(held, device), block.batch)) - whole
-        on_cells(len(here))
+        rise += place.run(partial(_rise, network, block, units[rows].astype(np.float32), means))
+        on_cells(len(block))
     return rise / (len(cells) * network.n_genes)
+
+
+@plain_torch()
+def _rise(
+    network: Network,
+    block: Cells,
+    units: NDArray[np.float32],
+    means: NDArray[np.float32],
+    *,
+    device: str,
+    parts: int,
+) -> NDArray[np.float64]:
+    """Units: how much the summed loss of a block of cells rises."""
+    network, rise = network.on(device), np.zeros(len(means))
+    for rows, part in block.blocks(max(len(block) // parts, 1)):
+        loss = _BlockLoss(part, device)
+        whole = loss(network.decode(as_backend(units[rows], device), part.batch))
+        for unit, mean in enumerate(means):
+            held = units[rows].copy()
+            held[:, unit] = mean
+            rise[unit] += loss(network.decode(as_backend(held, device), part.batch)) - whole
+    return rise
 
 
 @plain_torch()

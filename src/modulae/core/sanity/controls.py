@@ -13,8 +13,9 @@ from modulae.core.data.cells import Cells
 from modulae.core.model.network import xavier
 from modulae.core.model.orthogonal import initial_network
 from modulae.core.model.parts import PartsNetwork
+from modulae.core.training.anywhere import train_anywhere
 from modulae.core.training.count_scale import mean_rates
-from modulae.core.training.train import split_cells, train
+from modulae.core.training.train import split_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,7 +106,7 @@ def draw_controls(
     seeds = (number for number in count(seed) if number != config.seed)
 
     def fit(given: Cells, settings: Config) -> Training:
-        run = train(given, split_cells(len(given), settings), settings, device=device, on_epoch=on_epoch)
+        run = train_anywhere(given, split_cells(len(given), settings), settings, device=device, on_epoch=on_epoch)
         if run.history.stopped == "interrupted":
             raise KeyboardInterrupt
         return run

@@ -108,10 +108,10 @@ def chance_higher(units: NDArray[np.floating], members: NDArray[np.bool_]) -> ND
     members
         Groups × cells, each cell in one group at most.
     """
-    labelled = members.any(axis=0)
-    inside = members[:, labelled].astype(np.float64)
-    n = inside.sum(axis=1)
-    ranks = (inside @ rankdata(column) for column in units[labelled].T)  # one at a time, as there may be many cells
+    labelled = np.flatnonzero(members.any(axis=0))
+    group, n = members.argmax(axis=0)[labelled], members.sum(axis=1, dtype=np.float64)
+    # one unit at a time, as there may be many cells
+    ranks = (np.bincount(group, rankdata(column[labelled]), minlength=len(n)) for column in units.T)
     above = np.stack([sums - n * (n + 1) / 2 for sums in ranks], axis=1)
     return np.asarray(above / (n * (n.sum() - n))[:, None])
 

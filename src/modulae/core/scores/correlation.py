@@ -9,17 +9,24 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+ROWS_AT_ONCE = 65_536
+"""Rows that are standardised together: a copy of a million in `float64` is never made."""
 
 
 def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of every column of `one` with every column of `other`; 0 where one of them is constant."""
-    return standardised(one).T @ standardised(other)
+    blocks = zip(_standardised_blocks(one), _standardised_blocks(other), strict=True)
+    return sum((a.T @ b for a, b in blocks), start=np.zeros((one.shape[1], other.shape[1])))
 
 
 def column_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of each column of `one` with the same column of `other`; 0 where one is constant."""
-    return np.asarray((standardised(one) * standardised(other)).sum(axis=0))
+    blocks = zip(_standardised_blocks(one), _standardised_blocks(other), strict=True)
+    return sum(((a * b).sum(axis=0) for a, b in blocks), start=np.zeros(one.shape[1]))
 
 
 def rank_correlation(
@@ -27,18 +34,29 @@ def rank_correlation(
 ) -> NDArray[np.float64]:
     """Spearman correlation of each column of `one` with the same column of `other`; 0 where one is constant.
 
-    With `groups`, groups × rows, it is within them: ranks are taken in each group alone, as shares of its size around
-    0, and correlated over the rows of all groups. Rows of no group are left out.
+    If `other` has one column, all are held against it. With `groups`, groups × rows, it is within them: ranks are taken
+    in each group alone, as shares of its size around 0, and correlated over the rows of all groups. Rows of no group
+    are left out.
     """
+    inside = None if groups is None else [group for group in groups if group.any()]
+    shared = _ranks(other[:, 0], inside) if other.shape[1] == 1 else None
+    result = np.empty(one.shape[1])
+    for at, column in enumerate(one.T):  # one at a time, as there may be many rows
+        against = _ranks(other[:, at], inside) if shared is None else shared
+        result[at] = column_correlation(_ranks(column, inside), against)[0]
+    return result
+
+
+def _ranks(values: NDArray[np.floating], groups: list[NDArray[np.bool_]] | None) -> NDArray[np.float64]:
+    """Rows × 1: the rank of each value; with groups its rank in each, as a share of the rows, with mean 0."""
     if groups is None:
-        return column_correlation(rankdata(one, axis=0), rankdata(other, axis=0))
-    inside = [group for group in groups if group.any()]
-    return column_correlation(*(np.concatenate([_shares(side[group]) for group in inside]) for side in (one, other)))
+        return np.asarray(rankdata(values))[:, None]
+    return np.concatenate([_shares(values[group]) for group in groups])[:, None]
 
 
 def _shares(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Rank of each value in its column as a share of the rows, with mean 0."""
-    return np.asarray((rankdata(values, axis=0) - 0.5) / len(values) - 0.5)
+    """Rank of each value as a share of them all, with mean 0."""
+    return np.asarray((rankdata(values) - 0.5) / len(values) - 0.5)
 
 
 def match_units(
@@ -68,8 +86,20 @@ def match_units(
 
 def standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Columns of mean 0 and length 1; zeros where a column is constant."""
-    exact = values.astype(np.float64)
-    centred = exact - exact.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
-    constant = length <= 1e-12 * np.maximum(np.abs(exact).max(axis=0, initial=0) * np.sqrt(len(exact)), 1e-300)
-    return np.asarray(np.divide(centred, length, out=np.zeros_like(centred), where=~constant))
+    return np.concatenate(list(_standardised_blocks(values)))
+
+
+def _standardised_blocks(values: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+    """:func:`standardised`, a block of rows at a time."""
+    starts = range(0, max(len(values), 1), ROWS_AT_ONCE)
+
+    def centred(start: int, mean: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        return np.asarray(values[start : start + ROWS_AT_ONCE].astype(np.float64) - mean)
+
+    mean = sum((centred(start, 0.0).sum(axis=0) for start in starts), start=np.zeros(values.shape[1])) / len(values)
+    length = np.sqrt(sum(((centred(start, mean) ** 2).sum(axis=0) for start in starts), start=np.zeros_like(mean)))
+    largest = np.maximum(values.max(axis=0, initial=0), -values.min(axis=0, initial=0)).astype(np.float64)
+    constant = length <= 1e-12 * np.maximum(largest * np.sqrt(len(values)), 1e-300)
+    for start in starts:
+        block = centred(start, mean)
+        yield np.divide(block, length, out=np.zeros_like(block), where=~constant)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.array_backend import pick_device, to_numpy
+from modulae.core.array_backend import to_numpy
 from modulae.core.data.cells import as_backend
+from modulae.core.fallback import Fallback
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
@@ -76,29 +78,30 @@ def set_values(
     ------
     Where the block stands among the cells, and its values.
     """
-    device = pick_device(device)
-    network = network.on(device)
-    weights = as_backend(indicator, device)
+    place = Fallback(device)
     for rows, block in cells.blocks(batch_size):
-        yield rows, _of_block(network, block, device, weights, method, signed=signed)
+        yield rows, place.run(partial(_of_block, network, block, indicator, method, signed=signed))
 
 
 @plain_torch()
 def _of_block(
     network: Network,
     block: Cells,
-    device: str,
-    weights: Any,  # noqa: ANN401
+    indicator: NDArray[np.float32],
     method: Method,
     *,
     signed: bool,
+    device: str,
+    parts: int,
 ) -> NDArray[np.float32]:
-    """What :func:`set_values` yields of a block; the network and the weights, genes × sets, are on `device`."""
-    inputs = block.inputs_on(device)
-    values = np.empty((len(block), weights.shape[1], network.n_units + 1), dtype=np.float32)
-    times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
-    for unit, (scale, along, basis) in enumerate(network.gradients(inputs @ network.input_weights.T, method)):
-        values[:, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
+    """What :func:`set_values` yields of a block."""
+    network, weights = network.on(device), as_backend(indicator, device)
+    values = np.empty((len(block), indicator.shape[1], network.n_units + 1), dtype=np.float32)
+    for rows, part in block.blocks(max(len(block) // parts, 1)):
+        inputs = part.inputs_on(device)
+        times = inputs if method in {"input_x_gradient", "integrated_gradients"} else None
+        for unit, (scale, along, basis) in enumerate(network.gradients(inputs @ network.input_weights.T, method)):
+            values[rows, :, unit] = to_numpy(scale[:, None] * _means(along, basis, weights, times, signed=signed))
     values[:, :, -1] = values[:, :, :-1].sum(axis=2)
     return values
 

@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CELLS_AT_ONCE = 65_536
+
 STILL = 1e-6
 """A unit whose standard deviation is below this share of its root mean square never changes: the rest is rounding."""
 
@@ -25,11 +27,12 @@ class GroupActivity:
     @classmethod
     def of(cls, units: NDArray[np.floating], members: NDArray[np.bool_]) -> GroupActivity:
         """Of cells × units, for groups × cells; every group has a cell."""
-        parts = [units[member].astype(np.float64) for member in members]
+        groups = [np.flatnonzero(member) for member in members]
+        moments = [_moments(units, cells) for cells in groups]
         return cls(
-            np.array([len(part) for part in parts], dtype=np.float64),
-            np.stack([part.mean(axis=0) for part in parts]),
-            np.stack([part.var(axis=0) for part in parts]),
+            np.array([len(cells) for cells in groups], dtype=np.float64),
+            np.stack([mean for mean, _ in moments]),
+            np.stack([variance for _, variance in moments]),
         )
 
     def side(self, groups: NDArray[np.intp]) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
@@ -66,6 +69,15 @@ class GroupActivity:
         both = np.concatenate([group, reference])
         pooled = np.tensordot(self.n_cells[both] / self.n_cells[both].sum(), set_saliency[both], axes=1)
         return np.asarray(pooled @ self.difference(group, reference))
+
+
+def _moments(units: NDArray[np.floating], cells: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of the units over some cells, of which a block is in memory as `float64`."""
+    blocks = [cells[start : start + CELLS_AT_ONCE] for start in range(0, len(cells), CELLS_AT_ONCE)]
+    zero = np.zeros(units.shape[1])
+    mean = sum((units[block].astype(np.float64).sum(axis=0) for block in blocks), start=zero) / len(cells)
+    squares = (((units[block].astype(np.float64) - mean) ** 2).sum(axis=0) for block in blocks)
+    return mean, sum(squares, start=zero) / len(cells)
 
 
 def pairs(n_groups: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -10,7 +10,7 @@ from modulae._adata.counts import open_counts
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.write_model import new_model_name, store_model
-from modulae._counts.stored_counts import read_bytes
+from modulae._counts.memory_limit import read_bytes
 from modulae._model_io.checkpoint import check_every, open_checkpoint
 from modulae.core.inference.training_summary import summarise
 from modulae.core.model.config import Architecture, EngineName, LossScale, OutputBias, Schedule, config_for

@@ -34,7 +34,7 @@ def run_training(
     ranks: Ranks = ALONE,
 ) -> Training:
     """Train, and warn of a training that was interrupted or that learnt nothing; of several ranks the first does so."""
-    from modulae.core.training.train import train
+    from modulae.core.training.anywhere import train_anywhere
 
     total = config.max_epochs * int((~test).sum())
     with progress_bar(total, "training", "cell", progress=progress if ranks.first else False, scaled=True) as bar:
@@ -48,7 +48,7 @@ def run_training(
         def finished(epoch: int, loss: float) -> None:
             bar.set_postfix_str(f"epoch {epoch}/{config.max_epochs}, held-out loss {loss:.5f}")
 
-        run = train(
+        run = train_anywhere(
             cells,
             test,
             config,

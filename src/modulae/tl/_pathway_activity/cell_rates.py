@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from modulae.core.array_backend import pick_device, to_numpy
+from modulae.core.array_backend import to_numpy
 from modulae.core.data.cells import Cells
+from modulae.core.fallback import Fallback
 from modulae.core.inference.encode import encode
 from modulae.core.inference.neighbours import shared_neighbours
 from modulae.core.plain_torch import plain_torch
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from modulae.core.data.source import Source
     from modulae.core.model.fitted import Fitted
+    from modulae.core.model.network import Network
 
 Whose = Literal["neighbors", "decoded", "counts"]
 
@@ -33,7 +36,7 @@ class CellRates:
     source: Whose
     model_cells: float  # how many cells of size factor 1 the decoded rates count for
     weights: sparse.csr_matrix | None  # cells × cells
-    device: str
+    place: Fallback
 
     def __call__(self, rows: slice) -> NDArray[np.floating]:
         """Cells of the block × genes."""
@@ -51,11 +54,8 @@ class CellRates:
             counts, depth = counts + self.model_cells * self._decoded(rows), depth + self.model_cells
         return np.asarray(np.divide(counts, depth[:, None], out=np.zeros_like(counts), where=depth[:, None] > 0))
 
-    @plain_torch()
     def _decoded(self, rows: slice) -> NDArray[np.float32]:
-        network = self.fitted.network.on(self.device)
-        block = self._block(rows)
-        rates = to_numpy(network.decode(network.encode(block.inputs_on(self.device))))
+        rates = self.place.run(partial(_decoded_rates, self.fitted.network, self._block(rows)))
         if self.cells.size_factors is None:  # then the model's rates are at the cell's own depth
             depth = self.factors[rows, None]
             rates = np.divide(rates, depth, out=np.zeros_like(rates), where=depth > 0)
@@ -63,6 +63,14 @@ class CellRates:
 
     def _block(self, rows: slice) -> Cells:
         return self.cells.take(np.arange(rows.start, rows.stop)).load()
+
+
+@plain_torch()
+def _decoded_rates(network: Network, block: Cells, *, device: str, parts: int) -> NDArray[np.float32]:
+    network, rates = network.on(device), np.empty((len(block), network.n_genes), dtype=np.float32)
+    for rows, part in block.blocks(max(len(block) // parts, 1)):
+        rates[rows] = to_numpy(network.decode(network.encode(part.inputs_on(device))))
+    return rates
 
 
 def cell_rates(
@@ -101,4 +109,4 @@ def cell_rates(
     if source == "neighbors" and n_neighbors > 1:
         representation = encode(fitted.network, cells, batch_size=batch_size, device=device)
         weights = shared_neighbours(representation, n_neighbors, seed=seed)
-    return CellRates(fitted, cells, factors, source, model_cells, weights, pick_device(device))
+    return CellRates(fitted, cells, factors, source, model_cells, weights, Fallback(device))

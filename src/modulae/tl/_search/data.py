@@ -20,7 +20,8 @@ from modulae._adata.features import FEATURE_TYPE_COLUMNS, of_their_kind
 from modulae._adata.gene_names import gene_names
 from modulae._counts.blocks import counts_of
 from modulae._counts.layers import matrix_of
-from modulae._counts.stored_counts import PORTION, CountReader, Counts, read_bytes
+from modulae._counts.memory_limit import read_bytes
+from modulae._counts.stored_counts import PORTION, CountReader, Counts
 from modulae.core.array_backend import pick_device
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.data.stored_cells import StoredCells

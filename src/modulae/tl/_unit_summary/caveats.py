@@ -49,8 +49,8 @@ def caveats_of_units(
     for name in states:
         column = states[name].to_numpy(dtype=np.float64)
         known = bool(np.isfinite(column).all())
-        repeated = np.broadcast_to(column[:, None], units.shape)
-        result[str(name)] = rank_correlation(units, repeated, members) if known else np.full(units.shape[1], np.nan)
+        r = rank_correlation(units, column[:, None], members) if known else np.full(units.shape[1], np.nan)
+        result[str(name)] = r
     phases = np.stack([result.pop(name) for name in CELL_CYCLE])
     strongest = np.where(np.isnan(phases), -1.0, np.abs(phases)).argmax(axis=0)
     result["cell_cycle"] = phases[strongest, np.arange(units.shape[1])]

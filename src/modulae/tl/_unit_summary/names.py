@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.scores.activity import activity_differences, chance_higher
+from modulae.core.scores.activity import chance_higher
+from modulae.core.statistics.group_pairs import GroupActivity, pairs
 
 from .caveats import caveats_of_units
 
@@ -40,7 +41,8 @@ def groups_of_units(
     large = np.flatnonzero(plan.members.sum(axis=1) >= min_cells)
     if not len(large):
         return found
-    difference = activity_differences(units, plan.members[large], plan.reference_members[large])  # groups × units
+    activity, against_rest = GroupActivity.of(units, plan.members), pairs(len(plan.groups))
+    difference = np.stack([activity.difference(*against_rest[at]) for at in large])  # groups × units
     higher = chance_higher(units, plan.members)[large]
     fits = np.where((higher >= CLEARLY_HIGHER) & (difference > 0), difference, -np.inf)
     best = fits.argmax(axis=0)

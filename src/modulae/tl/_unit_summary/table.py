@@ -33,10 +33,10 @@ def use_of_units(
     units: NDArray[np.float32], effect: NDArray[np.float64], *, redundant_above: float
 ) -> dict[str, NDArray[Any]]:
     """Share of the effect, dead units, and units that say what one of larger effect says already."""
-    exact = units.astype(np.float64)
     gains = np.maximum(effect, 0)
-    still = exact.std(axis=0) <= DEAD * np.abs(exact).mean(axis=0)
-    r = correlation(exact, exact)
+    columns = (column.astype(np.float64) for column in units.T)  # one at a time, as there may be many cells
+    still = np.array([column.std() <= DEAD * np.abs(column).mean() for column in columns])
+    r = correlation(units, units)
     larger = _rank(effect)[:, None] > _rank(effect)[None, :]  # unit × those of larger effect
     among = np.where(larger, np.abs(r), -1.0)
     best = among.argmax(axis=1)

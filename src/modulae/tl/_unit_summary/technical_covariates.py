@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from modulae._adata.counts import open_counts
+from modulae._adata.counts import open_counts, read_counts
 from modulae._adata.features import gene_features
 from modulae._adata.gene_names import gene_names
-from modulae._counts.stored_counts import Counts
+from modulae._counts.layers import matrix_of
+from modulae._counts.stored_counts import is_stored
 from modulae._genes.marker_genes import DISSOCIATION, G2M_PHASE, MITOCHONDRIAL, RIBOSOMAL, S_PHASE
 from modulae.core.data.cells import Cells
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from modulae._counts.stored_counts import Counts
 
 MIN_GENES_OF_LIST = 5
 """Genes of a list that must be there for a share or a score."""
 
 MAX_CELLS = 20_000
-"""Cells that stand for all where these do not fit into memory: enough for a correlation to two digits."""
+"""Cells that stand for all where there are more: enough for a correlation to two digits."""
 
 MIN_GENES_IN_ALL = 250
 """Genes that must be there for a score: it is held against genes of like expression, ten to a bin."""
@@ -34,14 +36,17 @@ MIN_GENES_IN_ALL = 250
 def technical_covariates(
     adata: AnnData, *, layer: str | None, seed: int
 ) -> tuple[NDArray[np.intp] | slice, pd.DataFrame]:
-    """Which cells, and their :func:`cell_states`: of random ones where the counts of all don't fit into memory."""
+    """Which cells, and their :func:`cell_states`: random ones where there are more than :data:`MAX_CELLS`."""
     genes = gene_features(adata)
-    counts = open_counts(adata, genes=None if genes.all() else gene_names(adata)[genes], layer=layer)
-    if isinstance(counts, Counts):
-        return slice(None), cell_states(adata[:, genes], counts, seed=seed)
-    n = min(MAX_CELLS, adata.n_obs)
-    seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:n])
-    return seen, cell_states(adata[seen, genes], counts.some(seen), seed=seed)
+    names = None if genes.all() else gene_names(adata)[genes]
+    if adata.n_obs <= MAX_CELLS:
+        return slice(None), cell_states(adata[:, genes], read_counts(adata, genes=names, layer=layer), seed=seed)
+    seen = np.sort(np.random.default_rng([seed, 7]).permutation(adata.n_obs)[:MAX_CELLS])
+    if is_stored(matrix_of(adata, layer)):
+        counts = open_counts(adata, genes=names, layer=layer).some(seen)
+    else:
+        counts = read_counts(adata[seen], genes=names, layer=layer)
+    return seen, cell_states(adata[seen, genes], counts, seed=seed)
 
 
 def cell_states(adata: AnnData, counts: Counts, *, seed: int) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse, stats
 
 from modulae.core.data.cells import Cells
+from modulae.core.fallback import Fallback
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import initial_network
 from modulae.core.model.parts import PartsNetwork
@@ -46,7 +47,7 @@ def moments(rates, weight):
 def test_is_the_likelihood_ratio_in_standard_deviations_where_the_unit_is_off(setup):
     network, cells, units = setup
     asked = probes(network, units, np.zeros(units.shape[1]))
-    found = Evidence(asked, 7, "cpu")(cells, units.T)
+    found = Evidence(asked, 7, Fallback("cpu"))(cells, units.T)
     assert found.shape == (3, N_CELLS, 3)
     for cell, probe in [(0, asked[0]), (4, asked[1]), (9, asked[2]), (29, asked[0])]:
         held = np.repeat(units[[cell]].astype(np.float64), 2, axis=0)
@@ -68,7 +69,7 @@ def test_a_control_takes_other_genes_with_the_same_weights(setup):
     asked = probes(network, units, np.zeros(units.shape[1]))
     rng = np.random.default_rng(1)
     stand_ins = np.array([rng.permutation(N_GENES) for _ in range(2)])
-    found = ControlEvidence(asked, network, stand_ins, 11, "cpu")(cells, units.T)
+    found = ControlEvidence(asked, network, stand_ins, 11, Fallback("cpu"))(cells, units.T)
     assert found.shape == (2, N_CELLS, 3)
     cell, probe = 6, asked[1]
     held = np.repeat(units[[cell]].astype(np.float64), 3, axis=0)
@@ -115,12 +116,14 @@ def test_a_cell_without_counts_says_nothing(setup):
     counts = cells.counts.tolil()
     counts[3] = 0
     empty = Cells(counts.tocsr(), factors, cells.batch)
-    assert (Evidence(probes(network, units, np.zeros(units.shape[1])), 8, "cpu")(empty, units.T)[:, 3] == 0).all()
+    assert (
+        Evidence(probes(network, units, np.zeros(units.shape[1])), 8, Fallback("cpu"))(empty, units.T)[:, 3] == 0
+    ).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 1000])
 def test_blocks_change_nothing(setup, batch_size):
     network, cells, units = setup
     asked = probes(network, units, np.zeros(units.shape[1]))
-    one, other = (Evidence(asked, size, "cpu")(cells, units.T) for size in (9, batch_size))
+    one, other = (Evidence(asked, size, Fallback("cpu"))(cells, units.T) for size in (9, batch_size))
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from modulae.core.data.map_reduce import map_cells
+from modulae.core.fallback import Fallback
 from modulae.core.scores.expression_bins import expression_bins, expression_of, shuffled_within
 
 from .evidence import ControlEvidence, Evidence, probes, rates_to_counts
@@ -82,14 +83,14 @@ def decide(
         of other cells, whose platform counts some genes more often.
     """
     rng = np.random.default_rng([seed, 3])
-    asked = probes(network, units, least_on)
+    asked, place = probes(network, units, least_on), Fallback(device)
     stand_ins = shuffled_within(expression_bins(*expression_of(cells)), n_controls, rng)
     factors = rates_to_counts(network, cells, units.T, batch_size, device) if rescaled else None
     evidence = np.empty((3, *units.shape), dtype=np.float32)
-    for rows, part in map_cells(cells, Evidence(asked, batch_size, device, factors), units.T):
+    for rows, part in map_cells(cells, Evidence(asked, batch_size, place, factors), units.T):
         evidence[:, rows] = part
     some = np.sort(rng.permutation(len(cells))[:n_cells])
-    job = ControlEvidence(asked, network, stand_ins, batch_size, device, factors)
+    job = ControlEvidence(asked, network, stand_ins, batch_size, place, factors)
     controls = np.concatenate([part for _, part in map_cells(cells.take(some), job, units[some].T)], axis=1)
     value, mean, deviation = evidence
     limits = [threshold(value[:, unit], controls[:, :, unit], fdr) for unit in range(network.n_units)]

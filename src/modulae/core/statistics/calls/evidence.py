@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from modulae.core.data.cells import Cells
     from modulae.core.data.source import Source
+    from modulae.core.fallback import Fallback
     from modulae.core.model.network import Network
 
 SHARE = 0.9
@@ -97,20 +99,23 @@ class Evidence:
 
     probes: Sequence[Probe]
     batch_size: int
-    device: str
+    place: Fallback
     factors: NDArray[np.floating] | None = None  # genes: what all rates are multiplied by
 
-    @plain_torch()
     def __call__(self, cells: Source, units: NDArray[np.float32]) -> NDArray[np.float32]:
         """3 × cells × units: the evidence, its mean where the unit is on, and its standard deviation there.
 
         `units` is units × cells.
         """
+        return self.place.run(partial(self._evidence, cells, units))
+
+    @plain_torch()
+    def _evidence(self, cells: Source, units: NDArray[np.float32], *, device: str, parts: int) -> NDArray[np.float32]:
         result = np.zeros((3, len(cells), len(self.probes)), dtype=np.float32)
-        for rows, block, here in _blocks(cells, units, self.batch_size):
+        for rows, block, here in _blocks(cells, units, max(self.batch_size // parts, 1)):
             counts = block.dense()
             for probe in self.probes:
-                without, present, weight = contrast(probe, block, here, self.device, self.factors)
+                without, present, weight = contrast(probe, block, here, device, self.factors)
                 variance = (weight**2 * without).sum(axis=1)
                 result[0, rows, probe.unit] = _over(weight * (counts[:, probe.genes] - without), variance)
                 result[1, rows, probe.unit] = _over(weight * (present - without), variance)
@@ -130,21 +135,23 @@ class ControlEvidence:
     network: Network
     stand_ins: NDArray[np.intp]  # controls × genes: what stands in for each gene
     batch_size: int
-    device: str
+    place: Fallback
     factors: NDArray[np.floating] | None = None
 
-    @plain_torch()
     def __call__(self, cells: Source, units: NDArray[np.float32]) -> NDArray[np.float32]:
         """Controls × cells × units; `units` is units × cells."""
-        device = pick_device(self.device)
+        return self.place.run(partial(self._evidence, cells, units))
+
+    @plain_torch()
+    def _evidence(self, cells: Source, units: NDArray[np.float32], *, device: str, parts: int) -> NDArray[np.float32]:
         network = self.network.on(device)
         result = np.zeros((len(self.stand_ins), len(cells), len(self.probes)), dtype=np.float32)
-        for rows, block, here in _blocks(cells, units, self.batch_size):
+        for rows, block, here in _blocks(cells, units, max(self.batch_size // parts, 1)):
             expected = block.scale() * to_numpy(network.decode(as_backend(here, device), block.batch))
             expected = expected if self.factors is None else expected * self.factors
             unexplained = block.dense() - expected
             for probe in self.probes:
-                _, _, weight = contrast(probe, block, here, self.device)
+                _, _, weight = contrast(probe, block, here, device)
                 for control, stand_in in enumerate(self.stand_ins):
                     genes = stand_in[probe.genes]
                     variance = (weight**2 * expected[:, genes]).sum(axis=1)
@@ -179,7 +186,6 @@ def contrast(
 
     Each cells × genes of the unit. `factors` multiply the rates of all genes.
     """
-    device = pick_device(device)
     network, held, rates = probe.network.on(device), units.copy(), []
     for level in (probe.off, probe.on):
         held[:, probe.unit] = level
