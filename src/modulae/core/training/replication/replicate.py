@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from modulae.core.model.ridge import RidgeReader
 from .agree import Agreed, agree
 from .explained import HeldOut, explained, within_noise
 from .find import RANK, compress, find, find_one_more
+from .reproducibility import LEVEL, reproducibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,8 @@ class Tried:
 
     size: int  # parts that were looked for in each half
     agreed: Agreed  # the units that replicate
-    errors: NDArray[np.float64]  # held-out cells: squared errors
+    counted: NDArray[np.bool_]  # units: those that the size is judged by
+    errors: NDArray[np.float64]  # held-out cells: squared errors with these alone
     n_single: int  # units left out because they are hardly more than one gene
 
 
@@ -77,7 +79,7 @@ class Replicated:
     found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
     similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
-    n_units: NDArray[np.int64]  # sizes: how many units of them replicate
+    n_units: NDArray[np.int64]  # sizes: how many units reach the level; all that replicate where no size has such a unit
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
@@ -115,7 +117,9 @@ class Replication:
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
 
-        With `n_latent` given, there are never more units than that: those that most splits found.
+        A size is judged by its units that reach the level, and brings the others with it: many parts cut units into
+        pieces that replicate now and then, and these would always explain a little more. With `n_latent` given, there
+        are never more units than that: those that most splits found.
 
         Raises
         ------
@@ -123,7 +127,8 @@ class Replication:
             No unit replicates.
         """
         tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)], n_latent)
-        some = [each for each in tried if len(each.agreed.loadings)]
+        tried = self._all_if_none_counts(tried)
+        some = [each for each in tried if each.counted.any()]
         if not some:
             msg = (
                 f"no unit was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells or "
@@ -140,7 +145,7 @@ class Replication:
             agreed.found,
             agreed.similarity,
             np.array([each.size for each in tried]),
-            np.array([len(each.agreed.loadings) for each in tried]),
+            np.array([each.counted.sum() for each in tried]),
             np.array([explained(each.errors) for each in tried]),
             chosen.size,
             len(agreed.loadings) - len(chosen.agreed.loadings),
@@ -152,7 +157,7 @@ class Replication:
         first = [size for size in sizes if size <= SIZES[-1]]
         tried = self._try(first)
         for size in sizes[len(first) :]:
-            means = [each.errors.mean() for each in tried]
+            means = [each.errors.mean() for each in self._all_if_none_counts(tried)]
             if len(tried) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
             tried += self._try([size])
@@ -164,25 +169,41 @@ class Replication:
         for size, units in zip(sizes, zip(*found, strict=True), strict=True):
             agreed, n_single = replicating(agree(units))
             agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
-            tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_single))
+            counted = reproducibility(agreed.similarity) >= LEVEL
+            tried.append(Tried(size, agreed, counted, self._held_out.errors(agreed.loadings[counted]), n_single))
         return tried
 
+    def _all_if_none_counts(self, tried: Sequence[Tried]) -> Sequence[Tried]:
+        """The same, but with sizes judged by all of their units where no unit of any size reaches the level."""
+        if any(each.counted.any() for each in tried):
+            return tried
+        return [
+            replace(
+                each,
+                counted=np.ones(len(each.agreed.loadings), dtype=bool),
+                errors=self._held_out.errors(each.agreed.loadings),
+            )
+            for each in tried
+        ]
+
     def _one_by_one(self, tried: Tried, most_units: int | None) -> Agreed:
-        """Look for more units beside those that replicate, while there are any and they explain more."""
-        agreed, errors = tried.agreed, tried.errors
+        """Look for more units beside those that replicate, while there are any that count and they explain more."""
+        agreed, counted, errors = tried.agreed, tried.counted, tried.errors
+        level = LEVEL if (reproducibility(agreed.similarity[counted]) >= LEVEL).all() else 0
         room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
         for _ in range(room):
             found: list[HalfUnits] = list(
                 self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
             )
             more, _ = replicating(agree(found))
+            more = more.take(reproducibility(more.similarity) >= level)
             if not len(more.loadings):
                 break
-            joined = agreed.joined(more.take(np.array([0])))
-            now = self._held_out.errors(joined.loadings)
+            joined, also = agreed.joined(more.take(np.array([0]))), np.append(counted, True)
+            now = self._held_out.errors(joined.loadings[also])
             if explained(errors) >= ENOUGH * explained(now) or within_noise(errors, now):
                 break
-            agreed, errors = joined, now
+            agreed, counted, errors = joined, also, now
         return agreed
 
 
