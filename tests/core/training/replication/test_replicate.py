@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
 import modulae as mo
+from modulae.core.training.replication import replicate
 from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.halves import draw_halves
 from modulae.core.training.replication.replicate import (
@@ -20,6 +21,7 @@ from modulae.core.training.replication.replicate import (
     smallest_enough,
     variable_genes,
 )
+from modulae.core.training.replication.reproducibility import INTERCEPT, LEVEL, SLOPE
 
 SMALL = {"n_cells": 700, "n_genes": 500}
 
@@ -47,6 +49,11 @@ def replication(counts, *, seed=0, n_splits=5, run=one_by_one):
         seed=seed,
         run=run,
     )
+
+
+def sure(similarity):
+    """Units as alike, on average, as the logistic curve says at the level."""
+    return np.nan_to_num(similarity).mean(axis=1) >= (np.log(LEVEL / (1 - LEVEL)) - INTERCEPT) / SLOPE
 
 
 def read(adata, loadings):
@@ -81,7 +88,7 @@ def test_what_is_known_of_the_units_fits_together(found):
     assert (result.found.all(axis=2).sum(axis=1) >= 3).all()
     assert len(result.sizes) == len(result.n_units) == len(result.explained)
     assert result.size in result.sizes
-    assert n == result.n_units[result.sizes == result.size][0] + result.n_more
+    assert sure(result.similarity).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
     assert (np.diff(result.sizes) > 0).all()
     taken = result.explained[result.sizes == result.size][0]
     assert 0.9 * result.explained.max() < taken < 1
@@ -132,7 +139,8 @@ def test_a_unit_that_is_missing_is_found_beside_the_others(found):
     size = found.result.size
     agreed = some._try([size])[0].agreed
     others = agreed.take(np.arange(1, len(agreed.loadings)))
-    less = Tried(size, others, some._held_out.errors(others.loadings), 0)
+    counted = sure(others.similarity)
+    less = Tried(size, others, counted, some._held_out.errors(others.loadings[counted]), 0)
     again = some._one_by_one(less, None)
     n = len(others.loadings)
     assert n < len(again.loadings) <= n + MAX_MORE
@@ -176,7 +184,7 @@ def test_units_of_too_few_splits_are_left_out():
 
 def tried(size, errors):
     nothing = Agreed(np.ones((1, 4)), np.zeros((1, 2, 2), dtype=np.intp), np.ones((1, 2)))
-    return Tried(size, nothing, np.asarray(errors, dtype=float), 0)
+    return Tried(size, nothing, np.array([True]), np.asarray(errors, dtype=float), 0)
 
 
 def test_the_smallest_size_that_is_as_good_as_the_best():
@@ -194,6 +202,87 @@ def test_also_where_units_explain_less_than_nothing(n_cells):
     """Of one held-out cell as well, which has no standard error."""
     worse = np.full(n_cells, 1.2)
     assert smallest_enough([tried(4, worse + 0.1), tried(8, worse), tried(16, worse + 0.3)]).size == 8
+
+
+SURE, UNSURE = 0.9, 0.3
+"""How alike the halves' units are."""
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """A search in which halves of each size find the programmes that `finds` names, as alike as it says."""
+    adata = mo.datasets.simulated(n_cells=400, n_genes=120, n_programmes=4, genes_per_programme=20, n_groups=1)
+    truth = adata.varm["truth_loadings"].T
+    some, finds = replication(adata.X), {}
+
+    def agreed(each):
+        loadings, alike = truth[[programme for programme, _ in each]], [similarity for _, similarity in each]
+        members = np.zeros((len(each), 5, 2), dtype=np.intp)
+        return Agreed(loadings[:, some._genes], members, np.tile(alike, (5, 1)).T)
+
+    monkeypatch.setattr(replicate, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
+    monkeypatch.setattr(replicate, "find_one_more", lambda _, __, known: finds.get("beside", []))
+    monkeypatch.setattr(replicate, "agree", lambda found: agreed(found[0]))
+    return SimpleNamespace(search=some, finds=finds, explained=lambda n: share_of(some, truth[:n]))
+
+
+def share_of(some, loadings):
+    return 1 - some._held_out.errors(loadings[:, some._genes]).mean()
+
+
+def units(*alike):
+    return list(enumerate(alike))
+
+
+def test_a_size_is_judged_by_the_units_that_reach_the_level(planted):
+    """Of 8 parts three are sure; 12 and more add a fourth that is not, though it explains much."""
+    planted.finds |= {
+        4: units(SURE, SURE),
+        8: units(SURE, SURE, SURE),
+        12: units(SURE, UNSURE, UNSURE, UNSURE),
+        "else": units(SURE, SURE, SURE, UNSURE),
+    }
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings)) == (8, 3)
+    np.testing.assert_array_equal(result.sizes, [4, 8, 12, 16, 24])  # no larger ones: 24 are no better than 8
+    np.testing.assert_array_equal(result.n_units, [2, 3, 1, 3, 3])
+    expected = [planted.explained(n) for n in (2, 3, 1, 3, 3)]
+    assert expected[0] < 0.9 * expected[1]
+    np.testing.assert_allclose(result.explained, expected)
+
+
+def test_the_units_below_the_level_come_with_the_size(planted):
+    planted.finds |= {4: units(SURE, SURE), "else": units(SURE, SURE, SURE, UNSURE)}
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings), result.n_more) == (8, 4, 0)
+    np.testing.assert_array_equal(result.similarity[:, 0], [SURE, SURE, SURE, UNSURE])
+    np.testing.assert_array_equal(result.n_units, [2, 3, 3, 3, 3])
+
+
+def test_all_units_are_counted_where_none_of_any_size_reaches_the_level(planted):
+    planted.finds |= {4: units(UNSURE), 8: units(*3 * [UNSURE]), "else": units(*4 * [UNSURE])}
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings)) == (12, 4)
+    np.testing.assert_array_equal(result.n_units, [1, 3, 4, 4, 4])
+    np.testing.assert_allclose(result.explained, [planted.explained(n) for n in (1, 3, 4, 4, 4)])
+
+
+def test_sizes_grow_on_while_the_units_below_the_level_explain_more_and_there_are_no_others(planted):
+    planted.finds |= {24: units(*2 * [UNSURE]), "else": units(UNSURE), 32: units(*4 * [UNSURE])}
+    assert planted.search.search(None).size == 32
+
+
+@pytest.mark.parametrize(("beside", "n"), [(SURE, 1), (UNSURE, 0)])
+def test_a_unit_beside_the_others_has_to_reach_the_level(planted, beside, n):
+    planted.finds |= {"else": units(SURE, SURE, SURE), "beside": [(3, beside)]}
+    result = planted.search.search(None)
+    assert result.n_more == n
+    np.testing.assert_array_equal(result.similarity[3:, 0], [beside] * n)
+
+
+def test_a_unit_beside_others_of_which_none_reaches_the_level_need_not_either(planted):
+    planted.finds |= {"else": units(UNSURE, UNSURE, UNSURE), "beside": [(3, UNSURE)]}
+    assert planted.search.search(None).n_more == 1
 
 
 def test_the_genes_that_vary_most_in_their_order():
