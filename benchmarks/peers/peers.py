@@ -1,4 +1,4 @@
-"""Train one of the methods that modulae is compared with; runs in the environment of requirements-peers.txt.
+"""Train one of the methods that modulae is compared with; runs in the environment of requirements.txt beside it.
 
     .venv-peers/bin/python benchmarks/peers/peers.py scVI cells.h5ad found.npz --epochs 400 --seed 0
 
@@ -37,12 +37,8 @@ def variational(name: str, cells: AnnData, given: argparse.Namespace) -> dict[st
     torch.set_num_threads(1)
     scvi.settings.seed = given.seed
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    kind: Any = {"scVI": scvi.model.SCVI, "LinearSCVI": scvi.model.LinearSCVI}.get(name)
-    if name == "DRVI":
-        from drvi.model import DRVI
-
-        kind = DRVI
-        cells = most_variable(cells, given.genes) if given.genes else cells
+    kind: Any = {"scVI": scvi.model.SCVI, "LinearSCVI": scvi.model.LinearSCVI, "DRVI": scvi.external.DRVI}[name]
+    cells = most_variable(cells, given.genes) if given.genes else cells
     learn, new = (cells[which].copy() for which in (cells.obs["learn"], ~cells.obs["learn"]))
 
     def train(epochs: int) -> tuple[Any, float]:
@@ -64,14 +60,10 @@ def variational(name: str, cells: AnnData, given: argparse.Namespace) -> dict[st
         found["loadings"] = model.get_loadings().to_numpy()
     if name == "DRVI":
         found["loadings"] = drvi_scores(model, learn)
-        totals = np.asarray(new.X.sum(axis=1), dtype=np.float32).ravel()
-        rates = model.decode_latent_samples(model.get_latent_representation(new), totals, return_in_log_space=False)
-    else:
-        rates = scvi_rates(model, new)
-    return found if given.genes else {**found, "rates": rates}
+    return found if given.genes else {**found, "rates": decoded(model, new)}
 
 
-def scvi_rates(model: Any, cells: AnnData) -> NDArray[np.float32]:  # noqa: ANN401
+def decoded(model: Any, cells: AnnData) -> NDArray[np.float32]:  # noqa: ANN401
     """Decoded from the posterior mean, with the depth that the model sees in the cell."""
     import torch
 

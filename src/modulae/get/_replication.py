@@ -50,7 +50,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
     `"sizes"`: one row a number of parts that was looked for (index `size`)
 
         `n_units` : `int64`
-            How many units both halves find in most of the splits.
+            How many units reach that level. Where none of any size does, all that both halves find in most splits.
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`
