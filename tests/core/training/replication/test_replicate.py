@@ -221,7 +221,7 @@ def planted(monkeypatch):
         return Agreed(loadings[:, some._genes], members, np.tile(alike, (5, 1)).T)
 
     monkeypatch.setattr(replicate, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
-    monkeypatch.setattr(replicate, "find_one_more", lambda _, __, known: finds.get("beside", []))
+    monkeypatch.setattr(replicate, "find_one_more", lambda _, __, ___: finds.get("beside", []))
     monkeypatch.setattr(replicate, "agree", lambda found: agreed(found[0]))
     return SimpleNamespace(search=some, finds=finds, explained=lambda n: share_of(some, truth[:n]))
 

@@ -79,7 +79,7 @@ class Replicated:
     found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
     similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
-    n_units: NDArray[np.int64]  # sizes: how many units reach the level; all that replicate where no size has such a unit
+    n_units: NDArray[np.int64]  # sizes: how many units reach the level; all that replicate if no size has such a unit
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
