@@ -20,6 +20,7 @@ def halved(adata):
         "n_units": np.array([2, 2, 3, 4]),
         "explained": np.array([0.2, 0.5, 0.4, 0.3]),
         "size": 8,
+        "min_likeness": 0.5,
         "n_more": 1,
     }
     return adata
@@ -47,7 +48,7 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert list(axes) == ["explained", "sizes", "units"]
     np.testing.assert_allclose(line(axes["explained"]), [[4, 20], [8, 50], [12, 40], [16, 30]])
     np.testing.assert_allclose(line(axes["sizes"]), [[4, 2], [8, 2], [12, 3], [16, 4]])
-    assert axes["sizes"].get_ylabel() == "units that\nreach 70%"
+    assert axes["sizes"].get_ylabel() == "units that\nhalves find alike"
     assert axes["sizes"].get_ylim()[0] == 0
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
@@ -55,9 +56,8 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units and 1 found beside them"]
 
 
-def test_all_units_are_counted_where_none_reaches_the_level(halved):
-    replication = halved.uns["ae"]["replication"]
-    replication |= {"reproducibility": np.array([0.4, 0.6, 0.5, 0.2], dtype=np.float32), "n_more": 0}
+def test_all_units_are_counted_where_none_is_alike(halved):
+    halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
     axes = mo.pl.replication(halved)
     assert axes["sizes"].get_ylabel() == "units that\nboth halves find"
     assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units"]

@@ -132,8 +132,8 @@ OTHERS = {
     ),
     "replication": (
         "n_latent\n"
-        '    How many units at most. `"auto"`: more and more are looked for, until those that reach the level explain\n'
-        "    no more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene sets.\n"
+        '    How many units at most. `"auto"`: more and more are looked for, until those that halves find alike\n'
+        "    explain no more of held-out cells; of one training 32, orthogonal 64, slightly more than gene sets.\n"
         "n_splits\n"
         "    How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about\n"
         "    its units. Orthogonal units do not replicate, so that model is always trained once.\n"
@@ -181,7 +181,7 @@ OTHERS = {
         '    - `"reproducibility"` (`float32`, units): how surely as many new cells (or donors) would show the unit.\n'
         '    - `"held"` (`bool`, units): whether the unit wandered off in training, and is read as at its start.\n'
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
-        "      reach the level (replicate, where none of any size reaches it), and the share of the variance of\n"
+        '      are as alike in both as `"min_likeness"` (0: all that replicate), and the share of the variance of\n'
         "      held-out cells that these explain.\n"
         '    - `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.'
     ),

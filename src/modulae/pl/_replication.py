@@ -35,10 +35,10 @@ HEIGHT, ROW_HEIGHT, MARGINS = 3.6, 0.15, 1.0
 def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     """Draw how many units there are for each number of parts looked for, and how surely each would be found again.
 
-    Left: below, how many units would be found again (those above the dotted line on the right); above, how much of the
-    variance of held-out cells these explain. The dashed line marks the number that was taken, the smallest that
-    explains as much as any. Right: one bar per unit, the probability that a model of as many new cells has it again.
-    Units below the dotted line, in grey, may be chance.
+    Left: below, how many units both halves of the cells find alike; above, how much of the variance of held-out cells
+    these explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right:
+    one bar per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in
+    grey, may be chance.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     axes = {"explained": figure.add_subplot(grid[0, 0])}
     axes["sizes"] = figure.add_subplot(grid[1, 0], sharex=axes["explained"])
     axes["units"] = figure.add_subplot(grid[:, 1])
-    counted = f"reach {level:.0%}" if units["replicates"].any() else "both halves find"
+    counted = "halves find alike" if entry["min_likeness"] else "both halves find"
     _draw_sizes(axes["explained"], axes["sizes"], sizes, counted=counted, n_more=n_more)
     _draw_units(axes["units"], units, names_of_units(adata, key), level=level)
     for ax in axes.values():

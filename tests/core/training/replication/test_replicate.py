@@ -14,6 +14,7 @@ from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.halves import draw_halves
 from modulae.core.training.replication.replicate import (
     MAX_MORE,
+    MIN_LIKENESS,
     MOST_GENES,
     Replication,
     Tried,
@@ -21,7 +22,6 @@ from modulae.core.training.replication.replicate import (
     smallest_enough,
     variable_genes,
 )
-from modulae.core.training.replication.reproducibility import INTERCEPT, LEVEL, SLOPE
 
 SMALL = {"n_cells": 700, "n_genes": 500}
 
@@ -51,9 +51,8 @@ def replication(counts, *, seed=0, n_splits=5, run=one_by_one):
     )
 
 
-def sure(similarity):
-    """Units as alike, on average, as the logistic curve says at the level."""
-    return np.nan_to_num(similarity).mean(axis=1) >= (np.log(LEVEL / (1 - LEVEL)) - INTERCEPT) / SLOPE
+def alike(similarity):
+    return np.nan_to_num(similarity).mean(axis=1) >= MIN_LIKENESS
 
 
 def read(adata, loadings):
@@ -88,7 +87,7 @@ def test_what_is_known_of_the_units_fits_together(found):
     assert (result.found.all(axis=2).sum(axis=1) >= 3).all()
     assert len(result.sizes) == len(result.n_units) == len(result.explained)
     assert result.size in result.sizes
-    assert sure(result.similarity).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
+    assert alike(result.similarity).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
     assert (np.diff(result.sizes) > 0).all()
     taken = result.explained[result.sizes == result.size][0]
     assert 0.9 * result.explained.max() < taken < 1
@@ -139,14 +138,14 @@ def test_a_unit_that_is_missing_is_found_beside_the_others(found):
     size = found.result.size
     agreed = some._try([size])[0].agreed
     others = agreed.take(np.arange(1, len(agreed.loadings)))
-    counted = sure(others.similarity)
+    counted = alike(others.similarity)
     less = Tried(size, others, counted, some._held_out.errors(others.loadings[counted]), 0)
-    again = some._one_by_one(less, None)
+    again = some._one_by_one(less, None, MIN_LIKENESS)
     n = len(others.loadings)
     assert n < len(again.loadings) <= n + MAX_MORE
     np.testing.assert_array_equal(again.loadings[:n], others.loadings)
     assert cosine_similarity(np.stack([again.loadings[n], agreed.loadings[0]]))[0, 1] > 0.9
-    assert len(some._one_by_one(less, n).loadings) == n
+    assert len(some._one_by_one(less, n, MIN_LIKENESS).loadings) == n
     assert len(some._try([size], 3)[0].agreed.loadings) == 3
 
 
@@ -204,7 +203,7 @@ def test_also_where_units_explain_less_than_nothing(n_cells):
     assert smallest_enough([tried(4, worse + 0.1), tried(8, worse), tried(16, worse + 0.3)]).size == 8
 
 
-SURE, UNSURE = 0.9, 0.3
+ALIKE, UNLIKE = 0.9, 0.3
 """How alike the halves' units are."""
 
 
@@ -216,9 +215,9 @@ def planted(monkeypatch):
     some, finds = replication(adata.X), {}
 
     def agreed(each):
-        loadings, alike = truth[[programme for programme, _ in each]], [similarity for _, similarity in each]
+        loadings, similarity = truth[[programme for programme, _ in each]], [how for _, how in each]
         members = np.zeros((len(each), 5, 2), dtype=np.intp)
-        return Agreed(loadings[:, some._genes], members, np.tile(alike, (5, 1)).T)
+        return Agreed(loadings[:, some._genes], members, np.tile(similarity, (5, 1)).T)
 
     monkeypatch.setattr(replicate, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
     monkeypatch.setattr(replicate, "find_one_more", lambda _, __, ___: finds.get("beside", []))
@@ -230,17 +229,17 @@ def share_of(some, loadings):
     return 1 - some._held_out.errors(loadings[:, some._genes]).mean()
 
 
-def units(*alike):
-    return list(enumerate(alike))
+def units(*similarity):
+    return list(enumerate(similarity))
 
 
-def test_a_size_is_judged_by_the_units_that_reach_the_level(planted):
-    """Of 8 parts three are sure; 12 and more add a fourth that is not, though it explains much."""
+def test_a_size_is_judged_by_the_units_that_halves_find_alike(planted):
+    """Of 8 parts three are alike; 12 and more add a fourth that is not, though it explains much."""
     planted.finds |= {
-        4: units(SURE, SURE),
-        8: units(SURE, SURE, SURE),
-        12: units(SURE, UNSURE, UNSURE, UNSURE),
-        "else": units(SURE, SURE, SURE, UNSURE),
+        4: units(ALIKE, ALIKE),
+        8: units(ALIKE, ALIKE, ALIKE),
+        12: units(ALIKE, UNLIKE, UNLIKE, UNLIKE),
+        "else": units(ALIKE, ALIKE, ALIKE, UNLIKE),
     }
     result = planted.search.search(None)
     assert (result.size, len(result.loadings)) == (8, 3)
@@ -251,37 +250,37 @@ def test_a_size_is_judged_by_the_units_that_reach_the_level(planted):
     np.testing.assert_allclose(result.explained, expected)
 
 
-def test_the_units_below_the_level_come_with_the_size(planted):
-    planted.finds |= {4: units(SURE, SURE), "else": units(SURE, SURE, SURE, UNSURE)}
+def test_units_that_are_less_alike_come_with_the_size(planted):
+    planted.finds |= {4: units(ALIKE, ALIKE), "else": units(ALIKE, ALIKE, ALIKE, UNLIKE)}
     result = planted.search.search(None)
     assert (result.size, len(result.loadings), result.n_more) == (8, 4, 0)
-    np.testing.assert_array_equal(result.similarity[:, 0], [SURE, SURE, SURE, UNSURE])
+    np.testing.assert_array_equal(result.similarity[:, 0], [ALIKE, ALIKE, ALIKE, UNLIKE])
     np.testing.assert_array_equal(result.n_units, [2, 3, 3, 3, 3])
 
 
-def test_all_units_are_counted_where_none_of_any_size_reaches_the_level(planted):
-    planted.finds |= {4: units(UNSURE), 8: units(*3 * [UNSURE]), "else": units(*4 * [UNSURE])}
+def test_all_units_are_counted_where_none_of_any_size_is_alike(planted):
+    planted.finds |= {4: units(UNLIKE), 8: units(*3 * [UNLIKE]), "else": units(*4 * [UNLIKE])}
     result = planted.search.search(None)
     assert (result.size, len(result.loadings)) == (12, 4)
     np.testing.assert_array_equal(result.n_units, [1, 3, 4, 4, 4])
     np.testing.assert_allclose(result.explained, [planted.explained(n) for n in (1, 3, 4, 4, 4)])
 
 
-def test_sizes_grow_on_while_the_units_below_the_level_explain_more_and_there_are_no_others(planted):
-    planted.finds |= {24: units(*2 * [UNSURE]), "else": units(UNSURE), 32: units(*4 * [UNSURE])}
+def test_sizes_grow_on_while_units_that_are_less_alike_explain_more_and_there_are_no_others(planted):
+    planted.finds |= {24: units(*2 * [UNLIKE]), "else": units(UNLIKE), 32: units(*4 * [UNLIKE])}
     assert planted.search.search(None).size == 32
 
 
-@pytest.mark.parametrize(("beside", "n"), [(SURE, 1), (UNSURE, 0)])
-def test_a_unit_beside_the_others_has_to_reach_the_level(planted, beside, n):
-    planted.finds |= {"else": units(SURE, SURE, SURE), "beside": [(3, beside)]}
+@pytest.mark.parametrize(("beside", "n"), [(ALIKE, 1), (UNLIKE, 0)])
+def test_a_unit_beside_the_others_has_to_be_alike(planted, beside, n):
+    planted.finds |= {"else": units(ALIKE, ALIKE, ALIKE), "beside": [(3, beside)]}
     result = planted.search.search(None)
     assert result.n_more == n
     np.testing.assert_array_equal(result.similarity[3:, 0], [beside] * n)
 
 
-def test_a_unit_beside_others_of_which_none_reaches_the_level_need_not_either(planted):
-    planted.finds |= {"else": units(UNSURE, UNSURE, UNSURE), "beside": [(3, UNSURE)]}
+def test_a_unit_beside_others_of_which_none_is_alike_need_not_be_either(planted):
+    planted.finds |= {"else": units(UNLIKE, UNLIKE, UNLIKE), "beside": [(3, UNLIKE)]}
     assert planted.search.search(None).n_more == 1
 
 

@@ -13,7 +13,6 @@ from modulae.core.model.ridge import RidgeReader
 from .agree import Agreed, agree
 from .explained import HeldOut, explained, within_noise
 from .find import RANK, compress, find, find_one_more
-from .reproducibility import LEVEL, reproducibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,12 @@ MOST_GENES = 3000
 
 MIN_SHARE = 0.6
 """In which share of the splits both halves have a unit at least."""
+
+MIN_LIKENESS = 0.5
+"""How alike the units of the two halves are that a size is judged by, on average over the splits.
+
+About as much as units have that come back in other cells with a probability of 0.7. That curve is fitted to finished
+models, so it can't choose them: what is found would change with each new fit, and the fit with what is found."""
 
 SIZES = (4, 8, 12, 16, 24)
 """Numbers of parts to look for first; then they grow until more explain no more."""
@@ -79,8 +84,9 @@ class Replicated:
     found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
     similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
-    n_units: NDArray[np.int64]  # sizes: how many units reach the level; all that replicate if no size has such a unit
+    n_units: NDArray[np.int64]  # sizes: how many units it is judged by: those alike enough, or all
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
+    min_likeness: float  # how alike these are at least; 0 where no size has a unit that reaches `MIN_LIKENESS`
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
     n_single: int  # units that are hardly more than one gene, and left out
@@ -117,9 +123,9 @@ class Replication:
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
 
-        A size is judged by its units that reach the level, and brings the others with it: many parts cut units into
-        pieces that replicate now and then, and these would always explain a little more. With `n_latent` given, there
-        are never more units than that: those that most splits found.
+        A size is judged by its units that are alike in both halves, and brings the others with it: many parts cut
+        units into pieces that replicate now and then, and these would always explain a little more. With `n_latent`
+        given, there are never more units than that: those that most splits found.
 
         Raises
         ------
@@ -127,7 +133,7 @@ class Replication:
             No unit replicates.
         """
         tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)], n_latent)
-        tried = self._all_if_none_counts(tried)
+        tried, min_likeness = self._judged(tried)
         some = [each for each in tried if each.counted.any()]
         if not some:
             msg = (
@@ -137,7 +143,7 @@ class Replication:
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
-        agreed = self._one_by_one(chosen, n_latent)
+        agreed = self._one_by_one(chosen, n_latent, min_likeness)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
@@ -147,6 +153,7 @@ class Replication:
             np.array([each.size for each in tried]),
             np.array([each.counted.sum() for each in tried]),
             np.array([explained(each.errors) for each in tried]),
+            min_likeness,
             chosen.size,
             len(agreed.loadings) - len(chosen.agreed.loadings),
             chosen.n_single,
@@ -157,7 +164,7 @@ class Replication:
         first = [size for size in sizes if size <= SIZES[-1]]
         tried = self._try(first)
         for size in sizes[len(first) :]:
-            means = [each.errors.mean() for each in self._all_if_none_counts(tried)]
+            means = [each.errors.mean() for each in self._judged(tried)[0]]
             if len(tried) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
             tried += self._try([size])
@@ -169,34 +176,31 @@ class Replication:
         for size, units in zip(sizes, zip(*found, strict=True), strict=True):
             agreed, n_single = replicating(agree(units))
             agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
-            counted = reproducibility(agreed.similarity) >= LEVEL
+            counted = agreed.likeness >= MIN_LIKENESS
             tried.append(Tried(size, agreed, counted, self._held_out.errors(agreed.loadings[counted]), n_single))
         return tried
 
-    def _all_if_none_counts(self, tried: Sequence[Tried]) -> Sequence[Tried]:
-        """The same, but with sizes judged by all of their units where no unit of any size reaches the level."""
+    def _judged(self, tried: Sequence[Tried]) -> tuple[Sequence[Tried], float]:
+        """Sizes judged by units that are this alike; by all of them where no size has one that is alike enough."""
         if any(each.counted.any() for each in tried):
-            return tried
-        return [
-            replace(
-                each,
-                counted=np.ones(len(each.agreed.loadings), dtype=bool),
-                errors=self._held_out.errors(each.agreed.loadings),
-            )
-            for each in tried
-        ]
+            return tried, MIN_LIKENESS
+        everything = []
+        for each in tried:
+            loadings = each.agreed.loadings
+            counted = np.ones(len(loadings), dtype=bool)
+            everything.append(replace(each, counted=counted, errors=self._held_out.errors(loadings)))
+        return everything, 0.0
 
-    def _one_by_one(self, tried: Tried, most_units: int | None) -> Agreed:
+    def _one_by_one(self, tried: Tried, most_units: int | None, min_likeness: float) -> Agreed:
         """Look for more units beside those that replicate, while there are any that count and they explain more."""
         agreed, counted, errors = tried.agreed, tried.counted, tried.errors
-        level = LEVEL if (reproducibility(agreed.similarity[counted]) >= LEVEL).all() else 0
         room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
         for _ in range(room):
             found: list[HalfUnits] = list(
                 self._run([(find_one_more, (self._inputs, half, agreed.loadings)) for half in self._halves])
             )
             more, _ = replicating(agree(found))
-            more = more.take(reproducibility(more.similarity) >= level)
+            more = more.take(more.likeness >= min_likeness)
             if not len(more.loadings):
                 break
             joined, also = agreed.joined(more.take(np.array([0]))), np.append(counted, True)
