@@ -133,7 +133,8 @@ OTHERS = {
     "replication": (
         "n_latent\n"
         '    How many units at most. `"auto"`: more and more are looked for, until those that halves find alike\n'
-        "    explain no more of held-out cells; of one training 32, orthogonal 64, slightly more than gene sets.\n"
+        "    explain no more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene\n"
+        "    sets.\n"
         "n_splits\n"
         "    How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about\n"
         "    its units. Orthogonal units do not replicate, so that model is always trained once.\n"
