@@ -108,9 +108,14 @@ def cnmf(cells: AnnData, given: argparse.Namespace) -> dict[str, Any]:
         model.factorize(worker_i=0, total_workers=1)
         model.combine(skip_missing_files=False)
         n_units = last_peak(model, sorted(given.units))
-        model.consensus(n_units, density_threshold=0.5, show_clustering=False, build_ref=False)
+        threshold = 0.5
+        try:
+            model.consensus(n_units, density_threshold=threshold, show_clustering=False, build_ref=False)
+        except (RuntimeError, ValueError):  # no factorisation is like another: none is left out
+            threshold = 2.0
+            model.consensus(n_units, density_threshold=threshold, show_clustering=False, build_ref=False)
         seconds = time.process_time() - start
-        _, scores, spectra, _ = model.load_results(n_units, 0.5)
+        _, scores, spectra, _ = model.load_results(n_units, threshold)
         variable = sc.read_h5ad(model.paths["normalized_counts"]).var_names
         totals = np.asarray(kept.X.sum(axis=1), dtype=np.float64).ravel()
         tpm = kept[:, variable].X.astype(np.float64).multiply(1e6 / totals[:, None]).tocsr()
