@@ -1,10 +1,10 @@
-"""Train one of the methods that modulae is compared with; runs in the environment of requirements-peers.txt.
+"""Train one of the methods that modulae is compared with; runs in the environment of requirements.txt beside it.
 
     .venv-peers/bin/python benchmarks/peers/peers.py scVI cells.h5ad found.npz --epochs 400 --seed 0
 
 `cells.h5ad` holds raw counts and `obs["learn"]`, the cells to learn from. `found.npz` gets `units` of all cells,
 `loadings` (genes × units) where the method has them, `rates` of the cells not learnt from, `seconds` of CPU time that
-learning took, and `epochs`. The environment has no modulae: files are all that goes to and fro.
+learning took. The environment has no modulae: files are all that goes to and fro.
 """
 
 from __future__ import annotations
@@ -37,41 +37,25 @@ def variational(name: str, cells: AnnData, given: argparse.Namespace) -> dict[st
     torch.set_num_threads(1)
     scvi.settings.seed = given.seed
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    kind: Any = {"scVI": scvi.model.SCVI, "LinearSCVI": scvi.model.LinearSCVI}.get(name)
-    if name == "DRVI":
-        from drvi.model import DRVI
-
-        kind = DRVI
-        cells = most_variable(cells, given.genes) if given.genes else cells
+    kind: Any = {"scVI": scvi.model.SCVI, "LinearSCVI": scvi.model.LinearSCVI, "DRVI": scvi.external.DRVI}[name]
+    cells = most_variable(cells, given.genes) if given.genes else cells
     learn, new = (cells[which].copy() for which in (cells.obs["learn"], ~cells.obs["learn"]))
-
-    def train(epochs: int) -> tuple[Any, float]:
-        kind.setup_anndata(learn)
-        model = kind(learn)
-        start = time.process_time()
-        plan = {"n_epochs_kl_warmup": min(epochs, WARM_UP)}
-        model.train(epochs, accelerator="cpu", plan_kwargs=plan, enable_progress_bar=False)
-        return model, time.process_time() - start
-
-    epochs = given.epochs
-    if given.seconds:
-        train(1)  # what is imported or compiled at first use belongs to no method
-        epochs = max(1, int(given.seconds / train(1)[1]))
-    model, seconds = train(epochs)
+    kind.setup_anndata(learn)
+    model = kind(learn)
+    start = time.process_time()
+    plan = {"n_epochs_kl_warmup": min(given.epochs, WARM_UP)}
+    model.train(given.epochs, accelerator="cpu", plan_kwargs=plan, enable_progress_bar=False)
+    seconds = time.process_time() - start
     model.module.eval()
-    found: dict[str, Any] = {"units": model.get_latent_representation(cells), "seconds": seconds, "epochs": epochs}
+    found: dict[str, Any] = {"units": model.get_latent_representation(cells), "seconds": seconds}
     if name == "LinearSCVI":
         found["loadings"] = model.get_loadings().to_numpy()
     if name == "DRVI":
         found["loadings"] = drvi_scores(model, learn)
-        totals = np.asarray(new.X.sum(axis=1), dtype=np.float32).ravel()
-        rates = model.decode_latent_samples(model.get_latent_representation(new), totals, return_in_log_space=False)
-    else:
-        rates = scvi_rates(model, new)
-    return found if given.genes else {**found, "rates": rates}
+    return found if given.genes else {**found, "rates": decoded(model, new)}
 
 
-def scvi_rates(model: Any, cells: AnnData) -> NDArray[np.float32]:  # noqa: ANN401
+def decoded(model: Any, cells: AnnData) -> NDArray[np.float32]:  # noqa: ANN401
     """Decoded from the posterior mean, with the depth that the model sees in the cell."""
     import torch
 
@@ -107,7 +91,10 @@ def most_variable(cells: AnnData, n_genes: int) -> AnnData:
 
 
 def cnmf(cells: AnnData, given: argparse.Namespace) -> dict[str, Any]:
-    """Consensus NMF with the defaults of its authors; usages of all cells by their own refit."""
+    """Consensus NMF with the defaults of its authors; usages of all cells by their own refit.
+
+    Of several numbers of programmes it takes the largest at which stability has a peak, as its authors do by eye.
+    """
     from cnmf import cNMF
 
     known = np.asarray((cells[cells.obs["learn"]].X > 0).sum(axis=0)).ravel() > 0
@@ -117,12 +104,18 @@ def cnmf(cells: AnnData, given: argparse.Namespace) -> dict[str, Any]:
         learn.write_h5ad(f"{folder}/learn.h5ad")
         start = time.process_time()
         model = cNMF(output_dir=folder, name="peers")
-        model.prepare(f"{folder}/learn.h5ad", components=[given.units], n_iter=given.runs, seed=given.seed)
+        model.prepare(f"{folder}/learn.h5ad", components=given.units, n_iter=given.runs, seed=given.seed)
         model.factorize(worker_i=0, total_workers=1)
         model.combine(skip_missing_files=False)
-        model.consensus(given.units, density_threshold=0.5, show_clustering=False, build_ref=False)
+        n_units = last_peak(model, sorted(given.units))
+        threshold = 0.5
+        try:
+            model.consensus(n_units, density_threshold=threshold, show_clustering=False, build_ref=False)
+        except (RuntimeError, ValueError):  # no factorisation is like another: none is left out
+            threshold = 2.0
+            model.consensus(n_units, density_threshold=threshold, show_clustering=False, build_ref=False)
         seconds = time.process_time() - start
-        _, scores, spectra, _ = model.load_results(given.units, 0.5)
+        _, scores, spectra, _ = model.load_results(n_units, threshold)
         variable = sc.read_h5ad(model.paths["normalized_counts"]).var_names
         totals = np.asarray(kept.X.sum(axis=1), dtype=np.float64).ravel()
         tpm = kept[:, variable].X.astype(np.float64).multiply(1e6 / totals[:, None]).tocsr()
@@ -132,17 +125,26 @@ def cnmf(cells: AnnData, given: argparse.Namespace) -> dict[str, Any]:
         of_variable = spectra.loc[variable].to_numpy().T / spread
         usage = model.refit_usage(sparse.csr_matrix(tpm.multiply(1 / spread)), of_variable)
     new = ~kept.obs["learn"].to_numpy()
-    everywhere = np.full((cells.n_vars, given.units), 1e-4)
+    everywhere = np.full((cells.n_vars, n_units), 1e-4)
     everywhere[known] += spectra.to_numpy()
-    loadings = np.zeros((cells.n_vars, given.units))
+    loadings = np.zeros((cells.n_vars, n_units))
     loadings[known] = scores.to_numpy()
     return {
         "units": usage / usage.sum(axis=1, keepdims=True).clip(1e-12),
         "loadings": loadings,
         "rates": usage[new] @ everywhere.T * totals[new, None] / 1e6 + 1e-4,
         "seconds": seconds,
-        "epochs": given.runs,
     }
+
+
+def last_peak(model: Any, sizes: list[int]) -> int:  # noqa: ANN401
+    """The largest number whose stability (silhouette) is above that of its neighbours, else the most stable one."""
+    if len(sizes) == 1:
+        return sizes[0]
+    tried = [model.consensus(size, skip_density_and_return_after_stats=True, show_clustering=False) for size in sizes]
+    stable = np.array([each.loc["silhouette", "stats"] for each in tried])
+    peaks = np.flatnonzero((stable[1:-1] > stable[:-2]) & (stable[1:-1] >= stable[2:])) + 1
+    return sizes[int(peaks[-1]) if len(peaks) else int(stable.argmax())]
 
 
 def main() -> None:
@@ -153,10 +155,9 @@ def main() -> None:
     parser.add_argument("found")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--seconds", type=float, help="as many epochs as fit in so much CPU time, at least one")
     parser.add_argument("--genes", type=int, help="of DRVI: the most variable so many; then there are no rates")
-    parser.add_argument("--units", type=int, default=32, help="of cNMF, which has no default")
-    parser.add_argument("--runs", type=int, default=100, help="of cNMF")
+    parser.add_argument("--units", type=int, nargs="+", default=[32], help="of cNMF: one, or some to choose from")
+    parser.add_argument("--runs", type=int, default=100, help="of cNMF, for each number")
     given = parser.parse_args()
     cells = ad.read_h5ad(given.cells)
     if given.genes and given.genes >= cells.n_vars:

@@ -1,6 +1,6 @@
 """MAGIC on half of the counts, for benchmarks/quality/denoising.py.
 
-Runs in an environment of its own (see requirements-peers.txt), without modulae:
+Runs in an environment of its own (see benchmarks/peers/requirements.txt), without modulae:
 
     python benchmarks/quality/denoising_magic.py given.npz made.npz
 """

@@ -15,7 +15,7 @@ import modulae as mo
 from benchmarks import table
 
 from .modules import live
-from .modules_methods import EPOCHS, VARIABLE_GENES, Task, peer
+from .modules_methods import EPOCHS, SOME_UNITS, VARIABLE_GENES, Task, peer
 from .simulator import normalised
 
 if TYPE_CHECKING:
@@ -72,7 +72,11 @@ WITHOUT = (
     "cNMF and DRVI are not in these tables: they run in the environment of `benchmarks/peers/requirements.txt`, and "
     "have rows where `MODULAE_PEERS` names its Python."
 )
-WITH = "cNMF and DRVI ran in the environment of `benchmarks/peers/requirements.txt`, with all cells but the last."
+WITH = (
+    "cNMF and DRVI ran in the environment of `benchmarks/peers/requirements.txt`, with all cells but the last: DRVI "
+    f"for {EPOCHS} epochs, with 32 units; cNMF chose its number of programmes from {', '.join(SOME_UNITS)} (the "
+    "largest at which its stability, over 20 factorisations, has a peak, or else the most stable)."
+)
 
 
 def score(units: NDArray[Any], shares: pd.DataFrame, *, turn: bool = False) -> pd.DataFrame:
@@ -173,7 +177,8 @@ def methods(n_lines: int, *, short: bool) -> dict[str, tuple[Units, bool]]:
             f"ICA({k})": (classical("FastICA", k), True),
         }
     if "MODULAE_PEERS" in os.environ:
-        found[f"cNMF({n_units})"] = (of_peer("cNMF", "--runs", "20", "--units", str(n_units)), False)
+        runs = ("--runs", "3" if short else "20", "--units", *(("3", "4") if short else SOME_UNITS))
+        found["cNMF, its own number"] = (of_peer("cNMF", *runs), False)
         epochs = ("--epochs", "2" if short else str(EPOCHS))
         found["DRVI"] = (of_peer("DRVI", *epochs, "--genes", str(VARIABLE_GENES)), True)
     return found

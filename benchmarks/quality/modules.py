@@ -16,7 +16,7 @@ import pandas as pd
 import modulae as mo
 from benchmarks import table
 
-from .modules_methods import PARTS, Fit, Task, methods, warm_up
+from .modules_methods import SOME_UNITS, Fit, Task, methods, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,18 +128,15 @@ def rows(it: Data, *, short: bool) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(0)
     draws = [np.sort(rng.permutation(it.adata.n_obs)[: int(SHARE * it.adata.n_obs)]) for _ in range(2)]
     both = np.intersect1d(*draws)
-    seconds = [1.0, 1.0]
     for name, method in methods(short=short).items():
-        if (method.data and it.name not in method.data) or (method.first_seed_only and it.seed != SEEDS[0]):
+        if method.first_seed_only and it.seed != SEEDS[0]:
             continue
         found, every = [], []
         for seed, drawn in enumerate(draws[: method.n_draws]):
-            made = once(it, name, method, Task(it.adata, drawn, seed, seconds[seed]), short=short)
+            made = once(it, name, method, Task(it.adata, drawn, seed), short=short)
             if made is None:
                 continue
             scores, units = made
-            if name == PARTS:
-                seconds[seed] = scores["CPU seconds"]
             found.append(scores)
             every.append(units[both])
         if not found:
@@ -192,17 +189,16 @@ OF_METHODS = (
 OF_PEERS = (
     "Peers have their authors' defaults and run in an environment of their own (`benchmarks/peers/requirements.txt`; "
     "`MODULAE_PEERS` names its Python): scVI and LinearSCVI with 10 units, DRVI with 32 on the 2000 most variable "
-    "genes (so on real cells its loss is not that of the others, and left out), cNMF with 32 programmes and, by "
-    "default, 100 factorisations. At equal time they get as many epochs, and at least one, as fit in the CPU seconds "
-    "of our parts-based model, and raise the weight of the Kullback-Leibler term over these. Genes "
-    "of DRVI are ranked by its own out-of-distribution scores."
+    "genes (so on real cells its loss is not that of the others, and left out), all for the 400 epochs that their "
+    f"authors train few cells for. cNMF tries {', '.join(SOME_UNITS)} programmes and takes the largest number at which "
+    "its stability has a peak, as its authors do by eye, or else the most stable. Genes of DRVI are ranked by its own "
+    "out-of-distribution scores."
 )
 NOT_ALL = (
-    "**Not every cell of the table was run**, as `fits` says: peers, and the paper preset (on easy only), learn once "
-    "(so no units back), from one seed of simulated data; DRVI for 400 epochs on hard and Kang only, cNMF with 20 "
-    "factorisations on Kang only, as the rest would cost hours; "
+    "**Not all fits were made**, as `fits` says: peers, and the paper preset, learn once (so no units "
+    "back), from one seed of simulated data, and cNMF factorises 20 times for each number, not 100 times; "
     "`MODULAE_PEERS_ALL=1` runs all. The fits were kept between several runs (`MODULAE_KEEP`), some of them on a busy "
-    "machine: take the seconds as an order of magnitude."
+    "machine: take the seconds as an order of magnitude. A method without a row was not run on that data."
 )
 NO_PEERS = "scVI, LinearSCVI, DRVI and cNMF are left out: `MODULAE_PEERS` did not name the Python of their environment."
 COLUMNS = ("LMS-SMI", "MSAS-SMI", "MSGS-SMI", "LMS-SPN", "AUPRC of loadings", "AUPRC of saliency", "units back")

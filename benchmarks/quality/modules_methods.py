@@ -35,15 +35,17 @@ EPOCHS = 400
 VARIABLE_GENES = 2000
 """What the authors of DRVI (and, by default, those of cNMF) choose."""
 
+SOME_UNITS = ("3", "5", "8", "12", "16", "24", "32")
+"""What cNMF chooses its number from."""
+
 
 @dataclass(frozen=True)
 class Task:
-    """Cells, which of them to learn from, a seed, and the CPU seconds that our parts-based model took for it."""
+    """Cells, which of them to learn from, and a seed."""
 
     adata: AnnData
     drawn: NDArray[np.intp]
     seed: int
-    seconds: float = 1.0
 
     @property
     def unseen(self) -> NDArray[np.bool_]:
@@ -64,11 +66,10 @@ class Fit:
 
 @dataclass(frozen=True)
 class Method:
-    """How to learn, from how many draws, and on which data; on the first seed alone where it takes long."""
+    """How to learn, and from how many draws; on the first seed alone where it takes long."""
 
     learn: Callable[[Task], Fit]
     n_draws: int = 2
-    data: tuple[str, ...] | None = None
     first_seed_only: bool = False
 
 
@@ -123,7 +124,7 @@ def classical(task: Task, name: str, n_units: int) -> Fit:
     return Fit(model.transform(inputs(task.adata)) / np.where(scale > 0, scale, 1), rates, weights, seconds=seconds)
 
 
-def peer(task: Task, name: str, *options: str, equal_time: bool = False) -> Fit:
+def peer(task: Task, name: str, *options: str) -> Fit:
     """What `benchmarks/peers/peers.py` finds in the peers' environment."""
     cells = ad.AnnData(task.adata.X, obs=task.adata.obs[[]].copy(), var=task.adata.var[[]].copy())
     cells.obs["learn"] = ~task.unseen
@@ -132,8 +133,6 @@ def peer(task: Task, name: str, *options: str, equal_time: bool = False) -> Fit:
         given, found = f"{folder}/cells.h5ad", f"{folder}/found.npz"
         cells.write_h5ad(given)
         command = [os.environ["MODULAE_PEERS"], str(script), name, given, found, "--seed", str(task.seed), *options]
-        if equal_time:
-            command += ["--seconds", str(task.seconds)]
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -164,24 +163,16 @@ def methods(*, short: bool) -> dict[str, Method]:
 
 
 def peers(*, short: bool) -> dict[str, Method]:
-    """As their authors train them, where that is affordable (`MODULAE_PEERS_ALL=1`: everywhere); and at equal time."""
+    """As their authors train them, from the first seed, or from all of them with `MODULAE_PEERS_ALL=1`."""
     everything = "MODULAE_PEERS_ALL" in os.environ
-    runs = ("--runs", str(100 if everything else 20), "--units", str(8 if short else N_UNITS))
+    runs = ("--runs", str(100 if everything else 20), "--units", *(("4", "8") if short else SOME_UNITS))
     epochs = ("--epochs", "2" if short else str(EPOCHS))
     genes = ("--genes", str(VARIABLE_GENES))
-    found = {}
+    few: dict[str, Any] = {} if everything or short else {"n_draws": 1, "first_seed_only": True}
+    found = {"cNMF, its own number": Method(lambda task: peer(task, "cNMF", *runs), **few)}
     for name, options in (("LinearSCVI", ()), ("scVI", ()), ("DRVI", genes)):
-        found[f"{name}, equal time"] = Method(
-            lambda task, name=name, options=options: peer(task, name, *options, equal_time=True),
-            n_draws=2 if everything or short else 1,
-            first_seed_only=not everything,
-        )
-    long: dict[str, Any] = {} if everything or short else {"n_draws": 1, "first_seed_only": True}
-    where = None if everything or short else ("hard", "Kang")
-    found[f"cNMF({8 if short else N_UNITS})"] = Method(lambda task: peer(task, "cNMF", *runs), data=where, **long)
-    for name, options, on in (("LinearSCVI", (), None), ("scVI", (), None), ("DRVI", genes, where)):
         found[f"{name}, {epochs[1]} epochs"] = Method(
-            lambda task, name=name, options=options: peer(task, name, *options, *epochs), data=on, **long
+            lambda task, name=name, options=options: peer(task, name, *options, *epochs), **few
         )
     return found
 

@@ -1,6 +1,6 @@
 """Ask drvi-py for the scores that `metrics.disentanglement` is tested against, and store them with what they are of.
 
-Runs in the environment of requirements-peers.txt, without modulae:
+Runs in the environment of benchmarks/peers/requirements.txt, without modulae:
 
     .venv-peers/bin/python benchmarks/quality/reference_disentanglement.py
 """

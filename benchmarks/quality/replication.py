@@ -43,7 +43,7 @@ WORDS = (
     "read with both models, and a unit is *back* if one unit of the other model has |r| > 0.8 with it (Pearson, over "
     "all cells).\n\n"
     "The curve from the likeness of halves to `reproducibility` was fitted to other random halves of the same real "
-    "data sets (seeds 11 to 13), so this page shows that it holds for new halves, and for the simulated cells, which "
+    "data sets (seeds 11 to 15), so this page shows that it holds for new halves, and for the simulated cells, which "
     "it was not fitted to. The number is a promise about cells of the same kind, not about another laboratory.\n\n"
     "![Share of units that are back, against what they said](../images/replication.png)\n\n"
     "*Each point stands for the units that say about the same, all data sets together; bars are 95 % intervals "

@@ -10,16 +10,18 @@ from modulae.pl._replication import CHANCE, UNITS
 
 @pytest.fixture
 def halved(adata):
-    """Four units, the second the surest, the first below the level; one was found beside the others."""
+    """Four units, the second the surest, the first below the level; one of the others was found beside them."""
     adata.uns["ae"]["replication"] = {
         "found": np.array([[[1, 1], [1, 0]], [[1, 1], [1, 1]], [[1, 1], [1, 1]], [[1, 1], [1, 1]]], dtype=bool),
         "similarity": np.array([[0.5, np.nan], [0.9, 0.9], [0.8, 0.8], [0.7, 0.9]], dtype=np.float32),
         "reproducibility": np.array([0.4, 0.9, 0.75, 0.8], dtype=np.float32),
         "level": 0.7,
         "sizes": np.array([4, 8, 12, 16]),
-        "n_units": np.array([2, 3, 3, 4]),
+        "n_units": np.array([2, 2, 3, 4]),
         "explained": np.array([0.2, 0.5, 0.4, 0.3]),
         "size": 8,
+        "min_likeness": 0.5,
+        "n_more": 1,
     }
     return adata
 
@@ -45,12 +47,20 @@ def test_sizes_with_the_one_that_was_taken(halved):
     axes = mo.pl.replication(halved)
     assert list(axes) == ["explained", "sizes", "units"]
     np.testing.assert_allclose(line(axes["explained"]), [[4, 20], [8, 50], [12, 40], [16, 30]])
-    np.testing.assert_allclose(line(axes["sizes"]), [[4, 2], [8, 3], [12, 3], [16, 4]])
+    np.testing.assert_allclose(line(axes["sizes"]), [[4, 2], [8, 2], [12, 3], [16, 4]])
+    assert axes["sizes"].get_ylabel() == "units that\nhalves find alike"
     assert axes["sizes"].get_ylim()[0] == 0
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 3 units and 1 found beside them"]
+    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units and 1 found beside them"]
+
+
+def test_all_units_are_counted_where_none_is_alike(halved):
+    halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
+    axes = mo.pl.replication(halved)
+    assert axes["sizes"].get_ylabel() == "units that\nboth halves find"
+    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units"]
 
 
 def test_units_from_the_surest_down_and_grey_below_the_level(halved):
@@ -69,7 +79,7 @@ def test_one_size_that_was_asked_for(halved):
     replication = halved.uns["ae"]["replication"]
     replication |= {name: replication[name][1:2] for name in ("sizes", "n_units", "explained")}
     axes = mo.pl.replication(halved)
-    np.testing.assert_allclose(line(axes["sizes"]), [[8, 3]])
+    np.testing.assert_allclose(line(axes["sizes"]), [[8, 2]])
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["8"]
 
 

@@ -134,8 +134,9 @@ OTHERS = {
     ),
     "replication": (
         "n_latent\n"
-        '    How many units at most. `"auto"`: more and more are looked for, until those that replicate explain no\n'
-        "    more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene sets.\n"
+        '    How many units at most. `"auto"`: more and more are looked for, until those that halves find alike\n'
+        "    explain no more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene\n"
+        "    sets.\n"
         "n_splits\n"
         "    How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about\n"
         "    its units. Orthogonal units do not replicate, so that model is always trained once.\n"
@@ -180,11 +181,11 @@ OTHERS = {
         '    - `"found"` (`bool`, units × splits × 2): which halves have the unit.\n'
         '    - `"similarity"` (`float32`, units × splits): how alike the units of the two halves are; NaN where\n'
         "      one of them has none.\n"
-        '    - `"reproducibility"` (`float32`, units): how surely as many new cells would show the unit; NaN for\n'
-        "      halves of donors.\n"
+        '    - `"reproducibility"` (`float32`, units): how surely as many new cells (or donors) would show the unit.\n'
         '    - `"held"` (`bool`, units): whether the unit wandered off in training, and is read as at its start.\n'
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
-        "      replicate, and the share of the variance of held-out cells that they explain.\n"
+        '      are as alike in both as `"min_likeness"` (0: all that replicate), and the share of the variance of\n'
+        "      held-out cells that these explain.\n"
         '    - `"size"`: the one that was taken; and the settings. See :func:`modulae.get.replication`.'
     ),
     "kinalis_2019": (

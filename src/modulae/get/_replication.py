@@ -50,7 +50,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
     `"sizes"`: one row a number of parts that was looked for (index `size`)
 
         `n_units` : `int64`
-            How many units both halves find in most of the splits.
+            How many units halves find alike: with a `similarity` of at least 0.5. Where there is none with any number
+            of parts, all that both halves find in most of the splits.
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`

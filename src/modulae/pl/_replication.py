@@ -35,10 +35,10 @@ HEIGHT, ROW_HEIGHT, MARGINS = 3.6, 0.15, 1.0
 def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     """Draw how many units there are for each number of parts looked for, and how surely each would be found again.
 
-    Left: below, how many units both halves of the cells find; above, how much of the variance of held-out cells these
-    explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right: one bar
-    per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in grey, may
-    be chance.
+    Left: below, how many units both halves of the cells find alike; above, how much of the variance of held-out cells
+    these explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right:
+    one bar per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in
+    grey, may be chance.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     ['explained', 'sizes', 'units']
     """
     units, sizes = get.replication(adata, key=key), get.replication(adata, key=key, of="sizes")
+    entry = replication_entry(adata, key)
+    level, n_more = float(entry["level"]), int(entry["n_more"])
     height = max(HEIGHT, ROW_HEIGHT * len(units) + MARGINS)
     labels = unit_labels(list(units.index), names_of_units(adata, key))
     figure = plt.figure(figsize=(8.4 * enlarged() + text_width(labels), height * enlarged()), layout="constrained")
@@ -74,20 +76,21 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     axes = {"explained": figure.add_subplot(grid[0, 0])}
     axes["sizes"] = figure.add_subplot(grid[1, 0], sharex=axes["explained"])
     axes["units"] = figure.add_subplot(grid[:, 1])
-    _draw_sizes(axes["explained"], axes["sizes"], sizes, n_units=len(units))
-    _draw_units(axes["units"], units, names_of_units(adata, key), level=float(replication_entry(adata, key)["level"]))
+    counted = "halves find alike" if entry["min_likeness"] else "both halves find"
+    _draw_sizes(axes["explained"], axes["sizes"], sizes, counted=counted, n_more=n_more)
+    _draw_units(axes["units"], units, names_of_units(adata, key), level=level)
     for ax in axes.values():
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(visible=False)
     return axes
 
 
-def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) -> None:
+def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, n_more: int) -> None:
     above.plot(sizes.index, 100 * sizes["explained"], color=EXPLAINED, marker="s", markersize=4)
     below.plot(sizes.index, sizes["n_units"], color=UNITS, marker="o", markersize=4)
     above.set(xscale="log", ylabel="held-out variance\nexplained, %")
     above.tick_params(labelbottom=False)
-    below.set(xlabel="parts looked for in each half", ylabel="units that both\nhalves find")
+    below.set(xlabel="parts looked for in each half", ylabel=f"units that\n{counted}")
     below.set_ylim(0, 1.12 * max(1, sizes["n_units"].max()))
     below.yaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_xticks(sizes.index, [str(size) for size in sizes.index], fontsize=font(1))
@@ -95,8 +98,7 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) 
     size, together = int(sizes.index[sizes["taken"]][0]), int(sizes["n_units"][sizes["taken"]].iloc[0])
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
-    more = n_units - together
-    words = f"taken: {size} parts, {together} units" + (f" and {more} found beside them" if more else "")
+    words = f"taken: {size} parts, {together} units" + (f" and {n_more} found beside them" if n_more else "")
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,

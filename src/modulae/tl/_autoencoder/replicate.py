@@ -185,6 +185,7 @@ def in_order(
         "sizes": found.sizes,
         "n_units": found.n_units,
         "explained": found.explained,
+        "min_likeness": found.min_likeness,
         "size": found.size,
         "n_more": found.n_more,
         "n_single": found.n_single,

@@ -9,10 +9,12 @@ from scipy import sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
 import modulae as mo
+from modulae.core.training.replication import replicate
 from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.halves import draw_halves
 from modulae.core.training.replication.replicate import (
     MAX_MORE,
+    MIN_LIKENESS,
     MOST_GENES,
     Replication,
     Tried,
@@ -49,6 +51,10 @@ def replication(counts, *, seed=0, n_splits=5, run=one_by_one):
     )
 
 
+def alike(similarity):
+    return np.nan_to_num(similarity).mean(axis=1) >= MIN_LIKENESS
+
+
 def read(adata, loadings):
     """Units × programmes: how alike the activities are, by least squares and correlation of NumPy alone."""
     inputs = np.log1p(np.asarray(adata.X.todense()) / adata.obs["truth_depth"].to_numpy()[:, None])
@@ -81,7 +87,7 @@ def test_what_is_known_of_the_units_fits_together(found):
     assert (result.found.all(axis=2).sum(axis=1) >= 3).all()
     assert len(result.sizes) == len(result.n_units) == len(result.explained)
     assert result.size in result.sizes
-    assert n == result.n_units[result.sizes == result.size][0] + result.n_more
+    assert alike(result.similarity).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
     assert (np.diff(result.sizes) > 0).all()
     taken = result.explained[result.sizes == result.size][0]
     assert 0.9 * result.explained.max() < taken < 1
@@ -132,13 +138,14 @@ def test_a_unit_that_is_missing_is_found_beside_the_others(found):
     size = found.result.size
     agreed = some._try([size])[0].agreed
     others = agreed.take(np.arange(1, len(agreed.loadings)))
-    less = Tried(size, others, some._held_out.errors(others.loadings), 0)
-    again = some._one_by_one(less, None)
+    counted = alike(others.similarity)
+    less = Tried(size, others, counted, some._held_out.errors(others.loadings[counted]), 0)
+    again = some._one_by_one(less, None, MIN_LIKENESS)
     n = len(others.loadings)
     assert n < len(again.loadings) <= n + MAX_MORE
     np.testing.assert_array_equal(again.loadings[:n], others.loadings)
     assert cosine_similarity(np.stack([again.loadings[n], agreed.loadings[0]]))[0, 1] > 0.9
-    assert len(some._one_by_one(less, n).loadings) == n
+    assert len(some._one_by_one(less, n, MIN_LIKENESS).loadings) == n
     assert len(some._try([size], 3)[0].agreed.loadings) == 3
 
 
@@ -176,7 +183,7 @@ def test_units_of_too_few_splits_are_left_out():
 
 def tried(size, errors):
     nothing = Agreed(np.ones((1, 4)), np.zeros((1, 2, 2), dtype=np.intp), np.ones((1, 2)))
-    return Tried(size, nothing, np.asarray(errors, dtype=float), 0)
+    return Tried(size, nothing, np.array([True]), np.asarray(errors, dtype=float), 0)
 
 
 def test_the_smallest_size_that_is_as_good_as_the_best():
@@ -194,6 +201,87 @@ def test_also_where_units_explain_less_than_nothing(n_cells):
     """Of one held-out cell as well, which has no standard error."""
     worse = np.full(n_cells, 1.2)
     assert smallest_enough([tried(4, worse + 0.1), tried(8, worse), tried(16, worse + 0.3)]).size == 8
+
+
+ALIKE, UNLIKE = 0.9, 0.3
+"""How alike the halves' units are."""
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """A search in which halves of each size find the programmes that `finds` names, as alike as it says."""
+    adata = mo.datasets.simulated(n_cells=400, n_genes=120, n_programmes=4, genes_per_programme=20, n_groups=1)
+    truth = adata.varm["truth_loadings"].T
+    some, finds = replication(adata.X), {}
+
+    def agreed(each):
+        loadings, similarity = truth[[programme for programme, _ in each]], [how for _, how in each]
+        members = np.zeros((len(each), 5, 2), dtype=np.intp)
+        return Agreed(loadings[:, some._genes], members, np.tile(similarity, (5, 1)).T)
+
+    monkeypatch.setattr(replicate, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
+    monkeypatch.setattr(replicate, "find_one_more", lambda _, __, ___: finds.get("beside", []))
+    monkeypatch.setattr(replicate, "agree", lambda found: agreed(found[0]))
+    return SimpleNamespace(search=some, finds=finds, explained=lambda n: share_of(some, truth[:n]))
+
+
+def share_of(some, loadings):
+    return 1 - some._held_out.errors(loadings[:, some._genes]).mean()
+
+
+def units(*similarity):
+    return list(enumerate(similarity))
+
+
+def test_a_size_is_judged_by_the_units_that_halves_find_alike(planted):
+    """Of 8 parts three are alike; 12 and more add a fourth that is not, though it explains much."""
+    planted.finds |= {
+        4: units(ALIKE, ALIKE),
+        8: units(ALIKE, ALIKE, ALIKE),
+        12: units(ALIKE, UNLIKE, UNLIKE, UNLIKE),
+        "else": units(ALIKE, ALIKE, ALIKE, UNLIKE),
+    }
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings)) == (8, 3)
+    np.testing.assert_array_equal(result.sizes, [4, 8, 12, 16, 24])  # no larger ones: 24 are no better than 8
+    np.testing.assert_array_equal(result.n_units, [2, 3, 1, 3, 3])
+    expected = [planted.explained(n) for n in (2, 3, 1, 3, 3)]
+    assert expected[0] < 0.9 * expected[1]
+    np.testing.assert_allclose(result.explained, expected)
+
+
+def test_units_that_are_less_alike_come_with_the_size(planted):
+    planted.finds |= {4: units(ALIKE, ALIKE), "else": units(ALIKE, ALIKE, ALIKE, UNLIKE)}
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings), result.n_more) == (8, 4, 0)
+    np.testing.assert_array_equal(result.similarity[:, 0], [ALIKE, ALIKE, ALIKE, UNLIKE])
+    np.testing.assert_array_equal(result.n_units, [2, 3, 3, 3, 3])
+
+
+def test_all_units_are_counted_where_none_of_any_size_is_alike(planted):
+    planted.finds |= {4: units(UNLIKE), 8: units(*3 * [UNLIKE]), "else": units(*4 * [UNLIKE])}
+    result = planted.search.search(None)
+    assert (result.size, len(result.loadings)) == (12, 4)
+    np.testing.assert_array_equal(result.n_units, [1, 3, 4, 4, 4])
+    np.testing.assert_allclose(result.explained, [planted.explained(n) for n in (1, 3, 4, 4, 4)])
+
+
+def test_sizes_grow_on_while_units_that_are_less_alike_explain_more_and_there_are_no_others(planted):
+    planted.finds |= {24: units(*2 * [UNLIKE]), "else": units(UNLIKE), 32: units(*4 * [UNLIKE])}
+    assert planted.search.search(None).size == 32
+
+
+@pytest.mark.parametrize(("beside", "n"), [(ALIKE, 1), (UNLIKE, 0)])
+def test_a_unit_beside_the_others_has_to_be_alike(planted, beside, n):
+    planted.finds |= {"else": units(ALIKE, ALIKE, ALIKE), "beside": [(3, beside)]}
+    result = planted.search.search(None)
+    assert result.n_more == n
+    np.testing.assert_array_equal(result.similarity[3:, 0], [beside] * n)
+
+
+def test_a_unit_beside_others_of_which_none_is_alike_need_not_be_either(planted):
+    planted.finds |= {"else": units(UNLIKE, UNLIKE, UNLIKE), "beside": [(3, UNLIKE)]}
+    assert planted.search.search(None).n_more == 1
 
 
 def test_the_genes_that_vary_most_in_their_order():

@@ -38,6 +38,11 @@ class Agreed:
         """Units: the share of splits of which both halves have the unit."""
         return np.asarray(self.found.all(axis=2).mean(axis=1))
 
+    @property
+    def likeness(self) -> NDArray[np.float64]:
+        """Units: how alike the two halves' units are, a mean over the splits; 0 where one of them has none."""
+        return np.asarray(np.where(np.isnan(self.similarity), 0, self.similarity).mean(axis=1))
+
     def take(self, units: NDArray[np.bool_] | NDArray[np.intp]) -> Agreed:
         """Some of them."""
         return Agreed(self.loadings[units], self.members[units], self.similarity[units])
@@ -88,8 +93,7 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
         pairs = best.reshape(shape)
         alike.append(np.where((pairs >= 0).all(axis=1), similarity[pairs[:, 0], pairs[:, 1]], np.nan))
     result = Agreed(np.array(medians), np.array(members, dtype=np.intp), np.array(alike))
-    certain = np.where(np.isnan(result.similarity), 0, result.similarity).mean(axis=1)
-    return result.take(np.lexsort((-certain, -result.replicated)))
+    return result.take(np.lexsort((-result.likeness, -result.replicated)))
 
 
 def _linked(similarity: NDArray[np.float64]) -> NDArray[np.intp]:

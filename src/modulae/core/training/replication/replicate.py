@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,12 @@ MOST_GENES = 3000
 MIN_SHARE = 0.6
 """In which share of the splits both halves have a unit at least."""
 
+MIN_LIKENESS = 0.5
+"""How alike the units of the two halves are that a size is judged by, on average over the splits.
+
+About as much as units have that come back in other cells with a probability of 0.7. That curve is fitted to finished
+models, so it can't choose them: what is found would change with each new fit, and the fit with what is found."""
+
 SIZES = (4, 8, 12, 16, 24)
 """Numbers of parts to look for first; then they grow until more explain no more."""
 
@@ -54,7 +60,8 @@ class Tried:
 
     size: int  # parts that were looked for in each half
     agreed: Agreed  # the units that replicate
-    errors: NDArray[np.float64]  # held-out cells: squared errors
+    counted: NDArray[np.bool_]  # units: those that the size is judged by
+    errors: NDArray[np.float64]  # held-out cells: squared errors with these alone
     n_single: int  # units left out because they are hardly more than one gene
 
 
@@ -73,8 +80,9 @@ class Replicated:
     found: NDArray[np.bool_]  # units × splits × 2: which halves have the unit
     similarity: NDArray[np.float64]  # units × splits: how alike the halves' units are; NaN where one has none
     sizes: NDArray[np.int64]  # numbers of parts that were looked for
-    n_units: NDArray[np.int64]  # sizes: how many units of them replicate
+    n_units: NDArray[np.int64]  # sizes: how many units it is judged by: those alike enough, or all
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
+    min_likeness: float  # how alike these are at least; 0 where no size has a unit that reaches `MIN_LIKENESS`
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
     n_single: int  # units that are hardly more than one gene, and left out
@@ -116,7 +124,9 @@ class Replication:
     def search(self, n_latent: int | None) -> Replicated:
         """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
 
-        With `n_latent` given, there are never more units than that: those that most splits found.
+        A size is judged by its units that are alike in both halves, and brings the others with it: many parts cut
+        units into pieces that replicate now and then, and these would always explain a little more. With `n_latent`
+        given, there are never more units than that: those that most splits found.
 
         Raises
         ------
@@ -124,7 +134,8 @@ class Replication:
             No unit replicates.
         """
         tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)], n_latent)
-        some = [each for each in tried if len(each.agreed.loadings)]
+        tried, min_likeness = self._judged(tried)
+        some = [each for each in tried if each.counted.any()]
         if not some:
             msg = (
                 f"no unit was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells or "
@@ -133,7 +144,7 @@ class Replication:
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
-        agreed = self._one_by_one(chosen, n_latent)
+        agreed = self._one_by_one(chosen, n_latent, min_likeness)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
@@ -141,8 +152,9 @@ class Replication:
             agreed.found,
             agreed.similarity,
             np.array([each.size for each in tried]),
-            np.array([len(each.agreed.loadings) for each in tried]),
+            np.array([each.counted.sum() for each in tried]),
             np.array([explained(each.errors) for each in tried]),
+            min_likeness,
             chosen.size,
             len(agreed.loadings) - len(chosen.agreed.loadings),
             chosen.n_single,
@@ -153,7 +165,7 @@ class Replication:
         first = [size for size in sizes if size <= SIZES[-1]]
         tried = self._try(first)
         for size in sizes[len(first) :]:
-            means = [each.errors.mean() for each in tried]
+            means = [each.errors.mean() for each in self._judged(tried)[0]]
             if len(tried) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
             tried += self._try([size])
@@ -164,22 +176,35 @@ class Replication:
         for size, units in zip(sizes, zip(*self._halves.find(sizes), strict=True), strict=True):
             agreed, n_single = replicating(agree(units))
             agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
-            tried.append(Tried(size, agreed, self._held_out.errors(agreed.loadings), n_single))
+            counted = agreed.likeness >= MIN_LIKENESS
+            tried.append(Tried(size, agreed, counted, self._held_out.errors(agreed.loadings[counted]), n_single))
         return tried
 
-    def _one_by_one(self, tried: Tried, most_units: int | None) -> Agreed:
-        """Look for more units beside those that replicate, while there are any and they explain more."""
-        agreed, errors = tried.agreed, tried.errors
+    def _judged(self, tried: Sequence[Tried]) -> tuple[Sequence[Tried], float]:
+        """Sizes judged by units that are this alike; by all of them where no size has one that is alike enough."""
+        if any(each.counted.any() for each in tried):
+            return tried, MIN_LIKENESS
+        everything = []
+        for each in tried:
+            loadings = each.agreed.loadings
+            counted = np.ones(len(loadings), dtype=bool)
+            everything.append(replace(each, counted=counted, errors=self._held_out.errors(loadings)))
+        return everything, 0.0
+
+    def _one_by_one(self, tried: Tried, most_units: int | None, min_likeness: float) -> Agreed:
+        """Look for more units beside those that replicate, while there are any that count and they explain more."""
+        agreed, counted, errors = tried.agreed, tried.counted, tried.errors
         room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
         for _ in range(room):
             more, _ = replicating(agree(self._halves.find_one_more(agreed.loadings)))
+            more = more.take(more.likeness >= min_likeness)
             if not len(more.loadings):
                 break
-            joined = agreed.joined(more.take(np.array([0])))
-            now = self._held_out.errors(joined.loadings)
+            joined, also = agreed.joined(more.take(np.array([0]))), np.append(counted, True)
+            now = self._held_out.errors(joined.loadings[also])
             if explained(errors) >= ENOUGH * explained(now) or within_noise(errors, now):
                 break
-            agreed, errors = joined, now
+            agreed, counted, errors = joined, also, now
         return agreed
 
 
