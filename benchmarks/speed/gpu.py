@@ -208,8 +208,8 @@ def run(*, short: bool) -> str:
     name = torch.cuda.get_device_name() if device == "cuda" else "no GPU"
     words = (
         f"The default, `mo.tl.autoencoder(adata)`, on {name}, with {os.cpu_count()} CPU cores beside it. Simulated "
-        "atlas, counts in memory. Up to 100 000 cells: medians of two calls in turns with the CPU, after one of each that "
-        "compiles; a million cells: one call."
+        "atlas, counts in memory. Up to 100 000 cells: medians of two calls in turns with the CPU, after one of each "
+        "that compiles; a million cells: one call."
     )
     tables = []
     for rows_of in (default_rows, paper_rows, training_rows, million_rows):
