@@ -101,6 +101,7 @@ def training_rows(device: str, *, short: bool) -> list[dict[str, object]]:
     rows = []
     for architecture in ("orthogonal", "parts"):
         config = config_for(architecture, schedule="cosine", size_factors="total", **given)  # type: ignore[arg-type]
+        length = f"{config.max_epochs} epochs" if config.max_epochs else "as many steps as the cells need"
         test = split_cells(len(cells), config)
         found = []
         for _ in range(2 if short else 4):  # the first is for what is done once in a process
@@ -108,7 +109,7 @@ def training_rows(device: str, *, short: bool) -> list[dict[str, object]]:
             train(cells, test, config, device=device)
             found.append(time.perf_counter() - start)
         rows.append(
-            {"what": f"training, {architecture}, {config.max_epochs} epochs", "seconds": f"{median(found[1:]):.2f}"}
+            {"what": f"training, {architecture}, {length}", "seconds": f"{median(found[1:]):.2f}"}
         )
     rows += saliency_rows(cells, device, short=short)
     return rows
