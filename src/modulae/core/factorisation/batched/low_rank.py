@@ -47,8 +47,8 @@ def low_rank_of_groups(
     small = base.mT @ cells
     # in double precision the squares of singular values lose nothing that single precision has
     double = small.double()
-    _, turned = np.linalg.eigh((double @ double.mT).cpu().numpy())
-    turned = torch.from_numpy(turned[:, :, ::-1].astype(np.float32)).to(inputs.device)  # the largest first
+    _, vectors = np.linalg.eigh((double @ double.mT).cpu().numpy())
+    turned = torch.from_numpy(vectors[:, :, ::-1].astype(np.float32)).to(inputs.device)  # the largest first
     left, right = (base @ turned).cpu().numpy(), (turned.mT @ small).cpu().numpy()
     means = (cells.sum(dim=(1, 2), dtype=torch.float64)).cpu().numpy() / [
         max(len(rows), 1) * n_genes for rows in groups

@@ -134,8 +134,8 @@ class Replication:
             No unit replicates.
         """
         tried = self._grow() if n_latent is None else self._try([min(n_latent, self.most)], n_latent)
-        tried, min_likeness = self._judged(tried)
-        some = [each for each in tried if each.counted.any()]
+        judged, min_likeness = self._judged(tried)
+        some = [each for each in judged if each.counted.any()]
         if not some:
             msg = (
                 f"no unit was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells or "
@@ -151,9 +151,9 @@ class Replication:
             loadings,
             agreed.found,
             agreed.similarity,
-            np.array([each.size for each in tried]),
-            np.array([each.counted.sum() for each in tried]),
-            np.array([explained(each.errors) for each in tried]),
+            np.array([each.size for each in judged]),
+            np.array([each.counted.sum() for each in judged]),
+            np.array([explained(each.errors) for each in judged]),
             min_likeness,
             chosen.size,
             len(agreed.loadings) - len(chosen.agreed.loadings),
