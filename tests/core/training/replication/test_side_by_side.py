@@ -116,3 +116,14 @@ def test_where_the_gpu_fails_threads_go_on(given, monkeypatch, when, error):
     for one, other in zip(batch.find([4]), alone.find([4]), strict=True):
         np.testing.assert_array_equal(one[0].loadings, other[0].loadings)
     assert batch.trouble == str(error).splitlines()[0]
+
+
+def test_halves_that_a_gpu_has_no_room_for_are_not_made_dense(given, monkeypatch):
+    inputs, rows = given
+    monkeypatch.setattr(on_device, "free_bytes", lambda _device: 4.0 * 300 * 1500 * 2 - 1)  # all cells, and four halves
+    monkeypatch.setattr(on_device, "low_rank_of_groups", None)  # it is not reached
+    batch = HalvesOnGpu(inputs, rows, SEEDS, run, "cpu")
+    assert len(batch.find([4])) == 4
+    assert batch.trouble == "the halves of the cells need 0.0 GB there, and 0.0 GB are free"
+    monkeypatch.setattr(on_device, "free_bytes", lambda _device: 4.0 * 300 * 1500 * 2)
+    on_device.check_room(300, (500, *map(len, rows)), "cpu")

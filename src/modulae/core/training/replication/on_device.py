@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 READ_SWEEPS = 100
 
+TIMES = 2
+"""As much room as the dense cells and halves take, for what is computed with them."""
+
 
 class HalvesOnDevice:
     """As :class:`.find.Halves`, with the cells as a dense matrix on a device, and one batch for all halves."""
@@ -30,6 +33,7 @@ class HalvesOnDevice:
         self, inputs: sparse.csr_matrix, rows: Sequence[NDArray[np.intp]], seeds: Sequence[int], device: str
     ) -> None:
         self._device = device
+        check_room(inputs.shape[1], (inputs.shape[0], *map(len, rows)), device)
         self._cells = torch.from_numpy(inputs.toarray()).to(device)
         self.compressed = low_rank_of_groups(self._cells, rows, RANK, seeds=seeds)
         self._all = LowRanks.of(self.compressed, device)
@@ -67,3 +71,16 @@ class HalvesOnDevice:
         read, parts = activity.mT.contiguous().cpu().numpy(), loadings.cpu().numpy()
         kept = [first + np.flatnonzero(of_half[first:].any(axis=1)) for of_half in parts]
         return [HalfUnits(parts[i, units], read[i][:, units]) for i, units in enumerate(kept)]
+
+
+def check_room(n_genes: int, n_cells: Sequence[int], device: str) -> None:
+    """Raise before any matrix is made dense where the GPU has no room for all of them."""
+    needed, free = 4 * n_genes * sum(n_cells) * TIMES, free_bytes(device)
+    if needed > free:
+        msg = f"the halves of the cells need {needed / 1e9:.1f} GB there, and {free / 1e9:.1f} GB are free"
+        raise torch.OutOfMemoryError(msg)
+
+
+def free_bytes(device: str) -> float:
+    """Of a GPU; of what is none, no limit is known."""
+    return torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else float("inf")
