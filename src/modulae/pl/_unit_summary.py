@@ -131,11 +131,13 @@ def _chosen(table: pd.DataFrame, flagged: frozenset[str], key: str, n_units: int
     free = table.iloc[unflagged(list(table.index), flagged, key)]
     silent = free["dead"] | free["below_level"]
     named = free if silent.all() else free[~silent]
+    technical = set(table.index[table["technical"]])
     reasons = {
         "of smaller effect": max(len(named) - n_units, 0),
         "that may be chance": int((free["below_level"] & ~free["dead"]).sum()),
         "without effect": int(free["dead"].sum()),
-        "that the genes are too few for": len(table) - len(free),
+        "that the genes are too few for": len(flagged - technical),
+        "marked as technical": len(technical),
     }
     if silent.all():
         reasons |= {"that may be chance": 0, "without effect": 0}
