@@ -15,6 +15,12 @@ def test_numbers_stand_alone_where_there_is_no_name():
     assert unit_title("0", NAMES, per_line=60) == "unit 0: LYZ, S100A8, S100A9 · CD14 Mono"
 
 
+def test_no_line_begins_or_ends_with_the_dot():
+    names = {"6": "Igfbpl1, Btbd17, Tubb3 · Ngn3 high EP", "1": "Ins2, Nnat, Iapp · Beta"}
+    assert unit_title("6", names, per_line=30) == "unit 6: Igfbpl1, Btbd17, Tubb3\nNgn3 high EP"
+    assert unit_title("1", names, per_line=27) == "unit 1: Ins2, Nnat, Iapp\nBeta"
+
+
 @pytest.mark.parametrize(
     ("width", "expected"),
     [

@@ -71,7 +71,8 @@ def unit_title(unit: str, names: Mapping[str, str], *, per_line: int, lines: int
     for width in range(per_line * lines, 0, -1):  # cut until it fits, as lines break at spaces
         broken = wrap(head + short_name(names[unit], width), per_line)
         if len(broken) <= lines:
-            return "\n".join(line.removesuffix(NAME_SEPARATOR.rstrip()) for line in broken)
+            dot = NAME_SEPARATOR.strip()  # between two lines it says nothing
+            return "\n".join(line.removeprefix(f"{dot} ").removesuffix(f" {dot}") for line in broken)
     return f"unit {unit}"
 
 
