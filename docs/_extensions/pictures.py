@@ -43,7 +43,7 @@ def show(app: Sphinx, _what: str, name: str, _object: object, _options: object, 
     module, _, function = name.rpartition(".")
     if module != "modulae.pl" or not (Path(app.srcdir) / FOLDER / f"{function}.png").exists():
         return
-    at = next((at for at, line in enumerate(lines) if line.startswith(":Parameters:")), len(lines))
+    at = next((at for at, line in enumerate(lines) if line.startswith(":param ")), len(lines))
     lines[at:at] = [
         f".. figure:: /{FOLDER}/{function}.png",
         f"   :alt: What modulae.pl.{function} draws",
@@ -54,7 +54,7 @@ def show(app: Sphinx, _what: str, name: str, _object: object, _options: object, 
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """After napoleon, which makes `:Parameters:` of the docstring."""
+    """After napoleon, which makes `:param …:` of the parameters."""
     app.connect("builder-inited", write)
     app.connect("autodoc-process-docstring", show, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
