@@ -30,7 +30,7 @@ def draws(cell):
 
 def test_every_function_is_drawn():
     assert {name for cell in code() for name in draws(cell)} == set(mo.pl.__all__)
-    headings = [line for cell in CELLS for line in source(cell).splitlines() if line.startswith("## ")]
+    headings = [line for cell in CELLS for line in source(cell).splitlines() if line.startswith("### ")]
     assert {name for line in headings for name in re.findall(r"`pl\.(\w+)`", line)} == set(mo.pl.__all__)
 
 

@@ -48,7 +48,7 @@ def show(app: Sphinx, _what: str, name: str, _object: object, _options: object, 
         f".. figure:: /{FOLDER}/{function}.png",
         f"   :alt: What modulae.pl.{function} draws",
         "",
-        f"   How to read it: :doc:`/{GALLERY}`.",
+        f"   How to read it: :doc:`the gallery </{GALLERY}>`.",
         "",
     ]
 
