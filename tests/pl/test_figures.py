@@ -5,6 +5,7 @@ import re
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
+import anndata as ad
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +22,8 @@ NAMES = (
     *(
         "impact_groups",
         "joint_embedding",
+        "match_programmes",
+        "match_programmes, several",
         "pathway_activity",
         "rank_units",
         "replication",
@@ -117,6 +120,16 @@ def test_nothing_is_cut_off(pictures, request, scanpys, name, size, text):
     figure.canvas.draw()
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.015  # inches
+
+
+def test_what_explains_the_colours_of_two_short_rows_is_not_cut_off():
+    adata = ad.AnnData(np.ones((6, 2), np.float32))
+    adata.obs["k"] = pd.Categorical(list("aaabbb"))
+    adata.obs["ae_label"] = pd.Categorical(list("123456"))
+    figure = mo.pl.confusion(adata, truth="k").figure
+    figure.canvas.draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > 0.02  # inches
 
 
 @pytest.mark.parametrize("name", NAMES)
