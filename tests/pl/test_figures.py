@@ -350,3 +350,11 @@ def test_a_colour_bar_says_where_a_gene_is_from(few):
     assert mo.pl.embeddings(few, color="GENE1")["input"].figure.axes[-1].get_ylabel() == "GENE1 in .X"
     bar = mo.pl.units(few, [0], color="GENE1", layer="logs")["0"].figure.axes[2]
     assert bar.get_ylabel() == "GENE1 in layer logs"
+
+
+@pytest.mark.parametrize("name", mo.pl.__all__)
+def test_what_a_picture_returns_is_said(name):
+    """As the first words of *Returns*, where it is no Axes but a dict of them."""
+    function = getattr(mo.pl, name)
+    said = re.search(r"Returns\n-+\n(.+)", inspect.getdoc(function)).group(1)
+    assert ("dict" in inspect.signature(function).return_annotation) == said.startswith("A dict with ")

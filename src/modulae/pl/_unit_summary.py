@@ -71,7 +71,8 @@ def unit_summary(
 
     Returns
     -------
-    The axes by name: `"effect"`, `"caveats"`, and `"reproducibility"` and `"stability"` where these are known.
+    A dict with the Axes by name: `"effect"`, `"caveats"`, and `"reproducibility"` and `"stability"` where these are
+    known.
 
     Raises
     ------
