@@ -167,7 +167,7 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     inch = (right - left) / panel
     widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
     centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
-    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.35 * font(0.5) / 72 * inch), low, high)
+    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.6 * font(0.5) / 72 * inch), low, high)
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold"}
     for (x, y), label, code in zip(centres, labels, present, strict=True):
         # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text;
