@@ -16,8 +16,6 @@ import modulae as mo
 
 IMAGES = Path(__file__).parent / "images"
 SIZES = {"report_1400": (1400, 1250), "report_900": (900, 1250), "report_420": (420, 1500)}
-COLOURS = 256
-"""Of a picture: enough for a page, and a third of the bytes."""
 
 
 def written(folder: Path) -> tuple[Path, str]:
@@ -47,11 +45,6 @@ def opened(browser: Browser, page: Path, size: tuple[int, int], part: str = "") 
     return shown
 
 
-def smaller(path: Path) -> None:
-    """Keep a palette of colours."""
-    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
 def main() -> None:
     """Three windows, one unit, and one comparison."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -63,8 +56,8 @@ def main() -> None:
         opened(browser, page, SIZES["report_1400"], f"#unit-{unit}").screenshot(path=IMAGES / "report_unit.png")
         opened(browser, page, SIZES["report_1400"]).locator("#compare").screenshot(path=IMAGES / "report_compare.png")
         browser.close()
-    for name in (*SIZES, "report_unit", "report_compare"):
-        smaller(IMAGES / f"{name}.png")
+    for name in (*SIZES, "report_unit", "report_compare"):  # without what says that nothing is transparent
+        Image.open(IMAGES / f"{name}.png").convert("RGB").save(IMAGES / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
