@@ -89,6 +89,9 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
 ONE_AXES = {
     "confusion": {"truth": GROUPS},
     **dict.fromkeys(("enrichment", "history", "impact", "rank_units", "transfer"), MappingProxyType({})),
+    "match_programmes": {
+        "second": {"first ten": [f"GENE{at}" for at in range(10)], "last ten": [f"GENE{at}" for at in range(10, 20)]}
+    },
     "search": {},
     "top_genes": {"unit": 1},
 }
