@@ -86,12 +86,11 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
     assert [sorted(getattr(few, field)) for field in ("obs", "var", "uns", "obsm", "varm")] == fields
 
 
+TENS = {"first ten": [f"GENE{at}" for at in range(10)], "last ten": [f"GENE{at}" for at in range(10, 20)]}
 ONE_AXES = {
     "confusion": {"truth": GROUPS},
     **dict.fromkeys(("enrichment", "history", "impact", "rank_units", "transfer"), MappingProxyType({})),
-    "match_programmes": {
-        "second": {"first ten": [f"GENE{at}" for at in range(10)], "last ten": [f"GENE{at}" for at in range(10, 20)]}
-    },
+    "match_programmes": {"second": TENS},
     "search": {},
     "top_genes": {"unit": 1},
 }
@@ -100,7 +99,8 @@ ONE_AXES = {
 @pytest.mark.parametrize("name", ONE_AXES)
 def test_one_axes_may_be_given(few, name):
     """No other figure is made; the axes that come with it, as colour bars, are in the same one."""
-    of = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "stability": [0.9, 0.7]}) if name == "search" else few
+    found = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "stability": [0.9, 0.7]})
+    of = {"search": found, "match_programmes": TENS}.get(name, few)
     ax = plt.figure(figsize=(9, 6)).add_subplot()
     assert getattr(mo.pl, name)(of, ax=ax, **ONE_AXES[name]) is ax
     assert plt.get_fignums() == [ax.figure.number]
