@@ -275,7 +275,7 @@ def test_groups_keep_the_order_of_their_categories(pictures, few, many):
     ax = pictures["confusion"](many)
     assert [label.get_text().split()[0] for label in ax.get_xticklabels()] == [*groups, "unknown"]
     assert [label.get_text().split()[0] for label in ax.get_yticklabels()] == groups
-    on_data = pictures["units"](few)[GROUPS].texts
+    on_data = mo.pl.embeddings(few, color=GROUPS, legend="on data")["input"].texts
     assert [text.get_text().split()[0] for text in on_data] == ["CD2+", "CD1+"]
 
 
