@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "mathml",
+    "pictures",
     "myst_nb",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]

@@ -1,5 +1,6 @@
 """The gallery has every picture, drawn; and what the README and the landing page show is there."""
 
+import importlib.util
 import json
 import re
 from itertools import pairwise
@@ -29,7 +30,7 @@ def draws(cell):
 
 def test_every_function_is_drawn():
     assert {name for cell in code() for name in draws(cell)} == set(mo.pl.__all__)
-    headings = [line for cell in CELLS for line in source(cell).splitlines() if line.startswith("## ")]
+    headings = [line for cell in CELLS for line in source(cell).splitlines() if line.startswith("### ")]
     assert {name for line in headings for name in re.findall(r"`pl\.(\w+)`", line)} == set(mo.pl.__all__)
 
 
@@ -39,6 +40,16 @@ def test_its_pictures_are_stored_and_small():
         assert bool(pictures) == bool(draws(cell)), source(cell)
         assert "error" not in [output["output_type"] for output in cell["outputs"]]
     assert NOTEBOOK.stat().st_size < LARGEST
+
+
+def test_every_function_has_a_picture_for_its_page():
+    place = REPOSITORY / "docs" / "_extensions" / "pictures.py"
+    spec = importlib.util.spec_from_file_location("pictures", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    stored = module.stored(json.loads(NOTEBOOK.read_text(encoding="utf-8")))
+    assert set(stored) == set(mo.pl.__all__)
+    assert {picture[:4] for picture in stored.values()} == {b"\x89PNG"}
 
 
 def test_every_picture_is_followed_by_how_to_read_it():

@@ -290,9 +290,9 @@ def more_results(adata, groups, n_units, sets):
 
 
 def catalogue(adata):
-    """Programmes as a table, with the long names of units."""
+    """At most eight programmes as a table, fewer than it has genes, with the long names of units."""
     table, names = mo.get.loadings(adata), adata.uns["ae_units"]["table"]["name"]
-    return table.set_axis([f"{name} {at}" for at, name in enumerate(names)], axis=1)
+    return table.set_axis([f"{name} {at}" for at, name in enumerate(names)], axis=1).iloc[:, :8]
 
 
 def samples(adata):

@@ -10,7 +10,7 @@ from itertools import combinations
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 import modulae as mo
 from modulae.pl import _history, _replication, _sanity, _search, _top_genes, _unit_summary
@@ -189,3 +189,10 @@ def test_scales_without_a_sign_carry_no_dash(adata):
     ax = mo.pl.impact(adata)
     assert "negative" not in [points.get_gid() for points in ax.collections]
     assert "negative" not in [points.get_gid() for points in ax.child_axes[0].collections]
+
+
+def test_names_among_cells_have_an_edge_in_the_colour_of_their_cells(adata):
+    adata.uns["kind_colors"] = ["#aa0000", "#00bb00", "#0000cc"]
+    texts = mo.pl.embeddings(adata, color="kind", legend="on data")["representation"].texts
+    edges = {text.get_text(): to_hex(text.get_bbox_patch().get_edgecolor()) for text in texts}
+    assert edges == {"z": "#aa0000", "m": "#00bb00", "a": "#0000cc"}

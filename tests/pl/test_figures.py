@@ -5,6 +5,7 @@ import re
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
+import anndata as ad
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +22,8 @@ NAMES = (
     *(
         "impact_groups",
         "joint_embedding",
+        "match_programmes",
+        "match_programmes, several",
         "pathway_activity",
         "rank_units",
         "replication",
@@ -83,9 +86,11 @@ def test_nothing_is_shown_saved_or_set(pictures, few, monkeypatch, name):
     assert [sorted(getattr(few, field)) for field in ("obs", "var", "uns", "obsm", "varm")] == fields
 
 
+TENS = {"first ten": [f"GENE{at}" for at in range(10)], "last ten": [f"GENE{at}" for at in range(10, 20)]}
 ONE_AXES = {
     "confusion": {"truth": GROUPS},
     **dict.fromkeys(("enrichment", "history", "impact", "rank_units", "transfer"), MappingProxyType({})),
+    "match_programmes": {"second": TENS},
     "search": {},
     "top_genes": {"unit": 1},
 }
@@ -94,7 +99,8 @@ ONE_AXES = {
 @pytest.mark.parametrize("name", ONE_AXES)
 def test_one_axes_may_be_given(few, name):
     """No other figure is made; the axes that come with it, as colour bars, are in the same one."""
-    of = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "stability": [0.9, 0.7]}) if name == "search" else few
+    found = pd.DataFrame({"n_latent": [8, 16], "loss": [0.2, 0.1], "stability": [0.9, 0.7]})
+    of = {"search": found, "match_programmes": TENS}.get(name, few)
     ax = plt.figure(figsize=(9, 6)).add_subplot()
     assert getattr(mo.pl, name)(of, ax=ax, **ONE_AXES[name]) is ax
     assert plt.get_fignums() == [ax.figure.number]
@@ -117,6 +123,16 @@ def test_nothing_is_cut_off(pictures, request, scanpys, name, size, text):
     figure.canvas.draw()
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.015  # inches
+
+
+def test_what_explains_the_colours_of_two_short_rows_is_not_cut_off():
+    adata = ad.AnnData(np.ones((6, 2), np.float32))
+    adata.obs["k"] = pd.Categorical(list("aaabbb"))
+    adata.obs["ae_label"] = pd.Categorical(list("123456"))
+    figure = mo.pl.confusion(adata, truth="k").figure
+    figure.canvas.draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > 0.02  # inches
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -259,7 +275,7 @@ def test_groups_keep_the_order_of_their_categories(pictures, few, many):
     ax = pictures["confusion"](many)
     assert [label.get_text().split()[0] for label in ax.get_xticklabels()] == [*groups, "unknown"]
     assert [label.get_text().split()[0] for label in ax.get_yticklabels()] == groups
-    on_data = pictures["units"](few)[GROUPS].texts
+    on_data = mo.pl.embeddings(few, color=GROUPS, legend="on data")["input"].texts
     assert [text.get_text().split()[0] for text in on_data] == ["CD2+", "CD1+"]
 
 
@@ -337,3 +353,11 @@ def test_a_colour_bar_says_where_a_gene_is_from(few):
     assert mo.pl.embeddings(few, color="GENE1")["input"].figure.axes[-1].get_ylabel() == "GENE1 in .X"
     bar = mo.pl.units(few, [0], color="GENE1", layer="logs")["0"].figure.axes[2]
     assert bar.get_ylabel() == "GENE1 in layer logs"
+
+
+@pytest.mark.parametrize("name", mo.pl.__all__)
+def test_what_a_picture_returns_is_said(name):
+    """As the first words of *Returns*, where it is no Axes but a dict of them."""
+    function = getattr(mo.pl, name)
+    said = re.search(r"Returns\n-+\n(.+)", inspect.getdoc(function)).group(1)
+    assert ("dict" in inspect.signature(function).return_annotation) == said.startswith("A dict with ")

@@ -154,6 +154,15 @@ def test_a_flagged_unit_is_drawn_only_among_all(summed):
     assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[0] == "k, l · a (flagged)   3"
 
 
+def test_technical_units_have_words_of_their_own(summed):
+    summed.uns["ae"]["model"]["technical"] = np.array([True, False, True, False, False])
+    axes = mo.pl.unit_summary(summed)
+    assert [name.split()[-1] for name in rows(axes["effect"])] == ["3", "1"]
+    words = "left out: 1 without effect, 2 marked as technical; n_units=None draws all"
+    assert axes["effect"].figure.get_supxlabel() == words
+    assert rows(mo.pl.unit_summary(summed, n_units=None)["effect"])[2] == "a, b, c · z (technical)   0"
+
+
 def test_a_unit_below_the_level_says_so_instead_of_a_name(summed):
     table = summed.uns["ae_units"]["table"]
     table["below_level"][3], table["name"][3] = True, ""

@@ -70,8 +70,8 @@ def embeddings(
 
     Returns
     -------
-    One axes for each panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or the
-    highest number on top; as a bitmap above 10 000 points.
+    A dict with the Axes of each panel: `"input"`, `"after 10 epochs"`, …, `"representation"`. Cells in random order, or
+    the highest number on top; as a bitmap above 10 000 points.
 
     Raises
     ------

@@ -106,7 +106,7 @@ def impact_groups(
 
     Returns
     -------
-    One axes for each panel, by the name of the group; that of all cells is `"all cells"`.
+    A dict with the Axes of each panel, by the name of the group; that of all cells is `"all cells"`.
 
     Raises
     ------

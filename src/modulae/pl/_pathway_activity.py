@@ -70,7 +70,7 @@ def pathway_activity(
 
     Returns
     -------
-    One axes for each panel, by the name of the set; that of `color` first, by its name.
+    A dict with the Axes of each panel, by the name of the set; that of `color` first, by its name.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
 
     Returns
     -------
-    The axes by name: `"explained"`, `"sizes"`, `"units"`.
+    A dict with the Axes by name: `"explained"`, `"sizes"`, `"units"`.
 
     Raises
     ------

@@ -79,7 +79,7 @@ def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None)
 
     Returns
     -------
-    The axes by name: `"units"`, `"sets"`, `"deletion"`.
+    A dict with the Axes by name: `"units"`, `"sets"`, `"deletion"`.
 
     Raises
     ------

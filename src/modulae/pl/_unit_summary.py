@@ -71,7 +71,8 @@ def unit_summary(
 
     Returns
     -------
-    The axes by name: `"effect"`, `"caveats"`, and `"reproducibility"` and `"stability"` where these are known.
+    A dict with the Axes by name: `"effect"`, `"caveats"`, and `"reproducibility"` and `"stability"` where these are
+    known.
 
     Raises
     ------
@@ -131,11 +132,13 @@ def _chosen(table: pd.DataFrame, flagged: frozenset[str], key: str, n_units: int
     free = table.iloc[unflagged(list(table.index), flagged, key)]
     silent = free["dead"] | free["below_level"]
     named = free if silent.all() else free[~silent]
+    technical = set(table.index[table["technical"]])
     reasons = {
         "of smaller effect": max(len(named) - n_units, 0),
         "that may be chance": int((free["below_level"] & ~free["dead"]).sum()),
         "without effect": int(free["dead"].sum()),
-        "that the genes are too few for": len(table) - len(free),
+        "that the genes are too few for": len(flagged - technical),
+        "marked as technical": len(technical),
     }
     if silent.all():
         reasons |= {"that may be chance": 0, "without effect": 0}

@@ -68,7 +68,7 @@ def units(
 
     Returns
     -------
-    One axes for each panel, by the name of the unit ("0", "1", …); that of `color` first, by its name.
+    A dict with the Axes of each panel, by the name of the unit ("0", "1", …); that of `color` first, by its name.
 
     Raises
     ------

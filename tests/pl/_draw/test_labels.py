@@ -21,6 +21,20 @@ def test_who_has_no_name_among_others_that_have_is_said():
 
 
 @pytest.mark.parametrize(
+    ("name", "per_line", "expected"),
+    [
+        ("Ins2, Nnat, Iapp · Beta", 27, "unit 1: Ins2, Nnat, Iapp\nBeta"),
+        ("LTB, CD3D, LDHB · CD4 Naive T", 30, "unit 1: LTB, CD3D, LDHB\nCD4 Naive T"),
+        ("HLA-DQA1, TXN, HLA-DPB1 · DC", 30, "unit 1: HLA-DQA1, TXN,\nHLA-DPB1 · DC"),
+        ("Igfbpl1, Btbd17, Tubb3 · Ngn3 high EP", 30, "unit 1: Igfbpl1, Btbd17, Tubb3\nNgn3 high EP"),
+        ("CXCL10, TNFSF10, CXCL11", 27, "unit 1: CXCL10, TNFSF10,\nCXCL11"),
+    ],
+)
+def test_titles_break_between_genes_and_group_or_at_spaces(name, per_line, expected):
+    assert unit_title("1", {"1": name}, per_line=per_line) == expected
+
+
+@pytest.mark.parametrize(
     ("width", "expected"),
     [
         (31, "LYZ, S100A8, S100A9 · CD14 Mono"),

@@ -14,7 +14,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 WORDS = ("A$B", "$x", "a_b$", "100% $$", "$x$", r"$\alpha$ \beta", r"5\$ $\frac$", r"C:\new\table", "^{$_$}")
 WITH_NAMES = (
     *("confusion", "embeddings", "enrichment", "impact", "impact, a group", "impact, overlay", "impact_groups"),
-    *("joint_embedding", "pathway_activity", "top_genes", "rank_units", "unit_summary", "units"),
+    *("joint_embedding", "match_programmes", "match_programmes, several", "pathway_activity"),
+    *("top_genes", "rank_units", "unit_summary", "units"),
 )
 
 

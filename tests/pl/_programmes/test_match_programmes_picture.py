@@ -49,6 +49,7 @@ def test_partners_stand_on_the_diagonal():
 def test_what_is_not_found_has_no_ring():
     first, second = catalogue(0, "abce"), catalogue(1, "ABDF")
     ax = mo.pl.match_programmes(first, second, **QUICK)
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("first", "second")
     assert set(texts(ax.get_yticklabels())[:2]) == {"a", "b"}
     assert drawn(ax)[1] == {(0, 0), (1, 1)}
 
@@ -63,6 +64,7 @@ def test_a_column_for_each_of_several():
     assert counted[rows].tolist() == [3, 3, 2, 1]
     assert texts(ax.texts) == ["3 of 3", "3 of 3", "2 of 3", "1 of 3"]
     assert texts(ax.get_xticklabels()) == ["s1", "s2", "s3"]
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("", "")  # what they are called stands at the columns
     for column, name in enumerate(others):
         np.testing.assert_allclose(values[:, column], table.loc[name].loc[rows, "similarity"])
     assert len(drawn(ax)[1]) == counted.sum()

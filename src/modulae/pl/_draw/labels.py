@@ -72,10 +72,10 @@ def unit_title(unit: str, names: Mapping[str, str], *, per_line: int, lines: int
     if unit not in names:
         return f"unit {unit} {NO_NAME}" if names else f"unit {unit}"
     head = f"unit {unit}: "
-    for width in range(per_line * lines, 0, -1):  # cut until it fits, as lines break at spaces
-        broken = wrap(head + short_name(names[unit], width), per_line)
+    for width in range(per_line * lines, 0, -1):  # cut until it fits
+        broken = _broken(head + short_name(names[unit], width), per_line)
         if len(broken) <= lines:
-            return "\n".join(line.removesuffix(NAME_SEPARATOR.rstrip()) for line in broken)
+            return "\n".join(broken)
     return f"unit {unit}"
 
 
@@ -86,6 +86,16 @@ def short_name(name: str, width: int) -> str:
     while len(", ".join(listed) + separator + group) > width and len(listed) > 1:
         listed.pop()
     return shorten(", ".join(listed) + separator + group, max(width, 2))
+
+
+def _broken(text: str, per_line: int) -> list[str]:
+    """Lines of so many characters: broken between genes and group if that is enough, or else at spaces."""
+    parts = [text] if len(text) <= per_line else text.split(NAME_SEPARATOR)
+    if max(map(len, parts)) <= per_line:
+        return parts
+    dot = NAME_SEPARATOR.strip()  # between two lines it says nothing
+    lines = wrap(text, per_line, break_on_hyphens=False)
+    return [line.removeprefix(f"{dot} ").removesuffix(f" {dot}") for line in lines]
 
 
 def _belongs(name: str, collection: str) -> bool:

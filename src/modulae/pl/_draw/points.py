@@ -167,12 +167,14 @@ def name_groups(ax: Axes, points: NDArray[np.float32], colours: Categories, *, p
     inch = (right - left) / panel
     widths = np.array([text_width([label], font(0.5), weight="bold") for label in labels]) * inch
     centres[:, 0] = np.clip(centres[:, 0], left + widths / 2, np.maximum(right - widths / 2, left + widths / 2))
-    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.35 * font(0.5) / 72 * inch), low, high)
-    # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text
-    box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.6, "linewidth": 0}
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold", "bbox": box}
-    for (x, y), label in zip(centres, labels, strict=True):
-        ax.text(x, y, label, **look)
+    centres[:, 1] = np.clip(spread_labels(centres, widths, 1.6 * font(0.5) / 72 * inch), low, high)
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font(0.5), "fontweight": "bold"}
+    for (x, y), label, code in zip(centres, labels, present, strict=True):
+        # a pale box rather than an outline, with which matplotlib writes shapes into vector files instead of text;
+        # its edge has the colour of the cells, which lie elsewhere too where groups are mixed
+        face, edge = to_rgba("white", 0.7), to_rgba(colours.colours[code])
+        box = {"boxstyle": "round,pad=0.15", "facecolor": face, "edgecolor": edge, "linewidth": 1.2}
+        ax.text(x, y, label, bbox=box, **look)
 
 
 def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], height: float) -> NDArray[np.float64]:
@@ -204,10 +206,10 @@ def legend_handles(colours: Categories) -> list[Line2D]:
 
 
 def crowded(colours: Categories, *, panel: float) -> bool:
-    """Whether the names would cover more than a sixth of a panel, in inches, if they stood among the points."""
+    """Whether the names would cover more than a ninth of a panel, in inches, if they stood among the points."""
     names = [str(handle.get_label()) for handle in legend_handles(colours)]
     area = sum(text_width([name], font(0.5), weight="bold") for name in names) * 1.35 * font(0.5) / 72
-    return area > panel**2 / 6
+    return area > panel**2 / 9
 
 
 def legend_width(colours: Categories) -> float:

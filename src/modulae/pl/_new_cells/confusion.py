@@ -29,6 +29,7 @@ LABEL_CELL = (0.42, 0.3)
 """Width and height of a cell, inches."""
 MAX_LABEL_LENGTH = 26
 """Characters of a label that are drawn."""
+BAR_LABEL = "% of the\nknown label"
 
 
 @public
@@ -97,7 +98,8 @@ def confusion(
     if ax is None:
         width = enlarged() * (LABEL_CELL[0] * len(columns) + 1.7)
         names = text_width(rows, font(1)), 0.75 * text_width(columns, font(1))
-        beside = text_width(ylabel.split("\n"), font(3))  # the label of the axis may be longer than few rows are high
+        # labels beside the cells may be longer than few rows are high
+        beside = max(text_width(ylabel.split("\n"), font(3)), text_width(BAR_LABEL.split("\n"), font(1)))
         height = max(enlarged() * LABEL_CELL[1] * len(rows), beside) + 0.9 * enlarged()
         ax = plt.subplots(figsize=(width + names[0], height + names[1]), layout="constrained")[1]
     cells = draw_grid(ax, 100 * shares.to_numpy(), cmap=cmap, limits=(0, 100), lines="0.9")
@@ -108,7 +110,7 @@ def confusion(
     ax.tick_params(length=0)
     ax.set(xlabel=f"label ({shares.columns.name})", ylabel=ylabel)
     bar = ax.figure.colorbar(cells, ax=ax, shrink=0.6, aspect=14, pad=0.02)
-    bar.set_label("% of the known label", fontsize=font(1))
+    bar.set_label(BAR_LABEL, fontsize=font(1))
     bar.set_ticks([0, 50, 100])
     bar.ax.tick_params(labelsize=font(1))
     bar.ax.grid(visible=False)

@@ -76,7 +76,7 @@ def joint_embedding(
 
     Returns
     -------
-    Two axes of the same limits: `"reference"`, with its labels among the cells, and `"new"`.
+    A dict with two Axes of the same limits: `"reference"`, with its labels among the cells, and `"new"`.
 
     Raises
     ------

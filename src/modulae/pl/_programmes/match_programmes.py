@@ -53,7 +53,7 @@ def match_programmes(
     first: AnnData | pd.DataFrame | Mapping[str, Any] | str | os.PathLike[str],
     second: Any,  # noqa: ANN401
     *,
-    names: tuple[str, str] = ("first", "second"),
+    names: tuple[str, str] | None = None,
     max_q: float = 0.05,
     n_permutations: int = 999,
     seed: int = 0,
@@ -73,7 +73,8 @@ def match_programmes(
     first, second
         As for :func:`modulae.match_programmes`.
     names
-        What the two are called at the axes.
+        What stands at the axes: what the two are called. `("first", "second")` if `None`; nothing where there are
+        several, which have names.
     {max_q_found}
     n_permutations
         How often genes are exchanged.
@@ -110,6 +111,8 @@ def match_programmes(
         shown = _of_several(best)
     else:
         shown = _of_two(best, find_matches(first, second, of="similarity", **how))
+    if names is None:
+        names = ("", "") if shown.beside else ("first", "second")
     ax = _new_axes(shown) if ax is None else ax
     _draw(ax, shown, cmap, max_q)
     ax.set_xlabel(shorten(names[1], MAX_NAME), fontsize=font(1.5))
