@@ -158,11 +158,11 @@ def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
 
     seen = []
 
-    def noted(cells, *args, real=controls.train, **more):
+    def noted(cells, *args, real=controls.train_anywhere, **more):
         seen.append(np.bincount(cells.batch))
         return real(cells, *args, **more)
 
-    monkeypatch.setattr(controls, "train", noted)
+    monkeypatch.setattr(controls, "train_anywhere", noted)
     adata = trained_on_merged["numba"].copy()
     sets = {f"set {at}": adata.var_names[5 * at : 5 * at + 8].tolist() for at in range(6)}
     mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1, n_draws=2)

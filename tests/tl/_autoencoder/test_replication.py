@@ -9,8 +9,8 @@ from scipy import sparse
 
 import modulae as mo
 from modulae._adata.stored.models import read_model
-from modulae.core.training import train
-from modulae.core.training.replication import replicate
+from modulae.core.training import anywhere
+from modulae.core.training.replication import replicate, side_by_side
 from modulae.core.training.replication.reproducibility import reproducibility
 
 pytestmark = [  # two epochs, on few cells
@@ -258,7 +258,7 @@ def test_what_can_not_be_is_refused_before_work_starts(untrained, name, monkeypa
     def started(*_args):
         raise AssertionError("work has started")
 
-    monkeypatch.setattr(replicate, "compress", started)
+    monkeypatch.setattr(side_by_side, "compress", started)
     with pytest.raises(error, match=message):
         mo.tl.autoencoder(untrained, **{**SETTINGS, **settings})
     assert snapshot(untrained) == before
@@ -295,7 +295,7 @@ def interrupt(monkeypatch, after):
         return step
 
     for name in calls:
-        monkeypatch.setattr(replicate, name, noted(name, getattr(replicate, name)))
+        monkeypatch.setattr(side_by_side, name, noted(name, getattr(side_by_side, name)))
     return calls
 
 
@@ -363,7 +363,7 @@ def test_the_bar_ends_at_its_total(untrained, capsys):
 
 def test_units_are_sought_in_some_cells_and_all_are_encoded(untrained, monkeypatch):
     seen = []
-    real, real_training = replicate.Replication.__init__, train.train
+    real, real_training = replicate.Replication.__init__, anywhere.train
 
     def noted(self, inputs, unseen, depth, halves, **how):
         seen.append((inputs.shape[0], unseen.shape[0], max(max(map(np.max, split)) for split in halves)))
@@ -374,7 +374,7 @@ def test_units_are_sought_in_some_cells_and_all_are_encoded(untrained, monkeypat
         return real_training(cells, test, config, **how)
 
     monkeypatch.setattr(replicate.Replication, "__init__", noted)
-    monkeypatch.setattr(train, "train", trained)
+    monkeypatch.setattr(anywhere, "train", trained)
     mo.tl.autoencoder(untrained, max_cells=120, batch_key="sample", **SETTINGS)
     assert seen == [(120, 24, 119), (144, 24, 2)]
     assert untrained.obsm["X_ae"].shape[0] == 240

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
 import modulae as mo
-from modulae.core.training.replication import replicate
+from modulae.core.training.replication import replicate, side_by_side
 from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.halves import draw_halves
 from modulae.core.training.replication.replicate import (
@@ -219,8 +219,8 @@ def planted(monkeypatch):
         members = np.zeros((len(each), 5, 2), dtype=np.intp)
         return Agreed(loadings[:, some._genes], members, np.tile(similarity, (5, 1)).T)
 
-    monkeypatch.setattr(replicate, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
-    monkeypatch.setattr(replicate, "find_one_more", lambda _, __, ___: finds.get("beside", []))
+    monkeypatch.setattr(side_by_side, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
+    monkeypatch.setattr(side_by_side, "find_one_more", lambda _, __, ___: finds.get("beside", []))
     monkeypatch.setattr(replicate, "agree", lambda found: agreed(found[0]))
     return SimpleNamespace(search=some, finds=finds, explained=lambda n: share_of(some, truth[:n]))
 
