@@ -50,7 +50,9 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 3 units and 1 found beside them"]
+    assert [text.get_text() for text in axes["explained"].texts] == [
+        "taken: 8, of which 3 replicate, and 1 more found later"
+    ]
 
 
 def test_units_from_the_surest_down_and_grey_below_the_level(halved):
@@ -61,7 +63,7 @@ def test_units_from_the_surest_down_and_grey_below_the_level(halved):
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is on top
     assert colours == [to_hex(UNITS)] * 3 + [to_hex(CHANCE)]
     assert upright(ax) == [0.7]
-    assert ax.get_title() == "3 of 4 units reach 70% (grey: may be chance)"
+    assert ax.get_title() == "3 of 4 programmes reach 70% (grey: may be chance)"
     assert "probability" in ax.get_xlabel()
 
 

@@ -44,7 +44,7 @@ def readable(name: str) -> str:
 
 
 def describe_units(material: Material) -> list[dict[str, Any]]:
-    """One mapping a unit, the most important first; what a card, the table and the large view show."""
+    """One mapping per unit, the most important first; what a card, the table and the large view show."""
     sets, above = _sets_by_unit(material), _above_the_rest(material)
     return [
         _describe(material, str(unit), row)
