@@ -64,8 +64,8 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo = commands.add_parser(
         "demo",
         help="the whole job on 700 real blood cells that come with scanpy",
-        description="Train on 700 real blood cells (no download), explain the programmes, and write figures, tables and the "
-        "finished .h5ad to a folder.",
+        description="Train on 700 real blood cells (no download), explain the programmes, and write figures, tables and "
+        "the finished .h5ad to a folder.",
     )
     add_output(demo, "folder to write to", Path("modulae-demo"))
     add_splits(demo)
@@ -78,8 +78,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="train on the raw counts of an .h5ad file or a .zarr folder",
         description="Train on the raw counts of an .h5ad file or a .zarr folder, which need not fit into memory; write "
-        "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the programmes "
-        "with their genes and how surely they would be found again, and the loadings. Started by torchrun, several "
+        "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the "
+        "programmes with their genes and how surely they would be found again, and the loadings. Started by torchrun, several "
         "processes or GPUs train one model.",
     )
     train.add_argument("path", type=Path, help="file or folder with raw counts")

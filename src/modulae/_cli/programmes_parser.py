@@ -20,8 +20,8 @@ def add_rank(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     rank = commands.add_parser(
         "rank",
         help="which programmes differ between groups of cells",
-        description="Compare the activity of every programme between groups of cells, within each cell type, over donors "
-        "or cells; write a table (CSV).",
+        description="Compare the activity of every programme between groups of cells, within each cell type, over "
+        "donors or cells; write a table (CSV).",
     )
     rank.add_argument("path", type=Path, help=TRAINED)
     rank.add_argument("--groupby", metavar="COLUMN", required=True, help="obs column with the groups to compare")
@@ -74,8 +74,8 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export = actions.add_parser(
         "export",
         help="write the programmes of a trained model for other tools",
-        description="Write the programmes of a trained model: a table with all loadings, a GMT file, a starCAT reference, "
-        "MuData, or an Excel workbook with all tables.",
+        description="Write the programmes of a trained model: a table with all loadings, a GMT file, a starCAT "
+        "reference, MuData, or an Excel workbook with all tables.",
     )
     export.add_argument("path", type=Path, help=TRAINED)
     export.add_argument("--units", nargs="+", metavar="UNIT", help="only these, by number")

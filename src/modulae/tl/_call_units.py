@@ -183,8 +183,8 @@ def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
         if units.any()
     ]
     warnings.warn(
-        f"for {undecided.sum()} of {len(undecided)} units it can be decided in less than {DECIDED_FROM:.0%} of the cells "
-        f"whether they are on. {'. '.join(which)}. Do not read that as off: compare how active they are, "
+        f"for {undecided.sum()} of {len(undecided)} units it can be decided in less than {DECIDED_FROM:.0%} of the "
+        f"cells whether they are on. {'. '.join(which)}. Do not read that as off: compare how active they are, "
         f"{step('tl.rank_units', 'groupby=...', key=key)}.",
         UserWarning,
         stacklevel=user_stacklevel(),

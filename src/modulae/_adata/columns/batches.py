@@ -60,7 +60,7 @@ def _check(names: NDArray[np.str_], sizes: NDArray[np.intp], batch_key: str) -> 
         raise ValueError(msg)
     if len(names) > sizes.sum() / 2:
         msg = (
-            f"adata.obs[{batch_key!r}] has {len(names)} values for {sizes.sum()} cells: these are hardly batches. Name the "
+            f"adata.obs[{batch_key!r}] has {len(names)} values for {sizes.sum()} cells: these are no batches. Name the "
             "column that says which sample a cell is of."
         )
         raise ValueError(msg)

@@ -74,8 +74,8 @@ def _donors(adata: AnnData, replicate_over: str) -> NDArray[np.int64]:
     if labels.n_missing:
         column = f"adata.obs[{replicate_over!r}]"
         msg = (
-            f"{labels.n_missing} cells have no donor in {column}, and cannot be in either half. Give them one, or leave "
-            f"these cells out: `adata = adata[{column}.notna()].copy()`."
+            f"{labels.n_missing} cells have no donor in {column}, and cannot be in either half. Give them one, or "
+            f"leave these cells out: `adata = adata[{column}.notna()].copy()`."
         )
         raise ValueError(msg)
     check_donors(len(labels.names), "")
