@@ -79,8 +79,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="train on the raw counts of an .h5ad file or a .zarr folder",
         description="Train on the raw counts of an .h5ad file or a .zarr folder, which need not fit into memory; write "
         "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the "
-        "programmes with their genes and how surely they would be found again, and the loadings. Started by torchrun, several "
-        "processes or GPUs train one model.",
+        "programmes with their genes and how surely they would be found again, and the loadings. Started by torchrun, "
+        "several processes or GPUs train one model.",
     )
     train.add_argument("path", type=Path, help="file or folder with raw counts")
     add_names(train)

@@ -10,6 +10,7 @@ import numpy as np
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae.core.data.downsample import thickest
 from modulae.pl._draw.labels import shortened
+from modulae.tl._unit_summary.names import MIN_CELLS
 
 from .arrays import arrays_of, pack
 from .maps import NO_VALUE_COLOUR, activity_colours, map_document
@@ -33,12 +34,15 @@ LEVEL_TITLES = {
 
 MEANINGS = {
     "reproducibility": (
-        "Probability that a model of as many new cells has the unit again (|r| > 0.8); units below 0.7 may be chance."
+        "Probability that a model of as many new cells has the programme again (|r| > 0.8). Below 0.7 it may be chance."
     ),
 }
 """What is known of how units replicate, by what it is called."""
 
 FINDING, CHANCE, TECHNICAL = range(3)
+
+N_LISTED = 12
+"""Programmes that are named on the first screen."""
 
 MAX_LENGTH_ON_MAP = 28
 """Letters of a name on a map; the legend below has it in full."""
@@ -71,11 +75,13 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         **_model_facts(material),
     }
     return {
-        "title": title or "What each unit of this model stands for",
+        "title": title or "The programmes of these cells",
         "key": material.key,
         "named": facts["named"],
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
+        "n_listed": N_LISTED,
+        "min_cells": MIN_CELLS,
         "dead": [unit for unit in units if unit["dead"]],
         "all_units": units,
         **_numbers_of_cells(n_cells, n_placed, n_drawn),
@@ -164,7 +170,7 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
     centres = np.stack([_thick(points[codes == code]) for code in range(len(column.groups))])
     names = shortened(column.groups, MAX_LENGTH_ON_MAP)
     widths = np.array([0.019 * len(name) + 0.02 for name in names])
-    named = centres[:, 0] >= 0
+    named = (centres[:, 0] >= 0) & (np.asarray(column.activity.n_cells) >= MIN_CELLS)
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
     centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
     centres[~named] = -1.0  # beyond the edge of the map

@@ -127,8 +127,8 @@ class Replication:
         some = [each for each in tried if len(each.agreed.loadings)]
         if not some:
             msg = (
-                f"no programme was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells "
-                "or counts none differs from chance. Train on more cells, or take n_splits=0, which trains once and "
+                f"no programme was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few "
+                "cells or counts none differs from chance. Train on more cells, or take n_splits=0, which trains once and "
                 "says nothing about reproducibility."
             )
             raise ValueError(msg)
