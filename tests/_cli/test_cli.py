@@ -306,7 +306,7 @@ def test_loadings_have_the_genes_of_the_model(h5ad, tmp_path, capsys):
     assert list(loadings.index) == list(adata.var_names[adata.var["variable"]])
     assert list(loadings.columns) == [str(unit) for unit in range(6)]
     out = capsys.readouterr().out
-    assert "40 genes, 6 units" in out
+    assert "40 genes, 6 programmes" in out
     assert "one training does not say how sure they are" in out
 
 

@@ -63,7 +63,7 @@ def test_units_from_the_surest_down_and_grey_below_the_level(halved):
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is on top
     assert colours == [to_hex(UNITS)] * 3 + [to_hex(CHANCE)]
     assert upright(ax) == [0.7]
-    assert ax.get_title() == "3 of 4 programmes reach 70% (grey: may be chance)"
+    assert ax.get_title() == "3 of 4 reach 70% (grey: may be chance)"
     assert "probability" in ax.get_xlabel()
 
 

@@ -64,8 +64,8 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo = commands.add_parser(
         "demo",
         help="the whole job on 700 real blood cells that come with scanpy",
-        description="Train on 700 real blood cells (no download), explain the programmes, and write figures, tables and "
-        "the finished .h5ad to a folder.",
+        description="Train on 700 real blood cells (no download), explain the programmes, and write figures, tables "
+        "and the finished .h5ad to a folder.",
     )
     add_output(demo, "folder to write to", Path("modulae-demo"))
     add_splits(demo)

@@ -80,8 +80,6 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         "named": facts["named"],
         "architecture": "parts" if material.parts else "orthogonal",
         "units": alive,
-        "n_listed": N_LISTED,
-        "min_cells": MIN_CELLS,
         "dead": [unit for unit in units if unit["dead"]],
         "all_units": units,
         **_numbers_of_cells(n_cells, n_placed, n_drawn),
@@ -117,6 +115,7 @@ def _numbers_of_cells(n_cells: int, n_placed: int, n_drawn: int) -> dict[str, An
     return {
         "n_cells": whole(n_cells),
         "n_drawn": whole(n_drawn),
+        "min_cells": MIN_CELLS,
         "thinned": n_drawn < n_placed,
         "n_placed": whole(n_placed),
         "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
@@ -142,9 +141,13 @@ def _may_be_chance(unit: dict[str, Any]) -> bool:
 
 
 def _headings(alive: list[dict[str, Any]]) -> dict[str, int]:
-    """Which unit is the first under each of the later headings."""
+    """How many are named on the first screen, and which is the first under each of the later headings."""
     standing = [_standing(unit) for unit in alive]
-    return {"chance_from": standing.count(FINDING), "technical_from": len(alive) - standing.count(TECHNICAL)}
+    return {
+        "n_listed": N_LISTED,
+        "chance_from": standing.count(FINDING),
+        "technical_from": len(alive) - standing.count(TECHNICAL),
+    }
 
 
 def _standing(unit: dict[str, Any]) -> int:

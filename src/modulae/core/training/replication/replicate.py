@@ -128,8 +128,8 @@ class Replication:
         if not some:
             msg = (
                 f"no programme was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few "
-                "cells or counts none differs from chance. Train on more cells, or take n_splits=0, which trains once and "
-                "says nothing about reproducibility."
+                "cells or counts none differs from chance. Train on more cells, or take n_splits=0, which trains once "
+                "and says nothing about reproducibility."
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
