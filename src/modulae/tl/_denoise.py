@@ -86,10 +86,11 @@ def denoise(
     batch
         For a model with batches (`batch_key` of :func:`modulae.tl.autoencoder`): the batch each cell is decoded for.
         `"own"`: its own, as the column of that name says; the average where the model does not know it, and for all
-        cells if `model` is given. `"average"`: the average of all batches, weighted by their training cells, so that
-        rates do not depend on the batch. The name of a batch: that one for all cells.
+        cells if the model is one of other cells. `"average"`: the average of all batches, weighted by their training
+        cells, so that rates do not depend on the batch. The name of a batch: that one for all cells.
     rescale
-        Whether each gene's rates are scaled to its counts. `None`: only if `model` is given.
+        Whether each gene's rates are scaled to its counts. `None`: only for a model of other cells (`model`, or
+        :func:`modulae.tl.transfer`).
     {batch_size_inference}
     {device}
     store

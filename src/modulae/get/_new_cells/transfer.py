@@ -1,4 +1,4 @@
-"""How well a foreign model reads these cells, as a table."""
+"""How well a transferred model reads these cells, as a table."""
 
 from __future__ import annotations
 

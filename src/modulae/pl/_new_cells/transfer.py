@@ -1,4 +1,4 @@
-"""How well each unit of a foreign model can be read."""
+"""How well each programme of a transferred model can be read."""
 
 from __future__ import annotations
 
