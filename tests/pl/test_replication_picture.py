@@ -50,9 +50,7 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == [
-        "taken: 8, of which 3 replicate, and 1 more found later"
-    ]
+    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8; 3 replicate, 1 found later"]
 
 
 def test_units_from_the_surest_down_and_grey_below_the_level(halved):

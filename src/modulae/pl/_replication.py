@@ -96,7 +96,7 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, n_units: int) 
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
     more = n_units - together
-    words = f"taken: {size}, of which {together} replicate" + (f", and {more} more found later" if more else "")
+    words = f"taken: {size}; {together} replicate" + (f", {more} found later" if more else "")
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,
