@@ -58,8 +58,8 @@ FIGURE = r"\d+(?:\.\d+)? ?%|\d+\.\d+"
 HOW_TO = [
     page
     for page in re.findall(r"<(\w+)>$", PAGES["docs/guide/index.md"].read_text(encoding="utf-8"), flags=re.M)
-    if page not in {"installation", "scale"}  # versions; what a run costs
-]
+    if page != "installation"  # versions
+] + ["settings"]
 
 
 def blocks(page):

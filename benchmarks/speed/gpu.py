@@ -108,9 +108,7 @@ def training_rows(device: str, *, short: bool) -> list[dict[str, object]]:
             start = time.perf_counter()
             train(cells, test, config, device=device)
             found.append(time.perf_counter() - start)
-        rows.append(
-            {"what": f"training, {architecture}, {length}", "seconds": f"{median(found[1:]):.2f}"}
-        )
+        rows.append({"what": f"training, {architecture}, {length}", "seconds": f"{median(found[1:]):.2f}"})
     rows += saliency_rows(cells, device, short=short)
     return rows
 

@@ -40,7 +40,7 @@ KINALIS_2019: Mapping[str, Any] = MappingProxyType(
 """Keyword arguments of :func:`modulae.tl.autoencoder` as the paper has them.
 
 Kinalis S, Nielsen FC, Winther O, Bagger FO (2019). Deconvolution of autoencoders to learn biological regulatory modules
-from single cell mRNA sequencing data. BMC Bioinformatics 20:379, Methods. Raw counts go in, one cell a step. What the
+from single cell mRNA sequencing data. BMC Bioinformatics 20:379, Methods. Raw counts go in, one cell per step. What the
 text leaves open is taken from the authors' scripts for the PBMC and Paul data: learning rate, λ, and the 95/5 split.
 """
 

@@ -165,7 +165,7 @@ def test_the_report_and_the_command_line_say_it(mouse, tmp_path, capsys):
     caught = said(lambda: mo.report(mouse, tmp_path / "page.html", gene_sets={**SETS, **OWN}, progress=False))
     assert len(caught) == 1
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "20 sets are left out, as too little of them is in the data" in page
+    assert "20 sets are left out, as too few of their genes are in the data" in page
     assert '"share_found"' in page
 
     mouse.write_h5ad(tmp_path / "trained.h5ad")

@@ -284,7 +284,7 @@ def test_train_ends_in_tables_and_a_list_of_units(h5ad, tmp_path, capsys):
     assert list(loadings.index) == list(expected.var_names)
     np.testing.assert_allclose(loadings, expected.varm["ae_loadings"], rtol=1e-4, atol=1e-5)
 
-    start = out.index("Units, their genes and groups, and how surely each would be found again:") + 1
+    start = out.index("Programmes, their genes and groups, and how surely each would be found again:") + 1
     nameless = table["below_level"] | table["dead"]
     named = table[~nameless]
     start_of_files = start + len(named) + int(nameless.any())
@@ -306,7 +306,7 @@ def test_loadings_have_the_genes_of_the_model(h5ad, tmp_path, capsys):
     assert list(loadings.index) == list(adata.var_names[adata.var["variable"]])
     assert list(loadings.columns) == [str(unit) for unit in range(6)]
     out = capsys.readouterr().out
-    assert "40 genes, 6 units" in out
+    assert "40 genes, 6 programmes" in out
     assert "one training does not say how sure they are" in out
 
 

@@ -38,7 +38,7 @@ def test_import_makes_the_model_that_python_makes(cells, tmp_path, capsys):
     taken = tmp_path / "out.h5ad"
     assert main(["programmes", "import", *map(str, cells), "--genes-in", "columns", "-o", str(taken), *QUICK]) == 0
     said = capsys.readouterr().out
-    assert "120 cells, 90 genes, 3 units." in said
+    assert "120 cells, 90 genes, 3 programmes." in said
     assert "Written:" in said
     adata = ad.read_h5ad(cells[0])
     programmes = mo.read_programmes(cells[1], genes_in="columns")

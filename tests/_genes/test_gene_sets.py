@@ -288,7 +288,7 @@ def test_other_things(source):
 
 def test_unknown_library(enrichr):
     with pytest.raises(
-        ValueError, match=r"neither a file nor an Enrichr library for human\. Close to it: \['MSigDB_Hall"
+        ValueError, match=r"neither a file nor an Enrichr library for human\. Similar names: \['MSigDB_Hall"
     ):
         mo.read_gene_sets("MSigDB_Hallmark_2021")
     assert enrichr == {}, "nothing was downloaded"

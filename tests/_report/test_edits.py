@@ -38,10 +38,10 @@ def test_edits_of_the_page_are_saved_and_applied(halved, visit, tmp_path):
     assert page.locator("#unit-title").inner_text().endswith(name)
     page.locator("#next").click()
     page.get_by_label("Its name").fill(name)
-    assert f"Unit {first} has that name" in page.locator("#unit-problem").inner_text()
+    assert f"Programme {first} has that name" in page.locator("#unit-problem").inner_text()
     page.get_by_label("Its name").fill("17")
     assert "A number" in page.locator("#unit-problem").inner_text()
-    page.get_by_label("technical, no finding").check()
+    page.get_by_label("technical, not a finding").check()
     page.locator("#close").click()
     assert page.locator("#n-edits").inner_text() == "2 edits in this page only"
     assert page.locator(f"#card-{first} .name").inner_text() == name
@@ -62,9 +62,9 @@ def test_edits_of_the_page_are_saved_and_applied(halved, visit, tmp_path):
     assert numbers(page, "#technical") == [second]
     assert numbers(page, "#chance") == [unit for unit in table.index if unit in chance]
     page.locator(f"#card-{second} .open").click()
-    page.get_by_label("technical, no finding").uncheck()
+    page.get_by_label("technical, not a finding").uncheck()
     assert saved(page, tmp_path)["technical"] == {second: False}
-    page.get_by_label("technical, no finding").check()
+    page.get_by_label("technical, not a finding").check()
     assert page.locator(".save-edits:visible").count() == 0
     page.locator("#close").click()
     with pytest.warns(UserWarning, match="removed"):

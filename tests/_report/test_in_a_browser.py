@@ -90,7 +90,7 @@ def test_finds_the_units_that_read_a_gene(real, visit):
     assert [int(row[2]) for row in rows] == [int(place.loc[gene, unit]) for unit in units]
     assert min(place.loc[gene]) == int(rows[0][2])
     assert page.locator(".card:not([hidden]) .number").all_inner_texts() == units
-    page.get_by_role("button", name="Show all units again").click()
+    page.get_by_role("button", name="Show all programmes again").click()
     assert page.locator(".card:not([hidden])").count() == page.locator(".card").count()
 
 
@@ -177,7 +177,7 @@ def test_it_opens_on_the_tested_comparison_with_the_smallest_q(ranked, visit):
     table = mo.get.rank_units(adata)
     where = table.loc[table["q"].idxmin(), "within"]
     said = page.locator("#differences caption").first.inner_text()
-    assert said == f"Units: odd against even, within {where}"
+    assert said == f"Programmes: odd against even, within {where}"
     expected = table[table["within"] == where].set_index("unit")
     rows = rows_of(page.locator("#differences table").first)
     p = expected.loc[[row[0].split(":")[0] for row in rows], "p"].to_numpy()
@@ -282,7 +282,7 @@ def test_a_table_is_downloaded(real, visit):
     page = visit(path)
     page.get_by_text("Show the table").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download CSV: All live units").click()
+        page.get_by_role("button", name="Download CSV: All programmes").click()
     table = pd.read_csv(waiting.value.path(), dtype={"unit": str}, encoding="utf-8-sig").set_index("unit")
     expected = mo.get.unit_summary(adata).query("~dead")
     assert list(table.index) == list(expected.index)
@@ -294,7 +294,7 @@ def test_a_table_is_downloaded(real, visit):
 def test_works_from_the_keyboard(written, visit):
     page = visit(written)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Go to the units"
+    assert page.evaluate("document.activeElement.textContent") == "Go to the programmes"
     first, second = page.locator(".card .number").all_inner_texts()[:2]
     page.locator(".open").first.focus()
     page.keyboard.press("Enter")
@@ -322,7 +322,8 @@ def test_everything_has_a_name_for_who_cannot_see_it(written, visit):
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((e) => e.tagName)")
     assert levels[0] == "H1"
     assert levels.count("H1") == 1
-    assert page.locator("#map-activity").get_attribute("aria-label").startswith("Map of the cells, darker where unit")
+    label = page.locator("#map-activity").get_attribute("aria-label")
+    assert label.startswith("Map of the cells, darker where programme")
 
 
 def test_names_that_look_like_html_are_shown_as_they_are(written, visit):
@@ -331,9 +332,9 @@ def test_names_that_look_like_html_are_shown_as_they_are(written, visit):
     page.get_by_role("combobox", name=re.compile("Find a gene")).fill("</script>")
     assert NASTY_SET in page.locator("#suggestions").inner_text()
     page.keyboard.press("Enter")
-    assert f"Units that read {NASTY_SET}" in page.locator("#found").inner_text()
+    assert f"Programmes that read {NASTY_SET}" in page.locator("#found").inner_text()
     page.locator("#group-a").select_option(label=f"{NASTY} (35 cells)")
-    assert f"Units: {NASTY} against all other cells" in page.locator("#differences").inner_text()
+    assert f"Programmes: {NASTY} against all other cells" in page.locator("#differences").inner_text()
     page.locator(".card:not([hidden]) .open").first.click()
     assert NASTY in page.locator("#unit-tables").inner_text()
     assert page.locator("img").count() == 0

@@ -30,9 +30,9 @@ def ranked_page(ranked, tmp_path_factory):
 def test_columns_of_stored_comparisons_are_shown_where_none_are_named(ranked_page, page):
     assert [column["name"] for column in ranked_page.facts["columns"]] == ["kind", "half"]
     assert [one["name"] for one in ranked_page.facts["rankings"]] == ["ae_rank_half"]
-    assert "Which units differ, and where" in ranked_page.text
+    assert "Which programmes differ, and where" in ranked_page.text
     assert page.facts["rankings"] == []
-    assert "Which units differ, and where" not in page.text
+    assert "Which programmes differ, and where" not in page.text
 
 
 def test_numbers_are_those_of_get(ranked, ranked_page):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import importlib.util
 import re
 
@@ -464,3 +465,35 @@ def test_cells_without_a_place_are_left_out_of_the_maps_and_counted(cells, tmp_p
     with pytest.raises(ValueError, match=r"no cell has a place in adata.obsm\['X_umap'\].*basis="):
         mo.report(adata, tmp_path / "b.html", **QUIET)
     assert not (tmp_path / "b.html").exists()
+
+
+def test_the_first_screen_lists_the_findings(halved, gene_sets, tmp_path):
+    """Their names, where each is most active, and how surely it would be found again; none that may be chance."""
+    adata, *chance = halved
+    del adata.uns["ae_units"]
+    page = Page(mo.report(adata, tmp_path / "a.html", gene_sets=gene_sets, groupby="kind", **QUIET))
+    listed = page.html[page.html.index('<table class="found">') : page.html.index("</table>")]
+    rows = [re.sub(r"<[^>]*>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", listed, flags=re.S)[1:]]
+    table = mo.get.replication(adata)
+    shown = [[html.unescape(cell) for cell in row.split("|") if cell.strip()] for row in rows]
+    findings = [unit for unit in page.facts["units"] if unit["unit"] not in chance]
+    assert [row[0] for row in shown] == [unit["unit"] for unit in findings]
+    for row, unit in zip(shown, findings, strict=True):
+        assert row[1] == unit["name"]
+        assert row[2:-1] == [group["group"] for group in unit["groups"][:1]]
+        assert row[-1] == f"{table['reproducibility'][unit['unit']]:.2f}"
+    assert f"{len(findings)} programmes in 140 cells" in page.text
+    assert f"{len(page.facts['units']) - len(findings)} more may be chance" in page.text
+
+
+def test_a_group_of_a_handful_of_cells_has_no_name_on_the_map(cells, tmp_path):
+    """9 cells are too few to say where a programme is active, 10 are enough."""
+    adata = cells.copy()
+    adata.obs["sample"] = np.repeat(["few", "ten", "many"], [9, 10, 121])
+    page = Page(mo.report(adata, tmp_path / "a.html", groupby="sample", **QUIET))
+    (column,) = page.facts["columns"]
+    named = [group for group, (x, _) in zip(column["groups"], column["labels"], strict=True) if x >= 0]
+    assert named == [group for group in column["groups"] if group != "few"]
+    start = page.html.index('<select id="in-group">')
+    options = page.html[start : page.html.index("</select>", start)]
+    assert re.findall(r">([a-z]+)</option>", options) == named

@@ -48,19 +48,19 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert list(axes) == ["explained", "sizes", "units"]
     np.testing.assert_allclose(line(axes["explained"]), [[4, 20], [8, 50], [12, 40], [16, 30]])
     np.testing.assert_allclose(line(axes["sizes"]), [[4, 2], [8, 2], [12, 3], [16, 4]])
-    assert axes["sizes"].get_ylabel() == "units that\nhalves find alike"
+    assert axes["sizes"].get_ylabel() == "programmes that\nhalves find alike"
     assert axes["sizes"].get_ylim()[0] == 0
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units and 1 found beside them"]
+    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8; 2 replicate, 1 found later"]
 
 
 def test_all_units_are_counted_where_none_is_alike(halved):
     halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
     axes = mo.pl.replication(halved)
-    assert axes["sizes"].get_ylabel() == "units that\nboth halves find"
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8 parts, 2 units"]
+    assert axes["sizes"].get_ylabel() == "programmes that\nboth halves find"
+    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8; 2 replicate"]
 
 
 def test_units_from_the_surest_down_and_grey_below_the_level(halved):
@@ -71,7 +71,7 @@ def test_units_from_the_surest_down_and_grey_below_the_level(halved):
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is on top
     assert colours == [to_hex(UNITS)] * 3 + [to_hex(CHANCE)]
     assert upright(ax) == [0.7]
-    assert ax.get_title() == "3 of 4 units reach 70% (grey: may be chance)"
+    assert ax.get_title() == "3 of 4 reach 70% (grey: may be chance)"
     assert "probability" in ax.get_xlabel()
 
 

@@ -69,7 +69,7 @@ def test_rows_are_the_units_by_effect_with_their_names(summed):
     colours = [to_hex(bar.get_facecolor()) for bar in bars]
     assert len(set(colours[:4])) == 1
     assert colours[4] != colours[0]
-    assert axes["effect"].get_ylabel() == "unit"
+    assert axes["effect"].get_ylabel() == "programme"
     assert axes["effect"].figure.get_supxlabel() == ""
 
 
@@ -114,7 +114,7 @@ def test_reproducibility_is_drawn_where_it_is_known(summed):
 def test_the_strongest_units_only(summed):
     axes = mo.pl.unit_summary(summed, n_units=2)
     assert [name[-1] for name in rows(axes["effect"])] == ["3", "2"]
-    assert axes["effect"].get_ylabel() == "unit (2 of 5)"
+    assert axes["effect"].get_ylabel() == "programme (2 of 5)"
     assert len(rows(mo.pl.unit_summary(summed, n_units=None)["effect"])) == 5
 
 
@@ -174,7 +174,7 @@ def test_all_units_with_a_name_are_drawn_and_what_is_left_out_is_said(summed):
     table["below_level"][3], table["name"][3] = True, ""
     axes = mo.pl.unit_summary(summed)
     assert [name[-1] for name in rows(axes["effect"])] == ["2", "0", "1"]
-    assert axes["effect"].get_ylabel() == "unit (3 of 5)"
+    assert axes["effect"].get_ylabel() == "programme (3 of 5)"
     said = axes["effect"].figure.get_supxlabel()
     assert said == "left out: 1 that may be chance, 1 without effect; n_units=None draws all"
     some = mo.pl.unit_summary(summed, n_units=2)["effect"].figure.get_supxlabel()

@@ -123,7 +123,7 @@ def test_units_that_are_decided_nowhere_are_named_with_the_reason(planted):
         mo.tl.call_units(thin, device="cpu")
     (said,) = [str(one.message) for one in caught]
     assert (~thin.obsm["ae_on_callable"]).mean(axis=0).min() > 0.95  # what the words say
-    assert said.startswith("of 4 of 4 units")
+    assert said.startswith("for 4 of 4 units")
     assert "The cells have too few counts of their genes: 0 (" in said
     assert all(str(name) in said for name in mo.get.unit_calls(thin)["name"].dropna())
     assert said.endswith("compare how active they are, `mo.tl.rank_units(adata, groupby=...)`.")
@@ -143,10 +143,10 @@ def test_each_reason_names_its_units(planted, monkeypatch):
     adata = planted.copy()
     adata.uns["other"] = adata.uns.pop("ae")
     adata.obsm["X_other"] = adata.obsm.pop("X_ae")
-    with pytest.warns(UserWarning, match=r"^of 3 of 4 units") as caught:
+    with pytest.warns(UserWarning, match=r"^for 3 of 4 units") as caught:
         mo.tl.call_units(adata, key="other")
     (said,) = [str(one.message) for one in caught]
-    assert "so that they may be on in none: 1. The cells have too few counts of their genes: 2, 3. Don't" in said
+    assert "so that they may be off everywhere: 1. The cells have too few counts of their genes: 2, 3. Do not" in said
     assert said.endswith("`mo.tl.rank_units(adata, groupby=..., key='other')`.")
 
 
@@ -169,7 +169,7 @@ def test_only_a_model_of_other_cells_has_its_rates_rescaled(planted, monkeypatch
     assert seen == [False, True]
 
 
-@pytest.mark.filterwarnings("ignore:of . of 5 units it is known:UserWarning")
+@pytest.mark.filterwarnings("ignore:for . of 5 units it can be decided:UserWarning")
 def test_the_other_architecture(either):
     mo.tl.call_units(either, device="cpu")
     assert either.obsm["ae_on"].shape == (90, 5)

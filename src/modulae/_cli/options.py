@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def add_names(parser: argparse.ArgumentParser) -> None:
     """What the units of a new model are named by."""
     parser.add_argument(
-        "--gene-sets", metavar="GMT", help="sets to explain the units by; they do not change the training"
+        "--gene-sets", metavar="GMT", help="sets to explain the programmes by; they do not change the training"
     )
-    parser.add_argument("--groupby", metavar="COLUMN", help="obs column with the groups to name the units by")
+    parser.add_argument("--groupby", metavar="COLUMN", help="obs column with the groups to name the programmes by")
 
 
 def add_counts(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_counts(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size-factors", default="total", help="total, none, or an obs column (default: %(default)s)")
     parser.add_argument(
-        "--batch-size", type=int, help="cells a step, over all processes (default: at most 128; orthogonal: 16)"
+        "--batch-size", type=int, help="cells per step, over all processes (default: at most 128; orthogonal: 16)"
     )
     parser.add_argument(
         "--memory-limit", default="4GB", help="what counts may take in each process (default: %(default)s)"

@@ -64,8 +64,8 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo = commands.add_parser(
         "demo",
         help="the whole job on 700 real blood cells that come with scanpy",
-        description="Train on 700 real blood cells (no download), explain the units, and write figures, tables and the "
-        "finished .h5ad to a folder.",
+        description="Train on 700 real blood cells (no download), explain the programmes, and write figures, tables "
+        "and the finished .h5ad to a folder.",
     )
     add_output(demo, "folder to write to", Path("modulae-demo"))
     add_splits(demo)
@@ -78,9 +78,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="train on the raw counts of an .h5ad file or a .zarr folder",
         description="Train on the raw counts of an .h5ad file or a .zarr folder, which need not fit into memory; write "
-        "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the units "
-        "with their genes and how surely they would be found again, and the loadings. Started by torchrun, several "
-        "processes or GPUs train one model.",
+        "a copy with the representation, the saliencies and the model in it, and beside it two tables (CSV): the "
+        "programmes with their genes and how surely they would be found again, and the loadings. Started by torchrun, "
+        "several processes or GPUs train one model.",
     )
     train.add_argument("path", type=Path, help="file or folder with raw counts")
     add_names(train)
@@ -90,7 +90,10 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--only-gene-sets", action="store_true", help="train on the genes of --gene-sets only, as the paper does"
     )
     train.add_argument(
-        "--n-latent", type=_number_or_auto, metavar="N", help="units at most, or auto: as many as replicate (default)"
+        "--n-latent",
+        type=_number_or_auto,
+        metavar="N",
+        help="programmes at most, or auto: as many as replicate (default)",
     )
     train.add_argument(
         "--replicate-over", metavar="COLUMN", help="obs column with the donors that the halves consist of"
@@ -111,7 +114,7 @@ def _number_or_auto(text: str) -> int | str:
 def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     impact = commands.add_parser(
         "impact",
-        help="impact of gene sets on the units of a trained model",
+        help="impact of gene sets on the programmes of a trained model",
         description="Sum the saliencies of a trained model to gene sets; write tables (CSV) and heat maps to a folder.",
     )
     impact.add_argument("path", type=Path, help="what `modulae train` wrote")
@@ -142,16 +145,16 @@ def _add_impact(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     report = commands.add_parser(
         "report",
-        help="one HTML page on which the units can be looked at",
-        description="Write one HTML page that explains every unit of a trained model; it opens from the disk.",
+        help="one HTML page that shows every programme",
+        description="Write one HTML page that explains every programme of a trained model; it opens from the disk.",
     )
     report.add_argument("path", type=Path, help="what `modulae train` wrote")
-    report.add_argument("--gene-sets", metavar="GMT", help="the sets to name the units by")
+    report.add_argument("--gene-sets", metavar="GMT", help="the sets to explain the programmes by")
     add_sizes(report)
     report.add_argument("--groupby", nargs="+", metavar="COLUMN", help="obs columns with groups of cells")
     add_output(report, "file to write", Path("modules.html"))
     report.add_argument("--basis", help="layout in obsm (default: a UMAP of the representation)")
-    report.add_argument("--title", help="head of the page")
+    report.add_argument("--title", help="title of the page")
     report.add_argument("--max-cells", type=int, default=20_000, help="cells drawn at most (default: %(default)s)")
     report.add_argument("--layer", help="layer with the raw counts (default: X)")
     report.add_argument("--key", default=DEFAULT_KEY, help="name of the model (default: %(default)s)")

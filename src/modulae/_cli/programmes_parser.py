@@ -20,14 +20,14 @@ def add_rank(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     rank = commands.add_parser(
         "rank",
         help="which programmes differ between groups of cells",
-        description="Compare the activity of every unit between groups of cells, within each cell type, over donors "
-        "or cells; write a table (CSV).",
+        description="Compare the activity of every programme between groups of cells, within each cell type, over "
+        "donors or cells; write a table (CSV).",
     )
     rank.add_argument("path", type=Path, help=TRAINED)
     rank.add_argument("--groupby", metavar="COLUMN", required=True, help="obs column with the groups to compare")
     rank.add_argument("--groups", nargs="+", metavar="GROUP", help="only these groups")
     rank.add_argument("--reference", default="rest", help="a group, or rest (default: %(default)s)")
-    rank.add_argument("--within", metavar="COLUMN", help="obs column in whose categories to compare, as the cell type")
+    rank.add_argument("--within", metavar="COLUMN", help="obs column to compare within, such as the cell type")
     rank.add_argument("--donor-key", metavar="COLUMN", help="obs column with the donors, the replicates")
     rank.add_argument("--min-cells", type=int, default=10, help="cells that each side needs (default: %(default)s)")
     rank.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
@@ -73,9 +73,9 @@ def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     export = actions.add_parser(
         "export",
-        help="write the units of a trained model for other tools",
-        description="Write the units of a trained model: a table with all loadings, a GMT file, a starCAT reference, "
-        "MuData, or an Excel workbook with all tables.",
+        help="write the programmes of a trained model for other tools",
+        description="Write the programmes of a trained model: a table with all loadings, a GMT file, a starCAT "
+        "reference, MuData, or an Excel workbook with all tables.",
     )
     export.add_argument("path", type=Path, help=TRAINED)
     export.add_argument("--units", nargs="+", metavar="UNIT", help="only these, by number")
@@ -86,7 +86,10 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="of the file; auto: by its ending, .csv, .tsv, .gmt, .h5mu or .xlsx (default: %(default)s)",
     )
     export.add_argument(
-        "--n-genes", type=int, default=50, help="genes of each unit in a GMT file or a workbook (default: %(default)s)"
+        "--n-genes",
+        type=int,
+        default=50,
+        help="genes of each programme in a GMT file or a workbook (default: %(default)s)",
     )
     export.add_argument("--layer", help="layer with the raw counts (default: X)")
     _add_key(export)

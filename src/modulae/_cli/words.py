@@ -25,13 +25,13 @@ def summary(adata: AnnData, *, key: str = "ae", groupby: str | None = None) -> s
     n_genes, n_units = int(adata.var[f"{key}_gene"].sum()), get.representation(adata, key=key).shape[1]
     last = history.index.max()
     lines = [
-        f"{adata.n_obs} cells, {n_genes} genes, {n_units} units.",
+        f"{adata.n_obs} cells, {n_genes} genes, {n_units} programmes.",
         f"{last} epoch{'' if last == 1 else 's'}; the weights of epoch {kept.name} are kept.",
         f"Held-out Poisson loss {history['test_loss'].iloc[0]:.4f} before training, {kept['test_loss']:.4f} after.",
     ]
     if groupby is not None:
         table = get.impact_table(adata, key=key, result=f"{key}_impact_{groupby}")
-        lines.append(f"Sets that raise the units most, {groupby} against {table['reference'].iloc[0]}:")
+        lines.append(f"Sets that raise the programmes most, {groupby} against {table['reference'].iloc[0]}:")
         width = max(len(group) for group in table["group"].unique())
         for group, rows in table.groupby("group", sort=False):
             leading = rows.nlargest(N_NAMED_SETS, "effect")
@@ -56,7 +56,7 @@ def units(adata: AnnData, *, key: str = "ae") -> str:
     known = ", and how surely each would be found again" if sure else "; one training does not say how sure they are"
     lines = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"Not listed, as they have no name: {others}."] if others else []
-    return "\n".join([f"Units, their genes and groups{known}:", *(f"  {line}" for line in lines), *more])
+    return "\n".join([f"Programmes, their genes and groups{known}:", *(f"  {line}" for line in lines), *more])
 
 
 def _percent(value: float) -> str:

@@ -53,7 +53,7 @@ class Reading:
         if self.missing:
             self._say(
                 f"{sum(self.missing.values())} genes of {len(self.missing)} gene sets are missing values (NaN or None) "
-                f"and are left out: {_some(self.missing)}. Drop them to be without this warning."
+                f"and are left out: {_some(self.missing)}. Remove them to silence this warning."
             )
         if self.by_excel:
             self._say(

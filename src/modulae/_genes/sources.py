@@ -114,7 +114,7 @@ def _from_library(name: str, organism: str) -> Iterator[tuple[object, object]]:
         raise ConnectionError(offline) from error
     if name not in names:
         close = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
-        hint = f"Close to it: {close}. " if close else ""
+        hint = f"Similar names: {close}. " if close else ""
         msg = (
             f"{name!r} is neither a file nor an Enrichr library for {organism}. {hint}"
             "`gseapy.get_library_name()` lists the libraries; a GMT file goes by its path."

@@ -68,12 +68,12 @@ def match_programmes(
     seed: int = 0,
     key: str = DEFAULT_KEY,
 ) -> pd.DataFrame:
-    """Say which programme of a model or a catalogue is which of another, or of several others.
+    """Match the programmes of a model or a catalogue with those of another, or of several others.
 
     Programmes are compared by the scores of their genes, loading times share as in :func:`modulae.get.top_genes`, over
     the genes that both sides have. p says how often the best partner would be as similar if the genes of the partners
-    were others of the same level; the best of all partners counts, so that many partners give no match by themselves.
-    A gene set has no genes but its own. :doc:`/guide/exchange` has an example over samples.
+    were exchanged for others of the same level. The best of all partners counts, so having many partners does not by
+    itself give a match. A gene set has no genes but its own. :doc:`/guide/exchange` has an example over samples.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def _say_what_is_lost(
     lost = below / np.abs(given).sum(axis=1)
     if below.any():
         _warn(
-            f"a unit adds to genes and takes away from none: weights below 0 are set to 0, in {(below > 0).sum()} of "
+            f"a unit can raise genes but not lower them: weights below 0 are set to 0, in {(below > 0).sum()} of "
             f"{len(given)} programmes, with {lost.mean():.0%} of the absolute weight of a programme in the mean "
             f"(at most {lost.max():.0%}, {names[int(lost.argmax())]})."
         )

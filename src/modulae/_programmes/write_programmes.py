@@ -57,7 +57,7 @@ def write_programmes(
     layer: str | None = None,
     key: str = DEFAULT_KEY,
 ) -> None:
-    """Write the units of a model as programmes that other tools, and other people, can read.
+    """Write the programmes of a model to a file for other tools and other people.
 
     Programmes have the names of the units; of units with the same name, and of those without one, the number is part of
     it. :func:`modulae.read_programmes` reads all of these files. To hand on the model itself, which encodes other cells
@@ -69,7 +69,7 @@ def write_programmes(
     path
         Where to write, such as `"programmes.tsv"`.
     units
-        Units to write, in this order. If `None` all, but for those that are dead or below the level of reproducibility.
+        Units to write, in this order. If `None` all except those that are dead or below the level of reproducibility.
     format
         `"table"`: genes × programmes with all loadings, as a CSV file where the path ends in `.csv`, else with tabs
         (TSV). `"gmt"`: sets of the first genes, in the order of :func:`modulae.get.top_genes`. `"starcat"`: a reference

@@ -10,6 +10,7 @@ import numpy as np
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae.core.data.downsample import thickest
 from modulae.pl._draw.labels import shortened
+from modulae.tl._unit_summary.names import MIN_CELLS
 
 from .arrays import arrays_of, pack
 from .maps import NO_VALUE_COLOUR, activity_colours, map_document
@@ -33,12 +34,15 @@ LEVEL_TITLES = {
 
 MEANINGS = {
     "reproducibility": (
-        "Probability that a model of as many new cells has the unit again (|r| > 0.8); units below 0.7 may be chance."
+        "Probability that a model of as many new cells has the programme again (|r| > 0.8). Below 0.7 it may be chance."
     ),
 }
 """What is known of how units replicate, by what it is called."""
 
 FINDING, CHANCE, TECHNICAL = range(3)
+
+N_LISTED = 12
+"""Programmes that are named on the first screen."""
 
 MAX_LENGTH_ON_MAP = 28
 """Letters of a name on a map; the legend below has it in full."""
@@ -71,7 +75,7 @@ def context_of(material: Material, *, title: str | None, max_cells: int, seed: i
         **_model_facts(material),
     }
     return {
-        "title": title or "What each unit of this model stands for",
+        "title": title or "The programmes of these cells",
         "key": material.key,
         "named": facts["named"],
         "architecture": "parts" if material.parts else "orthogonal",
@@ -111,6 +115,7 @@ def _numbers_of_cells(n_cells: int, n_placed: int, n_drawn: int) -> dict[str, An
     return {
         "n_cells": whole(n_cells),
         "n_drawn": whole(n_drawn),
+        "min_cells": MIN_CELLS,
         "thinned": n_drawn < n_placed,
         "n_placed": whole(n_placed),
         "unplaced": whole(n_cells - n_placed) if n_placed < n_cells else "",
@@ -136,9 +141,13 @@ def _may_be_chance(unit: dict[str, Any]) -> bool:
 
 
 def _headings(alive: list[dict[str, Any]]) -> dict[str, int]:
-    """Which unit is the first under each of the later headings."""
+    """How many are named on the first screen, and which is the first under each of the later headings."""
     standing = [_standing(unit) for unit in alive]
-    return {"chance_from": standing.count(FINDING), "technical_from": len(alive) - standing.count(TECHNICAL)}
+    return {
+        "n_listed": N_LISTED,
+        "chance_from": standing.count(FINDING),
+        "technical_from": len(alive) - standing.count(TECHNICAL),
+    }
 
 
 def _standing(unit: dict[str, Any]) -> int:
@@ -164,7 +173,7 @@ def _column_facts(column: Column, material: Material, at: int) -> dict[str, Any]
     centres = np.stack([_thick(points[codes == code]) for code in range(len(column.groups))])
     names = shortened(column.groups, MAX_LENGTH_ON_MAP)
     widths = np.array([0.019 * len(name) + 0.02 for name in names])
-    named = centres[:, 0] >= 0
+    named = (centres[:, 0] >= 0) & (np.asarray(column.activity.n_cells) >= MIN_CELLS)
     centres[:, 0] = np.clip(centres[:, 0], widths / 2, np.maximum(1 - widths / 2, widths / 2))
     centres[:, 1] = np.clip(_apart(centres, widths), 0.02, 0.98)
     centres[~named] = -1.0  # beyond the edge of the map

@@ -1,4 +1,4 @@
-"""One page that explains every unit."""
+"""One page that explains every programme."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def report(
     device: str = "auto",
     progress: bool | None = None,
 ) -> Path:
-    """Write one HTML page on which the units can be looked at: it needs no network, and opens from the disk.
+    """Write one HTML page that shows every programme. It opens from the disk and needs no network.
 
-    Every unit that has an effect has a card, the most important first, and those that may be chance last: its name, a
-    map of its activity, its genes, gene sets and groups, how surely it would be found again, and reasons to doubt it.
-    :doc:`/guide/report` shows the page.
+    Every programme that has an effect has a card: its name, how surely it would be found again, a map of its activity,
+    its genes, gene sets and groups, and reasons to doubt it. The most important come first, and those that may be
+    chance last. :doc:`/guide/report` shows the page.
 
     What has not been run is worked out on a copy and named at the end of the page, and `adata` is not changed:
     :func:`modulae.tl.unit_summary`, :func:`modulae.tl.saliency`, :func:`modulae.tl.enrich_units` and a UMAP. Run these
@@ -59,8 +59,8 @@ def report(
     path
         File to write; one that is there is replaced.
     gene_sets
-        Gene sets to name the units by, in any form that :func:`modulae.read_gene_sets` reads. If `None` those of the
-        stored :func:`modulae.tl.enrich_units`, or none.
+        Gene sets to explain the programmes by, in any form that :func:`modulae.read_gene_sets` reads. If `None` those
+        of the stored :func:`modulae.tl.enrich_units`, or none.
     groupby
         One `obs` column or more, such as cell types and conditions; the first is that of the cards. If `None` that of
         the stored :func:`modulae.tl.unit_summary`, and then those of stored :func:`modulae.tl.rank_units`.
@@ -73,8 +73,8 @@ def report(
     title
         Head of the page.
     max_cells
-        Cells that are drawn at most. Of more, those are left out that lie where cells are dense, and the page says so;
-        all numbers except those of the maps are over all cells.
+        Largest number of cells to draw. Where there are more, some are left out where cells lie dense, and the page
+        says so; all numbers except those of the maps are over all cells.
     {seed}
     {model_layer}
     {batch_size_inference}

@@ -44,7 +44,7 @@ def readable(name: str) -> str:
 
 
 def describe_units(material: Material) -> list[dict[str, Any]]:
-    """One mapping a unit, the most important first; what a card, the table and the large view show."""
+    """One mapping per unit, the most important first; what a card, the table and the large view show."""
     sets, above = _sets_by_unit(material), _above_the_rest(material)
     return [
         _describe(material, str(unit), row)
@@ -163,15 +163,15 @@ def _most_active(above: tuple[list[str], NDArray[np.float64]] | None, unit: int)
 def _caveats(row: pd.Series, above: float) -> list[dict[str, str]]:
     caveats = []
     if other := _text(row["redundant_with"]):
-        words = f"varies with unit {other}, which has a larger effect: r = {signed(row['redundant_r'])}"
-        caveats.append({"text": f"like unit {other}", "words": words})
+        words = f"varies with programme {other}, which has a larger effect: r = {signed(row['redundant_r'])}"
+        caveats.append({"text": f"like programme {other}", "words": words})
     for name in _split(row["caveats"]):
         words = (
             f"rank correlation over the cells with {CAVEAT_WORDS[name]}: {signed(row[name])}; listed from ±{above:g}"
         )
         caveats.append({"text": f"{CAVEAT_WORDS[name]} {signed(row[name])}", "words": words})
     if not _text(row["direction"]) and np.isfinite(row["direction_r"]):
-        words = f"its activity hardly goes with the counts of its genes: below ±{CLEAR:g}"
+        words = f"its activity hardly follows the counts of its genes: correlation below ±{CLEAR:g}"
         caveats.append({"text": f"does not follow its genes {signed(row['direction_r'])}", "words": words})
     return caveats
 

@@ -17,7 +17,7 @@ PARAMETERS = {
         "A dict of set name → genes, the path of a GMT file, a table with the columns `source` and `target`,\n"
         "or the name of an Enrichr library; see :func:`modulae.read_gene_sets`."
     ),
-    "min_genes": "Leave out sets of which the model has fewer genes: a mean over one or two says little of the set.",
+    "min_genes": "Leave out sets of which the model has fewer genes: a mean over one or two says little about the set.",
     "min_share": (
         "Leave out sets of which `adata` has a smaller share of the genes, whether they are in the model or not.\n"
         "0 leaves out none. :doc:`/guide/settings` says what share to expect."
@@ -44,7 +44,7 @@ PARAMETERS = {
         "batches is taken away whatever its cause: never name what you want to compare (:doc:`/guide/merging`)."
     ),
     "n_jobs": (
-        "Runs at a time; −1 for one a processor. `None`: what :func:`joblib.parallel_config` says, or 1.\n"
+        "Runs at a time; −1 for one per processor. `None`: as :func:`joblib.parallel_config` says, or 1.\n"
         "Changes speed, never a result."
     ),
     # which explanation
@@ -68,7 +68,7 @@ PARAMETERS = {
     "groupby": "`obs` column with the groups to compare; all cells together if `None`.",
     "reference": '`"rest"` (all labelled cells outside the group) or the name of a group.',
     # cells of another data set
-    "all_units": "Whether to use also units that were flagged when the cells were read.",
+    "all_units": "Whether to use also units that :func:`modulae.tl.transfer` has flagged.",
     "model_key": "Name of the model in `model`, where that is an `AnnData`.",
     "reference_key": "Name of the model in `reference`; `key` if `None`.",
     "reference_layer": "Layer of `reference` that holds the raw counts; `None` as in `layer`.",
@@ -130,20 +130,19 @@ OTHERS = {
         '- `"sets"` (`object`, sets): their names.\n'
         '- `"n_genes"` (`int64`, sets): how many genes of each set the model has.\n'
         '- `"share_found"` (`float64`, sets): the share of its genes that `adata` has.\n'
-        '- `"left_out"` (`object`): names of the sets of which too little is there.'
+        '- `"left_out"` (`object`): names of the sets of which too few genes are there.'
     ),
     "replication": (
         "n_latent\n"
-        '    How many units at most. `"auto"`: more and more are looked for, until those that halves find alike\n'
-        "    explain no more of held-out cells; of one training 32, orthogonal 64, slightly more than there are gene\n"
-        "    sets.\n"
+        '    Largest number of units. `"auto"`: more and more are looked for, until those that halves find alike explain\n'
+        '    no more of held-out cells. For a single training `"auto"` is 32, for orthogonal 64.\n'
         "n_splits\n"
-        "    How often the cells are split into halves; 5 if `None`. 0: one training, which promises nothing about\n"
-        "    its units. Orthogonal units do not replicate, so that model is always trained once.\n"
+        "    How often the cells are split into halves; 5 if `None`. 0: one training, without a measure of\n"
+        "    reproducibility. Orthogonal units do not replicate, so that model is always trained once.\n"
         "replicate_over\n"
         '    `obs` column, such as `"donor"`: halves are made of its labels, so that units replicate across donors.\n'
         "max_cells\n"
-        "    Cells that are learnt from, at most. Where there are more, half of them are random ones and half are\n"
+        "    Largest number of cells to learn from. Where there are more, half of them are random ones and half are\n"
         "    unusual ones, so that programmes of few cells are found too; all cells are encoded. `n_splits=0` learns\n"
         "    from all."
     ),
@@ -152,7 +151,7 @@ OTHERS = {
         "    Programmes to make the units of, rather than those of the cells: genes × programmes, or what\n"
         "    :func:`modulae.read_programmes` reads (:doc:`/guide/exchange`). Genes are matched by name (or by\n"
         '    `adata.var["gene_ids"]`), and weights put on the scale of log1p of the rate; those below 0 are set to 0.\n'
-        "    Units keep the order and the names. `n_latent` and `n_splits` can't be asked for as well.\n"
+        "    Units keep the order and the names. `n_latent` and `n_splits` cannot be given as well.\n"
         "refine_loadings\n"
         "    Whether the loadings are fitted to the cells, where all genes may get some; or stay as given, up to a\n"
         "    factor for each unit, while the encoder and the baseline are learnt."
@@ -181,8 +180,9 @@ OTHERS = {
         '    - `"found"` (`bool`, units × splits × 2): which halves have the unit.\n'
         '    - `"similarity"` (`float32`, units × splits): how alike the units of the two halves are; NaN where\n'
         "      one of them has none.\n"
-        '    - `"reproducibility"` (`float32`, units): how surely as many new cells (or donors) would show the unit.\n'
-        '    - `"held"` (`bool`, units): whether the unit wandered off in training, and is read as at its start.\n'
+        '    - `"reproducibility"` (`float32`, units): probability that as many new cells (or donors) would show it;\n'
+        '    - `"held"` (`bool`, units): whether training changed the unit too much, so that it is kept as\n'
+        "      it started.\n"
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
         '      are as alike in both as `"min_likeness"` (0: all that replicate), and the share of the variance of\n'
         "      held-out cells that these explain.\n"

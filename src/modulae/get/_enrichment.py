@@ -35,7 +35,7 @@ ENRICHMENT_STATISTICS = (
 def enrichment(
     adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, unit: int | str | None = None
 ) -> pd.DataFrame:
-    """Which gene sets each unit responds to more than to other genes, as a tidy table.
+    """Which gene sets each programme responds to more than to other genes, as a tidy table.
 
     `p` and `q` are those to use; :func:`modulae.tl.enrich_units` says what the others mean.
 
@@ -66,16 +66,16 @@ def enrichment(
     `effect` : `float64`
         Mean saliency of the set.
     `null_mean` : `float64`
-        That of genes like those of the set.
+        Mean saliency of genes like those of the set.
     `z` : `float64`
-        Their difference in standard deviations. Above 0: the genes raise the unit more than genes like them; below 0:
-        they lower it.
+        The difference of the two, in standard deviations. Above 0: the genes raise the unit more than genes like them;
+        below 0: they lower it.
     `p`, `p_correlated`, `p_prerank` : `float64`
         p-values.
     `q`, `q_correlated`, `q_prerank` : `float64`
         False discovery rates.
     `leading_edge` : text
-        Genes of the leading edge, the one furthest out first, separated by semicolons.
+        Genes of the leading edge, the most extreme first, separated by semicolons.
 
     Raises
     ------

@@ -25,12 +25,12 @@ def history(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
 
     Returns
     -------
-    One row an epoch (index `epoch`; 0 is before training).
+    One row per epoch (index `epoch`; 0 is before training).
 
     `train_loss`, `test_loss` : `float64`
         Mean Poisson loss over cells and genes, in counts, of the training and of the held-out cells.
     `orthogonality` : `float64`
-        ‖I − W Wᵀ‖ of the last encoding layer; for parts, of its rows scaled to length 1.
+        ‖I − W Wᵀ‖ of the last encoding layer; for parts, with its rows scaled to length 1.
     `best` : `bool`
         Whether the weights of this epoch were kept.
 

@@ -36,7 +36,7 @@ def impact_table(
     {key}
     {impact_result}
     by_unit
-        One row a set and unit, rather than the sum over units.
+        One row per set and unit, rather than the sum over units.
 
     Returns
     -------

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @public
 def loadings(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """What every unit adds to every gene.
+    """What every programme adds to every gene.
 
-    A unit at activity z adds z times its loading to log1p of the gene's rate, and can't lower it. With
+    A unit at activity z adds z times its loading to log1p of the gene's rate, and cannot lower it. With
     `architecture="orthogonal"` loadings have a sign: they are the mean change of log1p of the rate over the cells for
     one standard deviation more of the unit. Loadings name the genes that a unit *makes*; the saliency
     (:func:`modulae.tl.saliency`) names those that it is *read from* (:doc:`/guide/modules`).

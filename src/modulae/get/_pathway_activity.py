@@ -43,7 +43,7 @@ def pathway_activity(
     `table="cells"`: cells × sets, `float32`
         Scores or percentiles, by name of the cell and of the set.
 
-    `table="sets"`: one row a set
+    `table="sets"`: one row per set
 
         `n_genes` : `int64`
             Genes of the set in the model.

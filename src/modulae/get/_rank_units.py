@@ -29,7 +29,7 @@ AFTER = ("n_guides_agreeing", "n_donors_agreeing", "effect_lowest", "effect_high
 def rank_units(
     adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, group: str | None = None
 ) -> pd.DataFrame:
-    """Which units differ between groups of cells, where, and in how many donors, as a tidy table.
+    """Which programmes differ between groups of cells, where, and in how many donors, as a tidy table.
 
     The surest differences come first: the smallest q, of these the largest effect. To read one cell type after the
     other, sort by it: `table.sort_values("within", kind="stable")`.
@@ -51,8 +51,7 @@ def rank_units(
     `within` : text
         The category; "all cells" where there are none.
     `unit`, `name` : text
-        "0", "1", …; and what :func:`modulae.tl.unit_summary` calls it, NaN before that was run and
-        for units without a name.
+        "0", "1", …; and its name, NaN before :func:`modulae.tl.unit_summary` and for units without one.
     `group`, `reference` : text
         What is compared with what.
     `target_gene` : text, with target genes
@@ -78,14 +77,15 @@ def rank_units(
     `n_guides` : integers, with target genes
         Groups with the same target gene in this category.
     `n_guides_agreeing` : `float64`, with target genes
-        How many of them point the way of the effect, with a confidence interval that is clear of 0.
+        How many of them have an effect in the same direction, with a confidence interval that excludes 0.
     `n_donors_agreeing` : `float64`, with donors
-        How many of `n_donors` point the way of the effect: on their own, or against the mean of the reference's donors.
+        How many of `n_donors` differ in the direction of the effect: within the donor where donors are paired,
+        otherwise from the mean of the reference's donors.
     `effect_lowest`, `effect_highest` : `float64`, with donors
-        The effect with one donor left out, whichever it is.
+        The smallest and the largest effect when any one donor is left out.
     `p_cells`, `p_exact` : `float64`, with donors
-        As if cells were replicates; and from flipped or permuted donors, which cannot fall below one in the number of
-        ways to do so. NaN with covariates.
+        p-values as if cells were replicates, and from permuted donors (or flipped signs of pairs). The latter cannot be
+        smaller than 1 divided by the number of permutations. NaN with covariates.
     `over` : text
         What the replicates are: "cells" or "donors".
     `p`, `q` : `float64`

@@ -22,14 +22,14 @@ ReplicationTable = Literal["units", "sizes"]
 
 @public
 def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable = "units") -> pd.DataFrame:
-    """What the halves of the cells say: how surely each unit would be found again, and how many units there are.
+    """How surely each programme would be found again, and how many there are.
 
     Parameters
     ----------
     {adata}
     {key}
     of
-        `"units"`, or `"sizes"`: the numbers of parts that were looked for in each half.
+        `"units"`, or `"sizes"`: the numbers of programmes that were looked for in each half.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
         `similarity` : `float64`
             How alike the units of the two halves are, a mean over the splits (0 where a half has none).
 
-    `"sizes"`: one row a number of parts that was looked for (index `size`)
+    `"sizes"`: one row per number of programmes that was looked for (index `size`)
 
         `n_units` : `int64`
             How many units halves find alike: with a `similarity` of at least 0.5. Where there is none with any number

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @public
 def representation(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """The activity of every unit in every cell.
+    """The activity of every programme in every cell.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def sanity(
 
     Returns
     -------
-    `"verdict"`: one row a level, and `"deletion"`
+    `"verdict"`: one row per level, and `"deletion"`
 
         `passed` : `bool`
             Whether the explanation is better than its controls.
@@ -52,7 +52,7 @@ def sanity(
         `words` : text
             The verdict as a sentence.
 
-    `"controls"`: one row a control
+    `"controls"`: one row per control
 
         `kind` : text
             Kind of control.
@@ -79,7 +79,7 @@ def sanity(
     `"agreement"`: units × kinds of controls
         Mean agreement over genes.
 
-    `"groups"`: one row a group and control
+    `"groups"`: one row per group and control
 
         `group`, `reference`, `control`, `kind` : text
             What is compared.

@@ -46,8 +46,8 @@ def disentanglement(
     data
         Cells × units, as an array or a table; or an `AnnData` that has them in `obsm`.
     labels
-        One category a cell, each of which becomes a label that is on or off; cells without one are left out. Or cells ×
-        labels, booleans or activities: a label is on where the activity is above 0, so cut activities that are never
+        One category per cell, each of which becomes a label that is on or off; cells without one are left out. Or cells
+        × labels, booleans or activities: a label is on where the activity is above 0, so cut activities that are never
         quite 0 at the level that means something. With an `AnnData` also the name of an `obs` column or `obsm` field.
         Tables are matched to the cells by name.
     {use_rep}

@@ -59,7 +59,7 @@ def embeddings(
         some. Numbers are coloured from their 1st to their 99th percentile.
     {key}
     epochs
-        Epochs to draw in between, of those that :func:`modulae.tl.autoencoder` took snapshots of (0: before training).
+        Epochs to draw in between, of those with a snapshot by :func:`modulae.tl.autoencoder` (0: before training).
     {gene_layer}
     legend
         Where the names of categories go: `"right"`, `"on data"` or `None`.

@@ -70,11 +70,11 @@ def enrichment(
     cmap: str | Colormap = DIVERGING,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which gene sets each unit responds to more than to other genes, one dot for each pair.
+    """Draw which gene sets each programme responds to more than to other genes, one dot for each pair.
 
     The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`. Red: the genes of the set raise the unit;
-    blue: they lower it. Ringed dots below 0 also carry a dash, so that the sign survives a print in grey. The axes say
-    how many sets and units of how many are shown. A figure of its own grows with them.
+    blue: they lower it. Ringed dots below 0 also carry a dash, so that the sign survives a print in grey. The labels of
+    the axes say how many of the sets and units are shown. A figure of its own grows with them.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def enrichment(
     {key}
     {result={key}_enrichment}
     q
-        Which false discovery rate: `"q"` (against genes like those of the set), `"q_correlated"` (and against any unit
-        that mixes the cells' differences), both with z as colour; or `"q_prerank"` (against random genes), with the
+        Which false discovery rate: `"q"` (against genes like those of the set), `"q_correlated"` (the same, allowing
+        for genes that vary together), both with z as colour; or `"q_prerank"` (against random genes), with the
         normalised enrichment score.
     max_q
         Leave out sets and units without any `q` as low as this.
@@ -155,7 +155,7 @@ def enrichment(
     draw_dots(ax, rates.to_numpy(), scores.to_numpy(), scale, q=q, max_q=max_q, less="lowers the unit", size=size)
     ax.set_ylabel(name_sets(ax, shown, height=size[1]))
     ax.set_xlabel(name_units(ax, shown, width=size[0]))
-    title(ax, "gene sets that units read", room=size[0] + 2.0)
+    title(ax, "gene sets that programmes respond to", room=size[0] + 2.0)
     return ax
 
 

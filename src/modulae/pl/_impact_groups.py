@@ -73,7 +73,7 @@ def impact_groups(
     ncols: int | None = None,
     cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
-    """Draw the impact of gene sets on units in every group, one panel a group (Kinalis et al. 2019, Fig. 2 and S3).
+    """Draw the impact of gene sets on units in every group, one panel per group (Kinalis et al. 2019, Fig. 2 and S3).
 
     All panels have the same rows, columns and colours.
 

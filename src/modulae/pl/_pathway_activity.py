@@ -47,7 +47,7 @@ def pathway_activity(
     ncols: int = 4,
     cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
-    """Draw how strongly every cell expresses gene sets, one UMAP a set.
+    """Draw how strongly every cell expresses gene sets, one UMAP per set.
 
     Parameters
     ----------

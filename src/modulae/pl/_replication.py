@@ -33,12 +33,12 @@ HEIGHT, ROW_HEIGHT, MARGINS = 3.6, 0.15, 1.0
 @public
 @literal
 def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
-    """Draw how many units there are for each number of parts looked for, and how surely each would be found again.
+    """Draw how many programmes both halves of the cells find, and how surely each would be found again.
 
-    Left: below, how many units both halves of the cells find alike; above, how much of the variance of held-out cells
-    these explain. The dashed line marks the number that was taken, the smallest that explains as much as any. Right:
-    one bar per unit, the probability that a model of as many new cells has it again. Units below the dotted line, in
-    grey, may be chance.
+    Left, for each number of programmes that the halves looked for: below, how many both halves find alike; above, how
+    much of the variance of held-out cells these explain. The dashed line marks the number that was taken, the smallest
+    that explains as much as any. Right: one bar per programme, the probability that a model of as many new cells has it
+    again. Those below the dotted line, in grey, may be chance.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, 
     below.plot(sizes.index, sizes["n_units"], color=UNITS, marker="o", markersize=4)
     above.set(xscale="log", ylabel="held-out variance\nexplained, %")
     above.tick_params(labelbottom=False)
-    below.set(xlabel="parts looked for in each half", ylabel=f"units that\n{counted}")
+    below.set(xlabel="number looked for in each half", ylabel=f"programmes that\n{counted}")
     below.set_ylim(0, 1.12 * max(1, sizes["n_units"].max()))
     below.yaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_xticks(sizes.index, [str(size) for size in sizes.index], fontsize=font(1))
@@ -98,7 +98,7 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, 
     size, together = int(sizes.index[sizes["taken"]][0]), int(sizes["n_units"][sizes["taken"]].iloc[0])
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
-    words = f"taken: {size} parts, {together} units" + (f" and {n_more} found beside them" if n_more else "")
+    words = f"taken: {size}; {together} replicate" + (f", {n_more} found later" if n_more else "")
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,
@@ -118,10 +118,10 @@ def _draw_units(ax: Axes, units: pd.DataFrame, names: Mapping[str, str], *, leve
     rows = np.arange(len(values))
     ax.barh(rows, values, color=[UNITS if yes else CHANCE for yes in sure], height=0.75)
     ax.set_yticks(rows, unit_labels(list(values.index), names), fontsize=font())
-    ax.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1), ylabel="unit")
+    ax.set(ylim=(len(values) - 0.4, -0.6), xlim=(0, 1), ylabel="programme")
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("probability that new cells show it again")
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.axvline(level, color="0.2", linestyle=":", linewidth=1)
     grey = "" if sure.all() else " (grey: may be chance)"
-    ax.set_title(f"{int(sure.sum())} of {len(values)} units reach {level:.0%}{grey}", fontsize="medium")
+    ax.set_title(f"{int(sure.sum())} of {len(values)} reach {level:.0%}{grey}", fontsize="medium")

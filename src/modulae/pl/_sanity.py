@@ -66,10 +66,11 @@ SPREAD = 0.11
 def sanity(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> dict[str, Axes]:
     """Draw the agreement of an explanation with that of its controls, and the deletion curves, under the verdict.
 
-    Left, one box a kind of control: how the genes of each unit agree (median, middle half, 5th and 95th percentile of
-    the units). Middle, one row a level and one dot a control, in the colour of its box: how the sets agree. In both,
-    agreement with other seeds should be on the right, everything else on the left. Right: how far a unit's activity
-    falls as its top genes are set to 0 (median and middle half of the units), and as others of the same expression are.
+    Left, one box per kind of control: how the genes of each unit agree (median, middle half, 5th and 95th percentile of
+    the units). Middle, one row per level and one dot per control, in the colour of its box: how the sets agree. In
+    both, agreement with other seeds should be on the right, everything else on the left. Right: how far a unit's
+    activity falls as its top genes are set to 0 (median and middle half of the units), and as others of the same
+    expression are.
 
     Parameters
     ----------
@@ -175,14 +176,12 @@ def _draw_deletion(ax: Axes, curves: pd.DataFrame, verdict: pd.DataFrame) -> Non
         ax.text(0.98, height, label, transform=ax.get_yaxis_transform(), color=colour, ha="right", va="center")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    ax.set(
-        ylim=(0, 1.24), yticks=np.linspace(0, 1, 6), xlabel="genes set to 0", ylabel="activity of the unit that is left"
-    )
+    ax.set(ylim=(0, 1.24), yticks=np.linspace(0, 1, 6), xlabel="genes set to 0", ylabel="activity that is left")
     ax.set_title(f"deletion of genes ({_judged(verdict, 'deletion')})", fontsize="medium")
 
 
 def _rows(ax: Axes, labels: list[str]) -> None:
-    """One row a label, the first on top, on a scale that holds all correlations there are."""
+    """One row per label, the first on top, on a scale that holds all correlations there are."""
     ax.set_yticks(np.arange(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.5, -0.5)
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)

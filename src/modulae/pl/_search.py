@@ -37,7 +37,7 @@ def search(table: pd.DataFrame, x: str = "n_latent", *, ax: Axes | None = None) 
     Parameters
     ----------
     table
-        What :func:`modulae.tl.search` returned, one row a setting.
+        What :func:`modulae.tl.search` returned, one row per setting.
     x
         Column with the setting: `"n_latent"`, `"orthogonality"`, … Rows that differ in another setting are means.
     {ax}

@@ -45,7 +45,7 @@ def top_genes(
     group: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the `n` genes that stand for one unit, or those that it is read from.
+    """Draw the `n` genes that stand for one programme, or those that its unit is read from.
 
     By loading, bars are what the unit adds to log1p of the gene's rate; the dark part of each is the unit's share in
     what all units make of the gene. Genes with long dark parts come first: this is the order of names and tables
@@ -130,7 +130,7 @@ class Drawn:
 def _made(adata: AnnData, unit: int | str, n: int, key: str) -> Drawn:
     names = list(get.loadings(adata, key=key).columns)
     table = get.top_genes(adata, unit=unit, n=n, key=key)
-    label = "loading (dark: share of the unit\nin what all units make)"
+    label = "loading (dark: its share in what\nall programmes make of the gene)"
     return Drawn(unit_name(unit, names), table.set_index("gene")["loading"], table["score"].to_numpy(), label)
 
 

@@ -52,7 +52,7 @@ HEAD = "best gene set (q ≤ 0.05)"
 def unit_summary(
     adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None, n_units: int | None = MOST_UNITS
 ) -> dict[str, Axes]:
-    """Draw one row per unit: its name, its effect, how well it comes back, what it may only reflect, its group.
+    """Draw one row per programme: name, effect, reproducibility, possible technical causes, and best gene set.
 
     Units have the names of :func:`modulae.tl.unit_summary`; on the right is the best gene set with q ≤ 0.05.
     "As 3" means redundant with unit 3. In the squares, correlations that count as caveats are written as numbers, and
@@ -121,7 +121,7 @@ def unit_summary(
         _draw_dots(by_name["stability"], shown["stability"], "comes back\nwith |r|", COMES_BACK)
     _draw_caveats(by_name["caveats"], shown, sets)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
-    by_name["effect"].set_ylabel(f"unit{of}", fontsize=font(1.5))
+    by_name["effect"].set_ylabel(f"programme{of}", fontsize=font(1.5))
     if left_out:
         figure.supxlabel(f"{left_out}; n_units=None draws all", x=0.01, ha="left", fontsize=font(), color="0.35")
     return by_name
@@ -150,7 +150,7 @@ def _draw_effect(ax: Axes, shown: pd.DataFrame, names: list[str]) -> None:
     rows = np.arange(len(shown))
     ax.barh(rows, 100 * shown["effect_share"], color=[DEAD if dead else BAR for dead in shown["dead"]], height=0.75)
     ax.set_yticks(rows, names, fontsize=font())
-    ax.set_xlabel("effect,\n% of all units", fontsize=font(0.5))
+    ax.set_xlabel("effect,\n% of all", fontsize=font(0.5))
     _plain(ax)
 
 

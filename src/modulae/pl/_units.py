@@ -45,7 +45,7 @@ def units(
     ncols: int = 4,
     cmap: str | Colormap | None = None,
 ) -> dict[str, Axes]:
-    """Draw how active units are in every cell, one UMAP a unit.
+    """Draw how active programmes are in every cell, one UMAP per programme.
 
     Parameters
     ----------
@@ -96,9 +96,7 @@ def units(
     panels: dict[str, Categories | Numbers] = {} if color is None else {color: read_colours(adata, color, layer=layer)}
     chosen = _chosen(adata, activity, units, n, key)
     if color in chosen:
-        msg = (
-            f"color={color!r} is also the name of a unit, so that its panel could not be told apart. Rename the column."
-        )
+        msg = f"color={color!r} is also the name of a unit, so that two panels would have one name. Rename the column."
         raise ValueError(msg)
     panels |= {name: numbers(name, activity[name].to_numpy()) for name in chosen}
 

@@ -54,7 +54,7 @@ def gate_cells(
         Label → marker → level; a cell gets the label if all of its markers have their level.
         :data:`modulae.presets.VELTEN_2017_GATES` are the six progenitors of the paper.
     markers
-        Where the values are: the name of an `obsm` entry that is a table with a column a marker, a list of `obs`
+        Where the values are: the name of an `obsm` entry that is a table with a column per marker, a list of `obs`
         columns that are called like the markers, or a dict of marker → `obs` column.
     key_added
         Name of the column of labels.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-INSTEAD = "Train on all genes, and use gene sets to read the units: leave out mask_var=."
+INSTEAD = "Train on all genes, and use gene sets to explain the programmes: leave out mask_var=."
 """What to do about groups that lose their markers."""
 
 POOR = 0.25

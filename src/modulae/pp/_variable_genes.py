@@ -41,7 +41,7 @@ def variable_genes(
 
     Genes are ranked by the variance of their Pearson residuals [1]_, with
     :func:`scanpy.experimental.pp.highly_variable_genes`: what a gene varies beyond what depth and counting explain.
-    Fewer genes make a training faster. Units are looked for among 3000 genes in any case
+    Fewer genes make a training faster. Programmes are looked for among 3000 genes in any case
     (:func:`modulae.tl.autoencoder` takes those that vary most among the genes it is given); the model then describes
     all of these. A warning names groups of `adata.obs` that lose genes which mark them.
 

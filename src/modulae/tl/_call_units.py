@@ -56,12 +56,12 @@ def call_units(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Say of each unit in which cells it is on.
+    """Decide in which cells each programme is on.
 
-    The evidence in a cell is how much worse the model explains its counts without the unit (Poisson deviance), over
-    the genes that carry the unit. It is compared with that for control units, which take other genes of like
-    expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is expected to
-    be wrong. A cell with few counts can't show that a unit is on: the second field says where "off" means something.
+    The evidence in a cell is how much worse the model explains its counts without the unit (Poisson deviance), over the
+    genes that carry the unit. It is compared with the evidence for control units, which are made of other genes of
+    similar expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is
+    expected to be wrong. In a cell with few counts this cannot be decided; the second field says in which cells it can.
     For a model that was transferred, the rates of each gene are first multiplied so that they sum to about its counts.
     :doc:`/method/calls` has the formulas, :doc:`/benchmarks/calls` how often calls are wrong.
 
@@ -74,7 +74,7 @@ def call_units(
     n_controls
         Control units for each unit.
     n_cells
-        In how many cells the controls are read, drawn at random where there are more.
+        Number of cells in which the controls are read, drawn at random where there are more.
     seed
         Seed of the control genes and of the cells that are drawn.
     {model_layer}
@@ -93,7 +93,8 @@ def call_units(
         Whether the cell allows a call: it is called on, or a unit as active as it usually is where it is on would have
         been called in 9 of 10 such cells. Where this is `False`, off means "not known".
     `adata.uns[f'{key}_on']` : `dict`
-        - `"threshold"` (`float64`, units): evidence from which the unit is called on, infinite where it is never.
+        - `"threshold"` (`float64`, units): evidence from which the unit is called on; infinite for a unit that is never
+          called.
         - `"expected_fdr"` (`float64`, units): expected share of false calls at that threshold.
         - `"level_off"`, `"level_on"` (`float64`, units): activity where the unit is off, and where it is on.
         - `"n_genes"` (`int64`, units): genes that carry the unit.
@@ -109,7 +110,7 @@ def call_units(
     Warns
     -----
     UserWarning
-        Of some units it is known in hardly any cell whether they are on; the message says of which, and why.
+        For some units it can be decided in hardly any cell whether they are on; the message names them and says why.
 
     See Also
     --------
@@ -173,7 +174,7 @@ def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
     labels = [f"{unit} ({names[unit]})" if unit in names else unit for unit in map(str, range(len(undecided)))]
     shown = np.isinf(calls.threshold) & (calls.visible >= VISIBLE_FROM)
     reasons = (
-        (undecided & shown, "No cell has more evidence than chance gives, so that they may be on in none"),
+        (undecided & shown, "In no cell is there more evidence than by chance, so that they may be off everywhere"),
         (undecided & ~shown, "The cells have too few counts of their genes"),
     )
     which = [
@@ -182,8 +183,8 @@ def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
         if units.any()
     ]
     warnings.warn(
-        f"of {undecided.sum()} of {len(undecided)} units it is known in less than {DECIDED_FROM:.0%} of the cells "
-        f"whether they are on. {'. '.join(which)}. Don't take them for off: compare how active they are, "
+        f"for {undecided.sum()} of {len(undecided)} units it can be decided in less than {DECIDED_FROM:.0%} of the "
+        f"cells whether they are on. {'. '.join(which)}. Do not read that as off: compare how active they are, "
         f"{step('tl.rank_units', 'groupby=...', key=key)}.",
         UserWarning,
         stacklevel=user_stacklevel(),

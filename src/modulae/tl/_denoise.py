@@ -62,18 +62,19 @@ def denoise(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Decode every cell: the Poisson rate of each gene, free of counting noise.
+    """Decode every cell: the Poisson rate of each gene, without counting noise.
 
-    With the model of these cells, or, given `model`, with a foreign one that is not kept. Another platform counts some
-    genes several times as often; with `rescale` the rates of each gene are therefore scaled to the counts of `adata`.
-    This factor depends on all the cells together (:doc:`/guide/transfer`). :doc:`/benchmarks/denoising` has the
-    measurements.
+    The rates are those of the model of these cells or, if `model` is given, of a model of other cells, which is not
+    stored in `adata`. Another platform counts some genes several times as often; with `rescale` the rates of each gene
+    are therefore scaled to the counts of `adata`. This factor depends on all the cells together
+    (:doc:`/guide/transfer`). :doc:`/benchmarks/denoising` has the measurements.
 
     Parameters
     ----------
     {adata}
     model
-        A foreign model, as :func:`modulae.tl.transfer` takes it. `None`: the model that `adata` has under `key`.
+        A model of other cells, in any form that :func:`modulae.tl.transfer` takes. `None`: the model that `adata` has
+        under `key`.
     {model_key}
     key
         Name of the model in `adata`. With `model`, it only names the result.
@@ -81,14 +82,15 @@ def denoise(
         With another `model`, `.X` if `None`.
     gene_ids, orthologues, upper_case, missing
         How genes of `model` are found in `adata`, and what is assumed of the others; see :func:`modulae.tl.transfer`.
-        Rates are of the genes that `adata` has; a layer has no room for others.
+        Rates are given for the genes that `adata` has.
     batch
         For a model with batches (`batch_key` of :func:`modulae.tl.autoencoder`): the batch each cell is decoded for.
         `"own"`: its own, as the column of that name says; the average where the model does not know it, and for all
-        cells of a foreign model. `"average"`: the average of all batches, weighted by their training cells, so that
-        rates do not depend on the batch. The name of a batch: that one for all cells.
+        cells if the model is one of other cells. `"average"`: the average of all batches, weighted by their training
+        cells, so that rates do not depend on the batch. The name of a batch: that one for all cells.
     rescale
-        Whether each gene's rates are scaled to its counts. `None`: for foreign models only.
+        Whether each gene's rates are scaled to its counts. `None`: only for a model of other cells (`model`, or
+        :func:`modulae.tl.transfer`).
     {batch_size_inference}
     {device}
     store
@@ -102,8 +104,8 @@ def denoise(
     {returns}
 
     `adata.layers[f'{key}_denoised']` : :class:`numpy.ndarray` (`float32`, cells × genes)
-        Expected counts, at each cell's own sequencing depth; `nan` for genes outside the model. Dense: 4 bytes a cell
-        and gene of `adata`, and as much again for the model's genes while it is made.
+        Expected counts, at each cell's own sequencing depth; `nan` for genes outside the model. Dense: 4 bytes per cell
+        and gene of `adata`, and as much again for the model's genes while it is computed.
     `adata.uns[f'{key}_denoised']` : `dict`
         `of_model`, `rescaled` (`bool`); if the model has batches, `batch`; given `model`, also `model` (which it was),
         `share_of_genes` (how much of it was found) and `missing`.
@@ -115,12 +117,12 @@ def denoise(
     FileExistsError
         There is something in `store` already.
     ValueError
-        Rates that do not fit into memory (name `store`); an unknown batch; options for a foreign model without `model`;
-        a broken file; values that are no counts; gene names that are not unique.
+        Rates that do not fit into memory (name `store`); an unknown batch; options for `model` without `model`; a
+        broken file; values that are no counts; gene names that are not unique.
 
     See Also
     --------
-    modulae.tl.transfer : Bring a foreign model here and keep it.
+    modulae.tl.transfer : Read these cells with a model of other cells, and keep it.
     modulae.tl.pathway_activity : Gene sets in single cells, from the same rates.
 
     Examples
@@ -167,7 +169,7 @@ def _no_options(options: dict[str, Any]) -> None:
     if options["missing"] != usual["missing"]:
         given.append("missing")
     if given:
-        msg = f"{listed(given)} say how a foreign model finds its genes, and there is none. Give it: model=."
+        msg = f"{listed(given)} say how a model of other cells finds its genes, and none is given. Give it: model=."
         raise ValueError(msg)
 
 

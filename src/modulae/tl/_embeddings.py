@@ -37,7 +37,7 @@ def embeddings(
     seed: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
-    """Embed what the encoder reads, the representation, and every snapshot of it with UMAP.
+    """Compute UMAPs of what the encoder reads, of the representation, and of every snapshot of it.
 
     The paper's Fig. 1a/c and S2 (Kinalis et al. 2019 [1]_); scanpy's `neighbors` and `umap` do the work. A pretty
     picture is no proof of a good model: snapshots from before training can look as tidy (:doc:`/guide/reading_units`).
@@ -51,7 +51,7 @@ def embeddings(
     n_pcs
         Principal components of the input to build its graph from; `None` takes the genes themselves, as the paper does.
     max_cells
-        Cells that get a place, at most. Where there are more, random ones do, and the others are NaN.
+        Largest number of cells to lay out. Where there are more, random cells are laid out, and the others are NaN.
     {seed}
     {copy}
 

@@ -62,7 +62,7 @@ def enrich_units(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Test for every unit and gene set whether the unit responds to the genes of the set more than to other genes.
+    """Test which gene sets each programme responds to more than to other genes.
 
     Genes are ranked by their mean signed saliency, so a set can be enriched at either end: its genes raise the unit, or
     lower it. There are three p-values, each with its q (Benjamini–Hochberg over all units and sets):
@@ -71,7 +71,7 @@ def enrich_units(
     - `p_correlated`: the same, with the variance inflated for genes that vary together, as in CAMERA [2]_.
     - `p_prerank`: gene set enrichment analysis [1]_ against random genes. Too small for highly expressed sets.
 
-    :doc:`/method/method` says what each of them means. None says that other cells would give such a unit again.
+    :doc:`/method/method` says what each of them means. None of them says whether other cells would give the unit again.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def enrich_units(
           own, because its genes vary together.
         - `"es"`, `"nes"` (`float64`, sets × units): enrichment score, and normalised by the null.
         - `"effect"` (`float64`, sets × units): mean saliency of the set, the unscaled impact.
-        - `"null_mean"` (`float64`, sets × units): that of genes like them.
-        - `"z"` (`float64`, sets × units): their difference in standard deviations.
+        - `"null_mean"` (`float64`, sets × units): mean saliency of similar genes.
+        - `"z"` (`float64`, sets × units): the difference of the two, in standard deviations.
         - `"p"`, `"p_correlated"`, `"p_prerank"` (`float64`, sets × units): p-values; 1 if all saliencies are equal.
         - `"q"`, `"q_correlated"`, `"q_prerank"` (`float64`, sets × units): false discovery rates.
         - `"genes"` (`object`): the genes of all sets, one set after the other.
-        - `"leading_edge"` (unsigned integers, those genes × units): place of a gene in the leading edge of its set, 1
-          furthest out, 0 not in it.
+        - `"leading_edge"` (unsigned integers, those genes × units): rank of a gene in the leading edge of its set: 1
+          for the most extreme gene, 0 for one that is not in it.
         - `of_model`, `saliency`, `group` and the other settings.
 
     Raises

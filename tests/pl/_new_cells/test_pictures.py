@@ -46,7 +46,7 @@ def test_transfer_draws_every_unit_and_marks_the_flagged(foreign):
     assert ax.get_lines()[0].get_ydata()[0] == 0.7
     assert "500 of the model's 2,000 genes" in ax.get_title()
     assert "25 %" in ax.get_title()
-    assert "3 of 4 units" in ax.get_title().replace("\n", " ")
+    assert "3 of 4 programmes" in ax.get_title().replace("\n", " ")
     assert columns(mo.pl.transfer(foreign, sort="coverage")) == ["2", "0", "3", "1"]
     assert columns(mo.pl.transfer(foreign, sort="unit")) == list("0123")
     with pytest.raises(ValueError, match="choose one of"):

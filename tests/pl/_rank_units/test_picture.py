@@ -62,7 +62,7 @@ def test_dots_are_the_numbers_under_their_names(adata):
             assert area == pytest.approx(found[0, 0][0] * -np.log10(Q[column, unit]) / 6)
     assert points.get_clim() == (-3, 3)
     assert ax.get_title() == "drug against the rest"
-    assert (ax.get_ylabel(), ax.get_xlabel()) == ("unit (2 of 3)", "kind")
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("programme (2 of 3)", "kind")
 
 
 def test_what_a_dash_means_and_how_many_cell_types_are_missing_is_said(adata):

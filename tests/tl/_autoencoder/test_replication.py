@@ -276,7 +276,7 @@ def test_noise_has_no_units_and_adata_stays_as_it_was(untrained):
     rng = np.random.default_rng(0)
     untrained.X = sparse.csr_matrix(rng.poisson(np.exp(rng.normal(size=90)), size=(240, 90)).astype(np.float32))
     before = snapshot(untrained)
-    with pytest.raises(ValueError, match=r"no unit was found by both halves.*n_splits=0"):
+    with pytest.raises(ValueError, match=r"no programme was found by both halves.*n_splits=0"):
         mo.tl.autoencoder(untrained, **SETTINGS)
     assert snapshot(untrained) == before
 
@@ -302,7 +302,9 @@ def interrupt(monkeypatch, after):
 def test_ctrl_c_while_units_are_sought_leaves_adata_as_it_was_and_says_so(untrained, monkeypatch):
     before = snapshot(untrained)
     interrupt(monkeypatch, 3)
-    with pytest.raises(KeyboardInterrupt, match=r"units were still being looked for, and adata is as it was\.$"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped while programmes were being looked for; adata is unchanged\.$"
+    ):
         mo.tl.autoencoder(untrained, **SETTINGS)
     assert snapshot(untrained) == before
 

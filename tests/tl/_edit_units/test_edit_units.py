@@ -185,7 +185,7 @@ def test_all_in_one_call(adata):
         ({"merge": [("0",)]}, ValueError, "two different units"),
         ({"merge": ["01"]}, TypeError, "give a list of units"),
         ({"merge": [("0", "1")], "drop": ["1"]}, ValueError, "unit 1 is to be merged and dropped"),
-        ({"merge": [("0", "1")], "rename": {"0": "a", "1": "b"}}, ValueError, "named and marked once"),
+        ({"merge": [("0", "1")], "rename": {"0": "a", "1": "b"}}, ValueError, "with one name and one mark"),
         ({"drop": "7"}, TypeError, "give a list of units"),
         ({"drop": [0, 1, 2, 3, 4]}, ValueError, "nothing would be left"),
         ({"technical": {"0": "yes"}}, TypeError, "give True"),

@@ -84,7 +84,7 @@ report.unitTable = (at, a, others, { words, heads, colours, name }, within, test
     return report.el("span", {}, dot, heads[side]);
   };
   const columns = [
-    { head: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
+    { head: "programme", name: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
     { head: "difference, SD", name: "difference_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest, colours[difference < 0 ? 1 : 0]) },
     { head: head(0), name: `mean ${words[0]}`, kind: "number", value: ({ mean }) => mean, note: "mean activity" },
     { head: head(1), name: `mean ${words[1]}`, kind: "number", value: (row) => row.reference, note: "mean activity" },
@@ -96,7 +96,7 @@ report.unitTable = (at, a, others, { words, heads, colours, name }, within, test
     ? `Differences, p and q are those of tl.rank_units, over ${tested.ranking.over}${tested.ranking.over === "cells" ? ": these cells differ, not people" : ""}; a standard deviation is that of all cells that were compared there.`
     : `Not tested: no p-values. To have them, run ${call} before the report.`;
   const note = `To the right: more active in ${words[0]}. A bar has the colour of the side with more. The columns after it are mean activities. ${evidence}`;
-  return report.el("div", { class: "panel" }, report.table(`Units: ${words[0]} against ${words[1]}${where}`, columns, rows, { file: `units_${name}_${words.join("_vs_")}${where}.csv`, note }));
+  return report.el("div", { class: "panel" }, report.table(`Programmes: ${words[0]} against ${words[1]}${where}`, columns, rows, { file: `units_${name}_${words.join("_vs_")}${where}.csv`, note }));
 };
 
 report.setTable = (at, a, b, words, name) => {
@@ -112,7 +112,7 @@ report.setTable = (at, a, b, words, name) => {
   const largest = Math.max(...rows.map(({ effect }) => Math.abs(effect)));
   const columns = [
     { head: "gene set", value: ({ set }) => report.arrays.sets[set], show: ({ set }) => report.el("span", { title: report.arrays.sets[set] }, report.arrays.set_labels[set]) },
-    { head: "effect", kind: "number", value: ({ effect }) => effect, show: ({ effect }) => report.withBar(effect, largest), note: "impact summed over units, as in get.impact_table" },
+    { head: "effect", kind: "number", value: ({ effect }) => effect, show: ({ effect }) => report.withBar(effect, largest), note: "impact summed over all programmes, as in get.impact_table" },
     ...(tested ? [{ head: "p", kind: "number", value: ({ p }) => p }, { head: "q", kind: "number", value: ({ q }) => q }] : []),
   ];
   const call = b === null
@@ -120,6 +120,6 @@ report.setTable = (at, a, b, words, name) => {
     : `mo.tl.pathway_impact(adata, gene_sets, groupby=${JSON.stringify(name)}, groups=[${JSON.stringify(words[0])}], reference=${JSON.stringify(words[1])}${report.facts.named})`;
   const left_out = report.arrays.sets.length - rows.length;
   const note = (tested ? `p and q are those of tl.pathway_impact, ${tested.group} against ${tested.reference}: about these cells, not about donors.` : `Not tested: no p-values. To have them, run ${call} before the report.`)
-    + (left_out ? ` ${left_out} sets with the least evidence in any unit are not compared here.` : "");
+    + (left_out ? ` ${left_out} sets with the least evidence in any programme are not compared here.` : "");
   return report.el("div", { class: "panel" }, report.table(`Gene sets: ${words[0]} against ${words[1]}`, columns, rows, { file: `sets_${name}_${words.join("_vs_")}.csv`, note }));
 };

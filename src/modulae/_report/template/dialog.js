@@ -29,9 +29,9 @@ report.fill = (place) => {
     + (known ? ` ${known.text[0].toUpperCase()}${known.text.slice(1)}${known.sure ? "" : ": may be chance"}.` : "")
     + (unit.stability ? ` Comes back: ${unit.stability.text}.` : known ? "" : " Whether it comes back in another training is not known.");
   document.getElementById("unit-chips").replaceChildren(...unit.caveats.map((caveat) => el("span", { class: "chip caveat" }, `⚑ ${caveat.words}`)));
-  document.getElementById("activity-title").textContent = `Activity of unit ${unit.unit}`;
+  document.getElementById("activity-title").textContent = `Activity of programme ${unit.unit}`;
   const most = unit.groups.length ? `, most active in ${unit.groups[0].group}` : "";
-  document.getElementById("map-activity").setAttribute("aria-label", `Map of the cells, darker where unit ${unit.unit} is more active${most}`);
+  document.getElementById("map-activity").setAttribute("aria-label", `Map of the cells, darker where programme ${unit.unit} is more active${most}`);
   document.getElementById("unit-tables").replaceChildren(...report.unitTables(place));
   if (report.models) {
     report.mapActivity(place);
@@ -45,9 +45,9 @@ report.unitTables = (place) => {
   const genes = unit.genes;
   tables.push(report.table("Genes it makes", [
     { head: "gene", kind: "gene", value: ({ gene }) => gene, show: ({ gene, loading }) => `${loading < 0 ? "▼" : "▲"} ${gene}` },
-    { head: "loading", kind: "number", value: ({ loading }) => loading, note: "what the unit adds to log1p of the rate" },
-    { head: "its share", kind: "number", value: ({ share }) => share, note: "of what all units make of the gene; genes are in the order of loading times share" },
-    { head: "saliency", kind: "number", value: ({ saliency }) => saliency, note: "how far the gene moves the unit" },
+    { head: "loading", kind: "number", value: ({ loading }) => loading, note: "what the programme adds to log1p of the rate" },
+    { head: "its share", kind: "number", value: ({ share }) => share, note: "of what all programmes make of the gene; genes are in the order of loading times share" },
+    { head: "saliency", kind: "number", value: ({ saliency }) => saliency, note: "how strongly the programme is read from the gene" },
   ], genes, { ...file("genes"), shown: 12, note: report.facts.genes_fail ? "✗ tl.sanity: the genes of single units are no better than a control here." : "" }));
   if (unit.sets.length) {
     tables.push(report.table("Gene sets it reads", [
@@ -57,7 +57,7 @@ report.unitTables = (place) => {
       { head: "effect", kind: "number", value: ({ effect }) => effect, note: "mean saliency of its genes" },
       { head: "z", kind: "number", value: ({ z }) => z, note: "above genes like them, in standard deviations" },
       { head: "q", kind: "number", value: ({ q }) => q },
-    ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets.some(({ found }) => found) ? "" : "None that raises the unit has q ≤ 0.05." }));
+    ], unit.sets, { ...file("sets"), shown: 10, note: unit.sets.some(({ found }) => found) ? "" : "No set that raises it has q ≤ 0.05." }));
   }
   const column = report.facts.columns[report.colourBy || 0];
   report.facts.rankings.forEach((ranking, at) => tables.push(report.rankTable(place, ranking, at)));
@@ -82,7 +82,7 @@ report.groupTable = (place, { at, name, groups, n_cells: n }) => {
     { head: "cells", kind: "number", value: (row) => row.n },
     { head: "mean", kind: "number", value: ({ mean }) => mean },
     { head: "above the others, SD", name: "above_others_sd", kind: "number", value: ({ difference }) => difference, show: ({ difference }) => report.withBar(difference, largest) },
-    ...(report.arrays[`on${at}`] ? [{ head: "on", name: "share_on", kind: "number", value: ({ on }) => on, show: ({ on }) => report.share(on), note: "share of the decided cells in which the unit is on, by tl.call_units; – where less than half of the cells are decided" }] : []),
+    ...(report.arrays[`on${at}`] ? [{ head: "on", name: "share_on", kind: "number", value: ({ on }) => on, show: ({ on }) => report.share(on), note: "share of the decided cells in which it is on, by tl.call_units; – where less than half of the cells are decided" }] : []),
   ], rows, { file: `unit_${report.unit(place).unit}_${name}.csv`, shown: 12 });
 };
 

@@ -15,7 +15,7 @@ report.nEdits = () => Object.values(report.edits()).reduce((sum, part) => sum + 
 report.nameProblem = (place, name) => {
   if (/^\d+$/.test(name)) return "A number would be taken for a unit’s. Choose another name.";
   const other = report.facts.units.find((unit) => unit.place !== place && unit.name === name);
-  return name && other ? `Unit ${other.unit} has that name. Choose another.` : "";
+  return name && other ? `Programme ${other.unit} has that name. Choose another.` : "";
 };
 
 report.rename = (place, text) => {

@@ -32,13 +32,13 @@ report.arrangeCards = () => {
   technical.hidden = !technical.querySelector(".card:not([hidden])");
   if (chance) chance.hidden = !chance.querySelector(".card:not([hidden])");
   const shown = report.visible().length;
-  document.getElementById("count").textContent = shown === cards.size ? "" : `${shown} of ${cards.size} units are shown.`;
+  document.getElementById("count").textContent = shown === cards.size ? "" : `${shown} of ${cards.size} programmes are shown.`;
 };
 
 report.allUnits = () => {
   const sets = report.arrays.sets.length > 0;
   const columns = [
-    { head: "unit", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
+    { head: "programme", value: ({ unit }) => unit, show: ({ place }) => report.unitLink(place), name: "unit" },
     { head: "name", fileOnly: true, value: ({ name }) => name },
     { head: "importance, %", name: "effect_share_percent", kind: "number", value: ({ share }) => 100 * share },
     { head: "effect, counts", name: "effect", kind: "number", value: ({ effect }) => effect },
@@ -48,10 +48,10 @@ report.allUnits = () => {
     ...(sets ? [{ head: "sets with q ≤ 0.05", value: (unit) => unit.sets.filter(({ found }) => found).map(({ set }) => set).slice(0, 5).join("; ") }] : []),
     ...(report.facts.columns.length ? [{ head: "most active in", value: ({ groups }) => groups.map(({ group, text }) => `${group} ${text}`).join("; ") }] : []),
     { head: "technical", value: ({ technical }) => (technical ? "yes" : "") },
-    { head: "comes back", value: ({ stability }) => (stability ? stability.text : "") },
+    { head: "other trainings", name: "comes back", value: ({ stability }) => (stability ? stability.text : "") },
     { head: "caveats", value: ({ caveats }) => caveats.map(({ text }) => text).join("; ") },
   ];
-  document.getElementById("all-units").replaceChildren(report.table("All live units", columns, report.facts.units, { file: "units.csv", shown: 100 }));
+  document.getElementById("all-units").replaceChildren(report.table("All programmes", columns, report.facts.units, { file: "units.csv", shown: 100 }));
 };
 
 report.setUpLegend = () => {

@@ -57,11 +57,11 @@ report.rankPicture = () => {
   const called = rows.filter((row) => least("q")(row) <= 0.05).sort((x, y) => least("p")(x) - least("p")(y));
   const target = document.getElementById("ranked-dots");
   if (!called.length) {
-    target.replaceChildren(report.el("p", { class: "hint" }, `No unit has q ≤ 0.05 between ${report.rankWords(ranking, ranking.name)}`));
+    target.replaceChildren(report.el("p", { class: "hint" }, `No programme has q ≤ 0.05 between ${report.rankWords(ranking, ranking.name)}`));
     return;
   }
   const columns = [
-    { head: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
+    { head: "programme", name: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
     ...comparisons.flatMap((one, row) => {
       const label = report.rankLabel(ranking, one);
       return [

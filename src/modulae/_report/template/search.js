@@ -76,11 +76,11 @@ report.showReaders = (entry) => {
     const most = (name) => Math.max(...rows.map((row) => Math.abs(row[name])));
     const withBar = (name) => (row) => report.withBar(row[name], most(name));
     const columns = [
-      { head: "unit", name: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
+      { head: "programme", name: "unit", value: ({ place }) => report.unit(place).unit, show: ({ place }) => report.unitLink(place) },
       ...(gene
         ? [
-          { head: "saliency", kind: "number", value: ({ saliency }) => saliency, show: withBar("saliency"), note: "mean gradient: above 0 the gene raises the unit" },
-          { head: "place among its genes", kind: "number", value: ({ standing }) => standing, note: "1 is the gene that moves the unit most" },
+          { head: "saliency", kind: "number", value: ({ saliency }) => saliency, show: withBar("saliency"), note: "mean gradient: above 0 the gene raises the programme" },
+          { head: "place among its genes", kind: "number", value: ({ standing }) => standing, note: "1 is the gene that moves the programme most" },
         ]
         : [
           { head: "z", kind: "number", value: ({ z }) => z, show: withBar("z"), note: "how much more than genes like them, in standard deviations" },
@@ -89,9 +89,9 @@ report.showReaders = (entry) => {
         ]),
       { head: "most active in", value: ({ place }) => (report.unit(place).groups[0] || { group: "" }).group },
     ];
-    const caption = `Units that read ${entry.name}`;
-    const note = gene ? "The units in whose ranking the gene stands highest." : "The units with the smallest p; q ≤ 0.05 is evidence that the unit reads the set.";
-    const clear = report.el("button", { type: "button", class: "quiet", id: "clear" }, "Show all units again");
+    const caption = `Programmes that read ${entry.name}`;
+    const note = gene ? "The programmes in whose ranking the gene stands highest." : "The programmes with the smallest p; q ≤ 0.05 is evidence that a programme reads the set.";
+    const clear = report.el("button", { type: "button", class: "quiet", id: "clear" }, "Show all programmes again");
     clear.addEventListener("click", () => {
       document.getElementById("search").value = "";
       report.showReaders(null);

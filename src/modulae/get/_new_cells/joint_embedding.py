@@ -34,7 +34,7 @@ def joint_embedding(
 
     Returns
     -------
-    One row a cell (index `cell`), those of the reference first.
+    One row per cell (index `cell`), those of the reference first.
 
     `x`, `y` : `float32`
         Coordinates.

@@ -1,4 +1,4 @@
-"""How well a foreign model reads these cells, as a table."""
+"""How well a transferred model reads these cells, as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @public
 def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """How well each unit of a foreign model can be read from the genes at hand.
+    """How well each programme of a transferred model can be read from the genes of these cells.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     `name` : text
         Its name where it was found, or after :func:`modulae.tl.unit_summary`; else NaN.
     `coverage` : `float32`
-        Share of the unit's absolute saliency that the genes at hand carry.
+        Share of the unit's absolute saliency that the genes of these cells carry.
     `reliability` : `float32`
         Expected correlation with the unit as read from all its genes.
     `trusted` : `bool`
-        Whether that is high enough.
+        Whether the reliability is at least `min_reliability`.
 
     Raises
     ------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @public
 def edits(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """What :func:`modulae.tl.edit_units` has done with the units of a model, one row per edit, the first first.
+    """The edits that :func:`modulae.tl.edit_units` has made to a model, one row per edit, the oldest first.
 
     Numbers are those that units had before the edit. Edits that were taken back are not listed.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @public
 def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key: str = DEFAULT_KEY) -> pd.DataFrame:
-    """The genes that stand for each unit: those that it makes, and that tell it from the other units.
+    """The genes that stand for each programme: those that it makes and that distinguish it from the others.
 
     Genes are ordered by `score`, the loading times its `share`. This one order is that of names, pictures and the
     report; the genes that a unit is *read from* are in :func:`modulae.get.saliency`.
@@ -30,7 +30,7 @@ def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key
     ----------
     {adata}
     unit
-        One unit. If `None` all, but for those that are dead, below the level of reproducibility, or marked as technical
+        One unit. If `None` all except those that are dead, below the level of reproducibility, or marked as technical
         (:func:`modulae.tl.edit_units`).
     n
         How many genes of each; fewer where it makes fewer.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @public
 def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = None) -> pd.DataFrame:
-    """In how many of these cells each unit is on, and how that was decided.
+    """In how many of these cells each programme is on, and how that was decided.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
 
     Returns
     -------
-    One row a unit, by number ("0", "1", …)
+    One row per unit, by number ("0", "1", …)
 
         `name` : text
-            What the unit is called; NaN for one without a name.
+            Name of the unit; NaN for one without a name.
         `share_on` : `float64`
             Share of the cells in which the unit is on, of those in which it is decided; NaN where these are less than
             half of the cells.

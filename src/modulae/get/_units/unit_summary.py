@@ -76,7 +76,7 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
         Probability that a model of as many new cells has the unit again; units below 0.7 may be chance. NaN where the
         model was trained once, or its halves are made of donors (:func:`modulae.get.replication`).
     `below_level` : `bool`
-        Whether its reproducibility is below that 0.7 (the level in `adata.uns[key]["replication"]`).
+        Whether its reproducibility is below 0.7 (the level in `adata.uns[key]["replication"]`).
     `technical` : `bool`
         Whether :func:`modulae.tl.edit_units` has marked it so.
     `dead` : `bool`
@@ -84,28 +84,28 @@ def unit_summary(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None =
     `redundant_with`, `redundant_r`
         A unit of larger effect that varies with it, and their correlation.
     `top_genes_up`, `top_genes_down` : text
-        Genes that it makes more of, and (`architecture="orthogonal"`) less, those first that tell it from the others:
-        the order of :func:`modulae.get.top_genes`.
+        Genes that it makes more of and, with `architecture="orthogonal"`, less of, in the order of
+        :func:`modulae.get.top_genes`.
     `direction`, `direction_r`
-        "up" or "down": whether it is active where the former are counted, or where they are not; the correlation,
-        between −0.1 and 0.1 where there is no text.
+        "up" if its activity rises with the counts of the genes that it makes more of, "down" if it falls; and the
+        correlation. There is no text where the correlation is between −0.1 and 0.1.
     `saliency_up`, `saliency_down` : text
         Genes that it is read from: that raise it most, and that lower it most.
     `set`, `set_q`
-        Of the gene sets that raise it more than genes like theirs, with q ≤ 0.05, the one of smallest p; its q.
+        The gene set with the smallest p of those that raise it more than similar genes do (q ≤ 0.05), and its q.
     `sets` : text
-        Up to three such sets.
+        Up to three such sets, the smallest p first.
     `group`, `group_difference`, `group_auc`
-        The group that it marks: of those with `min_cells` cells in which a cell is more active than another labelled
-        cell in 85 % of all pairs (`group_auc`), the one with the largest mean above that of the other cells, in
-        standard deviations (`group_difference`).
+        The group that it marks. In such a group a cell is more active than another labelled cell in 85 % of all pairs
+        (`group_auc`), and there are at least `min_cells` cells. Of several groups, the one whose mean is highest above
+        that of the other cells, in standard deviations (`group_difference`).
     `stability` : `float64`
         Absolute correlation with the best match in other runs, a mean over the runs.
     `library_size`, `mitochondrial`, `ribosomal`, `cell_cycle`, `dissociation` : `float64`
         Rank correlation of its activity with each, within the groups where some were given.
     `caveats` : text
-        Those of the last five whose absolute value is above the threshold; one that four fifths of the units would
-        carry is none.
+        Those of the last five whose absolute value is above the threshold. One that four fifths of the units would
+        carry is not listed.
 
     Raises
     ------

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @public
 def units_adata(adata: AnnData, *, key: str = DEFAULT_KEY) -> AnnData:
-    """Cells × units as an object of its own, for what scanpy and others do with cells × genes.
+    """The activities as an `AnnData` of their own, cells × units, for the functions of scanpy and others.
 
     `sc.pl.matrixplot`, `sc.pl.violin`, `sc.pl.umap` and `sc.tl.rank_genes_groups` then work on programmes. The values
     are activities, 0 or more: neither counts nor logarithms, so they need no normalisation. `rank_genes_groups` takes
-    every cell for a replicate, and its fold changes mean nothing here: read its scores. Changes do not reach `adata`.
+    every cell for a replicate, and its fold changes mean nothing here: read its scores. The object is a copy: changing
+    it does not change `adata`.
 
     Parameters
     ----------

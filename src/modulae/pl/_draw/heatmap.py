@@ -144,7 +144,7 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     size = min(font(), 0.8 * per_column) if upright else font()
     ax.set_xticks(np.arange(n_units), labels, fontsize=size, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
-    return "unit" if n_units == shown.of_units else f"unit ({n_units} of {shown.of_units})"
+    return "programme" if n_units == shown.of_units else f"programme ({n_units} of {shown.of_units})"
 
 
 def colour_bar(

@@ -57,7 +57,7 @@ def draw_panels(
 
     Returns
     -------
-    One axes a panel, by name.
+    One axes per panel, by name.
     """
     check_integer("ncols", ncols, minimum=1)
     shown = warn_of_unplaced(points, "the layout")

@@ -196,7 +196,7 @@ def spread_labels(centres: NDArray[np.float64], widths: NDArray[np.float64], hei
 
 
 def legend_handles(colours: Categories) -> list[Line2D]:
-    """One dot a label that some cell has, in the order of the categories."""
+    """One dot per label that some cell has, in the order of the categories."""
     present = [code for code in range(len(colours.labels)) if (colours.codes == code).any()]
     names = shortened([colours.labels[code] for code in present], MAX_NAME_LENGTH)
     pairs = list(zip(names, [colours.colours[code] for code in present], strict=True))

@@ -1,4 +1,4 @@
-"""How well each unit of a foreign model can be read."""
+"""How well each programme of a transferred model can be read."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ AROUND = 2.4
 @public
 @literal
 def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliability", ax: Axes | None = None) -> Axes:
-    """Draw how well each unit of a foreign model can be read from the genes at hand.
+    """Draw how well each programme of a transferred model can be read from the genes of these cells.
 
-    One bar a unit: its reliability, the expected correlation with the unit as read from all its genes. The bars of
+    One bar per unit: its reliability, the expected correlation with the unit as read from all its genes. The bars of
     flagged units end below the dashed line, and are hatched in another colour. The diamond is the unit's coverage: the
-    share of its absolute saliency that the genes at hand carry. The title says how many of the model's genes are in the
-    data.
+    share of its absolute saliency that the genes of these cells carry. The title says how many of the model's genes are
+    in the data.
 
     Parameters
     ----------
@@ -86,11 +86,11 @@ def transfer(adata: AnnData, *, key: str = DEFAULT_KEY, sort: Sort = "reliabilit
     _draw_bars(ax, table)
     at_hand = round(table.attrs["share_of_genes"] * table.attrs["n_model_genes"])
     genes = f"{at_hand:,} of the model's {table.attrs['n_model_genes']:,} genes found"
-    units = f"{table['trusted'].sum()} of {len(table)} units read well enough"
+    units = f"{table['trusted'].sum()} of {len(table)} programmes can be read"
     words = f"{genes} ({_percent(table.attrs['share_of_genes'])})\n{units}"
     title(ax, words, room=measured(ax)[0], size="medium")
     _name_units(ax, labels)
-    ax.set_ylabel("reliability of the unit")
+    ax.set_ylabel("reliability of the programme")
     handles, names = ax.get_legend_handles_labels()
     bars_first = sorted(range(len(names)), key=lambda at: not isinstance(handles[at], BarContainer))
     ax.legend(

@@ -61,7 +61,7 @@ def match_programmes(
     cmap: str | Colormap = SEQUENTIAL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how alike the programmes of two models or catalogues are; or which are found in each of several.
+    """Draw how similar the programmes of two models or catalogues are; or, for several, where each one is found.
 
     Two: every cell is a pair. Programmes that are each other's most similar stand on the diagonal, the most alike
     first, and after them those without a partner. A ring is around what :func:`modulae.match_programmes` counts as

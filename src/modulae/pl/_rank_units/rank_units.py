@@ -50,7 +50,7 @@ def rank_units(
     cmap: str | Colormap = DIVERGING,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw which units differ between groups in which cell type, one dot for each.
+    """Draw which programmes differ between groups, and in which cell types.
 
     Red: more active in the group; blue: less. The larger a dot, the smaller q; dots with a dark ring have `q <= max_q`,
     and where these are below 0 they carry a dash, so that the sign survives a print in grey. Colours end at 3 standard
@@ -69,9 +69,9 @@ def rank_units(
         Units to draw, in this order; those with a `q` as low as `max_q` that :func:`modulae.tl.transfer` did not flag
         and that are not technical, the smallest p first, if `None`.
     n_units
-        How many at most are chosen so; `None` for no limit.
+        How many units to choose at most; `None` for no limit.
     max_q
-        From here on dots have no ring.
+        Dots with a larger `q` have no ring.
     cmap
         Colour map of the effects, with 0 in the middle.
     {ax}
@@ -118,7 +118,7 @@ def rank_units(
     largest = float(np.nanmax(np.abs(dots.effect))) or 1.0
     limit = min(largest, STRONGEST)
     beyond = f" (±{limit:g} or more)" if largest > limit else ""
-    scale = ColourScale(-limit, limit, f"difference, standard\ndeviations of the unit{beyond}", cmap)
+    scale = ColourScale(-limit, limit, f"difference, standard\ndeviations of activity{beyond}", cmap)
     size = measured(ax) if ax else _size(dots)
     ax = _new_axes(dots, size) if ax is None else ax
     rates, effects = np.where(np.isnan(dots.q), 1.0, dots.q), np.nan_to_num(dots.effect)
@@ -127,7 +127,7 @@ def rank_units(
     ax.set_xticks(np.arange(len(dots.columns)), dots.columns, fontsize=font(), rotation=90)
     ax.tick_params(axis="both", length=0, pad=2)
     of = "" if len(dots.rows) == dots.of_units else f" ({len(dots.rows)} of {dots.of_units})"
-    ax.set_ylabel(f"unit{of}", fontsize=font(1.5))
+    ax.set_ylabel(f"programme{of}", fontsize=font(1.5))
     left_out = len(stored.entry.get("left_out", ())) if group is None else 0
     few = f"\n({left_out} more with too few cells)" if left_out else ""
     ax.set_xlabel(dots.column_label + few, fontsize=font(1.5))

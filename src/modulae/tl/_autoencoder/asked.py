@@ -61,7 +61,7 @@ def asked_replication(
         raise ValueError(msg)
     splits = (N_SPLITS if n_splits is None else n_splits) if architecture == "parts" else 0
     if replicate_over is not None and not splits:
-        msg = "replicate_over says what the halves are made of, and n_splits=0 makes none. Leave one of them out."
+        msg = "replicate_over needs halves of the cells, and n_splits=0 makes none. Leave one of them out."
         raise ValueError(msg)
     if not splits:
         return None
@@ -74,8 +74,8 @@ def _donors(adata: AnnData, replicate_over: str) -> NDArray[np.int64]:
     if labels.n_missing:
         column = f"adata.obs[{replicate_over!r}]"
         msg = (
-            f"{labels.n_missing} cells have no donor in {column}, and can be in neither half. Give them one, or leave "
-            f"these cells out: `adata = adata[{column}.notna()].copy()`."
+            f"{labels.n_missing} cells have no donor in {column}, and cannot be in either half. Give them one, or "
+            f"leave these cells out: `adata = adata[{column}.notna()].copy()`."
         )
         raise ValueError(msg)
     check_donors(len(labels.names), "")

@@ -75,11 +75,11 @@ def autoencoder(
 ) -> AnnData | None:
     """Find the programmes of the cells, train a Poisson autoencoder of them on raw counts, and encode every cell.
 
-    The cells are split at random into two halves, `n_splits` times. Each half looks for units on its own; those that
-    both halves find in most of the splits become the units of one model (:doc:`/guide/modules`). It has one layer each
-    way, and a unit adds to genes and takes away from none. `architecture="orthogonal"` is the network of Kinalis et al.
-    2019 [1]_: genes → 128 → 64 units → 128 → genes, with SoftPlus after every layer and a penalty on weights that are
-    not orthogonal. `**mo.presets.KINALIS_2019` gives the paper's settings as well.
+    The cells are split at random into two halves, `n_splits` times. Each half looks for programmes on its own; those
+    that both halves find in most of the splits become the units of one model (:doc:`/guide/modules`). It has one layer
+    in each direction, and a unit can raise genes but not lower them. `architecture="orthogonal"` is the network of
+    Kinalis et al. 2019 [1]_: genes → 128 → 64 units → 128 → genes, with SoftPlus after every layer and a penalty on
+    weights that are not orthogonal. `**mo.presets.KINALIS_2019` gives the paper's settings as well.
 
     Training stops when the loss of the held-out cells has not improved for `patience` epochs, or at Ctrl-C; the best
     weights are kept. Under `torch.distributed` all processes train one model (:doc:`/guide/scale`).
@@ -95,13 +95,15 @@ def autoencoder(
     orthogonality
         λ, the weight of the orthogonality penalty; 0 if `None`, orthogonal: 0.05.
     architecture
-        `"parts"`, or `"orthogonal"`, the paper's. What is for orthogonal only is refused by parts.
+        `"parts"`, or `"orthogonal"`, that of the paper. With parts, settings that are for orthogonal only are refused.
     size_factors
         `"total"`: a cell's total count over all genes of the layer, divided by the median over the training cells. The
-        name of a numeric `obs` column: that column, divided by its median. `None`: none (the paper); orthogonal only.
+        name of a numeric `obs` column: that column, divided by its median. `None`: no size factors, as in the paper;
+        orthogonal only.
     {batch_key}
     batch_size
-        Cells per step, of all processes together; 128 if `None`, fewer of few cells; orthogonal: 16. The paper takes 1.
+        Cells per step, in all processes together. `None`: 128, or fewer where there are few cells; orthogonal: 16. The
+        paper takes 1.
     learning_rate
         Step size in the first epoch; 0.03 (Adam), relative to the size of the weights, if `None`; orthogonal: 0.2
         (Nesterov's accelerated gradient).
@@ -120,9 +122,9 @@ def autoencoder(
     {orthogonal_only}
     {seed}
     engine
-        What takes the steps: `"numba"`, compiled loops on a CPU (compiled once, in some ten seconds), or `"torch"`; the
-        same steps up to rounding. `"auto"`: numba on a CPU, torch on other devices and where there are several
-        processes.
+        What computes the training steps: `"numba"`, compiled loops on a CPU (compiled once, in about ten seconds), or
+        `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch on other devices and where
+        there are several processes.
     {device}
     {progress}
     {memory_limit}
@@ -132,7 +134,7 @@ def autoencoder(
     checkpoint_every
         Epochs between two writes, or a time, such as `"10min"`.
     key_added
-        Name of the model, and the start of the names of all that is made with it.
+        Name of the model; the names of its results begin with it.
     {copy}
 
     Returns

@@ -74,7 +74,7 @@ def find_units(
         found = ranks.from_first(find)
     except KeyboardInterrupt as stopped:
         kept = "" if checkpoint is None else " Halves that were done are kept: the same call goes on from there."
-        msg = f"units were still being looked for, and adata is as it was.{kept}"
+        msg = f"stopped while programmes were being looked for; adata is unchanged.{kept}"
         raise KeyboardInterrupt(msg) from stopped
     return found, found.loadings, replace(config, n_latent=len(found.loadings))
 
@@ -95,7 +95,7 @@ def _find(
     if counted.sum() < FEWEST_CELLS:
         msg = (
             f"{counted.sum()} cells have counts; halves of them need {FEWEST_CELLS} or more. Add cells, or take "
-            "n_splits=0, which trains once and promises nothing."
+            "n_splits=0, which trains once and says nothing about reproducibility."
         )
         raise ValueError(msg)
     learn = np.flatnonzero(~test & counted)
@@ -122,7 +122,7 @@ def _find(
     if replication.trouble:
         msg = (
             f"halves of the cells can't be factorised on {device!r}, and are on the CPU, which is slower: "
-            f"{replication.trouble}. Say device='cpu' to be told no more."
+            f"{replication.trouble}. To silence this warning: device='cpu'."
         )
         warnings.warn(msg, UserWarning, stacklevel=user_stacklevel())
     return found

@@ -78,7 +78,7 @@ def run_training(
     elif run.history.gain <= 0:
         warnings.warn(
             "the model predicts the held-out cells no better than the mean of each gene does: it has learnt nothing "
-            "yet. Train longer (max_epochs=, patience=), or look whether layer= holds raw counts.",
+            "yet. Train longer (max_epochs=, patience=), or check that layer= holds raw counts.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

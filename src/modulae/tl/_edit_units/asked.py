@@ -168,7 +168,7 @@ def _check_together(asked: Asked, n_units: int) -> None:
     for group in asked.merge:
         named, marks = [unit for unit in group if unit in asked.rename], {asked.technical.get(u) for u in group}
         if len(named) > 1 or len(marks - {None}) > 1:
-            msg = f"units {listed(group)} become one, which is named and marked once: give it by one of them only."
+            msg = f"units {listed(group)} become one, with one name and one mark: give these for one of them only."
             raise ValueError(msg)
     if len(asked.drop) == n_units:
         msg = "all units are dropped, and nothing would be left. Keep some."

@@ -46,16 +46,16 @@ def edit_units(
     device: str = "auto",
     copy: bool = False,
 ) -> AnnData | None:
-    """Rename units, merge those that are one programme, drop or set apart those that are none; with a history.
+    """Rename programmes, merge those that are the same, drop some or mark them as technical; every edit can be undone.
 
     Units are given by number or by name. A new name stands from then on in every table, picture, report, export and
     model file. Units marked as technical stay in the model and in full tables; pictures, gene lists, exports and the
     first part of the report leave them out. Neither changes a number.
 
-    Units that are *merged* get loadings of all, weighted by their shares in the mean activity, and the activity is
-    read anew by ridge regression. What *dropped* units make in an average cell goes to the baseline. All other units
-    keep loadings and activity, but later units move up in number. Results of before are removed, with a warning that
-    names them; neighbours and clusters that you made yourself are of before. :doc:`/guide/editing` has an example.
+    *Merged* units become one. Its loadings are the mean of theirs, weighted by mean activity, and its activity is read
+    anew by ridge regression. What *dropped* units add to an average cell goes to the baseline. All other units keep
+    loadings and activity, but later units get lower numbers. Earlier results are removed, with a warning that names
+    them; make your own neighbours and clusters again. :doc:`/guide/editing` has an example.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def edit_units(
     drop
         Units to take out of the model.
     technical
-        Units to mark; or unit → whether it is technical, to take marks away.
+        Units to mark as technical; or a dict of unit → `True`, or `False` to remove the mark.
     edits
-        Instead of these: a file that the page of :func:`modulae.report` has saved, or what is in it.
+        Instead of the above: a file that was saved from the page of :func:`modulae.report`, or its contents.
     undo
         Take back the last edit. Loadings, encoder, names and reproducibility are as they were; activities of merged or
         dropped units are read anew from the counts.

@@ -48,13 +48,12 @@ def classify(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Label cells like those of a reference, with one model that reads both and no new training.
+    """Label new cells with the labels of a reference, by one model that reads both; nothing is trained.
 
     Both data sets are encoded from the genes that both have. A linear discriminant analysis [1]_ of the square roots of
     the activities gives each cell a label, or calls it unknown. The new cells may differ from the reference by a shift
-    of all cells, since protocols differ; the shift is estimated together with the labels. Labels are given as if all
-    were equally common, so that a common one does not swallow those like it. :doc:`/guide/transfer` compares the
-    methods.
+    of all cells, since protocols differ; the shift is estimated together with the labels. All labels are taken to be
+    equally common, so that a frequent label does not absorb similar ones. :doc:`/guide/transfer` compares the methods.
 
     Parameters
     ----------
@@ -72,9 +71,8 @@ def classify(
     align
         Whether to take away the shift. `False` labels each cell by itself, whatever the others are.
     unknown_rate
-        A cell is `"unknown"` if it lies farther (Mahalanobis distance) from every label than this share of the
-        reference cells does from the nearest one, held out. That is the rate of false alarms for cells like the
-        reference's; 0 calls no cell unknown.
+        Share of false alarms. A cell is `"unknown"` if it lies so far from every label (Mahalanobis distance) that only
+        this share of held-out reference cells lies farther from the nearest one. 0 calls no cell unknown.
     {all_units}
     {key}
     {reference_key}

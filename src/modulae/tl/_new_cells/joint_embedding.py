@@ -44,8 +44,8 @@ def joint_embedding(
     """Embed the cells of two data sets that one model reads in one UMAP, to be drawn side by side.
 
     Both data sets are encoded from the genes that both have, and UMAP [1]_ embeds the square roots of the activities of
-    all cells together. (If new cells were placed into a finished UMAP of the reference, each would lie on some
-    reference cell, like it or not: what is new would not be seen.)
+    all cells together. (A finished UMAP of the reference would place each new cell on some reference cell, even on an
+    unlike one, and so hide what is new.)
 
     With `labels`, the shift between the two protocols is estimated as by :func:`modulae.tl.classify` and taken away. It
     is one shift for all new cells: where only some of them differ from the reference, as treated cells do, these stay

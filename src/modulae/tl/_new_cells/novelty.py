@@ -34,8 +34,8 @@ def novelty(
     The Poisson deviance of a cell's counts from their decoded rates, divided by the deviance expected of a held-out
     training cell with these rates (:doc:`/guide/transfer` has the formula). The ratio is about 1 for cells like those
     of the training, whatever their depth. Another protocol raises it for all cells: across data sets, compare cells
-    with each other rather than with 1. A model with batches decodes each cell as of its own batch, and cells of another
-    data set as of the average.
+    with each other rather than with 1. A model that was trained with batches decodes each cell for its own batch, and
+    cells of another data set for the average batch.
 
     Parameters
     ----------

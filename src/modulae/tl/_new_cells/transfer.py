@@ -50,10 +50,10 @@ def transfer(
 ) -> AnnData | None:
     """Encode new cells with a model that never saw them, without training.
 
-    The model is adapted to the genes at hand and stored in `adata` like one trained there, so that
-    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. Units keep
-    the names, gene sets and reproducibility that they have where they were found. No cell's result depends on
-    another's: size factors come from the genes that model and data share.
+    The model is adapted to the genes of `adata` and stored there like one that was trained on these cells, so that
+    :func:`modulae.tl.saliency`, :func:`modulae.tl.pathway_impact` and the others work on the new cells. Units keep the
+    names, gene sets and reproducibility that they have where they were found. The result of a cell does not depend on
+    other cells: size factors come from the genes that model and data share.
 
     Genes of the model that `adata` lacks take the value expected from the genes it has (`missing="model"`). The same
     linear model gives the *reliability* of each unit: the expected correlation with the unit as read from all its
@@ -79,7 +79,8 @@ def transfer(
         What is assumed of genes that `adata` lacks: `"model"`, the value expected from the genes it has; `"mean"`,
         their mean over the training cells; `"zero"`, no counts.
     min_reliability
-        Units below are flagged: :func:`modulae.tl.classify` and pictures leave them out unless asked.
+        Units with a lower reliability are flagged: :func:`modulae.tl.classify` and pictures leave them out unless you
+        ask for them.
     {batch_size_inference}
     {device}
     key_added
@@ -89,11 +90,11 @@ def transfer(
     Returns
     -------
     `None`, or the changed copy if `copy=True`. Sets the fields of :func:`modulae.tl.autoencoder` under `key_added`
-    (`"model"` is for the genes at hand; `"history"` is that of the training), removes the results of an earlier model
-    of the same name, and sets in `adata.uns[key_added]["transfer"]`, read with :func:`modulae.get.transfer`:
+    (`"model"` is for the genes of `adata`; `"history"` is that of the training), removes the results of an earlier
+    model of the same name, and sets in `adata.uns[key_added]["transfer"]`, read with :func:`modulae.get.transfer`:
 
     `"coverage"` : `float32`, units
-        Share of the absolute saliency that the genes at hand carry.
+        Share of the absolute saliency that the genes of `adata` carry.
     `"reliability"` : `float32`, units
         Expected correlation with the unit as read from all its genes.
     `"trusted"` : `bool`, units
@@ -101,7 +102,7 @@ def transfer(
     `"share_of_genes"` : `float`
         Share of the model's genes that `adata` has.
     `"model_genes"` : `object`
-        The genes of the model at hand, under the names they had in training.
+        The genes of the model that `adata` has, under the names they had in training.
     `"sets"` : `dict`, where gene sets were tested
         The columns `set`, `set_q` and `sets` of the summary of the units where they were found.
 

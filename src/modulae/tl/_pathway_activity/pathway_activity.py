@@ -70,13 +70,13 @@ def pathway_activity(
     {min_genes}
     {min_share}
     source
-        `"neighbors"`: counts of cells alike, and the decoded rates. `"decoded"`: the decoded rates alone, which is the
-        most the model can say, and makes unrelated sets agree most. `"counts"`: the cell's own counts alone.
+        `"neighbors"`: counts of similar cells, and the decoded rates. `"decoded"`: the decoded rates alone; then
+        unrelated sets agree most. `"counts"`: the cell's own counts alone.
     n_neighbors
         Cells to borrow from, the cell itself included, each weighted by the squared share of neighbours in common; 1:
         no borrowing. Only for `"neighbors"`.
     model_cells
-        How many cells' worth of counts the decoded rates stand for; 0 leaves them out. Only for `"neighbors"`.
+        How many cells the decoded rates count for; 0 leaves them out. Only for `"neighbors"`.
     n_random
         Random sets of genes of the same expression, against which the percentile of each score is taken.
     {model_layer}
@@ -93,7 +93,7 @@ def pathway_activity(
     `adata.obsm[f'{key}_pathways']` : :class:`numpy.ndarray` (`float32`, cells × sets)
         The scores: above 0 where the set is expressed more than genes like its own.
     `adata.obsm[f'{key}_pathways_percentile']` : :class:`numpy.ndarray` (`float32`, cells × sets)
-        Share of the random sets with a lower score in the same cell, 0 to 100.
+        Percentage of the random sets with a lower score in the same cell.
     `adata.uns[f'{key}_pathways']` : `dict`
         {set_entries}
         - `of_model`, `min_genes`, `min_share`, `source`, `n_neighbors`, `model_cells`, `n_random`, `seed`.

@@ -42,7 +42,7 @@ def rank_units(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Compare the activity of every unit between groups of cells, within each cell type, over donors or cells.
+    """Compare the activity of every programme between groups of cells, within each cell type, over donors or cells.
 
     Called like :func:`scanpy.tl.rank_genes_groups`. With `donor_key`, donors are the replicates: their means are
     compared, in pairs where donors have cells on both sides, by a t-test whose variances borrow from all units (as in
@@ -68,8 +68,8 @@ def rank_units(
         a donor counts.
     target_genes
         For guides or other perturbations: the gene that each group lost or gained, as a mapping from groups to genes or
-        an `obs` column. Its counts are left out where the group is compared, of both sides, so that no unit differs
-        only because it is read from this gene. Groups with the same gene are guides of it.
+        an `obs` column. Its counts are left out on both sides when the group is compared, so that no unit differs only
+        because it is read from this gene. Groups with the same gene are guides of it.
     min_cells
         Cells that each side needs at least.
     n_permutations

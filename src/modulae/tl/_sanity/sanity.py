@@ -90,12 +90,12 @@ def sanity(
     n_seeds
         Other seeds, and draws of the controls that take no training.
     n_cells
-        Cells at most that controls are trained on and all explanations read from, drawn at random; at least 50 cells of
-        each small group that is compared are kept. All cells if `None`.
+        Largest number of cells, drawn at random, on which controls are trained and explanations are read; at least 50
+        cells of each small group that is compared are kept. All cells if `None`.
     max_epochs
         Epochs of the controls; the model's if `None`. Fewer are faster, and lower the agreement with other seeds.
     n_draws
-        Random deletions a unit.
+        Random deletions per unit.
     {seed}
     {model_layer}
     {batch_size_inference}

@@ -64,11 +64,11 @@ def _notes(levels: Levels, by_kind: dict[str, NDArray[np.float64]]) -> str:
     notes, enough = "", levels.seeds[3] - MARGIN
     if (redrawn := by_kind[LAST_LAYER][3]) >= enough:
         notes += (
-            f" It is as much the same with the last layer redrawn ({redrawn:.2f}): the first layer carries it, not the "
+            f" It agrees as well with the last layer redrawn ({redrawn:.2f}): the first layer carries it, not the "
             "single units."
         )
     if (alone := by_kind[EXPRESSION][3]) >= enough:
-        notes += f" Mean expression alone, without a model, gives it as much ({alone:.2f})."
+        notes += f" Mean expression alone, without a model, agrees with it as well ({alone:.2f})."
     return notes
 
 

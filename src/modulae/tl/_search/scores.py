@@ -37,7 +37,7 @@ def find_labels(adata: AnnData, labels: str | None) -> FoundLabels | None:
 
 
 def score_runs(setting: Setting, runs: list[SearchRun], labels: FoundLabels | None) -> pd.DataFrame:
-    """One row a run of this setting, in the order of the seeds."""
+    """One row per run of this setting, in the order of the seeds."""
     rows = []
     for run in runs:
         others = {str(other.seed): other.representation for other in runs if other is not run and not other.error}
@@ -61,7 +61,7 @@ def score_runs(setting: Setting, runs: list[SearchRun], labels: FoundLabels | No
 
 
 def sum_up(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """One row a setting: means over its runs, NaN where one of them failed."""
+    """One row per setting: means over its runs, NaN where one of them failed."""
     rows = []
     for number, runs in table.groupby("setting", sort=True):
         measured = runs.drop(columns=[*names, "seed", "error"])

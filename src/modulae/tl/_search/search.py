@@ -70,10 +70,10 @@ def search(
     seeds
         Seeds of each setting. The stability needs two or more.
     n_iter
-        Try so many combinations, drawn at random (:class:`sklearn.model_selection.ParameterSampler`); all
+        Number of combinations to try, drawn at random (:class:`sklearn.model_selection.ParameterSampler`); all
         (:class:`sklearn.model_selection.ParameterGrid`) if `None`.
     labels
-        `obs` column with one category a cell, or `obsm` field with cells × programmes, to score the units against.
+        `obs` column with one category per cell, or `obsm` field with cells × programmes, to score the units against.
     {layer}
     {mask_var}
     {test_fraction}
@@ -81,10 +81,10 @@ def search(
         Where to keep every finished run, made if it is not there. A search that is started again with the same folder
         reads back the runs whose settings, seed, counts and version of modulae are the same, and trains the others.
     by_run
-        One row a run; one a setting if `False`.
+        One row per run; one per setting if `False`.
     {n_jobs}
     n_threads
-        Threads of each run. Small batches gain nothing by more than one.
+        Threads of each run. Small batches gain nothing from more than one.
     seed
         Seed of the random draw of settings; those of the trainings are `seeds`.
     {device}

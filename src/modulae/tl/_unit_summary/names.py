@@ -21,7 +21,7 @@ MIN_CELLS = 10
 """Cells of a group that may name a unit: of so many, chance alone passes the rule below once in 20 000 trials."""
 
 CLEARLY_HIGHER = 0.85
-"""A unit marks a group if a cell of it is more active than another cell in so many of all pairs."""
+"""A unit marks a group if a cell of it is more active than another cell in this share of all pairs."""
 
 GENES_IN_NAME = 3
 

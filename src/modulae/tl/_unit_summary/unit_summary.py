@@ -64,15 +64,15 @@ def unit_summary(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Name every unit, and summarise it in one row: its effect, genes, gene sets and group, and reasons to doubt it.
+    """Name every programme, and summarise it in one row: effect, genes, gene sets, group, and reasons to doubt it.
 
     A unit is named by its first three genes and by the group that it marks, such as "LYZ, S100A8, S100A9 · CD14 Mono".
-    Genes come first that it makes and other units do not. The effect of a unit is how much the Poisson loss rises when
-    it is held at its mean; a *dead* unit has next to none. Caveats are rank correlations, within the groups, with
-    sequencing depth, mitochondrial and ribosomal genes, the cell cycle [1]_ and stress of dissociation [2]_: no
-    verdict, as cycling cells are biology. Units that are dead, or whose reproducibility is below the level, get
-    no name, genes, sets, group or caveats. :doc:`/method/method` says how each number is made,
-    :doc:`/guide/reading_units` how to read it.
+    Genes that it makes and other units do not make come first. The effect of a unit is how much the Poisson loss rises
+    when it is held at its mean; a *dead* unit has next to none. Caveats are rank correlations, within the groups, with
+    sequencing depth, mitochondrial and ribosomal genes, the cell cycle [1]_ and stress of dissociation [2]_. A caveat
+    is no verdict: cycling cells are biology. Units that are dead, or whose reproducibility is below the level, get no
+    name, genes, sets, group or caveats. :doc:`/method/method` says how each number is made, :doc:`/guide/reading_units`
+    how to read it.
 
     Parameters
     ----------
@@ -90,17 +90,17 @@ def unit_summary(
     stability_keys
         Instead: names of other models in `adata` (same settings, other seeds). Units are matched over the cells.
     enrichment
-        Name of the result of :func:`modulae.tl.enrich_units` in `adata.uns`, which is read, or with `gene_sets`
-        written; `f"{key}_enrichment"` if `None`, and then it need not be there.
+        Name of the result of :func:`modulae.tl.enrich_units` in `adata.uns` to read or, with `gene_sets`, to write.
+        `None`: `f"{key}_enrichment"`, which is read only where it is there.
     {min_genes}
     {min_share}
     method
         Which signed saliency, see :func:`modulae.tl.saliency`, for the genes that each unit is read from.
     n_genes
-        Genes to name at either end.
+        Number of genes to name in each direction.
     n_cells
-        Cells on which the effects are measured, drawn at random where there are more; all if `None`. The default puts
-        the units in the same order but for a few of nearly the same effect; a unit of very few cells may want all.
+        Cells on which the effects are measured, drawn at random where there are more; all if `None`. The default hardly
+        changes the order of the units. Take all cells for units of very few cells.
     redundant_above
         Absolute correlation (Pearson, over the cells) above which a unit is redundant.
     caveat_above
@@ -120,7 +120,7 @@ def unit_summary(
     {returns}
 
     `adata.uns[f'{key}_units']["table"]` : `dict`
-        Read it with :func:`modulae.get.unit_summary`, which describes the columns. One array a column, units in their
+        Read it with :func:`modulae.get.unit_summary`, which describes the columns. One array per column, units in their
         order; texts as `object`, numbers as `float64`, `"dead"` as `bool`.
     `adata.uns[f'{key}_units']`, other entries
         `of_model`, `groupby`, `min_cells`, `enrichment`, `method`, `n_genes`, `redundant_above`, `caveat_above`,

@@ -154,7 +154,7 @@ def test_noise_has_no_units(mean):
     """Genes differ in level and cells in depth, and nothing else."""
     rng = np.random.default_rng(0)
     rates = mean * np.exp(rng.normal(size=(300, 1)) * 0.4) * np.exp(rng.normal(size=200))
-    with pytest.raises(ValueError, match=r"no unit was found by both halves.*in 60% of the splits.*n_splits=0"):
+    with pytest.raises(ValueError, match=r"no programme was found by both halves.*in 60% of the splits.*n_splits=0"):
         replication(rng.poisson(rates)).search(None)
 
 

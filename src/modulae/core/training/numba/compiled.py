@@ -34,7 +34,7 @@ def trouble(architecture: Architecture = "orthogonal") -> str:
     if reason:
         msg = (
             f"numba can't compile the training steps here ({reason}); torch takes them, which is slower. Repair numba, "
-            "or say engine='torch' to be told no more."
+            "or silence this warning: engine='torch'."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
     elif not_kept:

@@ -138,9 +138,9 @@ class Replication:
         some = [each for each in judged if each.counted.any()]
         if not some:
             msg = (
-                f"no unit was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few cells or "
-                "counts nothing can be told from chance. Train on more cells, or take n_splits=0, which trains once "
-                "and promises nothing."
+                f"no programme was found by both halves of the cells in {MIN_SHARE:.0%} of the splits: with so few "
+                "cells or counts none differs from chance. Train on more cells, or take n_splits=0, which trains once "
+                "and says nothing about reproducibility."
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
