@@ -134,8 +134,8 @@ OTHERS = {
     ),
     "replication": (
         "n_latent\n"
-        '    Largest number of units. `"auto"`: more and more are looked for, until those that halves find alike explain\n'
-        '    no more of held-out cells. For a single training `"auto"` is 32, for orthogonal 64.\n'
+        '    Largest number of units. `"auto"`: more and more are looked for, until those that halves find alike\n'
+        '    explain no more of held-out cells. For a single training `"auto"` is 32, for orthogonal 64.\n'
         "n_splits\n"
         "    How often the cells are split into halves; 5 if `None`. 0: one training, without a measure of\n"
         "    reproducibility. Orthogonal units do not replicate, so that model is always trained once.\n"
