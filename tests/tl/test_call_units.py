@@ -124,7 +124,7 @@ def test_units_that_are_decided_nowhere_are_named_with_the_reason(planted):
     (said,) = [str(one.message) for one in caught]
     assert (~thin.obsm["ae_on_callable"]).mean(axis=0).min() > 0.95  # what the words say
     assert said.startswith("for 4 of 4 units")
-    assert "The cells have too few counts of their genes: 0 (" in said
+    assert "The counts of their genes are too few to decide, or fit neither on nor off: 0 (" in said
     assert all(str(name) in said for name in mo.get.unit_calls(thin)["name"].dropna())
     assert said.endswith("compare how active they are, `mo.tl.rank_units(adata, groupby=...)`.")
     assert mo.get.unit_calls(thin)["share_on"].isna().all()
@@ -146,7 +146,8 @@ def test_each_reason_names_its_units(planted, monkeypatch):
     with pytest.warns(UserWarning, match=r"^for 3 of 4 units") as caught:
         mo.tl.call_units(adata, key="other")
     (said,) = [str(one.message) for one in caught]
-    assert "so that they may be off everywhere: 1. The cells have too few counts of their genes: 2, 3. Do not" in said
+    assert "so that they may be off everywhere: 1. The counts of their genes are too few to decide, " in said
+    assert "or fit neither on nor off: 2, 3. Do not" in said
     assert said.endswith("`mo.tl.rank_units(adata, groupby=..., key='other')`.")
 
 

@@ -50,6 +50,16 @@ class ForeignReading:
     ambiguous: list[str]
     why_few: str  # empty where no reason is known
 
+    def check_readable(self, minimum: float, otherwise: str = "") -> None:
+        """Raise where no unit at all reaches this reliability; `otherwise` is what else can be done."""
+        if (self.reliability >= minimum).any():
+            return
+        msg = (
+            f"adata has {self.share_of_genes:.0%} of the model's genes, which is too few for all of its units "
+            f"(reliability below {minimum:g}). {self.why_few or 'Take a model of these genes.'} {otherwise}"
+        )
+        raise ValueError(msg.rstrip())
+
 
 def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> ForeignModel:
     """The model that a file, an AnnData or the model itself holds."""

@@ -194,7 +194,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        msg = f"{str(path)!r} is truncated, or no safetensors file ({error}). Copy it again from where it came."
+        msg = (
+            f"{str(path)!r} is truncated, or no safetensors file ({error}). Copy it again from where it came; if it is "
+            "an AnnData file, read it: `sc.read_h5ad(path)`."
+        )
         raise ValueError(msg) from error
     if about.get("format") != MODEL_FORMAT or "modulae" not in about:
         msg = f"{str(path)!r} is a safetensors file, but no model of modulae. Give one that `mo.save_model` wrote."

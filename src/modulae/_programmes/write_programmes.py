@@ -36,8 +36,15 @@ if TYPE_CHECKING:
 
 Format = Literal["auto", "table", "gmt", "starcat", "mudata", "excel"]
 
-BY_ENDING: dict[str, Format] = {".gmt": "gmt", ".h5mu": "mudata", ".xlsx": "excel"}
-"""What `"auto"` takes for the ending of a path; a table for all others."""
+BY_ENDING: dict[str, Format] = {
+    ".gmt": "gmt",
+    ".h5mu": "mudata",
+    ".xlsx": "excel",
+    ".tsv": "table",
+    ".txt": "table",
+    ".csv": "table",
+}
+"""What `"auto"` takes for the ending of a path."""
 
 NEEDS = {"mudata": "mudata", "excel": "openpyxl"}
 """Packages without which a format can't be written."""
@@ -118,7 +125,7 @@ def write_programmes(
     fitted = read_model(adata, key)
     names = programme_names(adata, key, units)
     check_writable(file, "such as 'programmes.tsv'")
-    chosen = BY_ENDING.get(file.suffix, "table") if format == "auto" else format
+    chosen = _by_ending(file) if format == "auto" else format
     if chosen in NEEDS:
         check_installed(NEEDS[chosen])
     if chosen == "mudata":
@@ -181,3 +188,14 @@ def _starcat(adata: AnnData, fitted: Fitted, names: Mapping[str, str], layer: st
     varies = deviation > 0
     values = (rates / np.where(total > 0, total, 1) * 1e6)[:, varies] / deviation[varies]
     return pd.DataFrame(values, index=[*names.values(), BASELINE], columns=fitted.genes[varies])
+
+
+def _by_ending(file: Path) -> Format:
+    ending = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+    if ending not in BY_ENDING:
+        msg = (
+            f"the ending of {file.name!r} names no format. Give one of {', '.join(BY_ENDING)}, or say what to write: "
+            "format='table'."
+        )
+        raise ValueError(msg)
+    return BY_ENDING[ending]

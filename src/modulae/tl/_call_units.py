@@ -175,7 +175,7 @@ def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
     shown = np.isinf(calls.threshold) & (calls.visible >= VISIBLE_FROM)
     reasons = (
         (undecided & shown, "In no cell is there more evidence than by chance, so that they may be off everywhere"),
-        (undecided & ~shown, "The cells have too few counts of their genes"),
+        (undecided & ~shown, "The counts of their genes are too few to decide, or fit neither on nor off"),
     )
     which = [
         f"{why}: {listed([labels[unit] for unit in np.flatnonzero(units)], MOST_NAMED)}"

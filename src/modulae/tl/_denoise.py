@@ -147,6 +147,7 @@ def denoise(
     else:
         source = read_source(model, model_key)
         reading = read_with(source, adata, **options)
+        reading.check_readable(MIN_RELIABILITY)
         _warn(reading)
         fitted, foreign = reading.fitted, True
         about = {"model": source.fingerprint, "share_of_genes": reading.share_of_genes, "missing": missing}

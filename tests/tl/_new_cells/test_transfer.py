@@ -99,8 +99,14 @@ def test_names_that_differ_in_their_capitals_are_pointed_out(source, new):
     """One gene that is called the same must not hide what the matter is with all others."""
     new.var_names = [new.var_names[0], *new.var_names[1:].str.capitalize()]
     for call in (lambda: mo.tl.transfer(new, source), lambda: mo.tl.denoise(new, model=source)):
-        with pytest.warns(UserWarning, match=r"too few.*differ in their capitals.*upper_case=True"):
+        with pytest.raises(
+            ValueError, match=r"too few for all of its units.*differ in their capitals.*upper_case=True"
+        ):
             call()
+    assert not new.obsm
+    assert not new.layers
+    mo.tl.transfer(new, source, min_reliability=0)
+    assert "X_ae" in new.obsm
 
 
 def test_later_steps_work_on_the_new_cells(source, new):

@@ -45,12 +45,21 @@ def write_units(
     store_model(adata, fitted, representation, counts, key=key, layer=layer, also=also)
 
 
+NEEDED = {
+    "enrich_units": ("gene_sets",),
+    "pathway_impact": ("gene_sets",),
+    "pathway_activity": ("gene_sets",),
+    "rank_units": ("groupby=...",),
+}
+"""Arguments without which a function can't be called again."""
+
+
 def _warn_of_results(adata: AnnData, key: str) -> None:
     """Say which results go with the units they were of, and how to make them again."""
     names = results_of(adata, key)
     steps = dict.fromkeys(function for name in names if (function := made_by(adata.uns[name])) is not None)
     if steps:
-        again = ", ".join(step(f"tl.{function}", key=key) for function in steps)
+        again = ", ".join(step(f"tl.{function}", *NEEDED.get(function, ()), key=key) for function in steps)
         warnings.warn(
             f"the units have changed, so that what was made with those of before is removed: {listed(names, 20)}. Run "
             f"again what you need, with the arguments it had: {again}.",

@@ -113,7 +113,8 @@ def transfer(
     KeyError
         No such model, layer or column; or `adata` has none of the model's genes.
     ValueError
-        A file that is broken or of another kind; values that are no counts; gene names that are not unique.
+        A file that is broken or of another kind; values that are no counts; gene names that are not unique; fewer of
+        the model's genes than any of its units needs.
 
     See Also
     --------
@@ -146,6 +147,7 @@ def transfer(
     representation = encode(reading.fitted.network, cells, batch_size=batch_size, device=device)
 
     also = transfer_entry(reading, source, missing=missing, min_reliability=min_reliability)
+    reading.check_readable(min_reliability, "To read them all the same: min_reliability=0.")
     _warn(reading, also["transfer"]["trusted"], min_reliability, key_added)
     adata = changeable(adata, copy=copy)
     store_model(adata, reading.fitted, representation, counts, key=key_added, layer=layer, also=also)
