@@ -96,11 +96,11 @@ def test_transfer_to_prefixed_names(trained):
 def test_transfer_to_names_that_r_has_changed(trained):
     new = trained.copy()
     new.var_names = new.var_names.str.replace("-", ".")
-    with pytest.warns(
-        UserWarning, match=r"50% of the model's genes.*dots where the model's genes have hyphens"
+    with pytest.raises(
+        ValueError, match=r"50% of the model's genes.*dots where the model's genes have hyphens"
     ) as caught:
         mo.tl.transfer(new, trained, key_added="read", min_reliability=1.0)
-    line = next(line for line in str(caught[0].message).split("`") if line.startswith("adata.var_names"))
+    line = next(line for line in str(caught.value).split("`") if line.startswith("adata.var_names"))
     assert list(follow(f"`{line}`", new).var_names) == list(trained.var_names)
 
 

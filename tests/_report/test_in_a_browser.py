@@ -175,9 +175,10 @@ def test_it_opens_on_the_tested_comparison_with_the_smallest_q(ranked, visit):
     adata, path = ranked
     page = visit(path)
     table = mo.get.rank_units(adata)
-    where = table.loc[table["q"].idxmin(), "within"]
+    best = table.loc[table["q"] == table["q"].min(), "within"]
     said = page.locator("#differences caption").first.inner_text()
-    assert said == f"Programmes: odd against even, within {where}"
+    assert said in {f"Programmes: odd against even, within {where}" for where in best}
+    where = said.removeprefix("Programmes: odd against even, within ")
     expected = table[table["within"] == where].set_index("unit")
     rows = rows_of(page.locator("#differences table").first)
     p = expected.loc[[row[0].split(":")[0] for row in rows], "p"].to_numpy()

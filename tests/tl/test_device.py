@@ -111,7 +111,7 @@ def test_a_gpu_that_fails_with_halves_is_said_once_and_stops_nobody(monkeypatch)
     monkeypatch.setattr(on_device, "low_rank_of_groups", fails)
     adata = mo.datasets.simulated(n_cells=200, n_genes=100, n_programmes=2, seed=5)
     with pytest.warns(
-        UserWarning, match=r"factorised on 'cpu:0', and are on the CPU.*: CUDA out of memory\. Say"
+        UserWarning, match=r"factorised on 'cpu:0', and are on the CPU.*: CUDA out of memory\. To silence"
     ) as said:
         mo.tl.autoencoder(adata, device=TORCH_CPU, n_splits=3, max_epochs=1)
     assert said[0].filename == __file__

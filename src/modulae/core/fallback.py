@@ -21,6 +21,11 @@ SMALLEST = 64
 """Times that they are smaller at most; then the CPU computes."""
 
 
+def in_parts(size: int, parts: int) -> int:
+    """Cells of a block, where blocks have to be smaller by `parts`; what was asked for where not."""
+    return size if parts == 1 else max(size // parts, 1)
+
+
 class Fallback:
     """A device until it fails; from then on, what is run here is computed where the last work succeeded."""
 

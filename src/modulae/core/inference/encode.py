@@ -10,7 +10,7 @@ import numpy as np
 
 from modulae.core.array_backend import cells_at_once, to_numpy
 from modulae.core.data.map_reduce import map_cells
-from modulae.core.fallback import Fallback
+from modulae.core.fallback import Fallback, in_parts
 from modulae.core.plain_torch import plain_torch
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Encoder:
         network = self.network.on(device)
         units = np.empty((len(cells), network.n_units), dtype=np.float32)
         size = cells_at_once(device, network.n_genes, self.batch_size)
-        for rows, block in cells.blocks(max(size // parts, 1)):
+        for rows, block in cells.blocks(in_parts(size, parts)):
             units[rows] = to_numpy(network.encode(block.inputs_on(device)))
         return units
 

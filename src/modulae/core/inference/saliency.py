@@ -11,7 +11,7 @@ import numpy as np
 from modulae.core.array_backend import cells_at_once, concatenate, to_numpy
 from modulae.core.data.cells import as_backend
 from modulae.core.data.map_reduce import sum_cells
-from modulae.core.fallback import Fallback
+from modulae.core.fallback import Fallback, in_parts
 from modulae.core.model.network import PATH_STEPS, Method
 from modulae.core.plain_torch import plain_torch
 from modulae.core.threads import in_turn, parallel_products
@@ -106,7 +106,7 @@ class SaliencySums:
 
     @plain_torch()
     def _sums(self, cells: Source, membership: NDArray[np.bool_], *, device: str, parts: int) -> NDArray[np.float64]:
-        size = max(cells_at_once(device, self._width(len(membership)), self.batch_size) // parts, 1)
+        size = in_parts(cells_at_once(device, self._width(len(membership)), self.batch_size), parts)
         as_asked = size == self.batch_size
         spelt_out = size * BLOCKS_OF_INPUTS if as_asked else size
         of_slopes = size * BLOCKS_OF_SLOPES if as_asked else size

@@ -111,7 +111,7 @@ class Moments:
             inputs = block.sparse_inputs()
             total += np.asarray(inputs.sum(axis=0, dtype=np.float64)).ravel()
             square += np.bincount(inputs.indices, weights=inputs.data.astype(np.float64) ** 2, minlength=n_genes)
-            crossed += (units[:, rows] - self.average[:, None]).astype(np.float32) @ inputs
+            crossed += (units[:, rows] - self.average[:, None]) @ inputs
             slopes += np.asarray(self.network.accumulate_slopes(inputs, np.ones((1, len(block)), dtype=np.float32)))[0]
             counted += np.asarray(block.counts.sum(axis=0)).ravel()
         return total, square, crossed, slopes, counted

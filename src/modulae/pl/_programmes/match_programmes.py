@@ -11,6 +11,7 @@ import pandas as pd
 
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._programmes.match_programmes import match_programmes as find_matches
+from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
 from modulae.pl._draw.grid import draw_grid, ink
 from modulae.pl._draw.heatmap import SEQUENTIAL, text_width, title
@@ -47,6 +48,7 @@ class Shown:
     beside: list[str]  # at the right end of each row
 
 
+@by_name
 @fill_docs
 @literal
 def match_programmes(

@@ -12,7 +12,8 @@ from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.representation import model_units
 from modulae._adata.stored.write_model import result_name
 from modulae.core.checks import check_integer, check_seed
-from modulae.core.statistics.differences.compare import CellsOn, compare_units
+from modulae.core.statistics.differences.compare import compare_units
+from modulae.core.statistics.differences.over_cells import CellsOn
 from modulae.core.statistics.multiple_tests import false_discovery_rates
 
 from .plan import Asked, Plan, make_plan, read_design

@@ -6,9 +6,10 @@ import statsmodels.api as sm
 from scipy import stats
 from scipy.special import digamma
 
-from modulae.core.statistics.differences.compare import CellsOn, Labels, Parts, compare_units, plan_comparisons
+from modulae.core.statistics.differences.compare import Labels, Parts, compare_units, plan_comparisons
 from modulae.core.statistics.differences.designs import design_of
 from modulae.core.statistics.differences.moments import moments_of
+from modulae.core.statistics.differences.over_cells import CellsOn
 from modulae.core.statistics.differences.over_donors import fit_donors, moderated_tests
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from modulae.core.array_backend import pick_device, to_numpy
 from modulae.core.data.cells import as_backend
+from modulae.core.fallback import in_parts
 from modulae.core.inference.encode import PLATFORM_PRIOR, gene_factors
 from modulae.core.plain_torch import plain_torch
 
@@ -112,7 +113,7 @@ class Evidence:
     @plain_torch()
     def _evidence(self, cells: Source, units: NDArray[np.float32], *, device: str, parts: int) -> NDArray[np.float32]:
         result = np.zeros((3, len(cells), len(self.probes)), dtype=np.float32)
-        for rows, block, here in _blocks(cells, units, max(self.batch_size // parts, 1)):
+        for rows, block, here in _blocks(cells, units, in_parts(self.batch_size, parts)):
             counts = block.dense()
             for probe in self.probes:
                 without, present, weight = contrast(probe, block, here, device, self.factors)
@@ -146,7 +147,7 @@ class ControlEvidence:
     def _evidence(self, cells: Source, units: NDArray[np.float32], *, device: str, parts: int) -> NDArray[np.float32]:
         network = self.network.on(device)
         result = np.zeros((len(self.stand_ins), len(cells), len(self.probes)), dtype=np.float32)
-        for rows, block, here in _blocks(cells, units, max(self.batch_size // parts, 1)):
+        for rows, block, here in _blocks(cells, units, in_parts(self.batch_size, parts)):
             expected = block.scale() * to_numpy(network.decode(as_backend(here, device), block.batch))
             expected = expected if self.factors is None else expected * self.factors
             unexplained = block.dense() - expected

@@ -10,7 +10,7 @@ import numpy as np
 
 from .designs import Design, design_of
 from .moments import Moments, centre_and_spread, moments_of
-from .over_cells import on_and_level, welch
+from .over_cells import CellsOn, on_and_level, welch
 from .over_donors import fit_donors, moderated_tests
 from .ranks import rank_test
 
@@ -116,14 +116,6 @@ def plan_comparisons(labels: Labels, parts: Parts, wanted: Sequence[int], *, min
         plan.categories.append(category)
         plan.groups.append(number)
     return plan
-
-
-@dataclass(frozen=True, slots=True)
-class CellsOn:
-    """Which units are on in each cell, and where that is known."""
-
-    on: NDArray[np.bool_]  # cells × units
-    known: NDArray[np.bool_]  # cells × units
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from .moments import Moments
 
     Summed = tuple[Sequence[NDArray[np.float64]], Sequence[NDArray[np.float64]]]
+
+
+@dataclass(frozen=True, slots=True)
+class CellsOn:
+    """Which units are on in each cell, and where that is known."""
+
+    on: NDArray[np.bool_]  # cells × units
+    known: NDArray[np.bool_]  # cells × units
 
 
 def welch(group: Moments, reference: Moments) -> dict[str, NDArray[np.float64]]:
