@@ -104,6 +104,7 @@ def test_two_processes_train_what_one_does(folder, found, architecture, form, mo
     for name, value in expected.items():
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
         near = 1e-4 if form.startswith("few") else 2e-5  # a regression on nine cells magnifies rounding
+        near = 1e-3 if name in {"summary readout", "summary input_residual"} else near  # so does one on units alike
         np.testing.assert_allclose(
             first[name], value, rtol=2e-4, atol=near * np.abs(value).max(initial=0), err_msg=name
         )
