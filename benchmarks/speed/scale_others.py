@@ -40,6 +40,7 @@ def nmf(path: str) -> None:
 
     warnings.simplefilter("ignore")
     adata = sc.read_h5ad(path)
+    adata.X.indptr = adata.X.indptr.astype(adata.X.indices.dtype)  # scanpy takes no other
     sc.pp.normalize_total(adata)
     sc.pp.log1p(adata)
     start, cpu = time.perf_counter(), time.process_time()
