@@ -176,7 +176,8 @@ def default_rows(device: str, *, short: bool) -> list[dict[str, object]]:
     for n in n_cells:
         adata = atlas_adata(n)
         seconds: dict[str, list[float]] = {}
-        for turn in range(1 if n == MILLION else 2 if short else 3):  # of several, the first is for what is done once in a process
+        n_turns = 1 if n == MILLION else 2 + (not short)
+        for turn in range(n_turns):  # of several, the first is for what is done once in a process
             for where in (device,) if n == MILLION else (device, "cpu"):
                 start = time.perf_counter()
                 mo.tl.autoencoder(adata, device=where, progress=False)
