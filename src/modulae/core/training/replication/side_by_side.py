@@ -91,7 +91,7 @@ class HalvesOnGpu:
             try:
                 self._finder = self._finder or HalvesOnDevice(*self._given, self._device)
                 return work(self._finder)
-            except RuntimeError as error:  # its memory is full, or whatever a GPU refuses
+            except (RuntimeError, ValueError) as error:  # its memory is full, or whatever a GPU refuses
                 self.trouble = next(iter(str(error).splitlines()), "") or type(error).__name__
                 self._finder = None
         self._finder = self._finder or HalvesInThreads(*self._given, self._run)
