@@ -100,7 +100,10 @@ def test_sweeps_of_a_batch_are_those_of_each_matrix(device, n_sweeps):
 
 
 @pytest.mark.parametrize("when", ["at the start", "in between"])
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory\nmore"), RuntimeError("no kernel image"), ValueError("no such device")])
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory\nmore"), RuntimeError("no kernel image"), ValueError("no such device")],
+)
 def test_where_the_gpu_fails_threads_go_on(given, monkeypatch, when, error):
     inputs, rows = given
 
