@@ -105,7 +105,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def notebooks(session: nox.Session) -> None:
     """Run every notebook from top to bottom; `-- --inplace` also keeps the new outputs."""
-    install(session, "notebooks")
+    install(session, "notebooks", package=".[report]")
     session.run("python", "notebooks/run.py", *session.posargs)
 
 
