@@ -100,6 +100,8 @@ def some_rows(
     total = int(matrix.shape[0])
     if sparse.issparse(matrix) or isinstance(matrix, np.ndarray):
         rows = np.unique(np.linspace(0, total - 1, min(n_rows, total)).astype(np.intp))
+        if getattr(matrix, "format", "") == "csr":
+            matrix = as_csr(matrix)
         return as_csr(matrix[rows]), rows  # type: ignore[index]
     if total <= on_disk:
         return few_rows(matrix, 0, total), np.arange(total)

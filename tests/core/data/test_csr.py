@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from modulae.core.data.csr import is_clean, stacked
+from modulae.core.data.csr import as_csr, is_clean, stacked
 
 
 def test_blocks_are_stacked_and_let_go():
@@ -33,3 +33,18 @@ def changed(how):
 @pytest.mark.parametrize("how", ["", "other type", "zeros", "order", "read-only"])
 def test_only_what_is_as_it_should_be_needs_no_copy(how):
     assert is_clean(changed(how)) == (how == "")
+
+
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_two_types_of_index_become_one(form):
+    # as anndata reads what `concat_on_disk` writes: SciPy copies all indices for every slice of such a matrix
+    matrix = sparse.random(50, 9, density=0.3, format=form, dtype=np.float32, random_state=0)
+    mixed = matrix.copy()
+    mixed.indptr = mixed.indptr.astype(np.int64)
+    found = as_csr(mixed)
+    assert found.indices.dtype == found.indptr.dtype == np.int32
+    np.testing.assert_array_equal(found.toarray(), matrix.toarray())
+    if form == "csr":  # what is large is not copied
+        assert np.shares_memory(found.indices, mixed.indices)
+        assert np.shares_memory(found.data, mixed.data)
+        assert mixed.indptr.dtype == np.int64  # nor is the caller's matrix changed

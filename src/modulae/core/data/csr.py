@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 
 def as_csr(rows: Any) -> sparse.csr_matrix:  # noqa: ANN401
-    """The same numbers by rows, in a type that SciPy calculates with (see :func:`native_type`)."""
+    """The same numbers by rows, in a type that SciPy calculates with (see :func:`native_type`).
+
+    Both index arrays are of one type: of two (anndata reads what `concat_on_disk` and others write), SciPy would copy
+    all indices for every slice.
+    """
     if not sparse.issparse(rows):
         return sparse.csr_matrix(native(np.asarray(rows)))
     matrix: Any = rows
     if matrix.format in {"csr", "csc"}:
         parts = matrix.data, matrix.indices, matrix.indptr
-        if any(part.dtype != native_type(part.dtype) for part in parts):
+        mixed = matrix.indices.dtype != matrix.indptr.dtype
+        if mixed or any(part.dtype != native_type(part.dtype) for part in parts):
             made: Any = sparse.csr_matrix if matrix.format == "csr" else sparse.csc_matrix
             matrix = made(tuple(native(part) for part in parts), shape=matrix.shape)
     elif matrix.dtype != native_type(matrix.dtype):
