@@ -109,7 +109,7 @@ def test_units_of_the_other_architecture_keep_their_signs(trained, tmp_path):
     ("given", "error", "message"),
     [
         ({"path": "nowhere/a.tsv"}, FileNotFoundError, "folder that exists"),
-        ({"units": [3]}, IndexError, "Choose one up to 2"),
+        ({"units": [3]}, KeyError, "Choose one up to 2"),
         ({"units": []}, ValueError, r"units=\[0, 1\]"),
         ({"format": "xlsx"}, ValueError, "'excel'"),
         ({"n_genes": 0}, ValueError, "n_genes"),

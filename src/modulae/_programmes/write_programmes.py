@@ -14,8 +14,8 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.representation import model_units
-from modulae._adata.stored.results import unit_names, unit_position
-from modulae._adata.stored.unit_labels import names_of_units, units_without_names
+from modulae._adata.stored.results import unit_names
+from modulae._adata.stored.unit_labels import names_of_units, unit_numbers, units_without_names
 from modulae._utils.files import check_writable, write_whole
 from modulae.core.checks import check_choice, check_integer
 from modulae.core.scores.gene_spread import rate_deviation
@@ -76,7 +76,8 @@ def write_programmes(
     path
         Where to write, such as `"programmes.tsv"`.
     units
-        Units to write, in this order. If `None` all except those that are dead or below the level of reproducibility.
+        Units to write, by number or name, in this order. If `None` all except those that are dead, below the level of
+        reproducibility or technical, and a warning says how many these are.
     format
         `"table"`: genes × programmes with all loadings, as a CSV file where the path ends in `.csv`, else with tabs
         (TSV). `"gmt"`: sets of the first genes, in the order of :func:`modulae.get.top_genes`. `"starcat"`: a reference
@@ -97,10 +98,8 @@ def write_programmes(
         The folder is not there.
     ImportError
         A MuData file without the package `mudata`, or a workbook without `openpyxl`.
-    IndexError
-        No such unit.
     KeyError
-        No such model.
+        No such model or unit.
     ValueError
         No unit to write, or a starCAT reference of a model with `architecture="orthogonal"`, whose loadings have signs.
 
@@ -152,7 +151,7 @@ def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None)
         without = units_without_names(adata, key)
         chosen = [unit for unit in every if unit not in without]
     else:
-        chosen = list(dict.fromkeys(every[unit_position(unit, len(every))] for unit in units))
+        chosen = [every[at] for at in unit_numbers(units, len(every), names_of_units(adata, key))]
     if not chosen:
         msg = "no unit is to be written: none is alive and reproducible. Name those you want: units=[0, 1]."
         raise ValueError(msg)
@@ -165,7 +164,7 @@ def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None)
 
 
 def _gmt_line(adata: AnnData, unit: str, name: str, n_genes: int, key: str) -> str:
-    genes = top_genes(adata, unit=unit, n=n_genes, key=key)
+    genes = top_genes(adata, unit=int(unit), n=n_genes, key=key)
     return "\t".join([name, f"unit {unit} of the model {key}", *genes["gene"][genes["score"] > 0]]) + "\n"
 
 
