@@ -1,6 +1,7 @@
 """`tl.edit_units`: what it changes, what it leaves, and what undo gives back."""
 
 import json
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -8,6 +9,9 @@ import pandas as pd
 import pytest
 
 import modulae as mo
+from modulae.core.model.edited_parts import likeness
+
+pytestmark = pytest.mark.filterwarnings("ignore:units . and . are merged:UserWarning")  # simulated ones are unlike
 
 QUIET = {"device": "cpu", "progress": False}
 WEIGHTS = ("encoder", "bias", "loadings", "baseline")
@@ -130,6 +134,47 @@ def test_merged_units_leave_the_others_as_they_are_and_undo_gives_all_back(adata
     )
     np.testing.assert_allclose(adata.obsm["X_ae"], before.obsm["X_ae"], rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(adata.obsm["X_ae"][:, [0, 3, 4]], before.obsm["X_ae"][:, [0, 3, 4]])
+
+
+@pytest.fixture
+def twice(found):
+    """A model whose first two units are one programme."""
+    made = mo.get.loadings(found)
+    programmes = pd.DataFrame({"a": made["1"], "again": made["1"], "other": made["4"]})
+    adata = found[:].copy()
+    mo.tl.autoencoder(adata, loadings=programmes, refine_loadings=False, max_epochs=2, **QUIET)
+    return adata
+
+
+def test_merging_units_that_are_not_alike_says_how_alike_they_are(adata, found):
+    loadings, units = found.uns["ae"]["model"]["loadings"].astype(float), found.obsm["X_ae"].astype(float)
+    cosine = loadings[1] @ loadings[2] / np.sqrt((loadings[1] ** 2).sum() * (loadings[2] ** 2).sum())
+    r = np.corrcoef(units[:, 1], units[:, 2])[0, 1]
+    assert max(cosine, r) < 0.75
+    words = f"units 2 and 1 are merged, .* loadings is {cosine:.2f}, and .* activities {r:.2f}; .*undo=True"
+    with pytest.warns(UserWarning, match=words), pytest.warns(UserWarning, match="removed"):
+        mo.tl.edit_units(adata, merge=[("2", "1")])
+    mo.tl.edit_units(adata, undo=True)
+    assert adata.obsm["X_ae"].shape == (300, 5)
+
+
+def test_merging_one_programme_that_was_found_twice_warns_of_nothing(twice):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mo.tl.edit_units(twice, merge=[("a", "again")])
+
+
+def test_of_several_units_those_are_named_that_are_least_alike(twice):
+    with pytest.warns(UserWarning, match="units [01] and 2 are merged"):
+        mo.tl.edit_units(twice, merge=[("a", "again", "other")], rename={"a": "all"})
+
+
+def test_likeness_of_a_unit_that_is_nothing():
+    loadings, activity = np.array([[1.0, 0], [0, 0], [2, 1]]), np.array([[1.0, 0, 1], [2, 0, 5]])
+    assert likeness(loadings, activity) == (0, 1, 0.0, 0.0)
+    one, two, cosine, r = likeness(loadings[[0, 2]], activity[:, [0, 2]])
+    assert (one, two) == (0, 1)
+    assert (cosine, r) == pytest.approx((2 / 5**0.5, 1.0))
 
 
 def test_dropping_a_unit_costs_its_effect(adata, found):

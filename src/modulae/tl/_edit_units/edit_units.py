@@ -21,7 +21,7 @@ from modulae.core.model.fitted import Fitted
 from .asked import read_asked
 from .edits_file import read_edits_file
 from .marks import with_marks
-from .structure import change_units, check_can_change, replication_after, undone_units
+from .structure import change_units, check_can_change, replication_after, undone_units, warn_if_unlike
 from .write import write_units
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def edit_units(
     drop
         Units to take out of the model.
     technical
-        Units to mark as technical; or a dict of unit → `True`, or `False` to remove the mark.
+        Units to mark as technical: `["5"]`. To remove the mark: `{"5": False}`, a dict of unit → `False` (or `True`).
     edits
         Instead of the above: a file that was saved from the page of :func:`modulae.report`, or its contents.
     undo
@@ -99,6 +99,11 @@ def edit_units(
     FileNotFoundError
         There is no such file of edits.
 
+    Warns
+    -----
+    UserWarning
+        Merged units are not alike; or results are removed.
+
     See Also
     --------
     modulae.get.edits : The history.
@@ -110,12 +115,13 @@ def edit_units(
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
     >>> mo.tl.autoencoder(adata)
     >>> mo.tl.edit_units(adata, rename={"0": "Interferon"}, technical=["3"])
-    >>> mo.tl.edit_units(adata, merge=[("Interferon", "2")])
+    >>> mo.tl.edit_units(adata, technical={"3": False})  # it is not, after all
+    >>> mo.tl.edit_units(adata, drop=["Interferon"])
     >>> adata.obsm["X_ae"].shape
     (300, 3)
     >>> mo.tl.edit_units(adata, undo=True)
     >>> mo.get.edits(adata)["what"].tolist()
-    ['unit 0 is called "Interferon"; unit 3 is technical']
+    ['unit 0 is called "Interferon"; unit 3 is technical', 'unit 3 is not technical']
     """
     entry = model_entry(adata, key)
     fitted = read_model(adata, key)
@@ -137,6 +143,7 @@ def edit_units(
         return adata if copy else None
     check_can_change(adata, fitted, entry, key)
     layer = counts_layer(adata, key, layer)
+    warn_if_unlike(adata, fitted, wanted, key=key)
     edited = change_units(adata, fitted, marked, wanted, key=key, layer=layer, device=device)
     edit = new_edit(wanted.plain(), became, _to_put_back(entry), edited.losses)
     known = entry.get("replication")
