@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,8 +16,9 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.representation import model_units
 from modulae._adata.stored.results import unit_names
-from modulae._adata.stored.unit_labels import names_of_units, unit_numbers, units_without_names
+from modulae._adata.stored.unit_labels import names_of_units, no_findings, unit_numbers, units_without_names
 from modulae._utils.files import check_writable, write_whole
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.checks import check_choice, check_integer
 from modulae.core.scores.gene_spread import rate_deviation
 from modulae.get._loadings import loadings
@@ -103,6 +105,11 @@ def write_programmes(
     ValueError
         No unit to write, or a starCAT reference of a model with `architecture="orthogonal"`, whose loadings have signs.
 
+    Warns
+    -----
+    UserWarning
+        `units` is not given, and some are left out.
+
     See Also
     --------
     modulae.read_programmes : Reads the files.
@@ -124,6 +131,8 @@ def write_programmes(
     fitted = read_model(adata, key)
     names = programme_names(adata, key, units)
     check_writable(file, "such as 'programmes.tsv'")
+    if units is None:
+        _say_what_is_left_out(adata, fitted.network.n_units, key)
     chosen = _by_ending(file) if format == "auto" else format
     if chosen in NEEDS:
         check_installed(NEEDS[chosen])
@@ -142,6 +151,19 @@ def write_programmes(
         table = _starcat(adata, fitted, names, counts_layer(adata, key, layer), key)
         text = table.to_csv(sep="\t", lineterminator="\n")
     write_whole(file, text.encode())
+
+
+def _say_what_is_left_out(adata: AnnData, n_units: int, key: str) -> None:
+    found = no_findings(adata, key)
+    reasons = [f"{len(units)} {why}" for why, units in found.items() if units]
+    if reasons:
+        n = sum(map(len, found.values()))
+        warnings.warn(
+            f"{n} of {n_units} units are not written: {', '.join(reasons)}. Name units to write them as well, such as "
+            f"all: units={list(range(n_units))}.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None) -> dict[str, str]:

@@ -141,13 +141,23 @@ def _set_columns(columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 def units_without_names(adata: AnnData, key: str) -> frozenset[str]:
     """Numbers of the units that are no findings: dead, as far as it is known, below the level, or technical."""
-    columns = _summary(adata, key)
-    nothing = np.asarray(columns.get("dead", []), dtype=bool)
-    replication = model_entry(adata, key).get("replication")
-    if replication is not None:
-        below = np.asarray(replication["reproducibility"], dtype=np.float64) < float(replication["level"])  # NaN is not
-        nothing = below | nothing if len(nothing) == len(below) else below
-    return technical_units(adata, key) | {str(unit) for unit in np.flatnonzero(nothing)}
+    return frozenset[str]().union(*no_findings(adata, key).values())
+
+
+def no_findings(adata: AnnData, key: str) -> dict[str, frozenset[str]]:
+    """Why units are no findings, in words, and the numbers of those; each unit once."""
+    replication = model_entry(adata, key).get("replication", {"reproducibility": (), "level": 0.0})
+    values, level = np.asarray(replication["reproducibility"], dtype=np.float64), float(replication["level"])
+    kinds = {
+        "dead": np.asarray(_summary(adata, key).get("dead", []), dtype=bool),
+        f"with a reproducibility below {level:g}": values < level,  # NaN is not
+    }
+    found = {why: frozenset(str(unit) for unit in np.flatnonzero(units)) for why, units in kinds.items()}
+    found["marked as technical"] = technical_units(adata, key)
+    said: frozenset[str] = frozenset()
+    for why, units in found.items():
+        found[why], said = units - said, said | units
+    return found
 
 
 def _of_model(adata: AnnData, key: str, part: str) -> Any:  # noqa: ANN401
