@@ -308,6 +308,34 @@ def test_units_are_merged_where_they_were_trained(adata):
     mo.tl.edit_units(some, rename={"0": "A"})  # this can be done
 
 
+@pytest.mark.parametrize("way", ["file", "object", "again"])
+def test_the_history_goes_along_with_the_model(adata, tmp_path, way):
+    mo.tl.edit_units(adata, rename={"0": "A"}, technical=[3])
+    with pytest.warns(UserWarning, match="removed"):
+        mo.tl.edit_units(adata, drop=["1"])
+    cells = mo.datasets.simulated(n_cells=50, n_genes=200, n_programmes=5, seed=1)
+    mo.save_model(adata, tmp_path / "model.safetensors")
+    if way == "object":
+        mo.tl.transfer(cells, adata)
+    else:
+        mo.tl.transfer(cells, mo.load_model(tmp_path / "model.safetensors"))
+    if way == "again":  # from those cells on, by a file
+        cells.write_h5ad(tmp_path / "cells.h5ad")
+        mo.save_model(ad.read_h5ad(tmp_path / "cells.h5ad"), tmp_path / "model.safetensors")
+        mo.tl.transfer(cells, tmp_path / "model.safetensors", key_added="ae")
+    pd.testing.assert_frame_equal(mo.get.edits(cells), mo.get.edits(adata))
+    assert all("before" not in edit for edit in cells.uns["ae"]["edits"].values())
+    before = frozen(cells)
+    with pytest.raises(ValueError, match="made where the model came from"):
+        mo.tl.edit_units(cells, undo=True)
+    assert frozen(cells) == before
+    mo.tl.edit_units(cells, rename={"A": "B"})
+    assert len(mo.get.edits(cells)) == 3
+    mo.tl.edit_units(cells, undo=True)
+    assert frozen(cells) == before
+    mo.tl.saliency(cells, device="cpu")  # the model is whole
+
+
 def test_batches_stay_known(tmp_path):
     adata = mo.datasets.simulated(n_cells=160, n_genes=120, n_programmes=3, seed=0)
     adata.obs["batch"] = np.where(np.arange(160) % 2, "a", "b")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def edits(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """The edits that :func:`modulae.tl.edit_units` has made to a model, one row per edit, the oldest first.
 
-    Numbers are those that units had before the edit. Edits that were taken back are not listed.
+    Numbers are those that units had before the edit. Edits that were taken back are not listed. Those that were made
+    before the model was saved or transferred are.
 
     Parameters
     ----------

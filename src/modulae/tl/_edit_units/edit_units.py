@@ -72,7 +72,7 @@ def edit_units(
     edits
         Instead of the above: a file that was saved from the page of :func:`modulae.report`, or its contents.
     undo
-        Take back the last edit. Loadings, encoder, names and reproducibility are as they were; activities of merged or
+        Take back the last edit of this object. Loadings, encoder, names and reproducibility are as they were; activities of merged or
         dropped units are read anew from the counts.
     {key}
     {model_layer}
@@ -175,6 +175,12 @@ def _undo(
         msg = f"the model {key!r} has no edits to undo. {step('get.edits', key=key)} lists those that there are."
         raise ValueError(msg)
     *earlier, last = done
+    if "before" not in last:
+        msg = (
+            f"the last edit of the model {key!r} was made where the model came from, and what it was before is not here. "
+            "Take it back there and transfer the model again; or edit it here, with rename= and technical=."
+        )
+        raise ValueError(msg)
     before = last["before"]
     if not {"merge", "drop"} & set(asked_of(last)):
         adata = changeable(adata, copy=copy)
