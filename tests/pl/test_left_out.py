@@ -16,7 +16,10 @@ def marked(adata):
     texts = {"categories": ["all cells"], "groups": ["m"], "references": ["rest"]}
     adata.uns["ae_rank_kind"] = {
         **{name: np.array(one, dtype=object) for name, one in texts.items()},
-        **{"of_model": "ae", "groupby": "kind", "within": None, "over": "cells"},
+        "of_model": "ae",
+        "groupby": "kind",
+        "within": None,
+        "over": "cells",
         **dict.fromkeys(("n_cells", "n_cells_reference"), np.array([10])),
         "statistics": {**zeros, **dict.fromkeys(("effect", "q", "p"), np.full((1, 4), 0.01))},
     }
@@ -24,7 +27,7 @@ def marked(adata):
 
 
 def note(axes):
-    return [*axes.values()][0].figure.get_supxlabel()
+    return next(iter(axes.values())).figure.get_supxlabel()
 
 
 PICTURES = {

@@ -194,14 +194,7 @@ def _draw_caveats(ax: Axes, shown: pd.DataFrame, sets: list[str]) -> None:
     for row, text in enumerate(sets):
         ax.text(len(CAVEAT_LABELS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
     if any(sets):
-        ax.text(
-            len(CAVEAT_LABELS) - 0.3,
-            -1.0,
-            HEAD,
-            va="center",
-            fontsize=font(),
-            color="0.35",
-        )
+        ax.text(len(CAVEAT_LABELS) - 0.3, -1.0, HEAD, va="center", fontsize=font(), color="0.35")
     bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
     bar.set_label("rank correlation", fontsize=font(0.5))
     bar.ax.tick_params(labelsize=font())

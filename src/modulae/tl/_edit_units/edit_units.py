@@ -72,8 +72,8 @@ def edit_units(
     edits
         Instead of the above: a file that was saved from the page of :func:`modulae.report`, or its contents.
     undo
-        Take back the last edit of this object. Loadings, encoder, names and reproducibility are as they were; activities of merged or
-        dropped units are read anew from the counts.
+        Take back the last edit of this object. Loadings, encoder, names and reproducibility are as they were;
+        activities of merged or dropped units are read anew from the counts.
     {key}
     {model_layer}
     {device}
@@ -177,7 +177,7 @@ def _undo(
     *earlier, last = done
     if "before" not in last:
         msg = (
-            f"the last edit of the model {key!r} was made where the model came from, and what it was before is not here. "
+            f"the last edit of the model {key!r} was made where the model came from, and what was before is not here. "
             "Take it back there and transfer the model again; or edit it here, with rename= and technical=."
         )
         raise ValueError(msg)
