@@ -92,9 +92,10 @@ def _plain_text(value: Any) -> Any:  # noqa: ANN401
 
     if not isinstance(getattr(value, "dtype", None), pd.StringDtype):
         return None
-    gaps = np.asarray(pd.isna(value))
-    texts = np.asarray(value, dtype=object)
-    return pd.Categorical(np.where(gaps, None, texts)) if gaps.any() else texts
+    texts = np.array(value, dtype=object)
+    gaps = np.asarray(pd.isna(texts))
+    texts[gaps] = None
+    return pd.Categorical(texts) if gaps.any() else texts
 
 
 @contextmanager

@@ -263,9 +263,29 @@ def test_edits_of_a_page(adata, tmp_path):
     mo.tl.edit_units(adata, edits=path)
     assert mo.get.unit_summary(adata).loc["0", "name"] == "A"
     assert mo.get.unit_summary(adata)["technical"].sum() == 1
+    path.write_text(json.dumps({"modulae_edits": 1, "key": "ae", "technical": {"1": False}}))
+    mo.tl.edit_units(adata, edits=path)
+    assert not mo.get.unit_summary(adata)["technical"].any()
     path.write_text("no JSON")
     with pytest.raises(ValueError, match="holds no edits"):
         mo.tl.edit_units(adata, edits=path)
+
+
+def test_digits_in_a_file_are_numbers_and_elsewhere_what_can_be_told(adata):
+    """Programmes of cNMF are called 1, 2, …: the first is unit 0."""
+    adata.uns["ae_units"]["table"]["name"] = np.array(list("12345"), dtype=object)
+    with pytest.raises(KeyError, match="number of a unit, and the name of another, unit 1"):
+        mo.tl.edit_units(adata, rename={"2": "third"})
+    mo.tl.edit_units(adata, edits={"rename": {"2": "third"}, "technical": ["3"]})
+    mo.tl.edit_units(adata, rename={1: "second", "5": "fifth"})
+    assert mo.get.unit_summary(adata)["name"].to_dict() == {
+        "0": "1",
+        "1": "second",
+        "2": "third",
+        "3": "4",
+        "4": "fifth",
+    }
+    assert mo.get.unit_summary(adata).loc["3", "technical"]
 
 
 def test_another_model_is_edited_by_its_name(adata):

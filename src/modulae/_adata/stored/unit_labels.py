@@ -42,7 +42,7 @@ def unit_number(given: object, n_units: int, names: Mapping[str, str]) -> int:
         msg = f"a unit is {given!r}; give its number or its name, such as '3'."
         raise TypeError(msg)
     called = [int(number) for number, name in names.items() if name == given]
-    if is_integer(given) or given.isdecimal():
+    if is_integer(given) or str(given).isdecimal():
         number = int(given)
         others = [unit for unit in called if unit != number]
         if 0 <= number < n_units and not others:
