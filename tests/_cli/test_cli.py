@@ -259,6 +259,11 @@ def test_demo_does_the_whole_job(tmp_path, capsys):
     assert written == {f"{name}.png" for name in pictures} | tables | {"pbmc68k.h5ad"}
     again = ad.read_h5ad(folder / "pbmc68k.h5ad")
     assert mo.get.impact(again).shape[1] == 32
+    encodings = []
+    with h5py.File(folder / "pbmc68k.h5ad") as file:
+        file.visititems(lambda _, item: encodings.append(item.attrs.get("encoding-type")))
+    assert "string-array" in encodings
+    assert "nullable-string-array" not in encodings  # which readers in R don't know
 
 
 FOUND = {"n_splits": 3, "max_epochs": 2, "progress": False, "device": "cpu"}

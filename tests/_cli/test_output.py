@@ -114,6 +114,42 @@ def test_nullable_texts_and_all_matrices_come_through(tmp_path, monkeypatch, for
     assert after.uns["deep"]["words"].tolist() == ["a", "b"]
     assert after.uns["deep"]["number"] == 3
     assert "X_ae" in after.obsm
+    assert encodings(output) & {"string-array", "categorical"} == {"string-array", "categorical"}
+    assert "nullable-string-array" not in encodings(output)  # which readers in R don't know
+
+
+def encodings(path):
+    """Of all that is in a file."""
+    if path.suffix != ".zarr":
+        import h5py
+
+        found = []
+        with h5py.File(path) as file:
+            file.visititems(lambda _, item: found.append(item.attrs.get("encoding-type")))
+        return set(found)
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    return {item.attrs.get("encoding-type") for _, item in group.members(max_depth=None)}
+
+
+def test_texts_of_every_kind_are_plain(tmp_path):
+    """Columns, categories, tables in obsm, arrays and tables in uns; as pandas has them by default."""
+    adata, source, output = cells(), tmp_path / "cells.h5ad", tmp_path / "out.h5ad"
+    texts = pd.Series(["b", "a", "c"] * 20, index=adata.obs_names)
+    adata.obs["text"], adata.obs["kind"] = texts, texts.astype("string").astype("category")
+    adata.obsm["table"] = pd.DataFrame({"x": texts.astype("string")}, index=adata.obs_names)
+    adata.uns["table"] = pd.DataFrame({"x": pd.array(["a", None], dtype="string")}, index=["p", "q"])
+    adata.uns["array"] = pd.array(["a", "b"], dtype="string")
+    write(adata, source)
+    assert train(source, output) == 0
+    assert "nullable-string-array" not in encodings(output)
+    after = read(output)
+    assert after.obs["text"].tolist() == after.obs["kind"].tolist() == texts.tolist()
+    assert after.obs["kind"].cat.categories.tolist() == ["a", "b", "c"]
+    assert after.obsm["table"]["x"].tolist() == texts.tolist()
+    assert after.uns["table"]["x"].isna().tolist() == [False, True]
+    assert list(after.uns["array"]) == ["a", "b"]
 
 
 def test_nothing_but_the_output_is_left(tmp_path):

@@ -63,6 +63,7 @@ def test_export_writes_what_python_writes(taken, tmp_path):
     words = ["programmes", "export", str(taken)]
     for name, options, given in (
         ("some.csv", ["--units", "2", "0"], {"units": [2, 0]}),
+        ("named.csv", ["--units", "B, late", "A"], {"units": [1, 0]}),
         ("sets.gmt", ["--n-genes", "5"], {"n_genes": 5}),
         ("reference.tsv", ["--format", "starcat"], {"format": "starcat"}),
     ):
@@ -110,7 +111,7 @@ def test_rank_writes_the_table_of_python(taken, tmp_path, capsys):
     ("words", "message"),
     [
         (["programmes", "import", "cells.h5ad", "nowhere.tsv"], "there is no file 'nowhere.tsv'"),
-        (["programmes", "export", "out.h5ad", "--units", "7"], "unit '7' does not exist"),
+        (["programmes", "export", "out.h5ad", "--units", "7"], "unit 7 does not exist"),
         (["programmes", "export", "cells.h5ad"], "Run `modulae train`"),
         (["programmes", "match", "out.h5ad", "nowhere.tsv"], "there is no file 'nowhere.tsv'"),
         (["rank", "out.h5ad", "--groupby", "condition"], "--groupby 'condition' is not a column of adata.obs"),

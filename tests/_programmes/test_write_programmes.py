@@ -40,6 +40,21 @@ def test_a_table_has_all_loadings_and_gives_the_same_model_again(trained, tmp_pa
     assert (np.diag(r) > 0.9).all()
 
 
+@pytest.mark.parametrize("ending", ["tsv", "gmt"])
+def test_units_that_are_left_out_are_counted_and_can_be_kept(trained, tmp_path, ending):
+    adata, path = trained.copy(), tmp_path / f"programmes.{ending}"
+    adata.uns["ae"]["replication"] = {"reproducibility": np.array([0.5, 0.9, 0.2], np.float32), "level": 0.7}
+    adata.uns["ae"].pop("whole", None)
+    mo.tl.edit_units(adata, technical=[0])
+    words = "2 of 3 units are not written: 1 with a reproducibility below 0.7, 1 marked as technical"
+    adata.uns["ae"]["replication"]["reproducibility"][0] = np.nan
+    with pytest.warns(UserWarning, match=rf"{words}\. .* units=\[0, 1, 2\]"):
+        mo.write_programmes(adata, path)
+    assert mo.read_programmes(path).columns.tolist() == ["B"]
+    mo.write_programmes(adata, path, units=[0, 1, 2])
+    assert mo.read_programmes(path).shape[1] == 3
+
+
 def test_a_gmt_file_has_the_first_genes_of_the_naming_rank(trained, tmp_path):
     mo.write_programmes(trained, tmp_path / "programmes.gmt", n_genes=7)
     lines = [line.split("\t") for line in (tmp_path / "programmes.gmt").read_text().splitlines()]
@@ -109,8 +124,8 @@ def test_units_of_the_other_architecture_keep_their_signs(trained, tmp_path):
     ("given", "error", "message"),
     [
         ({"path": "nowhere/a.tsv"}, FileNotFoundError, "folder that exists"),
-        ({"units": [3]}, IndexError, "Choose one up to 2"),
-        ({"units": []}, ValueError, r"units=\[0, 1\]"),
+        ({"units": [3]}, KeyError, "Choose one up to 2"),
+        ({"units": []}, ValueError, "units is empty"),
         ({"format": "xlsx"}, ValueError, "'excel'"),
         ({"n_genes": 0}, ValueError, "n_genes"),
         ({"key": "other"}, KeyError, "no model 'other'"),
@@ -133,6 +148,10 @@ def test_mudata_as_the_evaluation_of_programmes_reads_it(trained, tmp_path):
     mo.write_programmes(adata, tmp_path / "blood.h5mu", units=[2, 0], layer="counts")
     with h5py.File(tmp_path / "blood.h5mu") as file:  # mudata reads it so, with warnings of its own plans
         assert file.attrs["encoding-type"] == "MuData"
+        encodings = []
+        file.visititems(lambda _, item: encodings.append(item.attrs.get("encoding-type")))
+        assert "string-array" in encodings
+        assert "nullable-string-array" not in encodings
         prog, rna = (read_elem(file["mod"][name]) for name in ("prog", "rna"))
     genes = trained.var_names[trained.var["chosen"]].tolist()
     loadings = pd.DataFrame(prog.varm["loadings"], index=prog.var_names, columns=prog.uns["var_names"])

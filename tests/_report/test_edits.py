@@ -76,7 +76,7 @@ def test_edits_of_the_page_are_saved_and_applied(halved, visit, tmp_path):
 def test_a_page_of_merged_units(halved, visit, tmp_path):
     adata, *chance = halved
     others = [str(unit) for unit in range(6) if str(unit) not in chance]
-    with pytest.warns(UserWarning, match="removed"):
+    with pytest.warns(UserWarning, match="removed"), pytest.warns(UserWarning, match="may be different programmes"):
         mo.tl.edit_units(adata, merge=[others[:2]], device="cpu")
     page = visit(mo.report(adata, tmp_path / "a.html", **QUIET))
     assert len(numbers(page, "#cards")) == 3  # what nobody looked for in halves is not called chance

@@ -272,7 +272,7 @@ MISTAKES = {
     "impact": (lambda a: mo.pl.impact(a, result="x"), KeyError, "no impact 'x'.*There are"),
     "group": (lambda a: mo.pl.impact(a, result="ae_impact_kind", group="q"), KeyError, "no group 'q'. Choose one of"),
     "set": (lambda a: mo.pl.impact(a, sets=["alpa"]), KeyError, "no gene set 'alpa'.*alpha"),
-    "unit": (lambda a: mo.pl.impact(a, units=[9]), IndexError, "unit 9 does not exist: there are 4"),
+    "unit": (lambda a: mo.pl.impact(a, units=[9]), KeyError, "unit 9 does not exist: there are 4"),
     "dead": (lambda a: mo.pl.impact(a, min_unit_impact=2), ValueError, "Lower min_unit_impact"),
     "overlay": (lambda a: mo.pl.impact(a, overlay=True), ValueError, "name it in group="),
     "groupby": (
@@ -280,7 +280,7 @@ MISTAKES = {
         KeyError,
         r"There are \['ae_impact_kind'\].*run `mo.tl.pathway_impact\(adata, gene_sets, groupby='x'\)`",
     ),
-    "gene": (lambda a: mo.pl.top_genes(a, 7), IndexError, "unit 7 does not exist: there are 2"),
+    "gene": (lambda a: mo.pl.top_genes(a, 7), KeyError, "unit 7 does not exist: there are 2"),
     "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `mo.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
     "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "not a column of adata.obs and no gene. Choose"),

@@ -124,7 +124,19 @@ def test_unknown_caveats_and_sets_leave_room_for_nothing(summed):
     table["set"] = np.array([""] * 5, dtype=object)
     axes = mo.pl.unit_summary(summed)
     assert np.ma.getmaskarray(cells(axes["caveats"]).get_array())[:, 1].all()
+    note = axes["effect"].figure.get_supxlabel().splitlines()[-1]
+    assert note == "light grey: unknown, as adata has too few of the genes for it (mitochondrial)"
     assert not [text for text in axes["caveats"].texts if "gene set" in text.get_text()]
+
+
+def test_grey_squares_are_explained_where_there_are_any(summed):
+    assert "grey" not in mo.pl.unit_summary(summed)["effect"].figure.get_supxlabel()
+    table = summed.uns["ae_units"]["table"]
+    for name in CAVEATS:
+        table[name][4] = np.nan  # the dead unit
+    assert "grey" not in mo.pl.unit_summary(summed)["effect"].figure.get_supxlabel()
+    note = mo.pl.unit_summary(summed, n_units=None)["effect"].figure.get_supxlabel()
+    assert note == "light grey: unknown, as the unit is dead or may be chance"
 
 
 @pytest.mark.parametrize("n_units", [0, 2.5, True])

@@ -213,5 +213,5 @@ def test_get_says_what_there_is(trained, gene_sets):
     run(trained, gene_sets)
     with pytest.raises(KeyError, match=r"There are \['ae_enrichment'\]"):
         mo.get.enrichment(trained, result="x")
-    with pytest.raises(IndexError, match="unit 9 does not exist: there are 5, counted from 0"):
+    with pytest.raises(KeyError, match="unit 9 does not exist: there are 5, counted from 0"):
         mo.get.enrichment(trained, unit=9)

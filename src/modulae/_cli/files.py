@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from modulae._utils.files import UNFINISHED
 from modulae._utils.text import listed
 
@@ -55,13 +57,16 @@ class CellFile:
     def _write(self, path: Path, kind: str, *, matrices: bool) -> int:
         from anndata import settings
         from anndata.experimental import write_dispatched
+        from anndata.io import write_elem
 
         n_bytes = 0
 
         def put(write: Any, group: Any, name: str, value: Any, *, dataset_kwargs: Any, **_: Any) -> None:  # noqa: ANN401
             nonlocal n_bytes
             element = element_of(value)
-            if element is None:
+            if element is None and (text := _plain_text(value)) is not None:
+                write_elem(group, name, text, dataset_kwargs=dataset_kwargs)
+            elif element is None:
                 write(group, name, value, dataset_kwargs=dataset_kwargs)
             elif matrices:
                 copy(value, group, name, dataset_kwargs)
@@ -69,13 +74,28 @@ class CellFile:
                 n_bytes += bytes_of(element)
 
         as_read = settings.override(  # what a file may hold may be written; and no shards, which are held as a whole
-            allow_write_nullable_strings=True, disallow_forward_slash_in_h5ad=False, auto_shard_zarr_v3=False
+            disallow_forward_slash_in_h5ad=False, auto_shard_zarr_v3=False
         )
         plans = warnings.catch_warnings(action="ignore", category=FutureWarning)  # of anndata, for names with a slash
         with as_read, plans, _store(path, "w", kind, like=self.store) as target:
             packed = {} if kind == ".zarr" else {"compression": "gzip"}
             write_dispatched(target, "/", self.adata, put, dataset_kwargs=packed)
         return n_bytes
+
+
+def _plain_text(value: Any) -> Any:  # noqa: ANN401
+    """Text as all versions and readers in R know it, for the nullable strings of pandas; `None` for anything else.
+
+    Text with gaps becomes categories, as anndata itself writes the columns of a table.
+    """
+    import pandas as pd
+
+    if not isinstance(getattr(value, "dtype", None), pd.StringDtype):
+        return None
+    texts = np.array(value, dtype=object)
+    gaps = np.asarray(pd.isna(texts))
+    texts[gaps] = None
+    return pd.Categorical(texts) if gaps.any() else texts
 
 
 @contextmanager

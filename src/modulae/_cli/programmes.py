@@ -59,7 +59,8 @@ def export(options: argparse.Namespace) -> None:
     check_writable(options.output, "--output")
     with opened(options.path) as file:
         given = {name: getattr(options, name) for name in ("units", "format", "n_genes", "layer", "key")}
-        mo.write_programmes(file.adata, options.output, **given)
+        units = options.units and [int(unit) if unit.isdecimal() else unit for unit in options.units]
+        mo.write_programmes(file.adata, options.output, **{**given, "units": units})
     print(f"Written: {options.output.resolve()}")
 
 

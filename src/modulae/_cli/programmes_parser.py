@@ -78,7 +78,7 @@ def _add_export(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "reference, MuData, or an Excel workbook with all tables.",
     )
     export.add_argument("path", type=Path, help=TRAINED)
-    export.add_argument("--units", nargs="+", metavar="UNIT", help="only these, by number")
+    export.add_argument("--units", nargs="+", metavar="UNIT", help="only these, by number or name")
     export.add_argument(
         "--format",
         default="auto",

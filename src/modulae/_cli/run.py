@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
 
 def demo(options: argparse.Namespace) -> None:
     """The whole job on `datasets.pbmc68k()`."""
+    from anndata import settings
+
     import modulae as mo
 
     folder = _folder(options.output)
@@ -69,7 +71,8 @@ def demo(options: argparse.Namespace) -> None:
     _save(mo.pl.unit_summary(adata), folder / "unit_summary.png")
     _save(mo.pl.units(adata, basis="X_umap_scanpy", color="bulk_labels"), folder / "units.png")
     _write_impact(adata, folder, groupby="bulk_labels")
-    adata.write_h5ad(folder / "pbmc68k.h5ad", compression="gzip")
+    with settings.override(allow_write_nullable_strings=False):  # which readers in R don't know
+        adata.write_h5ad(folder / "pbmc68k.h5ad", compression="gzip")
     write_tables(adata, folder / "pbmc68k.h5ad", key=DEFAULT_KEY)
     print(summary(adata, groupby="bulk_labels"))
     print(units(adata))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._adata.gene_names import gene_names, identifiers
+from modulae._adata.stored.edits import EDITS
 from modulae._adata.stored.models import model_entry, read_model
 from modulae._genes.matching import explain_few, explain_no_match, match_genes, orthologue_table
 from modulae.core.inference.missing_genes import restrict
@@ -158,4 +159,4 @@ def transfer_entry(
         "min_reliability": float(min_reliability),
         **({"sets": known["sets"]} if "sets" in known else {}),
     }
-    return {"transfer": entry, **({"replication": known["replication"]} if "replication" in known else {})}
+    return {"transfer": entry, **{part: known[part] for part in ("replication", EDITS) if part in known}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from modulae._adata.stored.edits import EDITS, history_of
 from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.unit_labels import SET_COLUMNS, known_sets, names_of_units
 
@@ -20,27 +21,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KnownUnits:
-    """Names, gene sets and replication of the units of a model; empty where nothing is known."""
+    """Names, gene sets, replication and edits of the units of a model; empty where nothing is known."""
 
     names: Mapping[str, str] = field(default_factory=dict)  # by number
     sets: Mapping[str, Any] = field(default_factory=dict)  # columns of the summary: "set", "set_q", "sets"
     replication: Mapping[str, Any] = field(default_factory=dict)
+    edits: Mapping[str, Any] = field(default_factory=dict)  # by number from "1": what was asked, without undo
 
     @classmethod
     def of(cls, adata: AnnData, key: str) -> Self:
         """What an AnnData says of the units of one of its models, in whichever cells they were found."""
-        replication = model_entry(adata, key).get("replication", {})
-        return cls(names_of_units(adata, key), known_sets(adata, key), replication)
+        entry = model_entry(adata, key)
+        known = known_sets(adata, key), entry.get("replication", {}), history_of(entry).get(EDITS, {})
+        return cls(names_of_units(adata, key), *known)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote; the names are in the model."""
         sets = {name: np.array(column, dtype=SET_COLUMNS[name]) for name, column in values.get("sets", {}).items()}
-        return cls({}, sets, values.get("replication", {}))
+        return cls({}, sets, values.get("replication", {}), values.get(EDITS, {}))
 
     def as_dict(self) -> dict[str, Any]:
         """What is not in the model itself, for a file or for the entry of the model in other cells."""
-        parts = {"sets": dict(self.sets), "replication": dict(self.replication)}
+        parts = {"sets": dict(self.sets), "replication": dict(self.replication), EDITS: dict(self.edits)}
         return {name: part for name, part in parts.items() if part}
 
     def named(self, fitted: Fitted) -> Fitted:

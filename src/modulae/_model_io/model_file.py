@@ -72,8 +72,9 @@ def save_model(
     """Write a trained model to a file, without any cell.
 
     The file holds the weights, the names of the genes, the settings, the history of the training, means and second
-    moments over the training cells, and what is known of the units: their names, gene sets and reproducibility. It is a
-    safetensors file (:doc:`/guide/transfer`). An existing file is replaced once the new one is complete.
+    moments over the training cells, and what is known of the units: their names, gene sets, reproducibility and
+    :func:`modulae.get.edits`. It is a safetensors file (:doc:`/guide/transfer`). An existing file is replaced once the
+    new one is complete.
 
     Parameters
     ----------

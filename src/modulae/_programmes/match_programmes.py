@@ -78,7 +78,8 @@ def match_programmes(
     Parameters
     ----------
     first
-        A model (its `AnnData`), or what :func:`modulae.read_programmes` reads or has read.
+        A model (its `AnnData`), or what :func:`modulae.read_programmes` reads or has read. Units of a model that are
+        dead, below the level of reproducibility or technical take no part.
     second
         The same; or several of them, as a list or by name in a dict.
     of

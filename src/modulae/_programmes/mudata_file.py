@@ -31,13 +31,13 @@ LOADINGS, GENES = "loadings", "var_names"
 def write_mudata(adata: AnnData, file: Path, names: Mapping[str, str], layer: str | None, key: str) -> None:
     """Write cells × programmes beside the counts, both of the genes of the model."""
     import mudata
-    from anndata import AnnData
+    from anndata import AnnData, settings
 
     fitted = read_model(adata, key)
     genes = pd.Index(fitted.genes.astype(object))
     table = loadings(adata, key=key).loc[genes, list(names)]
     activity = np.asarray(model_units(adata, key), dtype=np.float32)[:, [int(unit) for unit in names]]
-    cells = pd.DataFrame(index=adata.obs_names)
+    cells = pd.DataFrame(index=adata.obs_names.astype(object))
     programmes = AnnData(
         activity,
         obs=cells,
@@ -46,9 +46,10 @@ def write_mudata(adata: AnnData, file: Path, names: Mapping[str, str], layer: st
         uns={GENES: genes.to_numpy(dtype=object)},
     )
     counts = read_cells(adata, fitted, layer=layer).load().counts
-    rna = AnnData(counts, obs=adata.obs.copy(), var=adata.var.loc[genes].copy())
+    rna = AnnData(counts, obs=adata.obs.set_axis(cells.index), var=adata.var.loc[genes].set_axis(genes))
     with (
         whole_file(file) as unfinished,
+        settings.override(allow_write_nullable_strings=False),  # which not all readers know
         warnings.catch_warnings(action="ignore"),
     ):  # of its own plans, and pandas' for it
         mudata.write_h5mu(str(unfinished), mudata.MuData({CELLS: rna, PROGRAMMES: programmes}))

@@ -50,7 +50,7 @@ def _tables(adata: AnnData, names: Mapping[str, str], n_genes: int, key: str) ->
     yield "units", units
     loadings = get.loadings(adata, key=key)[chosen].dropna().set_axis([*names.values()], axis=1)
     yield LOADINGS_SHEET, loadings.rename_axis("gene").reset_index()
-    genes = [get.top_genes(adata, unit=unit, n=n_genes, key=key) for unit in chosen]
+    genes = [get.top_genes(adata, unit=int(unit), n=n_genes, key=key) for unit in chosen]
     yield "genes", pd.concat(genes, ignore_index=True)
     for kind, table_of in ((ENRICHMENT, get.enrichment), (IMPACT, get.impact_table), (RANKS, get.rank_units)):
         for result in kind.of_model(adata, key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,9 +15,10 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.representation import model_units
-from modulae._adata.stored.results import unit_names, unit_position
-from modulae._adata.stored.unit_labels import names_of_units, units_without_names
+from modulae._adata.stored.results import unit_names
+from modulae._adata.stored.unit_labels import names_of_units, no_findings, unit_numbers, units_without_names
 from modulae._utils.files import check_writable, write_whole
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.checks import check_choice, check_integer
 from modulae.core.scores.gene_spread import rate_deviation
 from modulae.get._loadings import loadings
@@ -76,7 +78,8 @@ def write_programmes(
     path
         Where to write, such as `"programmes.tsv"`.
     units
-        Units to write, in this order. If `None` all except those that are dead or below the level of reproducibility.
+        Units to write, by number or name, in this order. If `None` all except those that are dead, below the level of
+        reproducibility or technical, and a warning says how many these are.
     format
         `"table"`: genes × programmes with all loadings, as a CSV file where the path ends in `.csv`, else with tabs
         (TSV). `"gmt"`: sets of the first genes, in the order of :func:`modulae.get.top_genes`. `"starcat"`: a reference
@@ -97,12 +100,15 @@ def write_programmes(
         The folder is not there.
     ImportError
         A MuData file without the package `mudata`, or a workbook without `openpyxl`.
-    IndexError
-        No such unit.
     KeyError
-        No such model.
+        No such model or unit.
     ValueError
         No unit to write, or a starCAT reference of a model with `architecture="orthogonal"`, whose loadings have signs.
+
+    Warns
+    -----
+    UserWarning
+        `units` is not given, and some are left out.
 
     See Also
     --------
@@ -125,6 +131,8 @@ def write_programmes(
     fitted = read_model(adata, key)
     names = programme_names(adata, key, units)
     check_writable(file, "such as 'programmes.tsv'")
+    if units is None:
+        _say_what_is_left_out(adata, fitted.network.n_units, key)
     chosen = _by_ending(file) if format == "auto" else format
     if chosen in NEEDS:
         check_installed(NEEDS[chosen])
@@ -145,6 +153,19 @@ def write_programmes(
     write_whole(file, text.encode())
 
 
+def _say_what_is_left_out(adata: AnnData, n_units: int, key: str) -> None:
+    found = no_findings(adata, key)
+    reasons = [f"{len(units)} {why}" for why, units in found.items() if units]
+    if reasons:
+        n = sum(map(len, found.values()))
+        warnings.warn(
+            f"{n} of {n_units} units are not written: {', '.join(reasons)}. Name units to write them as well, such as "
+            f"all: units={list(range(n_units))}.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+
+
 def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None) -> dict[str, str]:
     """Unit → what its programme is called, each name once and on one line."""
     every = unit_names(read_model(adata, key).network.n_units)
@@ -152,7 +173,7 @@ def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None)
         without = units_without_names(adata, key)
         chosen = [unit for unit in every if unit not in without]
     else:
-        chosen = list(dict.fromkeys(every[unit_position(unit, len(every))] for unit in units))
+        chosen = [every[at] for at in unit_numbers(units, len(every), names_of_units(adata, key))]
     if not chosen:
         msg = "no unit is to be written: none is alive and reproducible. Name those you want: units=[0, 1]."
         raise ValueError(msg)
@@ -165,7 +186,7 @@ def programme_names(adata: AnnData, key: str, units: Sequence[int | str] | None)
 
 
 def _gmt_line(adata: AnnData, unit: str, name: str, n_genes: int, key: str) -> str:
-    genes = top_genes(adata, unit=unit, n=n_genes, key=key)
+    genes = top_genes(adata, unit=int(unit), n=n_genes, key=key)
     return "\t".join([name, f"unit {unit} of the model {key}", *genes["gene"][genes["score"] > 0]]) + "\n"
 
 

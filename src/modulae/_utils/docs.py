@@ -84,8 +84,8 @@ PARAMETERS = {
     "cluster": "Put similar sets, and similar units, side by side, where they aren't named in `sets` and `units`.",
     "sets": "Gene sets to draw, in this order; chosen by `n_sets` and `min_impact` if `None`.",
     "units": (
-        "Units to draw, in this order; chosen by `n_units` and `min_unit_impact` if `None`, among those that\n"
-        ":func:`modulae.tl.transfer` did not flag."
+        "Units to draw, by number or name, in this order. If `None`, chosen by `n_units` and `min_unit_impact`,\n"
+        "except those that are technical or that :func:`modulae.tl.transfer` flagged, which the label counts."
     ),
     "n_units": "How many units at most, those with the largest absolute value on these sets; `None` for no limit.",
     "n_sets": "How many sets at most, those with the largest absolute value; `None` for no limit.",

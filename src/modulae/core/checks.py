@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard, get_args
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, get_args
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
 
 SEEDS = 2**32
 """What scikit-learn and UMAP take as a seed lies below."""
@@ -48,6 +53,18 @@ def check_choice(name: str, value: object, choices: Any, *, none: str = "") -> N
     if value not in get_args(choices) and not (none and value is None):
         msg = f"{name} is {value!r}; choose one of {list(get_args(choices))}{none and f', or None {none}'}."
         raise ValueError(msg)
+
+
+def given_list(given: Sequence[T], parameter: str) -> Sequence[T]:
+    """What was given, refused where it is no list, or an empty one."""
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        what = "the text " if isinstance(given, str) else ""
+        msg = f"{parameter} is {what}{given!r}; give a list: {parameter}=[{given!r}]."
+        raise TypeError(msg)
+    if len(given) == 0:
+        msg = f"{parameter} is empty. Name some, or leave it out."
+        raise ValueError(msg)
+    return given
 
 
 def check_seed(seed: object) -> None:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
-from modulae._adata.stored.results import ENRICHMENT, share_found, unit_names, unit_position
-from modulae._adata.stored.unit_labels import name_column
+from modulae._adata.stored.results import ENRICHMENT, share_found, unit_names
+from modulae._adata.stored.unit_labels import name_column, names_of_units, unit_number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -45,7 +45,7 @@ def enrichment(
     {key}
     {result={key}_enrichment}
     unit
-        One unit; all if `None`.
+        One unit, by number or name; all if `None`.
 
     Returns
     -------
@@ -80,9 +80,7 @@ def enrichment(
     Raises
     ------
     KeyError
-        No such result.
-    IndexError
-        No such unit.
+        No such result or unit.
 
     See Also
     --------
@@ -100,7 +98,7 @@ def enrichment(
     found = ENRICHMENT.find(adata, key=key, result=result)
     entry = found.entry
     n_sets, n_units = np.shape(entry["nes"])
-    chosen = list(range(n_units)) if unit is None else [unit_position(unit, n_units)]
+    chosen = list(range(n_units)) if unit is None else [unit_number(unit, n_units, names_of_units(adata, found.key))]
     table = pd.DataFrame(
         {
             "unit": np.repeat(np.array(unit_names(n_units), dtype=object)[chosen], n_sets),

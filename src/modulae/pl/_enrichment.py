@@ -11,8 +11,8 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import ENRICHMENT, unit_names
-from modulae._adata.stored.unit_labels import names_of_units
-from modulae.core.checks import check_choice
+from modulae._adata.stored.unit_labels import names_of_units, unit_numbers
+from modulae.core.checks import check_choice, given_list
 from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import (
     DIVERGING,
@@ -30,10 +30,8 @@ from modulae.pl._draw.selection import (
     check_n,
     flagged_units,
     leaf_order,
-    names_given,
     set_position,
     unflagged,
-    unit_name,
 )
 from modulae.pl._draw.style import enlarged
 
@@ -90,8 +88,8 @@ def enrichment(
     sets
         Gene sets to draw, in this order; chosen by `max_q` and `n_sets` if `None`.
     units
-        Units to draw, in this order; if `None` those with a `q` as low as `max_q` for a drawn set that
-        :func:`modulae.tl.transfer` did not flag.
+        Units to draw, by number or name, in this order. If `None` those with a `q` as low as `max_q` for a drawn set,
+        except those that are technical or that :func:`modulae.tl.transfer` flagged, which the label counts.
     n_sets
         How many sets at most, those with the smallest p; `None` for no limit.
     n_units
@@ -108,9 +106,7 @@ def enrichment(
     Raises
     ------
     KeyError
-        No such result or gene set.
-    IndexError
-        No such unit.
+        No such result, gene set or unit.
     ValueError
         Nothing is left to draw.
 
@@ -129,15 +125,18 @@ def enrichment(
     stored = ENRICHMENT.find(adata, key=key, result=result)
     score = "nes" if q == "q_prerank" else "z"
     rates, p, scores = _wide(adata, stored, [q, q.replace("q", "p", 1), score])
-    of_units = rates.shape[1]
+    of_units, names, left_out = rates.shape[1], names_of_units(adata, stored.key), ""
     if units is None:
-        free = unflagged(list(rates.columns), flagged_units(adata, stored.key), stored.key)
+        flagged = flagged_units(adata, stored.key)
+        free, left_out = unflagged(list(rates.columns), flagged, stored.key), flagged.words
         rates, p, scores = (table.iloc[:, free] for table in (rates, p, scores))
+    else:
+        units = unit_numbers(units, of_units, names)
     check_n(n_sets, "n_sets")
     check_n(n_units, "n_units")
     most = n_sets, n_units
     shown = _choose(rates, p, scores, sets=sets, units=units, most=most, max_q=max_q, cluster=cluster)
-    shown = replace(shown, of_units=of_units, names=names_of_units(adata, stored.key))
+    shown = replace(shown, of_units=of_units, names=names, left_out=left_out)
     rates, scores = rates.loc[shown.sets, shown.units], scores.loc[shown.sets, shown.units]
 
     label = "normalised enrichment score" if q == "q_prerank" else "z, against genes like\nthose of the set"
@@ -172,7 +171,7 @@ def _choose(
     scores: pd.DataFrame,
     *,
     sets: Sequence[str] | None,
-    units: Sequence[int | str] | None,
+    units: Sequence[int] | None,
     most: tuple[int | None, int | None],
     max_q: float,
     cluster: bool,
@@ -183,13 +182,13 @@ def _choose(
         rows = np.flatnonzero(called.any(axis=1))
         rows = rows[np.argsort(p.to_numpy()[rows].min(axis=1), kind="stable")][: most[0]]
     else:
-        rows = np.array([set_position(name, every_set) for name in map(str, names_given(sets, "sets"))])
+        rows = np.array([set_position(name, every_set) for name in map(str, given_list(sets, "sets"))])
     if units is None:
         columns = np.flatnonzero(called[rows].any(axis=0))
         smallest = p.to_numpy()[rows][:, columns].min(axis=0, initial=1.0)
         columns = np.sort(columns[np.argsort(smallest, kind="stable")][: most[1]])
     else:
-        columns = np.array([every_unit.index(unit_name(unit, every_unit)) for unit in names_given(units, "units")])
+        columns = np.array(units)
     if len(rows) == 0 or len(columns) == 0:
         lowest = float(rates.to_numpy()[rows].min()) if len(rows) else float(rates.to_numpy().min())
         msg = (

@@ -100,9 +100,7 @@ def impact(
     Raises
     ------
     KeyError
-        No such result, group or gene set.
-    IndexError
-        No such unit.
+        No such result, group, gene set or unit.
     ValueError
         Nothing is left to draw.
 

@@ -11,11 +11,12 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.layouts import read_layout
 from modulae._adata.stored.results import ACTIVITY
+from modulae.core.checks import given_list
 from modulae.pl._draw.labels import set_labels
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
 from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
-from modulae.pl._draw.selection import check_n, names_given
+from modulae.pl._draw.selection import check_n
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +110,7 @@ def _chosen(scores: pd.DataFrame, sets: Sequence[str] | None, n: int) -> list[st
     if sets is None:
         check_n(n, "n")
         return [str(name) for name in scores.var().sort_values(ascending=False, kind="stable").index[:n]]
-    named = [str(name) for name in names_given(sets, "sets")]
+    named = [str(name) for name in given_list(sets, "sets")]
     absent = [name for name in named if name not in scores]
     if absent:
         msg = f"there is no set {absent[0]!r} among the scores. Choose from {list(scores)}."

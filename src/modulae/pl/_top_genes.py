@@ -12,12 +12,11 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import SALIENCY
-from modulae._adata.stored.unit_labels import names_of_units
+from modulae._adata.stored.unit_labels import names_of_units, unit_number
 from modulae.core.checks import check_choice, check_integer
 from modulae.pl._draw.heatmap import measured, title
 from modulae.pl._draw.labels import unit_title
 from modulae.pl._draw.literal import literal
-from modulae.pl._draw.selection import unit_name
 from modulae.pl._draw.style import enlarged
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def top_genes(
     ----------
     {adata}
     unit
-        Which unit of the representation, counted from 0.
+        Which unit, by number (counted from 0) or name.
     n
         How many genes; all, if there are fewer.
     by
@@ -73,9 +72,7 @@ def top_genes(
     Raises
     ------
     KeyError
-        No such model, result or group.
-    IndexError
-        No such unit.
+        No such model, result, group or unit.
     ValueError
         A result by group, and no group named; or one of them named without `by="saliency"`; or no gene asked for.
 
@@ -128,15 +125,16 @@ class Drawn:
 
 
 def _made(adata: AnnData, unit: int | str, n: int, key: str) -> Drawn:
-    names = list(get.loadings(adata, key=key).columns)
-    table = get.top_genes(adata, unit=unit, n=n, key=key)
+    units = list(get.loadings(adata, key=key).columns)
+    number = unit_number(unit, len(units), names_of_units(adata, key))
+    table = get.top_genes(adata, unit=number, n=n, key=key)
     label = "loading (dark: its share in what\nall programmes make of the gene)"
-    return Drawn(unit_name(unit, names), table.set_index("gene")["loading"], table["score"].to_numpy(), label)
+    return Drawn(units[number], table.set_index("gene")["loading"], table["score"].to_numpy(), label)
 
 
 def _read(adata: AnnData, unit: int | str, n: int, key: str, *, result: str | None, group: str | None) -> Drawn:
     table = get.saliency(adata, key=key, result=result, group=group)
-    name = unit_name(unit, list(table.columns))
+    name = str(table.columns[unit_number(unit, table.shape[1], names_of_units(adata, key))])
     scores = table[name].dropna()
     scores = scores.loc[scores.abs().sort_values(ascending=False, kind="stable").index[:n]]
     entry = SALIENCY.find(adata, key=key, result=result).entry

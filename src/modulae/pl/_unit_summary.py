@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from numpy.typing import NDArray
 
+    from modulae.pl._draw.selection import Flagged
+
 CAVEAT_LABELS = {
     "library_size": "library size",
     "mitochondrial": "mitochondrial",
@@ -56,8 +58,8 @@ def unit_summary(
 
     Units have the names of :func:`modulae.tl.unit_summary`; on the right is the best gene set with q ≤ 0.05.
     "As 3" means redundant with unit 3. In the squares, correlations that count as caveats are written as numbers, and
-    others that are clearly negative carry a dash; light grey is unknown. With `n_units=None`, grey bars are dead units,
-    and grey dots, left of the dotted line, units that may be chance: they have no name.
+    others that are clearly negative carry a dash; light grey is unknown, and a line says why. With `n_units=None`, grey
+    bars are dead units, and grey dots, left of the dotted line, units that may be chance: they have no name.
 
     Parameters
     ----------
@@ -122,23 +124,32 @@ def unit_summary(
     _draw_caveats(by_name["caveats"], shown, sets)
     of = "" if len(shown) == len(table) else f" ({len(shown)} of {len(table)})"
     by_name["effect"].set_ylabel(f"programme{of}", fontsize=font(1.5))
-    if left_out:
-        figure.supxlabel(f"{left_out}; n_units=None draws all", x=0.01, ha="left", fontsize=font(), color="0.35")
+    notes = [f"{left_out}; n_units=None draws all"] * bool(left_out) + _grey(shown)
+    if notes:
+        figure.supxlabel("\n".join(notes), x=0.01, ha="left", fontsize=font(), color="0.35")
     return by_name
 
 
-def _chosen(table: pd.DataFrame, flagged: frozenset[str], key: str, n_units: int) -> tuple[pd.DataFrame, str]:
+def _grey(shown: pd.DataFrame) -> list[str]:
+    """What light grey squares mean, where there are any."""
+    unknown = shown[list(CAVEAT_LABELS)].isna()
+    columns = [label for name, label in CAVEAT_LABELS.items() if unknown[name].all()]
+    if columns:
+        return [f"light grey: unknown, as adata has too few of the genes for it ({', '.join(columns)})"]
+    return ["light grey: unknown, as the unit is dead or may be chance"] * bool(unknown.any(axis=None))
+
+
+def _chosen(table: pd.DataFrame, flagged: Flagged, key: str, n_units: int) -> tuple[pd.DataFrame, str]:
     """The units to draw, and how many are left out, and why; where none has a name, those without one."""
     free = table.iloc[unflagged(list(table.index), flagged, key)]
     silent = free["dead"] | free["below_level"]
     named = free if silent.all() else free[~silent]
-    technical = set(table.index[table["technical"]])
     reasons = {
         "of smaller effect": max(len(named) - n_units, 0),
         "that may be chance": int((free["below_level"] & ~free["dead"]).sum()),
         "without effect": int(free["dead"].sum()),
-        "that the genes are too few for": len(flagged - technical),
-        "marked as technical": len(technical),
+        "that the genes are too few for": len(flagged.unread - flagged.technical),
+        "marked as technical": len(flagged.technical),
     }
     if silent.all():
         reasons |= {"that may be chance": 0, "without effect": 0}
@@ -183,14 +194,7 @@ def _draw_caveats(ax: Axes, shown: pd.DataFrame, sets: list[str]) -> None:
     for row, text in enumerate(sets):
         ax.text(len(CAVEAT_LABELS) - 0.3, row, text, va="center", fontsize=font(), clip_on=False)
     if any(sets):
-        ax.text(
-            len(CAVEAT_LABELS) - 0.3,
-            -1.0,
-            HEAD,
-            va="center",
-            fontsize=font(),
-            color="0.35",
-        )
+        ax.text(len(CAVEAT_LABELS) - 0.3, -1.0, HEAD, va="center", fontsize=font(), color="0.35")
     bar = ax.figure.colorbar(cells, ax=ax, location="top", shrink=0.9, aspect=22, pad=0.02 + 0.25 / len(shown))
     bar.set_label("rank correlation", fontsize=font(0.5))
     bar.ax.tick_params(labelsize=font())
@@ -213,7 +217,7 @@ def _write_caveats(ax: Axes, cells: QuadMesh, values: NDArray[np.float64], writt
     negative_cells(ax, np.where(written, np.nan, values), cells, highest=1.0, across=6 * enlarged())
 
 
-def _names(shown: pd.DataFrame, flagged: frozenset[str]) -> list[str]:
+def _names(shown: pd.DataFrame, flagged: Flagged) -> list[str]:
     """What each unit is called, with its number next to the axis."""
     names = []
     for unit, row in shown.iterrows():

@@ -10,12 +10,13 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.layouts import read_layout
-from modulae._adata.stored.unit_labels import effects_of_units, names_of_units
+from modulae._adata.stored.unit_labels import effects_of_units, names_of_units, unit_numbers
 from modulae.pl._draw.labels import unit_title
 from modulae.pl._draw.literal import literal
 from modulae.pl._draw.panels import draw_panels, find_basis
 from modulae.pl._draw.points import Categories, Numbers, numbers, read_colours
-from modulae.pl._draw.selection import check_n, flagged_units, names_given, unflagged, unit_name
+from modulae.pl._draw.selection import check_n, flagged_units, unflagged
+from modulae.pl._draw.style import font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +52,10 @@ def units(
     ----------
     {adata}
     units
-        Which units, in this order; if `None` the `n` that explain most, of those that :func:`modulae.tl.transfer` did
-        not flag: by their effect, after :func:`modulae.tl.unit_summary`, and before it by the variance that they make
-        in the genes (of log1p of the rates).
+        Which units, by number or name, in this order. If `None` the `n` that explain most, except those that are
+        technical or that :func:`modulae.tl.transfer` flagged (a line says how many are left out): by their effect,
+        after :func:`modulae.tl.unit_summary`, and before it by the variance that they make in the genes (of log1p of
+        the rates).
     n
         How many units at most, where none are named.
     {color}
@@ -73,9 +75,7 @@ def units(
     Raises
     ------
     KeyError
-        No representation, no such coordinates, or nothing called `color`.
-    IndexError
-        No such unit.
+        No representation, no such coordinates or unit, or nothing called `color`.
     ValueError
         All units are flagged, and none is named; or `color` is called like a unit that is drawn.
 
@@ -103,14 +103,19 @@ def units(
     names = names_of_units(adata, key)
     titles = {name: name if name == color else unit_title(name, names, per_line=TITLE, lines=2) for name in panels}
     measures = {name: "activity" for name in panels if name != color}
-    return draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
+    axes = draw_panels(points, panels, titles, size=size, ncols=ncols, cmap=cmap, measures=measures)
+    if units is None and len(chosen) < activity.shape[1]:
+        figure, words = axes[chosen[0]].figure, flagged_units(adata, key).words
+        note = f"{len(chosen)} of {activity.shape[1]} programmes{words and f', {words}'}; units=[...] draws others"
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=font(), color="0.35")
+    return axes
 
 
 def _chosen(adata: AnnData, activity: pd.DataFrame, units: Sequence[int | str] | None, n: int, key: str) -> list[str]:
     """Take the named units, or those that explain most."""
     every = list(activity.columns)
     if units is not None:
-        return [unit_name(unit, every) for unit in names_given(units, "units")]
+        return [every[at] for at in unit_numbers(units, len(every), names_of_units(adata, key))]
     check_n(n, "n")
     free = unflagged(every, flagged_units(adata, key), key)
     most = np.argsort(-_explained(adata, activity, key)[free], kind="stable")

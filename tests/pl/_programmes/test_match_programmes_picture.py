@@ -95,3 +95,23 @@ def test_genes_of_two_species_are_refused():
     other = catalogue(1, "abcd").set_axis([f"other_{number}" for number in range(200)])
     with pytest.raises(ValueError, match="0 genes in common"):
         mo.pl.match_programmes(catalogue(0, "abcd"), other)
+
+
+def test_of_many_columns_partners_and_the_most_similar_are_drawn():
+    rng = np.random.default_rng(5)
+    others = pd.DataFrame(rng.gamma(1, 0.3, size=(200, 40)), GENES, [f"other {number}" for number in range(40)])
+    many = pd.concat([others, catalogue(1, "CAB")], axis=1)
+    ax = mo.pl.match_programmes(catalogue(0, "abc"), many, names=("mine", "theirs"), **QUICK)
+    columns = texts(ax.get_xticklabels())
+    assert len(columns) == 25
+    assert sorted(columns[:3]) == ["A", "B", "C"]
+    similarity = mo.match_programmes(catalogue(0, "abc"), many, of="similarity").max()
+    assert columns[3:] == similarity.drop(["A", "B", "C"]).nlargest(22).index.tolist()
+    assert drawn(ax)[1] == {(0, 0), (1, 1), (2, 2)}
+    assert ax.get_xlabel() == "theirs\n(25 of 43)"
+    every = mo.pl.match_programmes(catalogue(0, "abc"), many, n_columns=None, **QUICK)
+    assert (len(texts(every.get_xticklabels())), every.get_xlabel()) == (43, "second")
+    assert ax.figure.get_figwidth() < every.figure.get_figwidth()
+    assert len(texts(mo.pl.match_programmes(catalogue(0, "abc"), many, n_columns=2, **QUICK).get_xticklabels())) == 2
+    with pytest.raises(ValueError, match="n_columns is 0"):
+        mo.pl.match_programmes(catalogue(0, "abc"), many, n_columns=0, **QUICK)

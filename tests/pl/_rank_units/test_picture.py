@@ -113,7 +113,7 @@ MISTAKES = {
         ValueError,
         r"no unit has q <= 1e-09.*lowest is 1e-06.*Raise max_q",
     ),
-    "unit": (lambda a: mo.pl.rank_units(a, units=[9]), IndexError, "unit 9 does not exist"),
+    "unit": (lambda a: mo.pl.rank_units(a, units=[9]), KeyError, "unit 9 does not exist"),
     "list": (lambda a: mo.pl.rank_units(a, units=1), TypeError, r"give a list: units=\[1\]"),
     "n": (lambda a: mo.pl.rank_units(a, n_units=0), ValueError, "n_units is 0"),
     "group": (lambda a: mo.pl.rank_units(a, group="x"), KeyError, r"no group 'x'. Choose one of"),

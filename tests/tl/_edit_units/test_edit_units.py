@@ -1,6 +1,7 @@
 """`tl.edit_units`: what it changes, what it leaves, and what undo gives back."""
 
 import json
+import warnings
 
 import anndata as ad
 import numpy as np
@@ -8,6 +9,9 @@ import pandas as pd
 import pytest
 
 import modulae as mo
+from modulae.core.model.edited_parts import likeness
+
+pytestmark = pytest.mark.filterwarnings("ignore:units . and . are merged:UserWarning")  # simulated ones are unlike
 
 QUIET = {"device": "cpu", "progress": False}
 WEIGHTS = ("encoder", "bias", "loadings", "baseline")
@@ -75,7 +79,8 @@ def test_technical_units_stand_apart(adata, tmp_path):
     assert mo.get.unit_summary(adata)["technical"].to_dict() == {str(unit): unit == 2 for unit in range(5)}
     assert "2" not in set(mo.get.top_genes(adata)["unit"])
     assert not mo.get.top_genes(adata, unit=2).empty
-    assert mo.read_programmes(_gmt(adata, tmp_path)).shape[1] == 4
+    with pytest.warns(UserWarning, match="1 of 5 units are not written: 1 marked as technical"):
+        assert mo.read_programmes(_gmt(adata, tmp_path)).shape[1] == 4
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(300, 2))
     assert "2" not in mo.pl.units(adata)
     labels = [text.get_text() for text in mo.pl.unit_summary(adata, n_units=None)["effect"].get_yticklabels()]
@@ -130,6 +135,47 @@ def test_merged_units_leave_the_others_as_they_are_and_undo_gives_all_back(adata
     )
     np.testing.assert_allclose(adata.obsm["X_ae"], before.obsm["X_ae"], rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(adata.obsm["X_ae"][:, [0, 3, 4]], before.obsm["X_ae"][:, [0, 3, 4]])
+
+
+@pytest.fixture
+def twice(found):
+    """A model whose first two units are one programme."""
+    made = mo.get.loadings(found)
+    programmes = pd.DataFrame({"a": made["1"], "again": made["1"], "other": made["4"]})
+    adata = found[:].copy()
+    mo.tl.autoencoder(adata, loadings=programmes, refine_loadings=False, max_epochs=2, **QUIET)
+    return adata
+
+
+def test_merging_units_that_are_not_alike_says_how_alike_they_are(adata, found):
+    loadings, units = found.uns["ae"]["model"]["loadings"].astype(float), found.obsm["X_ae"].astype(float)
+    cosine = loadings[1] @ loadings[2] / np.sqrt((loadings[1] ** 2).sum() * (loadings[2] ** 2).sum())
+    r = np.corrcoef(units[:, 1], units[:, 2])[0, 1]
+    assert max(cosine, r) < 0.75
+    words = f"units 2 and 1 are merged, .* loadings is {cosine:.2f}, and .* activities {r:.2f}; .*undo=True"
+    with pytest.warns(UserWarning, match=words), pytest.warns(UserWarning, match="removed"):
+        mo.tl.edit_units(adata, merge=[("2", "1")])
+    mo.tl.edit_units(adata, undo=True)
+    assert adata.obsm["X_ae"].shape == (300, 5)
+
+
+def test_merging_one_programme_that_was_found_twice_warns_of_nothing(twice):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mo.tl.edit_units(twice, merge=[("a", "again")])
+
+
+def test_of_several_units_those_are_named_that_are_least_alike(twice):
+    with pytest.warns(UserWarning, match="units [01] and 2 are merged"):
+        mo.tl.edit_units(twice, merge=[("a", "again", "other")], rename={"a": "all"})
+
+
+def test_likeness_of_a_unit_that_is_nothing():
+    loadings, activity = np.array([[1.0, 0], [0, 0], [2, 1]]), np.array([[1.0, 0, 1], [2, 0, 5]])
+    assert likeness(loadings, activity) == (0, 1, 0.0, 0.0)
+    one, two, cosine, r = likeness(loadings[[0, 2]], activity[:, [0, 2]])
+    assert (one, two) == (0, 1)
+    assert (cosine, r) == pytest.approx((2 / 5**0.5, 1.0))
 
 
 def test_dropping_a_unit_costs_its_effect(adata, found):
@@ -217,9 +263,29 @@ def test_edits_of_a_page(adata, tmp_path):
     mo.tl.edit_units(adata, edits=path)
     assert mo.get.unit_summary(adata).loc["0", "name"] == "A"
     assert mo.get.unit_summary(adata)["technical"].sum() == 1
+    path.write_text(json.dumps({"modulae_edits": 1, "key": "ae", "technical": {"1": False}}))
+    mo.tl.edit_units(adata, edits=path)
+    assert not mo.get.unit_summary(adata)["technical"].any()
     path.write_text("no JSON")
     with pytest.raises(ValueError, match="holds no edits"):
         mo.tl.edit_units(adata, edits=path)
+
+
+def test_digits_in_a_file_are_numbers_and_elsewhere_what_can_be_told(adata):
+    """Programmes of cNMF are called 1, 2, …: the first is unit 0."""
+    adata.uns["ae_units"]["table"]["name"] = np.array(list("12345"), dtype=object)
+    with pytest.raises(KeyError, match="number of a unit, and the name of another, unit 1"):
+        mo.tl.edit_units(adata, rename={"2": "third"})
+    mo.tl.edit_units(adata, edits={"rename": {"2": "third"}, "technical": ["3"]})
+    mo.tl.edit_units(adata, rename={1: "second", "5": "fifth"})
+    assert mo.get.unit_summary(adata)["name"].to_dict() == {
+        "0": "1",
+        "1": "second",
+        "2": "third",
+        "3": "4",
+        "4": "fifth",
+    }
+    assert mo.get.unit_summary(adata).loc["3", "technical"]
 
 
 def test_another_model_is_edited_by_its_name(adata):
@@ -260,6 +326,34 @@ def test_units_are_merged_where_they_were_trained(adata):
     with pytest.raises(ValueError, match="trained on 300 cells, and adata has 200"):
         mo.tl.edit_units(some, drop=["0"])
     mo.tl.edit_units(some, rename={"0": "A"})  # this can be done
+
+
+@pytest.mark.parametrize("way", ["file", "object", "again"])
+def test_the_history_goes_along_with_the_model(adata, tmp_path, way):
+    mo.tl.edit_units(adata, rename={"0": "A"}, technical=[3])
+    with pytest.warns(UserWarning, match="removed"):
+        mo.tl.edit_units(adata, drop=["1"])
+    cells = mo.datasets.simulated(n_cells=50, n_genes=200, n_programmes=5, seed=1)
+    mo.save_model(adata, tmp_path / "model.safetensors")
+    if way == "object":
+        mo.tl.transfer(cells, adata)
+    else:
+        mo.tl.transfer(cells, mo.load_model(tmp_path / "model.safetensors"))
+    if way == "again":  # from those cells on, by a file
+        cells.write_h5ad(tmp_path / "cells.h5ad")
+        mo.save_model(ad.read_h5ad(tmp_path / "cells.h5ad"), tmp_path / "model.safetensors")
+        mo.tl.transfer(cells, tmp_path / "model.safetensors", key_added="ae")
+    pd.testing.assert_frame_equal(mo.get.edits(cells), mo.get.edits(adata))
+    assert all("before" not in edit for edit in cells.uns["ae"]["edits"].values())
+    before = frozen(cells)
+    with pytest.raises(ValueError, match="made where the model came from"):
+        mo.tl.edit_units(cells, undo=True)
+    assert frozen(cells) == before
+    mo.tl.edit_units(cells, rename={"A": "B"})
+    assert len(mo.get.edits(cells)) == 3
+    mo.tl.edit_units(cells, undo=True)
+    assert frozen(cells) == before
+    mo.tl.saliency(cells, device="cpu")  # the model is whole
 
 
 def test_batches_stay_known(tmp_path):

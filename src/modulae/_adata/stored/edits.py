@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .fields import Fields
 from .lazy_results import loaded
 from .ownership import ENTRY_STAMP, is_result, stamp_model
@@ -12,7 +14,6 @@ from .ownership import ENTRY_STAMP, is_result, stamp_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -57,6 +58,13 @@ def new_edit(
     """
     of_loss = {} if losses is None else dict(zip(("loss_before", "loss_after"), losses, strict=True))
     return {"asked": json.dumps(dict(asked)), "became": became, "before": dict(before), **of_loss}
+
+
+def history_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The edits of a model as they go along with it to other cells: what was asked, without what undo needs."""
+    kinds: dict[str, Any] = {"asked": str, "became": np.array, "loss_before": float, "loss_after": float}
+    every = [{name: kind(edit[name]) for name, kind in kinds.items() if name in edit} for edit in read_edits(entry)]
+    return as_stored(every)
 
 
 def marks_of(model: Mapping[str, Any]) -> dict[str, Any]:

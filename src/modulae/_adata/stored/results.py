@@ -27,15 +27,6 @@ def unit_names(n_units: int) -> list[str]:
     return [str(unit) for unit in range(n_units)]
 
 
-def unit_position(unit: int | str, n_units: int) -> int:
-    """Where a unit stands, given by number or name."""
-    names = unit_names(n_units)
-    if str(unit) not in names:
-        msg = f"unit {unit!r} does not exist: there are {n_units}, counted from 0. Choose one up to {names[-1]}."
-        raise IndexError(msg)
-    return names.index(str(unit))
-
-
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A result that was found."""

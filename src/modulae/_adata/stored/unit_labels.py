@@ -1,10 +1,14 @@
-"""What units are called: the one place that tables, pictures and the report ask."""
+"""What units are called, and which one is meant: the one place that tables, pictures and the report ask."""
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from modulae._utils.text import listed
+from modulae.core.checks import given_list, is_integer
 
 from .fields import Fields
 from .lazy_results import loaded
@@ -19,6 +23,70 @@ if TYPE_CHECKING:
 
 SET_COLUMNS = {"set": object, "set_q": np.float64, "sets": object}
 """What the summary says of the gene sets of a unit."""
+
+MOST_NAMED = 12
+"""Units that a message lists; of more, those whose names are most like the one that was given come first."""
+
+
+def unit_number(given: object, n_units: int, names: Mapping[str, str]) -> int:
+    """The number of a unit that is given by its number or by its name; `names` are those of all, by number.
+
+    Raises
+    ------
+    KeyError
+        There is no such unit, or it can't be told which one is meant.
+    TypeError
+        Neither a number nor a text.
+    """
+    if not (is_integer(given) or isinstance(given, str)):
+        msg = f"a unit is {given!r}; give its number or its name, such as '3'."
+        raise TypeError(msg)
+    called = [int(number) for number, name in names.items() if name == given]
+    if is_integer(given) or str(given).isdecimal():
+        number = int(given)
+        others = [unit for unit in called if unit != number]
+        if 0 <= number < n_units and not others:
+            return number
+        if 0 <= number < n_units:
+            msg = (
+                f"{given!r} is the number of a unit, and the name of another, unit {others[0]}. Give the number of the "
+                f"one that is meant, not as text: {number} or {others[0]}."
+            )
+            raise KeyError(msg)
+        if not called:
+            msg = f"unit {given!r} does not exist: there are {n_units}, counted from 0. Choose one up to {n_units - 1}."
+            raise KeyError(msg)
+    if len(called) == 1:
+        return called[0]
+    if called:
+        msg = f"{len(called)} units are called {given!r}: {listed(called)}. Give the number of the one that is meant."
+        raise KeyError(msg)
+    msg = f"no unit is called {given!r}. {_what_there_is(str(given), n_units, names)}"
+    raise KeyError(msg)
+
+
+def unit_numbers(given: Sequence[int | str], n_units: int, names: Mapping[str, str]) -> list[int]:
+    """The numbers of units that are given as `units=`, each once, in their order.
+
+    Raises
+    ------
+    KeyError
+        As :func:`unit_number`.
+    TypeError
+        No list, or what is neither a number nor a text.
+    ValueError
+        An empty list.
+    """
+    return list(dict.fromkeys(unit_number(one, n_units, names) for one in given_list(given, "units")))
+
+
+def _what_there_is(given: str, n_units: int, names: Mapping[str, str]) -> str:
+    if not names:
+        return f"None has a name yet: give its number, from 0 to {n_units - 1}."
+    like = difflib.get_close_matches(given, names.values(), n=MOST_NAMED, cutoff=0.4) if len(names) > MOST_NAMED else []
+    order = sorted(names, key=lambda unit: like.index(names[unit]) if names[unit] in like else len(like))
+    there = listed((f"{unit}: {names[unit]!r}" for unit in order), MOST_NAMED)
+    return f"The units with a name are {there}. Give one of these names, or a number from 0 to {n_units - 1}."
 
 
 def names_of_units(adata: AnnData, key: str) -> dict[str, str]:
@@ -73,13 +141,23 @@ def _set_columns(columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 def units_without_names(adata: AnnData, key: str) -> frozenset[str]:
     """Numbers of the units that are no findings: dead, as far as it is known, below the level, or technical."""
-    columns = _summary(adata, key)
-    nothing = np.asarray(columns.get("dead", []), dtype=bool)
-    replication = model_entry(adata, key).get("replication")
-    if replication is not None:
-        below = np.asarray(replication["reproducibility"], dtype=np.float64) < float(replication["level"])  # NaN is not
-        nothing = below | nothing if len(nothing) == len(below) else below
-    return technical_units(adata, key) | {str(unit) for unit in np.flatnonzero(nothing)}
+    return frozenset[str]().union(*no_findings(adata, key).values())
+
+
+def no_findings(adata: AnnData, key: str) -> dict[str, frozenset[str]]:
+    """Why units are no findings, in words, and the numbers of those; each unit once."""
+    replication = model_entry(adata, key).get("replication", {"reproducibility": (), "level": 0.0})
+    values, level = np.asarray(replication["reproducibility"], dtype=np.float64), float(replication["level"])
+    kinds = {
+        "dead": np.asarray(_summary(adata, key).get("dead", []), dtype=bool),
+        f"with a reproducibility below {level:g}": values < level,  # NaN is not
+    }
+    found = {why: frozenset(str(unit) for unit in np.flatnonzero(units)) for why, units in kinds.items()}
+    found["marked as technical"] = technical_units(adata, key)
+    said: frozenset[str] = frozenset()
+    for why, units in found.items():
+        found[why], said = units - said, said | units
+    return found
 
 
 def _of_model(adata: AnnData, key: str, part: str) -> Any:  # noqa: ANN401

@@ -56,6 +56,33 @@ def merged_parts(network: PartsNetwork, groups: Sequence[Sequence[int]], cells: 
     return replace(network, **_rows(arrays, kept))
 
 
+def likeness(loadings: NDArray[np.floating], activity: NDArray[np.floating]) -> tuple[int, int, float, float]:
+    """The two units that are least alike: which, the cosine of their loadings, and the correlation of their activity.
+
+    Two are as alike as the larger of both numbers says: one programme has the same genes, or is active in the same
+    cells, or both. A unit that is 0 or the same in all cells is like no other.
+
+    Parameters
+    ----------
+    loadings
+        Units × genes.
+    activity
+        Cells × units.
+    """
+    genes = np.asarray(loadings, dtype=np.float64)
+    cells = np.asarray(activity, dtype=np.float64).T
+    cosines, correlations = (_cosines(values) for values in (genes, cells - cells.mean(axis=1, keepdims=True)))
+    pairs = np.column_stack(np.triu_indices(len(genes), 1))
+    one, two = min(pairs.tolist(), key=lambda pair: max(cosines[*pair], correlations[*pair]))
+    return one, two, float(cosines[one, two]), float(correlations[one, two])
+
+
+def _cosines(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    directions = rows / np.where(length > 0, length, 1)
+    return np.asarray(directions @ directions.T)
+
+
 def without_parts(network: PartsNetwork, units: Sequence[int], activity: NDArray[np.floating]) -> PartsNetwork:
     """The network without some units; what they make on average goes to the baseline, so that rates keep their level.
 

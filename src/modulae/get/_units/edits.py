@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def edits(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     """The edits that :func:`modulae.tl.edit_units` has made to a model, one row per edit, the oldest first.
 
-    Numbers are those that units had before the edit. Edits that were taken back are not listed.
+    Numbers are those that units had before the edit. Edits that were taken back are not listed. Those that were made
+    before the model was saved or transferred are.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ def edits(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     --------
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
     >>> mo.tl.autoencoder(adata)
-    >>> mo.tl.edit_units(adata, merge=[("1", "2")])
+    >>> mo.tl.edit_units(adata, drop=["1"])
     >>> mo.get.edits(adata)[["what", "n_units"]].values.tolist()
-    [['units 1, 2 are one, now 1', 3]]
+    [['unit 1 is dropped', 3]]
     """
     done = read_edits(model_entry(adata, key))
     return pd.DataFrame(

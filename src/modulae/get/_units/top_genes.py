@@ -9,8 +9,7 @@ import pandas as pd
 
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
-from modulae._adata.stored.results import unit_position
-from modulae._adata.stored.unit_labels import name_column, units_without_names
+from modulae._adata.stored.unit_labels import name_column, names_of_units, unit_number, units_without_names
 from modulae.core.checks import check_integer
 from modulae.core.scores.gene_ranking import gene_scores, gene_shares, strongest_genes
 from modulae.get._loadings import loadings
@@ -30,8 +29,8 @@ def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key
     ----------
     {adata}
     unit
-        One unit. If `None` all except those that are dead, below the level of reproducibility, or marked as technical
-        (:func:`modulae.tl.edit_units`).
+        One unit, by number or name. If `None` all except those that are dead, below the level of reproducibility, or
+        marked as technical (:func:`modulae.tl.edit_units`).
     n
         How many genes of each; fewer where it makes fewer.
     {key}
@@ -56,9 +55,7 @@ def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key
     Raises
     ------
     KeyError
-        No such model, or one without loadings.
-    IndexError
-        No such unit.
+        No such model or unit, or a model without loadings.
     ValueError
         `n` is not an integer above 0.
 
@@ -83,7 +80,7 @@ def top_genes(adata: AnnData, *, unit: int | str | None = None, n: int = 10, key
     if unit is None:
         chosen = [at for at, name in enumerate(every) if name not in hidden]
     else:
-        chosen = [unit_position(unit, len(every))]
+        chosen = [unit_number(unit, len(every), names_of_units(adata, key))]
     scores = gene_scores(values)
     first = [strongest_genes(scores[:, at], n) for at in chosen]
     rows = np.concatenate([np.empty(0, dtype=np.intp), *first])

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from .grid import draw_grid, negative_cells, negative_half
-from .labels import set_labels
+from .labels import programmes_label, set_labels
 from .style import enlarged, font, wide_margins
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def name_units(ax: Axes, shown: Shown, *, width: float) -> str:
     size = min(font(), 0.8 * per_column) if upright else font()
     ax.set_xticks(np.arange(n_units), labels, fontsize=size, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
-    return "programme" if n_units == shown.of_units else f"programme ({n_units} of {shown.of_units})"
+    return programmes_label(n_units, shown.of_units, shown.left_out)
 
 
 def colour_bar(

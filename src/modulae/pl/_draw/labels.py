@@ -67,6 +67,11 @@ def unit_labels(units: Sequence[str], names: Mapping[str, str], *, width: int = 
     return [f"{unit}: {short_name(names[unit], width)}" if unit in names else f"{unit}{without}" for unit in units]
 
 
+def programmes_label(n: int, of: int, left_out: str) -> str:
+    """The label of an axis of units: how many are drawn, if not all, and which were set apart."""
+    return "programme" + ("" if n == of else f" ({n} of {of})") + (f"\n{left_out}" if left_out else "")
+
+
 def unit_title(unit: str, names: Mapping[str, str], *, per_line: int, lines: int = 2) -> str:
     """What stands above a picture of one unit, in so many lines at most: "unit 3" and, if it has one, its name."""
     if unit not in names:

@@ -11,10 +11,9 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from modulae import get
 from modulae._adata.stored.fields import DEFAULT_KEY
-from modulae._adata.stored.results import unit_position
 from modulae._adata.stored.steps import step
-from modulae._adata.stored.unit_labels import technical_units
-from modulae.core.checks import check_integer
+from modulae._adata.stored.unit_labels import technical_units, unit_numbers
+from modulae.core.checks import check_integer, given_list
 
 from .labels import unit_labels
 
@@ -30,6 +29,26 @@ OPTIMAL_UP_TO = 400
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """Units that are drawn only where they are named."""
+
+    technical: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+    """Of a model of other cells: those that too few genes of these cells carry."""
+
+    def __contains__(self, unit: object) -> bool:
+        """Whether it is one of them."""
+        return unit in self.technical or unit in self.unread
+
+    @property
+    def words(self) -> str:
+        """What a picture says of them, "" where there are none."""
+        kinds = {"technical": len(self.technical), "with too few genes": len(self.unread - self.technical)}
+        words = " and ".join(f"{n} {kind}" for kind, n in kinds.items() if n)
+        return f"{words} left out" if words else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the caller asked to see."""
 
@@ -40,7 +59,7 @@ class Wanted:
     min_impact: float
     min_unit_impact: float
     cluster: bool
-    flagged: frozenset[str] = frozenset()
+    flagged: Flagged
     """Units that are left out unless named."""
     key: str = DEFAULT_KEY
     """The model that they are of."""
@@ -58,6 +77,8 @@ class Shown:
     of_units: int
     names: Mapping[str, str] = field(default_factory=dict)
     """What the units are called, by number."""
+    left_out: str = ""
+    """Which units were not to be chosen, in words."""
 
     @property
     def unit_labels(self) -> list[str]:
@@ -76,32 +97,31 @@ def choose(tables: Sequence[pd.DataFrame], ties: Sequence[pd.DataFrame], wanted:
         tie = np.abs(np.stack([table.to_numpy(dtype=np.float64) for table in ties]))[:, :, free].max(axis=(0, 2))
         rows = _strongest(strength[:, :, free].max(axis=(0, 2)), tie, wanted)
     else:
-        rows = np.array([set_position(name, every_set) for name in map(str, names_given(wanted.sets, "sets"))])
+        rows = np.array([set_position(name, every_set) for name in map(str, given_list(wanted.sets, "sets"))])
     if wanted.units is None:
         columns = free[_live(strength[:, rows][:, :, free].max(axis=(0, 1)), wanted)]
     else:
-        columns = np.array(
-            [every_unit.index(unit_name(unit, every_unit)) for unit in names_given(wanted.units, "units")]
-        )
+        columns = np.array(unit_numbers(wanted.units, len(every_unit), wanted.names))
     drawn = np.stack([table.to_numpy(dtype=np.float64) for table in tables])[:, rows][:, :, columns]
     if wanted.cluster and wanted.sets is None:
         rows = rows[leaf_order(np.concatenate(list(drawn), axis=1))]
     if wanted.cluster and wanted.units is None:
         columns = columns[leaf_order(np.concatenate(list(drawn), axis=0).T)]
     sets, units = [every_set[i] for i in rows], [every_unit[i] for i in columns]
-    return Shown(sets, units, len(every_set), len(every_unit), wanted.names)
+    left_out = wanted.flagged.words if wanted.units is None else ""
+    return Shown(sets, units, len(every_set), len(every_unit), wanted.names, left_out)
 
 
-def flagged_units(adata: AnnData, key: str) -> frozenset[str]:
+def flagged_units(adata: AnnData, key: str) -> Flagged:
     """Units that are drawn only where they are named: technical ones, and of a foreign model those of too few genes."""
     technical = technical_units(adata, key)
     if "transfer" not in adata.uns.get(key, {}):
-        return technical
+        return Flagged(technical)
     trusted = get.transfer(adata, key=key)["trusted"]
-    return technical | frozenset(trusted.index[~trusted])
+    return Flagged(technical, frozenset(trusted.index[~trusted]))
 
 
-def unflagged(units: Sequence[str], flagged: frozenset[str], key: str) -> NDArray[np.intp]:
+def unflagged(units: Sequence[str], flagged: Flagged, key: str) -> NDArray[np.intp]:
     """Where the units stand that may be drawn without being named."""
     result = np.array([index for index, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
     if len(result) == 0:
@@ -121,11 +141,6 @@ def leaf_order(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.asarray(leaves_list(tree), dtype=np.intp)
 
 
-def unit_name(unit: int | str, units: Sequence[str]) -> str:
-    """Name of a unit given by number or name."""
-    return units[unit_position(unit, len(units))]
-
-
 def set_position(name: str, sets: Sequence[str]) -> int:
     """Where a gene set stands, or which names are like it."""
     if name not in sets:
@@ -133,18 +148,6 @@ def set_position(name: str, sets: Sequence[str]) -> int:
         msg = f"there is no gene set {name!r} in the result. Names like it: {like}; `mo.get` has all."
         raise KeyError(msg)
     return list(sets).index(name)
-
-
-def names_given(given: Sequence[str] | Sequence[int | str], parameter: str) -> Sequence[str] | Sequence[int | str]:
-    """Refuse what is no list of names, or an empty one."""
-    if isinstance(given, str) or not hasattr(given, "__len__"):
-        what = "the text " if isinstance(given, str) else ""
-        msg = f"{parameter} is {what}{given!r}; give a list: {parameter}=[{given!r}]."
-        raise TypeError(msg)
-    if len(given) == 0:
-        msg = f"{parameter} is empty, so there is nothing to draw. Name some, or leave it out."
-        raise ValueError(msg)
-    return given
 
 
 def check_n(value: int | None, parameter: str) -> None:

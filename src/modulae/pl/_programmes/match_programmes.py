@@ -17,6 +17,7 @@ from modulae.pl._draw.grid import draw_grid, ink
 from modulae.pl._draw.heatmap import SEQUENTIAL, text_width, title
 from modulae.pl._draw.labels import short_name, shorten, shortened
 from modulae.pl._draw.literal import literal
+from modulae.pl._draw.selection import check_n
 from modulae.pl._draw.style import enlarged, font, wide_margins
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Shown:
     columns: list[str]
     heading: str
     beside: list[str]  # at the right end of each row
+    of_columns: str = ""  # how many are drawn, if not all
 
 
 @by_name
@@ -57,6 +59,7 @@ def match_programmes(
     *,
     names: tuple[str, str] | None = None,
     max_q: float = 0.05,
+    n_columns: int | None = 25,
     n_permutations: int = 999,
     seed: int = 0,
     key: str = DEFAULT_KEY,
@@ -78,6 +81,9 @@ def match_programmes(
         What stands at the axes: what the two are called. `("first", "second")` if `None`; nothing where there are
         several, which have names.
     {max_q_found}
+    n_columns
+        Programmes of the second to draw at most: partners first, then those that are most similar to any. The label of
+        the axis counts them. `None` for no limit. Where there are several, all have their column.
     n_permutations
         How often genes are exchanged.
     {seed}
@@ -107,29 +113,30 @@ def match_programmes(
     >>> mo.tl.autoencoder(adata)
     >>> ax = mo.pl.match_programmes(adata, adata.uns["gene_sets"], names=("model", "truth"))
     """
+    check_n(n_columns, "n_columns")
     how: dict[str, Any] = {"max_q": max_q, "n_permutations": n_permutations, "seed": seed, "key": key}
     best = find_matches(first, second, **how)
     if isinstance(best.index, pd.MultiIndex):
         shown = _of_several(best)
     else:
-        shown = _of_two(best, find_matches(first, second, of="similarity", **how))
+        shown = _of_two(best, find_matches(first, second, of="similarity", **how), n_columns)
     if names is None:
         names = ("", "") if shown.beside else ("first", "second")
     ax = _new_axes(shown) if ax is None else ax
     _draw(ax, shown, cmap, max_q)
-    ax.set_xlabel(shorten(names[1], MAX_NAME), fontsize=font(1.5))
+    ax.set_xlabel("\n".join(filter(None, (shorten(names[1], MAX_NAME), shown.of_columns))), fontsize=font(1.5))
     ax.set_ylabel(shorten(names[0], MAX_NAME), fontsize=font(1.5))
     return ax
 
 
-def _of_two(best: pd.DataFrame, similarity: pd.DataFrame) -> Shown:
-    """Pairs first, the most alike first; then what has no partner."""
+def _of_two(best: pd.DataFrame, similarity: pd.DataFrame, most: int | None) -> Shown:
+    """Pairs first, the most alike first; then what has no partner; so many columns at most."""
     values = similarity.to_numpy(dtype=np.float64)
     partner = values.argmax(axis=1)
     order = np.lexsort((-values.max(axis=1), ~best["reciprocal"], ~best["found"]))
     paired = partner[order][best["reciprocal"].to_numpy()[order]]
     rest = [column for column in np.argsort(-values.max(axis=0), kind="stable") if column not in set(paired)]
-    columns = np.concatenate([paired, np.array(rest, dtype=np.intp)])
+    columns = np.concatenate([paired, np.array(rest, dtype=np.intp)])[:most]
     found = np.zeros(values.shape, dtype=bool)
     found[np.arange(len(values)), partner] = best["found"]
     return Shown(
@@ -139,6 +146,7 @@ def _of_two(best: pd.DataFrame, similarity: pd.DataFrame) -> Shown:
         _labels(similarity.columns[columns]),
         f"{int(best['found'].sum())} of {len(best)} programmes are found again",
         [],
+        "" if len(columns) == values.shape[1] else f"({len(columns)} of {values.shape[1]})",
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modulae.pl._draw.labels import shortened, unit_labels
-from modulae.pl._draw.selection import names_given, unflagged, unit_name
+from modulae._adata.stored.unit_labels import unit_numbers
+from modulae.pl._draw.labels import programmes_label, shortened, unit_labels
+from modulae.pl._draw.selection import unflagged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from modulae.pl._draw.selection import Flagged
 
 WIDTH = 34
 """Characters of a comparison that are drawn."""
@@ -27,7 +30,7 @@ class Dots:
     q: NDArray[np.float64]
     rows: list[str]
     columns: list[str]
-    of_units: int
+    row_label: str
     title: str
     column_label: str
 
@@ -39,7 +42,7 @@ def choose_dots(
     units: Sequence[int | str] | None,
     n_units: int | None,
     max_q: float,
-    flagged: frozenset[str],
+    flagged: Flagged,
     key: str,
     groupby: str,
     within: str | None,
@@ -48,12 +51,14 @@ def choose_dots(
 
     Raises
     ------
-    IndexError
+    KeyError
         No such unit.
     ValueError
         No unit has a q as low.
     """
     every = sorted(table["unit"].unique(), key=int)
+    named = table.drop_duplicates("unit").dropna(subset="name")
+    names = {str(unit): str(name) for unit, name in zip(named["unit"], named["name"], strict=True)}
     shown = table[table["unit"].isin([every[at] for at in unflagged(every, flagged, key)])] if units is None else table
     if units is None:
         called = shown[shown["q"] <= max_q].sort_values("p", kind="stable")
@@ -65,14 +70,12 @@ def choose_dots(
             )
             raise ValueError(msg)
     else:
-        chosen = [unit_name(unit, every) for unit in names_given(units, "units")]
+        chosen = [every[at] for at in unit_numbers(units, len(every), names)]
     several = table["group"].nunique() > 1
     place = ["within", "group"]
     there = set(table[place].itertuples(index=False, name=None))
     order = [one for one in order if one in there]
     wide = {name: table.pivot(index="unit", columns=place, values=name) for name in ("effect", "q")}
-    named = table.drop_duplicates("unit").dropna(subset="name")
-    names = {str(unit): str(name) for unit, name in zip(named["unit"], named["name"], strict=True)}
     by_category = within is not None
     labels = [" · ".join([where] * by_category + [group] * (several or not by_category)) for where, group in order]
     reference = str(table["reference"].iloc[0])
@@ -82,7 +85,7 @@ def choose_dots(
         wide["q"].loc[chosen, order].to_numpy(),
         unit_labels(chosen, names),
         shortened(labels, WIDTH),
-        len(every),
+        programmes_label(len(chosen), len(every), flagged.words if units is None else ""),
         f"{'groups' if several else table['group'].iloc[0]} against {against}",
         groupby if within is None else within,
     )

@@ -66,8 +66,8 @@ def rank_units(
     group
         Draw one of the groups; all that were compared if `None`.
     units
-        Units to draw, in this order; those with a `q` as low as `max_q` that :func:`modulae.tl.transfer` did not flag
-        and that are not technical, the smallest p first, if `None`.
+        Units to draw, by number or name, in this order. If `None` those with a `q` as low as `max_q`, the smallest p
+        first, except those that are technical or that :func:`modulae.tl.transfer` flagged, which the label counts.
     n_units
         How many units to choose at most; `None` for no limit.
     max_q
@@ -83,9 +83,7 @@ def rank_units(
     Raises
     ------
     KeyError
-        No such result or group.
-    IndexError
-        No such unit.
+        No such result, group or unit.
     ValueError
         No unit has a `q` as low as `max_q`.
 
@@ -126,8 +124,7 @@ def rank_units(
     ax.set_yticks(np.arange(len(dots.rows)), dots.rows, fontsize=font())
     ax.set_xticks(np.arange(len(dots.columns)), dots.columns, fontsize=font(), rotation=90)
     ax.tick_params(axis="both", length=0, pad=2)
-    of = "" if len(dots.rows) == dots.of_units else f" ({len(dots.rows)} of {dots.of_units})"
-    ax.set_ylabel(f"programme{of}", fontsize=font(1.5))
+    ax.set_ylabel(dots.row_label, fontsize=font(1.5))
     left_out = len(stored.entry.get("left_out", ())) if group is None else 0
     few = f"\n({left_out} more with too few cells)" if left_out else ""
     ax.set_xlabel(dots.column_label + few, fontsize=font(1.5))

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._adata.stored.unit_labels import unit_number
 from modulae._utils.text import listed
-from modulae.core.checks import is_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HOW = 'such as rename={"3": "Interferon"}, merge=[("4", "9")], drop=["7"] or technical=["5"]'
+HOW = (
+    'such as rename={"3": "Interferon"}, merge=[("4", "9")], drop=["7"], technical=["5"], or technical={"5": False} to '
+    "remove a mark"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +91,6 @@ def read_asked(
         raise ValueError(msg)
     _check_together(asked, n_units)
     return asked
-
-
-def unit_number(given: Any, n_units: int, names: Mapping[str, str]) -> int:  # noqa: ANN401
-    """The number of a unit that is given by number or by name."""
-    if is_integer(given) or (isinstance(given, str) and given.isdecimal()):
-        if 0 <= int(given) < n_units:
-            return int(given)
-        msg = f"unit {given!r} does not exist: there are {n_units}, counted from 0. Choose one up to {n_units - 1}."
-        raise KeyError(msg)
-    if not isinstance(given, str):
-        msg = f"a unit is {given!r}; give its number or its name, such as '3'."
-        raise TypeError(msg)
-    found = [int(number) for number, name in names.items() if name == given]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        msg = f"{len(found)} units are called {given!r}: {listed(found)}. Give the number of the one that is meant."
-        raise KeyError(msg)
-    known = f"Names here: {listed(map(repr, names.values()))}; or give" if names else "Give"
-    msg = f"no unit is called {given!r}. {known} its number, from 0 to {n_units - 1}."
-    raise KeyError(msg)
 
 
 def _name(unit: object, given: object) -> str:

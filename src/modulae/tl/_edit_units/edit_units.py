@@ -21,7 +21,7 @@ from modulae.core.model.fitted import Fitted
 from .asked import read_asked
 from .edits_file import read_edits_file
 from .marks import with_marks
-from .structure import change_units, check_can_change, replication_after, undone_units
+from .structure import change_units, check_can_change, replication_after, undone_units, warn_if_unlike
 from .write import write_units
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def edit_units(
     drop
         Units to take out of the model.
     technical
-        Units to mark as technical; or a dict of unit → `True`, or `False` to remove the mark.
+        Units to mark as technical: `["5"]`. To remove the mark: `{"5": False}`, a dict of unit → `False` (or `True`).
     edits
         Instead of the above: a file that was saved from the page of :func:`modulae.report`, or its contents.
     undo
-        Take back the last edit. Loadings, encoder, names and reproducibility are as they were; activities of merged or
-        dropped units are read anew from the counts.
+        Take back the last edit of this object. Loadings, encoder, names and reproducibility are as they were;
+        activities of merged or dropped units are read anew from the counts.
     {key}
     {model_layer}
     {device}
@@ -99,6 +99,11 @@ def edit_units(
     FileNotFoundError
         There is no such file of edits.
 
+    Warns
+    -----
+    UserWarning
+        Merged units are not alike; or results are removed.
+
     See Also
     --------
     modulae.get.edits : The history.
@@ -110,12 +115,13 @@ def edit_units(
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
     >>> mo.tl.autoencoder(adata)
     >>> mo.tl.edit_units(adata, rename={"0": "Interferon"}, technical=["3"])
-    >>> mo.tl.edit_units(adata, merge=[("Interferon", "2")])
+    >>> mo.tl.edit_units(adata, technical={"3": False})  # it is not, after all
+    >>> mo.tl.edit_units(adata, drop=["Interferon"])
     >>> adata.obsm["X_ae"].shape
     (300, 3)
     >>> mo.tl.edit_units(adata, undo=True)
     >>> mo.get.edits(adata)["what"].tolist()
-    ['unit 0 is called "Interferon"; unit 3 is technical']
+    ['unit 0 is called "Interferon"; unit 3 is technical', 'unit 3 is not technical']
     """
     entry = model_entry(adata, key)
     fitted = read_model(adata, key)
@@ -137,6 +143,7 @@ def edit_units(
         return adata if copy else None
     check_can_change(adata, fitted, entry, key)
     layer = counts_layer(adata, key, layer)
+    warn_if_unlike(adata, fitted, wanted, key=key)
     edited = change_units(adata, fitted, marked, wanted, key=key, layer=layer, device=device)
     edit = new_edit(wanted.plain(), became, _to_put_back(entry), edited.losses)
     known = entry.get("replication")
@@ -168,6 +175,12 @@ def _undo(
         msg = f"the model {key!r} has no edits to undo. {step('get.edits', key=key)} lists those that there are."
         raise ValueError(msg)
     *earlier, last = done
+    if "before" not in last:
+        msg = (
+            f"the last edit of the model {key!r} was made where the model came from, and what was before is not here. "
+            "Take it back there and transfer the model again; or edit it here, with rename= and technical=."
+        )
+        raise ValueError(msg)
     before = last["before"]
     if not {"merge", "drop"} & set(asked_of(last)):
         adata = changeable(adata, copy=copy)

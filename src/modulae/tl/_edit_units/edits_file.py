@@ -48,7 +48,16 @@ def read_edits_file(given: Any, fitted: Fitted) -> dict[str, Any]:  # noqa: ANN4
             "file where you know that they mean the same."
         )
         raise ValueError(msg)
-    return {part: edits[part] for part in PARTS if edits.get(part)}
+    return {part: _numbered(edits[part]) for part in PARTS if edits.get(part)}
+
+
+def _numbered(given: Any) -> Any:  # noqa: ANN401
+    """Units with their numbers as numbers: JSON has them as text, where they could also be names."""
+    if isinstance(given, Mapping):
+        return {_numbered(unit): value for unit, value in given.items()}
+    if isinstance(given, list | tuple):
+        return [_numbered(one) for one in given]
+    return int(given) if isinstance(given, str) and given.isdecimal() else given
 
 
 def _parsed(path: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
