@@ -231,7 +231,9 @@ def with_programmes():
     adata = mo.datasets.simulated(n_cells=600, n_genes=300, n_programmes=6, genes_per_programme=25, seed=5)
     mo.tl.autoencoder(adata, n_latent=6, n_splits=0, max_epochs=40, device="cpu", progress=False)
     r = np.corrcoef(adata.obsm["X_ae"].T.astype(float), adata.obsm["truth_activity"].T)[:6, 6:]
-    return adata, {unit: adata.obsm["truth_activity"][:, row.argmax()] > 0 for unit, row in enumerate(r) if row.max() > 0.8}
+    return adata, {
+        unit: adata.obsm["truth_activity"][:, row.argmax()] > 0 for unit, row in enumerate(r) if row.max() > 0.8
+    }
 
 
 @pytest.mark.parametrize("how", ["cells of the training", "other cells"])

@@ -110,8 +110,8 @@ def _refuse_normalised(values: NDArray[np.float64], where: str, places: list[Pla
     if (positive != np.round(positive)).mean() > 0.5:  # of counts shared out among genes most are whole
         msg = (
             f"{where} holds no counts: its values are not whole numbers, and the largest in the first cells is "
-            f"{values.max():.3g}, as of logarithms. {_steps(places)} If they are corrected counts (SoupX, DecontX), say "
-            'so by naming them: `adata.layers["corrected"] = adata.X.copy()`, and layer=\'corrected\'.'
+            f"{values.max():.3g}, as of logarithms. {_steps(places)} If they are corrected counts (SoupX, DecontX), "
+            "say so by naming them: `adata.layers[\"corrected\"] = adata.X.copy()`, and layer='corrected'."
         )
         raise ValueError(msg)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.columns.groups import plan_groups
 from modulae._adata.gene_names import gene_names
 from modulae._adata.stored.fields import DEFAULT_KEY, DEFAULT_MASK, DEFAULT_VARIABLE
 from modulae._genes.gene_sets import found_sets, read_gene_sets
@@ -106,7 +106,7 @@ def train(options: argparse.Namespace) -> None:
 
 def _check_later_steps(adata: AnnData, options: argparse.Namespace) -> None:
     """Refuse before the training what the summary of the units would refuse after it."""
-    plan_groups(adata, options.groupby, groups=None, reference=REST)
+    plan_groups(adata, options.groupby, groups=None, reference=None)
     if options.gene_sets is not None:
         found_sets(read_gene_sets(options.gene_sets), gene_names(adata))
 

@@ -39,7 +39,7 @@ def refuse_wrong_arguments(
     args: Sequence[object],
     kwargs: Mapping[str, object],
 ) -> None:
-    """Refuse names that a function has not, and arguments by position that have to be named.
+    """Refuse unknown names, arguments by position that have to be named, and a call in which one is missing.
 
     Raises
     ------
@@ -48,6 +48,11 @@ def refuse_wrong_arguments(
     """
     refuse_names(function, parameters, kwargs)
     refuse_positions(function, parameters, args, kwargs)
+    given = {*list(parameters)[: len(args)], *kwargs}
+    needed = [name for name, one in parameters.items() if one.default is one.empty and name not in given]
+    if needed and not any(one.kind in {one.VAR_KEYWORD, one.VAR_POSITIONAL} for one in parameters.values()):
+        msg = f"{public_name(function)} needs {listed(f'{name}=' for name in needed)}. Give what is missing."
+        raise TypeError(msg)
 
 
 def refuse_names(
@@ -65,7 +70,11 @@ def refuse_names(
         return
     others = [name for name in parameters if name not in kwargs]
     close = difflib.get_close_matches(unknown, others, n=3)
-    meant = f"Did you mean {' or '.join(f'{name}=' for name in close)}?" if close else f"It takes {listed(others, 40)}."
+    meant = (
+        f"Did you mean {' or '.join(f'{name}=' for name in close)}?"
+        if close
+        else f"It takes {listed(others, 40) or 'none'}."
+    )
     msg = f"{public_name(function)} has no argument {unknown}=. {meant}"
     raise TypeError(msg)
 

@@ -186,7 +186,10 @@ def _warn_of_undecided(
     rest = undecided & readable & active
     reasons = (
         (missing, f"Too many of their genes are missing, see {step('get.transfer', key=key)}"),
-        (quiet, "No cells are half as active as those in training where they were on: off everywhere, or too few counts"),
+        (
+            quiet,
+            "No cells are half as active as those in training where they were on: off everywhere, or too few counts",
+        ),
         (rest & shown, "In no cell is there more evidence than by chance, so that they may be off everywhere"),
         (rest & ~shown, "The counts of their genes are too few to decide, or fit neither on nor off"),
     )

@@ -158,7 +158,9 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
 def _contrast(names: list[str], asked: Asked) -> Contrast:
     """The groups that are compared; each stands for its cells."""
     chosen = None if isinstance(asked.groups, str) and asked.groups == "all" else asked.groups
-    return contrasts(names, np.eye(len(names), dtype=bool), groups=chosen, reference=asked.reference)
+    return contrasts(
+        names, np.eye(len(names), dtype=bool), groups=chosen, reference=asked.reference, groupby=asked.groupby
+    )
 
 
 def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:

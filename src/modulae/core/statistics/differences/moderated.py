@@ -46,9 +46,7 @@ def squeeze(
     return result, more
 
 
-def fit_prior(
-    variances: NDArray[np.float64], freedom: NDArray[np.float64], *, independent: int
-) -> tuple[float, float]:
+def fit_prior(variances: NDArray[np.float64], freedom: NDArray[np.float64], *, independent: int) -> tuple[float, float]:
     """The scale and the degrees of freedom of the scaled F-distribution that variances follow.
 
     As limma's `fitFDist`, but from a few variances it is not known that their true values are all alike: they are
