@@ -200,7 +200,7 @@ def test_the_only_result_needs_no_name(adata, quiet):
     ranked(adata, key_added="mine")
     assert len(mo.get.rank_units(adata)) == 4
     mo.tl.rank_units(adata, "kind")
-    with pytest.raises(KeyError, match=r"There are \['mine', 'ae_rank_kind'\]: name one in result="):
+    with pytest.raises(KeyError, match=r"several results, \['mine', 'ae_rank_kind'\]\. Name one of them in result="):
         mo.get.rank_units(adata)
 
 
