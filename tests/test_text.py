@@ -8,7 +8,7 @@ from modulae._utils.text import choose
 
 
 def test_names_to_choose_from_or_what_else_to_do():
-    assert choose(["a", 1], "run `x`") == "Choose one of 'a', '1', or run `x`."
+    assert choose(["a", 1], "run `x`") == "Choose one of ['a', '1'], or run `x`."
     assert choose([], "run `x`") == "Run `x`."
 
 

@@ -17,7 +17,7 @@ from modulae.presets import KINALIS_2019
 from .files import opened
 from .output import check_output, model_kept
 from .processes import joined, refuse_many
-from .programmes import catalogue, export, match, rank
+from .programmes import call, catalogue, export, match, rank
 from .tables import check_tables, write_tables
 from .words import summary, units
 
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
         "train": train,
         "impact": impact,
         "report": report,
+        "call": call,
         "rank": rank,
         "import": train,
         "export": export,

@@ -19,13 +19,13 @@ def listed(names: Iterable[object], n: int = 5) -> str:
     return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
 
 
-def choose(names: Iterable[object], otherwise: str, *, n: int = 20) -> str:
+def choose(names: Iterable[object], otherwise: str) -> str:
     """A sentence with the names to choose from, or else what to do; only the latter where there are no names.
 
     `otherwise` begins with a small letter, and has no full stop.
     """
-    every = list(map(repr, map(str, names)))
-    return f"Choose one of {listed(every, n)}, or {otherwise}." if every else f"{otherwise[0].upper()}{otherwise[1:]}."
+    every = [str(name) for name in names]
+    return f"Choose one of {every}, or {otherwise}." if every else f"{otherwise[0].upper()}{otherwise[1:]}."
 
 
 def whole_as_text(text: str) -> str:

@@ -295,12 +295,7 @@ def test_interferon_leads_in_every_cell_type_of_kang(data_dir):
 
 def test_too_few_donors_are_not_said_to_be_too_few_cells(adata):
     adata.obs["donor"] = np.where(adata.obs["kind"] == "B", adata.obs["donor"], "one")
+    some = adata[adata.obs["kind"] != "rare"].copy()
     with pytest.warns(UserWarning, match=r"missing or too small: 'treated' in 'T' \(1 and 0 donors") as caught:
-        mo.tl.rank_units(
-            adata[adata.obs["kind"] != "rare"].copy(),
-            "condition",
-            reference="control",
-            within="kind",
-            donor_key="donor",
-        )
+        mo.tl.rank_units(some, "condition", reference="control", within="kind", donor_key="donor")
     assert "min_cells" not in str(caught[0].message)

@@ -419,7 +419,7 @@ def test_stability_from_other_runs_or_a_table(trained):
         ({"groupby": "depth"}, KeyError, "Choose one of"),
         ({"stability": "ae_x"}, TypeError, "stability is str, not the table.*stability_keys="),
         ({"stability_keys": "ae_x"}, TypeError, r"\['ae_x'\]"),
-        ({"stability_keys": ["ae_x"]}, KeyError, "Choose from"),
+        ({"stability_keys": ["ae_x"]}, KeyError, "Choose one of"),
         ({"stability_keys": ["ae"]}, ValueError, "not 'ae' itself"),
         ({"stability_keys": []}, ValueError, "one other run or more"),
         ({"stability": pd.DataFrame({"abs_r": [1.0]}, index=["0"])}, ValueError, "unit_stability"),

@@ -30,10 +30,10 @@ class Contrast:
 
     def of(self, kept: NDArray[np.bool_]) -> Contrast:
         """Some of the comparisons."""
-        names = [
-            [name for name, yes in zip(every, kept, strict=True) if yes] for every in (self.groups, self.references)
-        ]
-        return Contrast(*names, self.members[kept], self.reference_members[kept], self.reference)
+        groups, references = (
+            [name for name, yes in zip(names, kept, strict=True) if yes] for names in (self.groups, self.references)
+        )
+        return Contrast(groups, references, self.members[kept], self.reference_members[kept], self.reference)
 
 
 def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
