@@ -62,7 +62,7 @@ def demo(options: argparse.Namespace) -> None:
     mo.tl.saliency(adata, device=options.device)
     mo.tl.unit_summary(adata, gene_sets, groupby="bulk_labels", device=options.device, progress=False)
     mo.tl.pathway_impact(adata, gene_sets, device=options.device)
-    mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels", device=options.device)
+    mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels", min_cells=5, device=options.device)
 
     folder.mkdir(parents=True, exist_ok=True)
     if options.n_splits != 0:

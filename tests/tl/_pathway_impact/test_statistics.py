@@ -289,6 +289,8 @@ def test_groups_of_a_few_cells_are_left_out_and_named(groups, gene_sets):
     every = run(groups, gene_sets, groupby="kind", min_cells=3)  # a warning would be an error
     assert sorted(every["group"].unique()) == ["a", "b", "few"]
     assert groups.uns["result"]["left_out"].tolist() == []
+    untested = run(groups, gene_sets, groupby="kind", null=None)  # nor is there one where nothing is tested
+    assert sorted(untested["group"].unique()) == ["a", "b", "few"]
     two = run(groups, gene_sets, groupby="kind", groups=["a"], reference="b")
     kept = table[table["group"] == "a"]
     assert len(two) == len(kept)

@@ -81,7 +81,7 @@ def pathway_impact(
     {groups}
     {reference}
     min_cells
-        Cells that each side needs; where there are fewer, the group is left out, and named in a warning.
+        Cells that each side of a test needs; where there are fewer, the group is left out, and named in a warning.
     {explanation}
     null
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
@@ -172,7 +172,7 @@ def pathway_impact(
     tested = null if groupby is not None and aggregate == "mean" else None
     asked: dict[str, Any] = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
     test = plan_test(adata, tested, **asked, seed=seed)
-    plan, left_out = large_enough(plan_groups(adata, groupby, groups=groups, reference=reference), min_cells)
+    plan, left_out = large_enough(plan_groups(adata, groupby, groups=groups, reference=reference), test, min_cells)
     check_sides(test, plan)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer, spread=True)

@@ -95,16 +95,18 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
     return labels.codes
 
 
-def large_enough(plan: Contrast | None, min_cells: int) -> tuple[Contrast | None, NDArray[np.object_]]:
+def large_enough(plan: Contrast | None, test: Test, min_cells: int) -> tuple[Contrast | None, NDArray[np.object_]]:
     """The comparisons with so many cells on both sides; and what is left out, in words, of which a warning speaks.
+
+    All are kept where nothing is tested.
 
     Raises
     ------
     ValueError
         None is left.
     """
-    if plan is None:
-        return None, np.array([], dtype=object)
+    if plan is None or test.null is None:
+        return plan, np.array([], dtype=object)
     n, n_reference = plan.members.sum(axis=1), plan.reference_members.sum(axis=1)
     kept = np.minimum(n, n_reference) >= min_cells
     left_out = [
