@@ -284,11 +284,11 @@ def test_groups_of_a_few_cells_are_left_out_and_named(groups, gene_sets):
         table = run(groups, gene_sets, groupby="kind")
     assert sorted(table["group"].unique()) == ["a", "b"]
     entry = groups.uns["result"]
-    assert (entry["min_cells"], entry["left_out"].tolist()) == (10, ["'few' (3 and 87 cells)"])
+    assert (entry["min_cells"], entry["groups_left_out"].tolist()) == (10, ["'few' (3 and 87 cells)"])
     assert len(entry["n_cells"]) == len(entry["impact"]) == 2
     every = run(groups, gene_sets, groupby="kind", min_cells=3)  # a warning would be an error
     assert sorted(every["group"].unique()) == ["a", "b", "few"]
-    assert groups.uns["result"]["left_out"].tolist() == []
+    assert groups.uns["result"]["groups_left_out"].tolist() == []
     untested = run(groups, gene_sets, groupby="kind", null=None)  # nor is there one where nothing is tested
     assert sorted(untested["group"].unique()) == ["a", "b", "few"]
     two = run(groups, gene_sets, groupby="kind", groups=["a"], reference="b")

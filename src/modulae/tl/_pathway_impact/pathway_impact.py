@@ -116,7 +116,7 @@ def pathway_impact(
         With `groupby` also
 
         - `"groups"`, `"references"` (`object`, groups): what is compared with what.
-        - `"n_cells"` (integers, groups): cells of each group; `"left_out"` (`object`): what is too small, in words.
+        - `"n_cells"` (integers, groups): cells of each group; `"groups_left_out"` (`object`): those that are too small.
         - `"impact"`, `"unscaled"` (`float32`, groups × sets × units): the differences between the groups.
         - `"within"`, `"within_unscaled"` (the same): the impact over each group's own cells, on one scale with `"all"`.
         - `"statistics"` (`dict` of `float32`, groups × sets × (units + 1), the last for the sum over units): `effect`;
@@ -193,7 +193,7 @@ def pathway_impact(
         reading = SaliencyReading(method, signed, batch_size, device, how["difference"])
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
         result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, how["scale"])
-        result |= {"difference": how["difference"], "min_cells": min_cells, "left_out": left_out}
+        result |= {"difference": how["difference"], "min_cells": min_cells, "groups_left_out": left_out}
         if test.null is not None:
             result["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading

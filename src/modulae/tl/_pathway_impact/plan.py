@@ -123,7 +123,7 @@ def large_enough(plan: Contrast | None, test: Test, min_cells: int) -> tuple[Con
     if left_out:
         warnings.warn(
             f"left out, as a side is too small (min_cells={min_cells}): {listed(left_out)}. All of them are in "
-            "adata.uns, under 'left_out'.",
+            "adata.uns, under 'groups_left_out'.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
