@@ -60,3 +60,36 @@ def test_signatures_stay_what_they_were():
     assert len(WITH_NAMES) > 60
     assert str(inspect.signature(mo.read_gene_sets)).endswith("*, organism: 'str' = 'human') -> 'dict[str, list[str]]'")
     assert mo.metrics.unit_stability.__module__ == "modulae.metrics._unit_stability"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_function_refuses_a_name_that_it_has_not(name):
+    first = next(iter(inspect.signature(PUBLIC[name]).parameters), None)
+    says = rf"^mo\.{re.escape(name)} has no argument surely_none=\. It takes "
+    with pytest.raises(TypeError, match=says) as refused:
+        PUBLIC[name](surely_none=1)
+    if first is None:
+        return
+    assert f"It takes {first}" in str(refused.value)
+    with pytest.raises(TypeError, match=rf"^mo\.{re.escape(name)} has no argument {first}s=\. Did you mean {first}="):
+        PUBLIC[name](**{f"{first}s": 1})
+
+
+def test_the_name_that_is_meant_and_nothing_is_written():
+    adata = mo.datasets.simulated(n_cells=20, n_genes=20, n_programmes=2, genes_per_programme=5)
+    before = str(adata)
+    says = r"^mo\.tl\.autoencoder has no argument n_latents=\. Did you mean n_latent="
+    with pytest.raises(TypeError, match=says) as refused:
+        mo.tl.autoencoder(adata, n_latents=4)
+    assert "modulae." not in str(refused.value)
+    assert str(adata) == before
+
+
+def test_what_is_missing_is_named_with_the_public_function():
+    adata = mo.datasets.simulated(n_cells=20, n_genes=20, n_programmes=2, genes_per_programme=5)
+    with pytest.raises(TypeError, match=r"^mo\.get\.confusion needs truth=\. Give what is missing\.$"):
+        mo.get.confusion(adata)
+    with pytest.raises(TypeError, match=r"^mo\.tl\.rank_units needs groupby=\."):
+        mo.tl.rank_units(adata)
+    with pytest.raises(TypeError, match=r"^mo\.tl\.pathway_impact needs adata=, gene_sets=\."):
+        mo.tl.pathway_impact()

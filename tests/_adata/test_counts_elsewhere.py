@@ -91,9 +91,9 @@ def test_raw_with_other_genes_keeps_the_cells(cells):
     cells.raw = cells.copy()
     part = logged(cells.copy())[:, :20].copy()
     part.var_names = [f"new {name}" for name in part.var_names]
-    with pytest.warns(UserWarning, match=r"Whole numbers are in adata\.raw\. Go on with them") as caught:
+    with pytest.raises(ValueError, match=r"adata\.X holds log.* Whole numbers are in adata\.raw\. Go on wi") as caught:
         read_counts(part, layer=None)
-    adata = run_lines(str(caught[0].message), part)
+    adata = run_lines(str(caught.value), part)
     assert list(adata.obs) == list(part.obs)
     assert adata.n_vars == 40
     read_counts(adata, layer=None)
@@ -154,20 +154,78 @@ def test_no_x_but_raw(cells):
 
 
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**16), dense=st.booleans(), most=st.floats(0.05, 0.6))
-def test_corrected_counts_are_read_with_a_warning(seed, dense, most):
-    """As SoupX takes the background out of them: of every gene another share."""
+@given(seed=st.integers(0, 2**16), dense=st.booleans(), most=st.floats(0.05, 0.6), many=st.booleans())
+def test_corrected_counts_are_read_with_a_warning(seed, dense, most, many):
+    """As SoupX takes the background out of them: of every gene another share. Few counts have to be in a layer."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(3.0, (30, 12)).astype(np.float32) + np.eye(30, 12, dtype=np.float32)
+    counts[:, 0] += 100 * many
     corrected = np.where(counts > 0, counts * (1 - most * rng.uniform(size=12)), 0).astype(np.float32)
     corrected += np.where(counts > 0, 0.013, 0).astype(np.float32)
     adata = ad.AnnData(corrected if dense else sparse.csr_matrix(corrected))
     adata.layers["counts"] = sparse.csr_matrix(counts)
-    before = adata.copy()
+    if not many:
+        with pytest.raises(ValueError, match=r"no counts.*\['counts'\]\. Name it: layer='counts'.*SoupX") as caught:
+            read_counts(adata, layer=None)
+        assert str(caught.value).endswith("layer='corrected'.")
+        adata = run_lines(str(caught.value), adata)
     with pytest.warns(UserWarning, match=r"not whole numbers.*SoupX.*\['counts'\]\. Name it: layer='counts'"):
-        read = read_counts(adata, layer=None)
+        read = read_counts(adata, layer=None if many else "corrected")
     np.testing.assert_allclose(read.matrix.toarray(), corrected, rtol=1e-6)
-    assert (adata.layers["counts"] != before.layers["counts"]).nnz == 0
+    np.testing.assert_array_equal(adata.layers["counts"].toarray(), counts)
+
+
+@pytest.mark.parametrize("base", [None, 2, 10])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_logarithms_without_any_counts_are_refused_before_anything_is_written(cells, base, named, kind):
+    logged(cells, base)
+    cells.X = cells.X.astype(kind)
+    if named:
+        cells.layers["log"], cells.X = cells.X, np.zeros(cells.shape, dtype=np.float32)
+    before = str(cells)
+    with pytest.raises(ValueError, match=r"holds logarithms.*needs the counts themselves") as caught:
+        mo.tl.autoencoder(cells, layer="log" if named else None, **SMALL)
+    assert str(caught.value).endswith("put them into a layer, and name it: layer=.")
+    assert str(cells) == before
+
+
+def test_normalised_counts_without_any_counts_are_refused(cells):
+    sc.pp.normalize_total(cells)
+    with pytest.raises(ValueError, match=r"adata\.X holds normalised counts.*Read the raw counts.*layer=\.$"):
+        mo.tl.autoencoder(cells, **SMALL)
+
+
+def test_logarithms_that_are_of_no_counts_are_refused_unless_they_are_named(cells):
+    """Such as of TPM, where each gene has a factor of its own."""
+    length = np.random.default_rng(0).uniform(0.5, 3, cells.n_vars)
+    cells.X = np.log1p(cells.X.toarray() * length)
+    with pytest.raises(ValueError, match=r"adata\.X holds no counts.*as of logarithms.*adata\.X\.copy\(\)") as caught:
+        mo.tl.autoencoder(cells, **SMALL)
+    assert "ae" not in cells.uns
+    adata = run_lines(str(caught.value), cells)
+    with pytest.warns(UserWarning, match="not whole numbers"):
+        mo.tl.autoencoder(adata, layer="corrected", **SMALL)
+
+
+def test_counts_shared_out_among_genes_are_read_with_a_warning():
+    """As by alevin or kallisto: most are whole."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(1.0, (40, 30)).astype(np.float32)
+    shared = counts + np.where((counts > 0) & (rng.random(counts.shape) < 0.2), 0.37, 0).astype(np.float32)
+    with pytest.warns(UserWarning, match="not whole numbers"):
+        read_counts(ad.AnnData(shared), layer=None)
+
+
+def test_other_functions_refuse_logarithms_too(cells):
+    mo.tl.autoencoder(cells, **SMALL)
+    new = logged(cells[:50].copy())
+    for name in ("ae", "ae_loadings"):
+        new.uns.pop(name, None)
+    before = str(new)
+    with pytest.raises(ValueError, match="holds logarithms of normalised counts"):
+        mo.tl.transfer(new, cells, key_added="other")
+    assert str(new) == before
 
 
 def test_counts_are_read_without_a_word_whatever_else_is_there(cells):
@@ -182,6 +240,6 @@ def test_cells_in_which_all_counts_are_alike_tell_nothing():
     """Whatever stands there is a multiple of them."""
     counts = np.eye(20, 12, dtype=np.float32) + np.eye(20, 12, k=-8, dtype=np.float32)
     adata = ad.AnnData(counts * 0.9)
-    adata.layers["seen"] = counts
+    adata.layers["part"], adata.layers["seen"] = adata.X, counts
     with pytest.warns(UserWarning, match=r"not whole numbers.*\['seen'\]"):
-        read_counts(adata, layer=None)
+        read_counts(adata, layer="part")

@@ -411,7 +411,7 @@ def test_errors_name_the_options_of_the_command(h5ad, tmp_path, capsys, words, m
 def test_a_warning_is_a_line_in_the_words_of_the_command(h5ad, tmp_path, capsys):
     """Training and saliency both find that these are no counts."""
     adata = ad.read_h5ad(h5ad[0])
-    adata.X = adata.X * 0.5
+    adata.X = adata.X + 0.1 * adata.X.sqrt()
     adata.write_h5ad(h5ad[0])
     words = ["train", str(h5ad[0]), "-o", str(tmp_path / "out.h5ad"), "--max-epochs", "1", "--no-progress", *ONCE]
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""`modulae programmes` and `modulae rank`, as a user types them."""
+"""`modulae programmes`, `modulae call` and `modulae rank`, as a user types them."""
 
 from argparse import Namespace
 
@@ -92,6 +92,25 @@ def test_match_compares_models_and_catalogues(cells, taken, tmp_path, capsys):
     np.testing.assert_allclose(pd.read_csv(table, index_col=0), expected, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:for . of . units it can be decided:UserWarning")
+def test_call_writes_the_tables_of_python(taken, tmp_path, capsys):
+    table, cells = tmp_path / "called.csv", tmp_path / "cells.csv"
+    words = ["call", str(taken), "--fdr", "0.2", "--device", "cpu", "--cells", str(cells), "-o", str(table)]
+    assert main(words) == 0
+    adata = ad.read_h5ad(taken)
+    mo.tl.call_units(adata, fdr=0.2, device="cpu")
+    expected = mo.get.unit_calls(adata)
+    found = pd.read_csv(table, index_col=0, dtype={"unit": str})
+    assert found.columns.tolist() == expected.columns.tolist()
+    np.testing.assert_allclose(found["share_called"], expected["share_called"])
+    on = pd.read_csv(cells, index_col=0)
+    assert on.index.tolist() == adata.obs_names.tolist()
+    assert on.shape == adata.obsm["ae_on"].shape
+    assert (on == True).to_numpy().sum() == adata.obsm["ae_on"].sum()  # noqa: E712 (the others are False or unknown)
+    np.testing.assert_array_equal(on.isna().to_numpy(), ~adata.obsm["ae_on_callable"])
+    assert f"Written: {table}" in capsys.readouterr().out
+
+
 def test_rank_writes_the_table_of_python(taken, tmp_path, capsys):
     table = tmp_path / "ranked.csv"
     words = ["rank", str(taken), "--groupby", "state", "--reference", "well", "--within", "group"]
@@ -114,6 +133,7 @@ def test_rank_writes_the_table_of_python(taken, tmp_path, capsys):
         (["programmes", "export", "out.h5ad", "--units", "7"], "unit 7 does not exist"),
         (["programmes", "export", "cells.h5ad"], "Run `modulae train`"),
         (["programmes", "match", "out.h5ad", "nowhere.tsv"], "there is no file 'nowhere.tsv'"),
+        (["call", "out.h5ad", "--fdr", "2"], "fdr is 2.0; give a number above 0 and below 1"),
         (["rank", "out.h5ad", "--groupby", "condition"], "--groupby 'condition' is not a column of adata.obs"),
         (["rank", "out.h5ad", "--groupby", "state", "-o", "no/such/ranked.csv"], "can't be written. Give the path"),
     ],

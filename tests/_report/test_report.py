@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import importlib.util
+import json
 import re
 
 import numpy as np
@@ -497,3 +498,10 @@ def test_a_group_of_a_handful_of_cells_has_no_name_on_the_map(cells, tmp_path):
     start = page.html.index('<select id="in-group">')
     options = page.html[start : page.html.index("</select>", start)]
     assert re.findall(r">([a-z]+)</option>", options) == named
+
+
+def test_a_group_may_be_called_rest(cells, tmp_path):
+    cells.obs["side"] = np.where(np.arange(cells.n_obs) % 2 == 0, "rest", "stim")
+    page = Page(mo.report(cells, tmp_path / "a.html", groupby="side", **QUIET))
+    assert "rest" in json.dumps(page.facts)
+    assert {"rest", "stim"} <= set(page.facts["columns"][0]["groups"])

@@ -77,7 +77,7 @@ def test_order_sign_and_scale_change_nothing(seed):
 @pytest.mark.parametrize(
     ("data", "sets", "error", "message"),
     [
-        (ad.AnnData(np.ones((2, 10))), SETS, KeyError, r"no 'ae_saliency'. Choose one of \[\], or run `mo.tl.sal"),
+        (ad.AnnData(np.ones((2, 10))), SETS, KeyError, r"no 'ae_saliency'. Run `mo.tl.sal"),
         (
             weights(range(10)),
             {"a": ["x"]},

@@ -87,7 +87,7 @@ def test_order_sign_and_scale_change_nothing(seed, n_units):
         ([UNITS, UNITS[:5]], ValueError, "run '1' of second has 5 cells"),
         ([], ValueError, "second holds no run. Give at least one"),
         (np.where(UNITS > 2, np.nan, UNITS), ValueError, "second holds values that are missing, .* finite numbers"),
-        (ad.AnnData(UNITS), KeyError, r"adata.obsm has no 'X_ae'. Choose one of \[\], or run"),
+        (ad.AnnData(UNITS), KeyError, r"adata.obsm has no 'X_ae'. Run"),
     ],
 )
 def test_mistakes_get_the_next_step(second, error, message):

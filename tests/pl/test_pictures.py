@@ -283,7 +283,7 @@ MISTAKES = {
     "gene": (lambda a: mo.pl.top_genes(a, 7), KeyError, "unit 7 does not exist: there are 2"),
     "embedding": (lambda a: mo.pl.embeddings(a, key="b"), KeyError, "Run `mo.tl.embeddings"),
     "epoch": (lambda a: mo.pl.embeddings(a, epochs=[3]), KeyError, "snapshot_epochs"),
-    "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "not a column of adata.obs and no gene. Choose"),
+    "colour": (lambda a: mo.pl.embeddings(a, color="x"), KeyError, "neither a column of adata.obs nor a gene. Choose"),
     "q": (lambda a: mo.pl.enrichment(a, q="fdr"), ValueError, r"q is 'fdr'; choose one of \['q', 'q_correlated'"),
     "no q": (lambda a: mo.pl.enrichment(a, max_q=1e-6), ValueError, r"q <= 1e-06 to draw \(the lowest is 0.0001\)"),
     "no unit": (
@@ -310,7 +310,7 @@ MISTAKES = {
         ValueError,
         r"obsm\['X_line'\] has one column.*needs two",
     ),
-    "basis": (lambda a: mo.pl.units(a, basis="X_tsne"), KeyError, "no 'X_tsne'. Run .* or choose with basis="),
+    "basis": (lambda a: mo.pl.units(a, basis="X_tsne"), KeyError, "no 'X_tsne'. Choose one of .* or run `mo"),
 }
 
 

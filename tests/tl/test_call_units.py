@@ -1,5 +1,7 @@
 """In which cells a unit is on, from an AnnData into an AnnData."""
 
+import re
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -62,6 +64,7 @@ def test_cells_in_which_a_unit_is_low_keep_the_level_of_the_training_cells(calle
     unit = int((z.std(axis=0) / z.mean(axis=0)).argmax())
     low = np.argsort(z[:, unit])[:30]
     some = called[low].copy()
+    del some.uns["ae"]["model"]["training"]["units_on"]  # an older model: else these cells would not be called at all
     mo.tl.call_units(some, device="cpu")
     alone = (z[low, unit] ** 3).sum() / (z[low, unit] ** 2).sum()
     assert alone < 0.9 * z[:, unit].std()  # what these cells say of themselves
@@ -124,10 +127,19 @@ def test_units_that_are_decided_nowhere_are_named_with_the_reason(planted):
     (said,) = [str(one.message) for one in caught]
     assert (~thin.obsm["ae_on_callable"]).mean(axis=0).min() > 0.95  # what the words say
     assert said.startswith("for 4 of 4 units")
-    assert "The counts of their genes are too few to decide, or fit neither on nor off: 0 (" in said
+    assert "where they were on: off everywhere, or too few counts: 0 (" in said
     assert all(str(name) in said for name in mo.get.unit_calls(thin)["name"].dropna())
     assert said.endswith("compare how active they are, `mo.tl.rank_units(adata, groupby=...)`.")
     assert mo.get.unit_calls(thin)["share_on"].isna().all()
+
+
+def test_few_counts_where_the_level_of_the_training_is_not_known(planted):
+    thin = planted.copy()
+    thin.X = np.random.default_rng(0).binomial(planted.X.toarray().astype(int), 0.002).astype(np.float32)
+    mo.tl.transfer(thin, planted)
+    del thin.uns["ae"]["model"]["training"]["units_on"]
+    with pytest.warns(UserWarning, match=r"are too few to decide, or fit neither on nor off: 0 \("):
+        mo.tl.call_units(thin, device="cpu")
 
 
 def test_each_reason_names_its_units(planted, monkeypatch):
@@ -211,3 +223,56 @@ def test_a_new_training_drops_the_calls(called):
     adata = called.copy()
     mo.tl.autoencoder(adata, n_latent=3, n_splits=0, max_epochs=1, batch_size=16, device="cpu", progress=False)
     assert not {"ae_on", "ae_on_callable"} & set(adata.obsm)
+
+
+@pytest.fixture(scope="module")
+def with_programmes():
+    """A model in which each of most units stands for one planted programme; and where these run."""
+    adata = mo.datasets.simulated(n_cells=600, n_genes=300, n_programmes=6, genes_per_programme=25, seed=5)
+    mo.tl.autoencoder(adata, n_latent=6, n_splits=0, max_epochs=40, device="cpu", progress=False)
+    r = np.corrcoef(adata.obsm["X_ae"].T.astype(float), adata.obsm["truth_activity"].T)[:6, 6:]
+    return adata, {
+        unit: adata.obsm["truth_activity"][:, row.argmax()] > 0 for unit, row in enumerate(r) if row.max() > 0.8
+    }
+
+
+@pytest.mark.parametrize("how", ["cells of the training", "other cells"])
+def test_a_programme_that_runs_nowhere_is_on_in_hardly_any_cell(with_programmes, how):
+    """Every call of it is wrong, so that no more than the rate may be made."""
+    adata, programmes = with_programmes
+    assert len(programmes) >= 4
+    for unit, runs in programmes.items():
+        some = adata[~runs].copy()
+        if how == "other cells":
+            mo.tl.transfer(some, adata, device="cpu")
+        with pytest.warns(UserWarning, match=r"or too few counts: .*Do not read that as off") as caught:
+            mo.tl.call_units(some, device="cpu")
+        assert some.obsm["ae_on"][:, unit].mean() <= 0.05
+        assert not some.obsm["ae_on_callable"][:, unit].all()
+        assert re.search(rf"off everywhere, or too few counts: [^.]*\b{unit}\b", str(caught[0].message))
+        mo.tl.call_units(every := adata.copy(), device="cpu")
+        assert every.obsm["ae_on"][runs, unit].mean() > 0.5  # where it runs it is called
+
+
+def test_units_whose_genes_are_missing_are_not_called(with_programmes):
+    adata, programmes = with_programmes
+    unit = next(iter(programmes))
+    lost = np.argsort(-adata.uns["ae"]["model"]["loadings"][unit])[:60]
+    some = adata[:, np.setdiff1d(np.arange(300), lost)].copy()
+    with pytest.warns(UserWarning, match="too few for"):
+        mo.tl.transfer(some, adata, min_reliability=0.99, device="cpu")
+    trusted = mo.get.transfer(some)["trusted"].to_numpy()
+    assert not trusted[unit]
+    with pytest.warns(UserWarning, match=r"Too many of their genes are missing, see `mo\.get\.transfer\(adata\)`: "):
+        mo.tl.call_units(some, device="cpu")
+    assert not some.obsm["ae_on"][:, ~trusted].any()
+    assert np.isinf(some.uns["ae_on"]["threshold"][~trusted]).all()
+
+
+def test_a_model_that_does_not_know_where_it_was_on_still_calls(with_programmes):
+    adata, _ = with_programmes
+    old = adata.copy()
+    del old.uns["ae"]["model"]["training"]["units_on"]
+    for one in (old, adata):
+        mo.tl.call_units(one, device="cpu", key_added="calls")
+    np.testing.assert_array_equal(old.obsm["calls"], adata.obsm["calls"])

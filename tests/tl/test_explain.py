@@ -228,7 +228,7 @@ MISTAKES = {
     "rest": (
         lambda a: mo.tl.pathway_impact(a, {"s": list(a.var_names)}, groupby="remains"),
         ValueError,
-        "two meanings. Rename",
+        "two meanings.*rename this one: `adata",
     ),
     "no impact": (mo.get.impact, KeyError, "no impact 'ae_impact'.*Run `mo.tl.pathway_impact"),
     "no saliency": (mo.get.saliency, KeyError, "no saliency 'ae_saliency'.*Run `mo.tl.saliency"),

@@ -27,6 +27,18 @@ N_ROWS_TRIED = 64
 SAME = 1e-3
 """Relative difference that rounding leaves between two ratios which are one."""
 
+LOGARITHMS_BELOW = 25
+"""No logarithm of a count is above it, to whatever base; of corrected counts of 64 cells some are."""
+
+LARGEST_MULTIPLE = 50
+"""Multiples up to which rounding cannot hide that they are whole."""
+
+SMALLEST_COUNTS = range(1, 9)
+"""What the smallest count of a cell may be."""
+
+FEWEST_MULTIPLES, MOST_CELLS = 50, 0.9
+"""So many multiples that are all whole in so many cells are no chance."""
+
 NORMALISED = "normalised counts"
 
 UNDO: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
@@ -50,8 +62,8 @@ class Place:
     readable: bool = True  # as a layer, or `.X`
 
 
-def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> None:
-    """Refuse values that were made of counts which are in `adata` too; warn of others, which may be corrected counts.
+def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True, judge: bool = True) -> None:
+    """Refuse values that were made of counts; warn of others, which may be corrected counts.
 
     Parameters
     ----------
@@ -59,11 +71,14 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
         Whose values are not all whole numbers.
     warn
         Whether to warn: of several processes one does.
+    judge
+        Whether to refuse values that look normalised where the counts themselves are nowhere in `adata`.
 
     Raises
     ------
     ValueError
-        The values are counts of another layer, or of `.raw`, normalised by cell, with or without a logarithm.
+        The values are counts, normalised by cell, with or without a logarithm. Or they are in `.X`, and look like
+        logarithms: a layer that is named is what its user says it is.
     """
     matrix, where = counts_of(adata, layer)
     values, places = _first_rows(matrix), whole_numbers(adata, layer)
@@ -72,6 +87,8 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
         if made:
             msg = f"{where} holds {made}, and the model needs the counts, which are in {place.name}. {place.step}"
             raise ValueError(msg)
+    if judge:
+        _refuse_normalised(values, where, places, named=layer is not None)
     if warn:
         warnings.warn(
             f"{where} holds values that are not whole numbers, so they are no raw counts, which the Poisson loss "
@@ -79,6 +96,24 @@ def say_no_counts(adata: AnnData, layer: str | None, *, warn: bool = True) -> No
             UserWarning,
             stacklevel=user_stacklevel(),
         )
+
+
+def _refuse_normalised(values: NDArray[np.float64], where: str, places: list[Place], *, named: bool) -> None:
+    """Refuse values that tell by themselves that they were normalised."""
+    made = _multiples(values)
+    if made:
+        msg = f"{where} holds {made}, and the model needs the counts themselves. {_steps(places)}"
+        raise ValueError(msg)
+    positive = values[values > 0]
+    if named or len(positive) < FEWEST_MULTIPLES or positive.max() >= LOGARITHMS_BELOW:
+        return
+    if (positive != np.round(positive)).mean() > 0.5:  # of counts shared out among genes most are whole
+        msg = (
+            f"{where} holds no counts: its values are not whole numbers, and the largest in the first cells is "
+            f"{values.max():.3g}, as of logarithms. {_steps(places)} If they are corrected counts (SoupX, DecontX), "
+            "say so by naming them: `adata.layers[\"corrected\"] = adata.X.copy()`, and layer='corrected'."
+        )
+        raise ValueError(msg)
 
 
 @contextmanager
@@ -98,7 +133,7 @@ def pointing_at_counts(adata: AnnData, layer: str | None) -> Iterator[None]:
 def _steps(places: list[Place]) -> str:
     if not places:
         return (
-            "no other layer has whole numbers, nor has adata.raw. Read the raw counts from the file they came in, put "
+            "No other layer has whole numbers, nor has adata.raw. Read the raw counts from the file they came in, put "
             "them into a layer, and name it: layer=."
         )
     return " ".join(f"Whole numbers are in {place.name}. {place.step}" for place in places)
@@ -157,4 +192,19 @@ def _made_of(values: NDArray[np.float64], names: pd.Index, place: Place) -> str:
         same = np.abs(high - 1).max() <= SAME  # the counts themselves
         if telling.any() and (high - low <= SAME * high).all() and not (same and what == NORMALISED):
             return what.replace("normalised ", "") if same else what
+    return ""
+
+
+def _multiples(values: NDArray[np.float64]) -> str:
+    """What the values are, if those of each cell are whole multiples of one number; empty if they are not."""
+    for what, undo in UNDO.items() if values.max(initial=0) < LOGARITHMS_BELOW else [(NORMALISED, UNDO[NORMALISED])]:
+        taken = undo(values)
+        smallest = np.where(taken > 0, taken, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        ratio = taken / smallest
+        seen = (ratio > 1 + SAME) & (ratio <= LARGEST_MULTIPLE)
+        telling, ratio = seen.any(axis=1), np.where(seen, ratio, 1.0)
+        far = [np.abs(n * ratio - np.round(n * ratio)) / (n * ratio) for n in SMALLEST_COUNTS]
+        whole = np.any([(one <= SAME / 10).all(axis=1) for one in far], axis=0)
+        if seen.sum() >= FEWEST_MULTIPLES and whole[telling].mean() >= MOST_CELLS:
+            return what
     return ""

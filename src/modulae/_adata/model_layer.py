@@ -97,7 +97,7 @@ def _refuse(adata: AnnData, layer: str | None, key: str, places: list[Place], ho
     with pointing_at_counts(adata, layer):
         check_values(rows, where)
     if not are_integers(rows.data):
-        say_no_counts(adata, layer, warn=False)
+        say_no_counts(adata, layer, warn=False, judge=False)
         msg = (
             f"{msg}: they were normalised since, and no layer has the counts. Read these again from where they came "
             "from, put them into a layer, and name it: layer=. Next time keep them before you normalise: "

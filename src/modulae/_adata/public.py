@@ -6,7 +6,7 @@ import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from modulae._utils.by_name import refuse_positions
+from modulae._utils.by_name import refuse_wrong_arguments
 from modulae._utils.docs import fill_docs
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     """Fill in the shared descriptions, and refuse what is no `AnnData`, or can't be written to, before any work.
 
     Checked are the parameters that are said to be an `AnnData`, no more and no less; a function with `copy=` writes.
-    Arguments that have to be named are named in a message where they are given by position.
+    Arguments that have to be named are named in a message where they are given by position; an unknown name is refused
+    with the one that is most like it.
     """
     names = inspect.signature(function).parameters
     objects = [name for name, one in names.items() if one.annotation == "AnnData"]
@@ -37,7 +38,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        refuse_positions(function, names, args, kwargs)
+        refuse_wrong_arguments(function, names, args, kwargs)
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         for name in objects:
             if name in given:

@@ -9,13 +9,14 @@ from pathlib import Path
 from modulae._adata.stored.fields import DEFAULT_KEY
 
 from .options import add_common, add_counts, add_names, add_output, add_sizes, add_splits, add_training
-from .programmes_parser import add_programmes, add_rank
+from .programmes_parser import add_call, add_programmes, add_rank
 
 EXAMPLES = """examples:
   python -m modulae demo
   python -m modulae train cells.h5ad --gene-sets hallmark.gmt --output trained.h5ad
   torchrun --nproc-per-node 2 -m modulae train atlas.zarr --output trained.h5ad
   python -m modulae impact trained.h5ad --gene-sets hallmark.gmt --groupby condition --output results
+  python -m modulae call trained.h5ad --fdr 0.05 --cells cells.csv --output called.csv
   python -m modulae rank trained.h5ad --groupby condition --within cell_type --donor-key patient --output ranked.csv
   python -m modulae programmes match trained.h5ad catalogue.tsv --output matched.csv
   python -m modulae report trained.h5ad --gene-sets hallmark.gmt --groupby cell_type --output modules.html
@@ -49,11 +50,12 @@ def command_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"modulae {version('modulae')}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{demo,train,impact,rank,programmes,report}"
+        dest="command", required=True, metavar="{demo,train,impact,call,rank,programmes,report}"
     )
     _add_demo(commands)
     _add_train(commands)
     _add_impact(commands)
+    add_call(commands)
     add_rank(commands)
     add_programmes(commands)
     _add_report(commands)

@@ -1,4 +1,4 @@
-"""What `modulae rank` and `modulae programmes` do, but for `import`, which trains."""
+"""What `modulae call`, `modulae rank` and `modulae programmes` do, but for `import`, which trains."""
 
 from __future__ import annotations
 
@@ -27,6 +27,27 @@ def catalogue(options: argparse.Namespace) -> dict[str, Any]:
         return {}
     programmes = mo.read_programmes(options.catalogue, scale=options.scale, genes_in=options.genes_in)
     return {"loadings": programmes, "refine_loadings": not options.fixed}
+
+
+def call(options: argparse.Namespace) -> None:
+    """In which cells programmes are on."""
+    import modulae as mo
+    from modulae._adata.stored.fields import Fields
+
+    check_writable(options.output, "--output")
+    if options.cells is not None:
+        check_writable(options.cells, "--cells")
+    given = {name: getattr(options, name) for name in ("fdr", "seed", "layer", "device", "key")}
+    with opened(options.path) as file:
+        mo.tl.call_units(file.adata, key_added="called", **given)
+        table = mo.get.unit_calls(file.adata, key=options.key, result="called")
+        on = mo.get.representation(file.adata, key=options.key).astype(object)
+        on[:] = file.adata.obsm["called"]
+        on = on.where(file.adata.obsm[Fields.callable("called")])
+    if options.cells is not None:
+        on.to_csv(options.cells)
+        print(f"Written: {options.cells.resolve()}")
+    _write(table, table[["name", "share_on", "share_called", "share_undecided"]], options.output, index=True)
 
 
 def rank(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The words of `modulae rank` and `modulae programmes`."""
+"""The words of `modulae call`, `modulae rank` and `modulae programmes`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,24 @@ def add_rank(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     rank.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
     _add_key(rank)
     add_output(rank, "table to write", Path("ranked.csv"))
+
+
+def add_call(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """In which cells programmes are on."""
+    call = commands.add_parser(
+        "call",
+        help="in which cells each programme is on",
+        description="Decide in which cells each programme is on, at a false discovery rate; write a table with a row "
+        "per programme (CSV), and with --cells one with a row per cell.",
+    )
+    call.add_argument("path", type=Path, help=TRAINED)
+    call.add_argument("--fdr", type=float, default=0.05, help="share of false calls (default: %(default)s)")
+    call.add_argument("--cells", metavar="CSV", type=Path, help="table to write: cells × programmes, empty if unknown")
+    call.add_argument("--layer", help="layer with the raw counts (default: that of the training)")
+    call.add_argument("--seed", type=int, default=0, help="seed (default: %(default)s)")
+    _add_key(call)
+    add_output(call, "table to write", Path("called.csv"))
+    add_common(call)
 
 
 def add_programmes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

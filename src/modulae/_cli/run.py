@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.columns.groups import plan_groups
 from modulae._adata.gene_names import gene_names
 from modulae._adata.stored.fields import DEFAULT_KEY, DEFAULT_MASK, DEFAULT_VARIABLE
 from modulae._genes.gene_sets import found_sets, read_gene_sets
@@ -17,7 +17,7 @@ from modulae.presets import KINALIS_2019
 from .files import opened
 from .output import check_output, model_kept
 from .processes import joined, refuse_many
-from .programmes import catalogue, export, match, rank
+from .programmes import call, catalogue, export, match, rank
 from .tables import check_tables, write_tables
 from .words import summary, units
 
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
         "train": train,
         "impact": impact,
         "report": report,
+        "call": call,
         "rank": rank,
         "import": train,
         "export": export,
@@ -63,7 +64,7 @@ def demo(options: argparse.Namespace) -> None:
     mo.tl.saliency(adata, device=options.device)
     mo.tl.unit_summary(adata, gene_sets, groupby="bulk_labels", device=options.device, progress=False)
     mo.tl.pathway_impact(adata, gene_sets, device=options.device)
-    mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels", device=options.device)
+    mo.tl.pathway_impact(adata, gene_sets, groupby="bulk_labels", min_cells=5, device=options.device)
 
     folder.mkdir(parents=True, exist_ok=True)
     if options.n_splits != 0:
@@ -109,7 +110,7 @@ def train(options: argparse.Namespace) -> None:
 
 def _check_later_steps(adata: AnnData, options: argparse.Namespace) -> None:
     """Refuse before the training what the summary of the units would refuse after it."""
-    plan_groups(adata, options.groupby, groups=None, reference=REST)
+    plan_groups(adata, options.groupby, groups=None, reference=None)
     if options.gene_sets is not None:
         found_sets(read_gene_sets(options.gene_sets), gene_names(adata))
 

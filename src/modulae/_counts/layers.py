@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modulae._utils.text import choose
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -35,6 +37,6 @@ def matrix_of(adata: AnnData, layer: str | None) -> Any:  # noqa: ANN401
         return adata.X
     available = layer_names(adata)
     if layer not in available:
-        msg = f"there is no layer {layer!r}. {f'Choose one of {available}, or' if available else 'Take'} None for `.X`."
+        msg = f"there is no layer {layer!r}. {choose(available, 'take None for `.X`')}"
         raise KeyError(msg)
     return adata.layers[layer]

@@ -15,6 +15,7 @@ from modulae._adata.gene_names import identifiers
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
+from modulae._utils.by_name import by_name
 from modulae._utils.files import check_writable, write_whole
 from modulae._utils.text import listed
 from modulae.core.model.fitted import Fitted
@@ -122,6 +123,7 @@ def save_model(
     _write(Path(path), header, tensors)
 
 
+@by_name
 def load_model(path: str | os.PathLike[str]) -> TrainedModel:
     """Read a model that :func:`modulae.save_model` wrote.
 

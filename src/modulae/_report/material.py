@@ -17,6 +17,7 @@ from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.results import CALLS, ENRICHMENT, UNITS
 from modulae._counts.layers import matrix_of
 from modulae._model_io.model_file import model_fingerprint
+from modulae._utils.text import choose
 from modulae.core.scores.gene_ranking import gene_scores
 from modulae.core.scores.impact import aggregate_sets
 from modulae.core.statistics.calls.shares import shares_on
@@ -94,7 +95,7 @@ def check(
     matrix_of(adata, layer)
     if basis is not None and (basis not in adata.obsm or np.shape(adata.obsm[basis])[1:] < (2,)):
         available = [name for name, values in adata.obsm.items() if np.ndim(values) == 2 and np.shape(values)[1] >= 2]
-        msg = f"basis={basis!r} is no layout in adata.obsm. Choose one of {available}, or None for a UMAP."
+        msg = f"basis={basis!r} is no layout in adata.obsm. {choose(available, 'give None for a UMAP')}"
         raise KeyError(msg)
     for layout in layouts(adata, key, basis)[:1]:
         read_layout(adata, layout)

@@ -19,6 +19,15 @@ def listed(names: Iterable[object], n: int = 5) -> str:
     return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
 
 
+def choose(names: Iterable[object], otherwise: str) -> str:
+    """A sentence with the names to choose from, or else what to do; only the latter where there are no names.
+
+    `otherwise` begins with a small letter, and has no full stop.
+    """
+    every = [str(name) for name in names]
+    return f"Choose one of {every}, or {otherwise}." if every else f"{otherwise[0].upper()}{otherwise[1:]}."
+
+
 def whole_as_text(text: str) -> str:
     """An identifier that is a number, without the `.0` of a float."""
     result = WHOLE.fullmatch(text)

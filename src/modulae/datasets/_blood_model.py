@@ -7,6 +7,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modulae._utils.by_name import by_name
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -14,6 +16,7 @@ FILE = Path(__file__).with_name("blood_model.h5ad.gz")
 """Made by `python -m benchmarks.quality.make_blood_model`."""
 
 
+@by_name
 def blood_model() -> AnnData:
     """Load a model of human blood, the programmes that the default finds in pbmc3k, with labelled cells beside it.
 

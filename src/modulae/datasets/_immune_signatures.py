@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 
 from modulae._genes.gene_sets import read_gene_sets
+from modulae._utils.by_name import by_name
 
 
+@by_name
 def immune_signatures() -> dict[str, list[str]]:
     """Return 20 sets of marker genes of human immune cells and of programmes that run in them.
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae._utils.by_name import by_name
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@by_name
 def paul15() -> AnnData:
     """Load counts of 2730 myeloid progenitors from mouse bone marrow.
 

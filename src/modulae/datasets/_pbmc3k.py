@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae._utils.by_name import by_name
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@by_name
 def pbmc3k() -> AnnData:
     """Load raw counts of the 2638 human blood cells that the Seurat and scanpy tutorials keep, with their clusters.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae._utils.by_name import by_name
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -16,6 +18,7 @@ MAX_ROUNDING = 0.1
 """Largest distance to a whole number to be put down to rounding; 0.08 is what is seen."""
 
 
+@by_name
 def pbmc68k() -> AnnData:
     """Load raw counts of 700 human blood cells, and of 765 genes, from the copy inside scanpy.
 

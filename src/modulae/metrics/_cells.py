@@ -11,7 +11,7 @@ from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.labels import labels_of
 from modulae._adata.public import refuse_containers
 from modulae._adata.stored.representation import check_field
-from modulae._utils.text import listed
+from modulae._utils.text import choose, listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -30,8 +30,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
     refuse_containers(data, what)
     if isinstance(data, AnnData):
         if use_rep not in data.obsm:
-            available = list(data.obsm)
-            msg = f"adata.obsm has no {use_rep!r}. Choose one of {available}, or run `mo.tl.autoencoder(adata)`."
+            msg = f"adata.obsm has no {use_rep!r}. {choose(data.obsm, 'run `mo.tl.autoencoder(adata)`')}"
             raise KeyError(msg)
         check_field(data, use_rep)
         units = _table(data.obsm[use_rep], what).set_axis(data.obs_names, axis=0)
@@ -89,7 +88,8 @@ def _by_name(data: Units, name: str) -> pd.Series[Any] | pd.DataFrame:
         return obs_column(data, name, "labels")
     if name in data.obsm:
         return _table(data.obsm[name], "labels").set_axis(data.obs_names, axis=0)
-    msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. Choose one of {[*data.obs, *data.obsm]}."
+    others = choose([*data.obs, *data.obsm], "give the labels themselves")
+    msg = f"labels={name!r} is in neither adata.obs nor adata.obsm. {others}"
     raise KeyError(msg)
 
 

@@ -10,6 +10,7 @@ from modulae._adata.columns.labels import read_labels
 from modulae._adata.public import public
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.representation import check_field
+from modulae._utils.text import choose
 from modulae.core.checks import check_integer, check_seed
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def clustering_nmi(
     check_field(adata, use_rep)
     named = read_labels(adata, labels, "labels", most_numbers=None)
     if use_rep not in adata.obsm:
-        msg = f"adata.obsm has no {use_rep!r}. Choose one of {list(adata.obsm)}, or run `mo.tl.autoencoder(adata)`."
+        msg = f"adata.obsm has no {use_rep!r}. {choose(adata.obsm, 'run `mo.tl.autoencoder(adata)`')}"
         raise KeyError(msg)
     known = named.codes >= 0
     truth = named.codes[known]

@@ -13,7 +13,7 @@ from modulae._adata.public import check_adata
 from modulae._adata.stored.fields import Fields
 from modulae._genes.gene_sets import read_gene_sets
 from modulae._utils.by_name import by_name
-from modulae._utils.text import listed
+from modulae._utils.text import choose, listed
 
 if TYPE_CHECKING:
     import os
@@ -127,7 +127,7 @@ def _weights(data: AnnData | pd.DataFrame, result: str) -> pd.DataFrame:
     else:
         check_adata(data, "data")
         if result not in data.varm:
-            msg = f"adata.varm has no {result!r}. Choose one of {list(data.varm)}, or run `mo.tl.saliency(adata)`."
+            msg = f"adata.varm has no {result!r}. {choose(data.varm, 'run `mo.tl.saliency(adata)`')}"
             raise KeyError(msg)
         field = data.varm[result]
         if np.ndim(field) != 2:

@@ -15,7 +15,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import choose, listed
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -154,10 +154,8 @@ def _marker_table(
 
     if isinstance(markers, str):
         if markers not in adata.obsm:
-            msg = (
-                f"there is no adata.obsm[{markers!r}]. Choose one of {list(adata.obsm)}, "
-                "or give markers= as a list of obs columns."
-            )
+            others = choose(adata.obsm, "give markers= as a list of obs columns")
+            msg = f"there is no adata.obsm[{markers!r}]. {others}"
             raise KeyError(msg)
         table = adata.obsm[markers]
         if not isinstance(table, pd.DataFrame):

@@ -25,6 +25,7 @@ from modulae.core.checks import check_integer, check_number, check_seed
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
     from modulae.core.statistics.calls.call import UnitCalls
 
@@ -62,7 +63,8 @@ def call_units(
     genes that carry the unit. It is compared with the evidence for control units, which are made of other genes of
     similar expression. Each unit gets the lowest threshold at which at most a share `fdr` of the cells called on is
     expected to be wrong. In a cell with few counts this cannot be decided; the second field says in which cells it can.
-    For a model that was transferred, the rates of each gene are first multiplied so that they sum to about its counts.
+    A unit is called nowhere if no cells are at least half as active as it was in training where it was on, or if it is
+    not `trusted` after :func:`modulae.tl.transfer`: such cells cannot show where the unit is on.
     :doc:`/method/calls` has the formulas, :doc:`/benchmarks/calls` how often calls are wrong.
 
     Parameters
@@ -127,6 +129,7 @@ def call_units(
     ((300, 4), dtype('bool'))
     """
     from modulae.core.statistics.calls.call import decide
+    from modulae.core.statistics.calls.evidence import as_active_as_usual
 
     name = result_name(adata, key_added, Fields(key).on, "call_units")
     _check(fdr, n_controls, n_cells)
@@ -135,16 +138,20 @@ def call_units(
     units = np.asarray(model_units(adata, key), dtype=np.float32)
     layer = counts_layer(adata, key, layer)
     cells = in_batch(adata, read_cells(adata, fitted, layer=layer, spread=True), fitted, key=key)
+    transferred = model_entry(adata, key).get("transfer")
+    active = as_active_as_usual(units, fitted.training.units_on)
+    readable = np.ones(len(active), dtype=bool) if transferred is None else transferred["trusted"].astype(bool)
     of_controls = {"n_controls": int(n_controls), "n_cells": int(min(n_cells, len(cells))), "seed": int(seed)}
     calls = decide(
         fitted.network,
         cells,
         units,
         least_on=np.sqrt(np.diag(fitted.training.unit_covariance)),
+        sought=active & readable,
         fdr=fdr,
         batch_size=batch_size,
         device=device,
-        rescaled="transfer" in model_entry(adata, key),
+        rescaled=transferred is not None,
         **of_controls,
     )
     adata = changeable(adata, copy=copy)
@@ -161,11 +168,13 @@ def call_units(
         "n_genes": calls.n_genes,
         ROW_STAMPS: rows_stamp(calls.on),
     }
-    _warn_of_undecided(adata, calls, key)
+    _warn_of_undecided(adata, calls, key, active=active, readable=readable)
     return adata if copy else None
 
 
-def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
+def _warn_of_undecided(
+    adata: AnnData, calls: UnitCalls, key: str, *, active: NDArray[np.bool_], readable: NDArray[np.bool_]
+) -> None:
     """Name the units of which it is known in hardly any cell whether they are on, by the reason."""
     undecided = calls.callable.mean(axis=0) < DECIDED_FROM
     if not undecided.any():
@@ -173,9 +182,16 @@ def _warn_of_undecided(adata: AnnData, calls: UnitCalls, key: str) -> None:
     names = names_of_units(adata, key)
     labels = [f"{unit} ({names[unit]})" if unit in names else unit for unit in map(str, range(len(undecided)))]
     shown = np.isinf(calls.threshold) & (calls.visible >= VISIBLE_FROM)
+    missing, quiet = ~readable, readable & ~active
+    rest = undecided & readable & active
     reasons = (
-        (undecided & shown, "In no cell is there more evidence than by chance, so that they may be off everywhere"),
-        (undecided & ~shown, "The counts of their genes are too few to decide, or fit neither on nor off"),
+        (missing, f"Too many of their genes are missing, see {step('get.transfer', key=key)}"),
+        (
+            quiet,
+            "No cells are half as active as those in training where they were on: off everywhere, or too few counts",
+        ),
+        (rest & shown, "In no cell is there more evidence than by chance, so that they may be off everywhere"),
+        (rest & ~shown, "The counts of their genes are too few to decide, or fit neither on nor off"),
     )
     which = [
         f"{why}: {listed([labels[unit] for unit in np.flatnonzero(units)], MOST_NAMED)}"

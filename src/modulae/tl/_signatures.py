@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from modulae._adata.columns.groups import REST, contrasts, membership
+from modulae._adata.columns.groups import contrasts, membership
 from modulae._adata.gene_names import gene_names
 from modulae._adata.public import public
 from modulae._counts.layers import matrix_of
@@ -109,7 +109,7 @@ def signatures(
     """
     _check_settings(n_genes, method, direction, min_log_fold_change)
     genes = gene_names(reference)
-    plan = contrasts(*membership(reference, groupby), groups=groups, reference=REST)
+    plan = contrasts(*membership(reference, groupby), groups=groups, reference=None, groupby=groupby)
     _check_replicates(plan, method)
     values = _log_expression(reference, layer)
     sign = 1 if direction == "up" else -1

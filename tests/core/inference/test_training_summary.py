@@ -27,3 +27,15 @@ def test_of_very_many_held_out_cells_some_stand_for_all(monkeypatch):
     assert (some.novelty != whole.novelty).any()
     np.testing.assert_array_equal(some.unit_covariance, whole.unit_covariance)  # of all cells, as before
     np.testing.assert_array_equal(some.rates, whole.rates)
+
+
+def test_where_units_are_on_is_read_off_all_cells(monkeypatch):
+    rng = np.random.default_rng(0)
+    cells = Cells(sparse.csr_matrix(rng.poisson(1.0, (50, 12)).astype(np.float32)), np.ones(50, dtype=np.float32))
+    weights = (rng.uniform(0, 0.3, (3, 12)).astype(np.float32) for _ in range(2))
+    network = PartsNetwork(next(weights), np.zeros(3, np.float32), next(weights), np.full(12, 0.3, np.float32))
+    z = np.where(rng.random((50, 3)) < [0.1, 0.5, 0.0], 3.0, 0.5).astype(np.float32)
+    monkeypatch.setattr(training_summary, "CELLS_PER_CHUNK", 7)
+    found = summarise(network, cells, z, np.arange(50) < 5, (np.array([], dtype=str), np.array([])))
+    n = (z == 3).sum(axis=0)
+    np.testing.assert_allclose(found.units_on, (27 * n + (50 - n) / 8) / (9 * n + (50 - n) / 4))

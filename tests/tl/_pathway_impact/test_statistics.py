@@ -163,7 +163,7 @@ def test_so_few_cells_that_no_permutation_could_tell_are_said(groups, gene_sets)
         few.obs["side"] = ["one", "one", *["other"] * (n - 2)]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            run(few, gene_sets, null="cells")
+            run(few, gene_sets, null="cells", min_cells=2)
         messages = [str(one.message) for one in caught if "few ways" in str(one.message)]
         assert bool(messages) == said
         assert all("no p can be below 0.17, so that no q reaches 0.05" in message for message in messages)
@@ -202,7 +202,7 @@ def test_each_group_is_compared_once_however_often_it_is_named(groups, gene_sets
 
 def test_a_single_cell_has_no_standard_error(groups, gene_sets):
     groups.obs["alone"] = ["one"] + ["other"] * 89
-    table = run(groups, gene_sets, groupby="alone")
+    table = run(groups, gene_sets, groupby="alone", min_cells=1)
     assert table["se"].isna().all()
     assert table[["effect", "p", "q"]].notna().all(axis=None)
 
@@ -275,3 +275,45 @@ def test_mistakes_get_the_next_step_and_write_nothing(groups, gene_sets, name):
     with pytest.raises(error, match=message):
         run(groups, gene_sets, **settings)
     assert set(groups.uns) == before
+
+
+def test_groups_of_a_few_cells_are_left_out_and_named(groups, gene_sets):
+    groups.obs["kind"] = np.array(["a", "b", "few"])[np.where(np.arange(90) < 3, 2, np.arange(90) % 2)]
+    said = r"left out, as a side is too small \(min_cells=10\): 'few' \(3 and 87 cells\)\. All of them"
+    with pytest.warns(UserWarning, match=said):
+        table = run(groups, gene_sets, groupby="kind")
+    assert sorted(table["group"].unique()) == ["a", "b"]
+    entry = groups.uns["result"]
+    assert (entry["min_cells"], entry["groups_left_out"].tolist()) == (10, ["'few' (3 and 87 cells)"])
+    assert len(entry["n_cells"]) == len(entry["impact"]) == 2
+    every = run(groups, gene_sets, groupby="kind", min_cells=3)  # a warning would be an error
+    assert sorted(every["group"].unique()) == ["a", "b", "few"]
+    assert groups.uns["result"]["groups_left_out"].tolist() == []
+    untested = run(groups, gene_sets, groupby="kind", null=None)  # nor is there one where nothing is tested
+    assert sorted(untested["group"].unique()) == ["a", "b", "few"]
+    two = run(groups, gene_sets, groupby="kind", groups=["a"], reference="b")
+    kept = table[table["group"] == "a"]
+    assert len(two) == len(kept)
+
+
+def test_where_every_group_is_too_small_nothing_is_written(groups, gene_sets):
+    before = str(groups)
+    with pytest.raises(
+        ValueError, match=r"fewer than min_cells=40 cells: 'one' \(30 and 60 .*lower it: min_cells=30\.$"
+    ):
+        run(groups, gene_sets, min_cells=40)
+    with pytest.raises(ValueError, match=r"min_cells is 0; give a whole number"):
+        run(groups, gene_sets, min_cells=0)
+    assert str(groups) == before
+
+
+def test_a_group_called_rest_has_two_meanings_and_a_line_that_mends_it(groups, gene_sets):
+    groups.obs["side"] = np.where(np.arange(90) % 2 == 0, "rest", "stim")
+    for compare in (run, lambda adata, _: mo.tl.rank_units(adata, "side")):
+        with pytest.raises(ValueError, match=r"adata\.obs\['side'\] is itself called 'rest'.*two meanings") as caught:
+            compare(groups, gene_sets)
+        line = str(caught.value).split("`")[1]
+        renamed = groups.copy()
+        exec(line, {"adata": renamed})  # noqa: S102 (the line that the message says to run)
+        compare(renamed, gene_sets)
+    assert run(groups, gene_sets, reference="stim")["group"].unique().tolist() == ["rest"]

@@ -188,7 +188,7 @@ def test_so_few_cells_that_no_rank_could_tell_are_said(adata, quiet):
     """Two cells against two: p of SciPy's normal approximation, all of one side equal and above all of the other."""
     least = stats.mannwhitneyu([1, 1], [0, 0], method="asymptotic").pvalue
     few = adata[[0, 1, 2, 3]].copy()
-    with pytest.warns(UserWarning, match=rf"no p can be below {least:.2g}, so that no q reaches 0.05.*Raise min_cells"):
+    with pytest.warns(UserWarning, match=rf"no p can be below {least:.2g}, so that no q reaches 0.05.*Merge groups"):
         mo.tl.rank_units(few, "condition", min_cells=2)
     enough = adata[:10].copy()
     with warnings.catch_warnings():
@@ -200,7 +200,7 @@ def test_the_only_result_needs_no_name(adata, quiet):
     ranked(adata, key_added="mine")
     assert len(mo.get.rank_units(adata)) == 4
     mo.tl.rank_units(adata, "kind")
-    with pytest.raises(KeyError, match=r"There are \['mine', 'ae_rank_kind'\]: name one in result="):
+    with pytest.raises(KeyError, match=r"several results, \['mine', 'ae_rank_kind'\]\. Name one of them in result="):
         mo.get.rank_units(adata)
 
 
@@ -236,7 +236,17 @@ MISTAKES = {
     "one donor": (
         {"donor_key": "same"},
         ValueError,
-        r"1 and 0 donors; a side needs 2.*leave out donor_key= to compare cells",
+        r"1 and 0 donors; a side needs 2\)\. One donor on a side.*leave out donor_key= to compare cells, .* donors\.$",
+    ),
+    "one donor each": (
+        {"donor_key": "sample"},
+        ValueError,
+        r"1 and 1 donors; a side needs 2\)\. One donor on a side.*Add donors; or leave out donor_key= .* donors\.$",
+    ),
+    "covariate of the sides": (
+        {"donor_key": "well", "design": ["sample"]},
+        ValueError,
+        r"the covariates tell the sides apart.*Leave covariates out of design=\.$",
     ),
     "cells": ({"min_cells": 1}, ValueError, "min_cells is 1; give a whole number of at least 2"),
     "seed": ({"seed": -1}, ValueError, "seed is -1"),
@@ -249,6 +259,8 @@ MISTAKES = {
 def test_mistakes_get_the_next_step_and_change_nothing(adata, name):
     adata.obs["gaps"] = np.where(np.arange(adata.n_obs) < 3, np.nan, 1.0)
     adata.obs["same"] = "d"
+    adata.obs["sample"] = adata.obs["condition"].astype(str)
+    adata.obs["well"] = adata.obs["sample"] + [str(at % 3) for at in range(adata.n_obs)]
     settings, error, message = MISTAKES[name]
     with pytest.raises(error, match=message):
         mo.tl.rank_units(adata, "condition", **{"reference": "control", **settings})
@@ -279,3 +291,11 @@ def test_interferon_leads_in_every_cell_type_of_kang(data_dir):
     assert (first["q"] < 1e-6).all()
     for unit in first["unit"]:
         assert {"ISG15", "IFI6", "ISG20"} & set(loadings[unit].nlargest(10).index)
+
+
+def test_too_few_donors_are_not_said_to_be_too_few_cells(adata):
+    adata.obs["donor"] = np.where(adata.obs["kind"] == "B", adata.obs["donor"], "one")
+    some = adata[adata.obs["kind"] != "rare"].copy()
+    with pytest.warns(UserWarning, match=r"missing or too small: 'treated' in 'T' \(1 and 0 donors") as caught:
+        mo.tl.rank_units(some, "condition", reference="control", within="kind", donor_key="donor")
+    assert "min_cells" not in str(caught[0].message)

@@ -99,7 +99,7 @@ def test_batch_size_changes_nothing(trained):
 
 def contrast(labels):
     names = np.unique(labels)
-    return contrasts(list(names), labels == names[:, None], groups=None, reference="rest")
+    return contrasts(list(names), labels == names[:, None], groups=None, reference="rest", groupby="kind")
 
 
 def test_a_unit_marks_the_group_in_which_it_is_clearly_higher():
@@ -419,7 +419,7 @@ def test_stability_from_other_runs_or_a_table(trained):
         ({"groupby": "depth"}, KeyError, "Choose one of"),
         ({"stability": "ae_x"}, TypeError, "stability is str, not the table.*stability_keys="),
         ({"stability_keys": "ae_x"}, TypeError, r"\['ae_x'\]"),
-        ({"stability_keys": ["ae_x"]}, KeyError, "Choose from"),
+        ({"stability_keys": ["ae_x"]}, KeyError, "Choose one of"),
         ({"stability_keys": ["ae"]}, ValueError, "not 'ae' itself"),
         ({"stability_keys": []}, ValueError, "one other run or more"),
         ({"stability": pd.DataFrame({"abs_r": [1.0]}, index=["0"])}, ValueError, "unit_stability"),
@@ -518,3 +518,12 @@ def test_some_of_many_cells_tell_what_varies_in_memory_and_on_disk_alike(monkeyp
     backed.file.close()
     np.testing.assert_array_equal(again, seen)
     pd.testing.assert_frame_equal(on_disk, some)
+
+
+def test_a_group_may_be_called_rest_where_groups_are_held_against_all_other_cells(trained):
+    trained.obs["half"] = np.where(np.arange(trained.n_obs) % 2 == 0, "rest", "stim")
+    mo.tl.unit_summary(trained, groupby="half", device="cpu", progress=False)
+    named = mo.get.unit_summary(trained)["group"]
+    trained.obs["half"] = trained.obs["half"].astype(str).replace("rest", "quiet")
+    mo.tl.unit_summary(trained, groupby="half", device="cpu", progress=False)
+    assert mo.get.unit_summary(trained)["group"].replace("quiet", "rest").equals(named)

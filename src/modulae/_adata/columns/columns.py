@@ -92,7 +92,8 @@ def _one(table: Any, name: str, argument: str, said: str, others: str) -> pd.Ser
     import pandas as pd
 
     if name not in table:
-        msg = f"{argument}={name!r} is not a column of {said}. {others} {list(table)}."
+        hint = f"{others} {list(table)}." if list(table) else "It has no columns: add this one."
+        msg = f"{argument}={name!r} is not a column of {said}. {hint}"
         raise KeyError(msg)
     found = table[name]
     if getattr(found, "ndim", 1) == 2:

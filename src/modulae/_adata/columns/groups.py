@@ -28,6 +28,13 @@ class Contrast:
     reference_members: NDArray[np.bool_]  # groups × cells
     reference: str  # as asked for
 
+    def of(self, kept: NDArray[np.bool_]) -> Contrast:
+        """Some of the comparisons."""
+        groups, references = (
+            [name for name, yes in zip(names, kept, strict=True) if yes] for names in (self.groups, self.references)
+        )
+        return Contrast(groups, references, self.members[kept], self.reference_members[kept], self.reference)
+
 
 def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool_]]:
     """Groups of an `obs` column in the order of its categories, and groups × cells, who is in which.
@@ -44,9 +51,11 @@ def membership(adata: AnnData, groupby: str) -> tuple[list[str], NDArray[np.bool
 
 
 def plan_groups(
-    adata: AnnData, groupby: str | None, *, groups: Sequence[str] | None, reference: str
+    adata: AnnData, groupby: str | None, *, groups: Sequence[str] | None, reference: str | None
 ) -> Contrast | None:
     """Plan the comparisons that were asked for; `None` where no groups are compared.
+
+    `reference` is `None` where nothing but all other cells can be it: then a group may be called "rest".
 
     Raises
     ------
@@ -54,17 +63,24 @@ def plan_groups(
         As :func:`membership` and :func:`contrasts`; or groups are chosen of no column.
     """
     if groupby is None:
-        if groups is not None or written(reference) != REST:
+        if groups is not None or (reference is not None and written(reference) != REST):
             msg = "groups= and reference= choose among the groups of a column. Name it: groupby=."
             raise ValueError(msg)
         return None
-    return contrasts(*membership(adata, groupby), groups=groups, reference=reference)
+    return contrasts(*membership(adata, groupby), groups=groups, reference=reference, groupby=groupby)
 
 
 def contrasts(
-    names: list[str], members: NDArray[np.bool_], *, groups: Sequence[str] | None, reference: str
+    names: list[str],
+    members: NDArray[np.bool_],
+    *,
+    groups: Sequence[str] | None,
+    reference: str | None,
+    groupby: str,
 ) -> Contrast:
     """Plan the comparisons of `groups` (all if `None`) with the rest of the labelled cells or one other group.
+
+    `reference` is "rest" or a group; `None` where nothing but the rest can be it. `groupby` is named in messages.
 
     Raises
     ------
@@ -76,22 +92,27 @@ def contrasts(
     if isinstance(groups, str):
         msg = f"groups is the text {groups!r}; give a list of names: groups=[{groups!r}]."
         raise TypeError(msg)
-    reference = written(reference)
+    only_rest, reference = reference is None, REST if reference is None else written(reference)
     given = names if groups is None else list(dict.fromkeys(map(written, groups)))  # each is tested once
     if not given and names:
         msg = f"groups is empty, so there is nothing to compare. Choose from {names}, or leave it out."
         raise ValueError(msg)
-    wanted = [name for name in given if name != reference] if groups is None else given
+    wanted = [name for name in given if name != reference or only_rest] if groups is None else given
     unknown = [group for group in (*wanted, *([] if reference == REST else [reference])) if group not in names]
     if unknown:
         msg = f"there is no group {unknown[0]!r}. Choose from {names}" + (
             ", or reference='rest'." if groups is None else "."
         )
         raise KeyError(msg)
-    if reference == REST and REST in names:
-        msg = "a group is itself called 'rest', so reference='rest' has two meanings. Rename that category first."
+    if reference == REST and REST in names and not only_rest:
+        column = f"adata.obs[{groupby!r}]"
+        msg = (
+            f"a group of {column} is itself called 'rest', so reference='rest' has two meanings: that group, and all "
+            "other cells. Name another group, reference=; or rename this one: "
+            f"`{column} = {column}.astype(str).replace('rest', 'the rest')`."
+        )
         raise ValueError(msg)
-    if reference in wanted:
+    if reference in wanted and not only_rest:
         msg = f"group {reference!r} cannot be compared with itself. Leave it out of groups=."
         raise ValueError(msg)
     if len(names) < 2 or not wanted:

@@ -105,6 +105,11 @@ class Kind:
                 model_entry(adata, key)  # raises
             run = self._step(adata, key, result, groupby)
             hint = f"There are {known}: name one in {argument}=. Or run {run}." if known else f"Run {run} first."
+            several = known if self.by_column and result is None and groupby is None else []
+            if len(several) > 1:
+                call = step(f"get.{self.made_by[0]}", key=key, result=known[0])
+                msg = f"there are several results, {known}. Name one of them in {argument}=, as in {call}."
+                raise KeyError(msg)
             msg = f"there is no {self.words} {name!r} in adata.{self.store}. {hint}"
             raise KeyError(msg)
         model = of_model[name]
@@ -182,7 +187,7 @@ RANKS = Kind(
     ("rank_units", "groupby=..."),
     by_column=True,
 )
-CALLS = Kind("calls", frozenset({"threshold", "level_on"}), lambda fields: fields.on, ("call_units",), "obsm")
+CALLS = Kind("table of calls", frozenset({"threshold", "level_on"}), lambda fields: fields.on, ("call_units",), "obsm")
 UNITS = Kind("summary of units", frozenset({"table", "caveat_above"}), lambda fields: fields.units, ("unit_summary",))
 
 

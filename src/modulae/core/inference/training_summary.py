@@ -67,6 +67,7 @@ def summarise(
     total, square, crossed, slopes, counted = (ranks.total(one) for one in sums)
     n = len(cells)
     covariance = ranks.total(_moments(own, average)) / n
+    powers = ranks.total(np.stack([_powers(own, 2), _powers(own, 3)]))
     readout = np.linalg.lstsq(covariance, crossed / n, rcond=1e-6)[0].T  # constant units get a slope of 0
     mean = total / n
     variance = np.maximum(square / n - mean**2, 0)
@@ -89,6 +90,7 @@ def summarise(
         novelty=novelty,
         other_genes=others[0],
         other_rates=(others[1] / exposure).astype(np.float32),
+        units_on=np.divide(powers[1], powers[0], out=np.zeros(len(covariance)), where=powers[0] > 0),
     )
 
 
@@ -123,6 +125,14 @@ def _moments(units: NDArray[np.float32], average: NDArray[np.float64]) -> NDArra
     for start in range(0, len(units), CELLS_PER_CHUNK):
         centred = units[start : start + CELLS_PER_CHUNK] - average
         total += centred.T @ centred
+    return total
+
+
+def _powers(units: NDArray[np.float32], power: int) -> NDArray[np.float64]:
+    """Units: sums of a power, many cells at a time."""
+    total = np.zeros(units.shape[1])
+    for start in range(0, len(units), CELLS_PER_CHUNK):
+        total += (units[start : start + CELLS_PER_CHUNK].astype(np.float64) ** power).sum(axis=0)
     return total
 
 

@@ -12,6 +12,7 @@ from modulae._adata.columns.reference_labels import UNKNOWN
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.steps import step
+from modulae._utils.text import choose
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def confusion(
     check_choice("normalise", normalise, Literal["truth"], none="for numbers of cells")
     label = Fields(key).label if label is None else label
     if label not in adata.obs:
-        run = step("tl.classify", "reference", "labels=...", key=key)
-        msg = f"adata.obs has no {label!r}. Run {run} first, or name a column: label= one of {list(adata.obs)}."
+        others = choose(adata.obs, f"run {step('tl.classify', 'reference', 'labels=...', key=key)}")
+        msg = f"adata.obs has no {label!r}. {others}"
         raise KeyError(msg)
     given = read_labels(adata, label, "label", most_numbers=None, unused=True).as_categories()
     known = read_labels(adata, truth, "truth", most_numbers=None).as_categories()

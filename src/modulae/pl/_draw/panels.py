@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.layouts import warn_of_unplaced
 from modulae._adata.stored.steps import step
+from modulae._utils.text import choose
 from modulae.core.checks import check_integer
 
 from .points import Categories, Numbers, add_legend, crowded, draw_points, legend_width, name_groups, of_cells
@@ -98,8 +99,6 @@ def find_basis(adata: AnnData, basis: str | None, key: str) -> str:
     for name in wanted:
         if name in adata.obsm:
             return name
-    msg = (
-        f"adata.obsm has no {wanted[0]!r}. Run {step('tl.embeddings', key=key)} first, "
-        f"or choose with basis= one of {list(adata.obsm)}."
-    )
+    run = step("tl.embeddings", key=key)
+    msg = f"adata.obsm has no {wanted[0]!r}. {choose(adata.obsm, f'run {run}')}"
     raise KeyError(msg)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.labels import labels_of
+from modulae._utils.text import choose
 from modulae.core.data.downsample import thickest
 
 from .heatmap import text_width
@@ -103,7 +104,7 @@ def read_colours(adata: AnnData, color: str, *, layer: str | None = None) -> Cat
 
         values = sc.get.obs_df(adata, keys=[color], layer=layer, use_raw=False)[color].to_numpy()
         return replace(numbers(color, values), where="in .X" if layer is None else f"in layer {layer}")
-    msg = f"color={color!r} is not a column of adata.obs and no gene. Choose a gene or one of {list(adata.obs)}."
+    msg = f"color={color!r} is neither a column of adata.obs nor a gene. {choose(adata.obs, 'name a gene')}"
     raise KeyError(msg)
 
 

@@ -15,11 +15,12 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
 from modulae._adata.stored.models import read_model
 from modulae._adata.stored.write_model import result_name
+from modulae.core.checks import check_integer
 from modulae.core.inference.saliency import mean_saliency
 from modulae.core.scores.explanation import resolve_explanation
 from modulae.core.scores.impact import aggregate_sets, scale_difference, scale_strength
 
-from .plan import Null, check_sides, plan_test
+from .plan import Null, check_sides, large_enough, plan_test
 from .statistics import SaliencyReading, compare_groups, gene_differences
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def pathway_impact(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
+    min_cells: int = 10,
     explanation: ExplanationSettings | None = None,
     null: Null | None = "matched+cells",
     n_permutations: int = 1000,
@@ -78,6 +80,8 @@ def pathway_impact(
     {groupby}
     {groups}
     {reference}
+    min_cells
+        Cells that each side of a test needs; where there are fewer, the group is left out, and named in a warning.
     {explanation}
     null
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
@@ -112,30 +116,28 @@ def pathway_impact(
         With `groupby` also
 
         - `"groups"`, `"references"` (`object`, groups): what is compared with what.
-        - `"n_cells"` (integers, groups): cells of each group.
+        - `"n_cells"` (integers, groups): cells of each group; `"groups_left_out"` (`object`): those that are too small.
         - `"impact"`, `"unscaled"` (`float32`, groups × sets × units): the differences between the groups.
-        - `"within"`, `"within_unscaled"` (`float32`, groups × sets × units): the impact over each group's own cells, on
-          one scale with `"all"`.
+        - `"within"`, `"within_unscaled"` (the same): the impact over each group's own cells, on one scale with `"all"`.
         - `"statistics"` (`dict` of `float32`, groups × sets × (units + 1), the last for the sum over units): `effect`;
           `se` (Welch's over cells, NaN where a side has one; or over donors); `p` (two-sided; 1 where the two nulls
           disagree about the direction); `q` (Benjamini–Hochberg over groups and sets, and units); `p_cells`, or with
-          donors `p_donors`; `p_matched`; `null_mean` (of the matched sets). With donors also `p_exact` (flipped or
-          permuted donors, which can't say less than one in the number of ways to do so), `effect_lowest` and
-          `effect_highest` (with one donor left out).
+          donors `p_donors`; `p_matched`; `null_mean` (of the matched sets). With donors `p_exact` (permuted donors,
+          which can't say less than one in the number of ways), `effect_lowest`, `effect_highest` (without one donor).
 
     Raises
     ------
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        Too little of every set is there; a group has nothing to be compared with, or too few donors; or groups, donors
-        or strata are given where nothing is compared or tested.
+        Too little of every set is there; nothing can be compared; too few donors; or groups, donors or strata are given
+        where nothing is compared or tested.
 
     Warns
     -----
     {sets_left_out}
-        No stratum has cells of both sides, so that no label can be permuted: then p is 1. Or there are so few cells or
-        permutations that no `q` reaches 0.05 whatever the data.
+        Groups are too small. No stratum has cells of both sides: then p is 1. Or there are so few cells or permutations
+        that no `q` reaches 0.05 whatever the data.
 
     See Also
     --------
@@ -162,6 +164,7 @@ def pathway_impact(
     (3, 20, 32)
     """
     name = result_name(adata, key_added, Fields(key).impact(groupby), "pathway_impact")
+    check_integer("min_cells", min_cells, minimum=1)
     how = resolve_explanation(explanation)
     method, signed, aggregate = how["method"], how["signed"], how["aggregate"]
     fitted = read_model(adata, key)
@@ -169,7 +172,7 @@ def pathway_impact(
     tested = null if groupby is not None and aggregate == "mean" else None
     asked: dict[str, Any] = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
     test = plan_test(adata, tested, **asked, seed=seed)
-    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
+    plan, left_out = large_enough(plan_groups(adata, groupby, groups=groups, reference=reference), test, min_cells)
     check_sides(test, plan)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer, spread=True)
@@ -190,7 +193,7 @@ def pathway_impact(
         reading = SaliencyReading(method, signed, batch_size, device, how["difference"])
         compared = gene_differences(fitted, cells, plan, saliency[1:], reading)
         result = _compared(levels, _differences(levels, compared, sets.positions, aggregate), plan, how["scale"])
-        result["difference"] = how["difference"]
+        result |= {"difference": how["difference"], "min_cells": min_cells, "groups_left_out": left_out}
         if test.null is not None:
             result["statistics"] = compare_groups(
                 fitted, cells, plan, compared=compared, sets=sets.positions, test=test, reading=reading

@@ -149,16 +149,17 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
     _say_what_is_left_out(plan, min_cells)
     if donors is None:
         smallest = float(smallest_rank_p(*plan.n_cells()).min())
-        warn_out_of_reach(
-            smallest, why="no comparison has more than a few cells", instead="Raise min_cells, or merge groups."
-        )
+        merge = "Merge groups, or categories of within=." if within is not None else "Merge groups."
+        warn_out_of_reach(smallest, why="no comparison has more than a few cells", instead=merge)
     return plan
 
 
 def _contrast(names: list[str], asked: Asked) -> Contrast:
     """The groups that are compared; each stands for its cells."""
     chosen = None if isinstance(asked.groups, str) and asked.groups == "all" else asked.groups
-    return contrasts(names, np.eye(len(names), dtype=bool), groups=chosen, reference=asked.reference)
+    return contrasts(
+        names, np.eye(len(names), dtype=bool), groups=chosen, reference=asked.reference, groupby=asked.groupby
+    )
 
 
 def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
@@ -184,15 +185,29 @@ def _say_what_is_left_out(plan: Plan, min_cells: int) -> None:
     """Warn of comparisons that are left out; refuse to go on where all are."""
     left_out = plan.left_out
     if not plan.comparisons.groups:
-        donors = ", leave out donor_key= to compare cells" if plan.labels.donors is not None else ""
-        msg = (
-            f"nothing can be compared: {listed(left_out, 3)}. Lower min_cells={min_cells}{donors}, or name other "
-            "columns in groupby= and within=."
-        )
+        msg = f"nothing can be compared: {listed(left_out, 3)}. {_what_helps(plan, min_cells)}"
         raise ValueError(msg)
     if left_out:
+        few_cells = any(why.endswith(" cells") for _, _, why in plan.comparisons.left_out)
+        limit = f" (min_cells={min_cells})" if few_cells else ""
         warnings.warn(
-            f"left out, as a side is missing or too small (min_cells={min_cells}): {listed(left_out)}. All of them are "
-            "in adata.uns, under 'left_out'.",
+            f"left out, as a side is missing or too small{limit}: {listed(left_out)}. All of them are in adata.uns, "
+            "under 'left_out'.",
             stacklevel=user_stacklevel(),
         )
+
+
+def _what_helps(plan: Plan, min_cells: int) -> str:
+    """The next step where nothing is compared: what it is that is too few."""
+    reasons = [why for _, _, why in plan.comparisons.left_out]
+    helps = []
+    if any("covariates" in why or "coefficients" in why for why in reasons):
+        helps.append("Leave covariates out of design=.")
+    if any("a side needs" in why for why in reasons):
+        helps.append(
+            "One donor on a side cannot show what holds for people. Add donors; or leave out donor_key= to compare "
+            "cells, whose p says nothing of other donors."
+        )
+    if any(why.endswith(" cells") for why in reasons) or not helps:
+        helps.append(f"Lower min_cells={min_cells}, or name other columns in groupby= and within=.")
+    return " ".join(helps)

@@ -11,6 +11,8 @@ from modulae._adata.stored.fields import Fields
 from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.representation import check_field
 from modulae._adata.stored.results import unit_names
+from modulae._adata.stored.steps import step
+from modulae._utils.text import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,14 +59,13 @@ def check_stability(
         msg = f"stability_keys is the text {stability_keys!r}; give a list of names: [{stability_keys!r}]."
         raise TypeError(msg)
     available = [name[2:] for name in adata.obsm if name.startswith("X_") and name != Fields(key).representation]
+    others = choose(available, f"train again: {step('tl.autoencoder', 'seed=1', key=f'{key}_1')}")
     unknown = [name for name in stability_keys if Fields(name).representation not in adata.obsm]
     if unknown:
-        msg = (
-            f"there is no representation {Fields(unknown[0]).representation!r} in adata.obsm. Choose from {available}."
-        )
+        msg = f"there is no representation {Fields(unknown[0]).representation!r} in adata.obsm. {others}"
         raise KeyError(msg)
     if key in stability_keys or not stability_keys:
-        msg = f"stability_keys needs one other run or more, and not {key!r} itself. Choose from {available}."
+        msg = f"stability_keys needs one other run or more, and not {key!r} itself. {others}"
         raise ValueError(msg)
     for name in stability_keys:
         check_field(adata, Fields(name).representation)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
-from modulae._adata.columns.groups import REST, plan_groups
+from modulae._adata.columns.groups import plan_groups
 from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE
 from modulae._adata.model_layer import counts_layer
@@ -164,7 +164,7 @@ def unit_summary(
     _check(settings, n_cells)
     fitted = read_model(adata, key)
     n_units = fitted.network.n_units
-    plan = plan_groups(adata, groupby, groups=None, reference=REST)
+    plan = plan_groups(adata, groupby, groups=None, reference=None)
     check_stability(adata, n_units, stability, stability_keys, key=key)
     if gene_sets is None:
         _check_enrichment(adata, enrichment, key)

@@ -7,6 +7,7 @@ from scipy import sparse
 from modulae.core.data.cells import Cells
 from modulae.core.model.parts import PartsNetwork
 from modulae.core.statistics.calls.call import decide
+from modulae.core.statistics.calls.evidence import as_active_as_usual
 
 N_CELLS, N_GENES, N_UNITS = 1500, 400, 4
 GIVEN = {"least_on": np.ones(4), "n_controls": 5, "n_cells": 1500, "seed": 0, "batch_size": 256, "device": "cpu"}
@@ -79,3 +80,22 @@ def test_the_seed_chooses_the_controls():
     np.testing.assert_array_equal(one.threshold, again.threshold)
     assert (one.threshold != other.threshold).any()
     assert (one.on != other.on).mean() < 0.05
+
+
+def test_a_unit_that_is_not_sought_is_on_nowhere_and_the_others_stay():
+    network, cells, units, _ = drawn(depth=1.0)
+    every = decide(network, cells, units, fdr=0.1, **GIVEN)
+    some = decide(network, cells, units, fdr=0.1, sought=np.array([True, False, True, True]), **GIVEN)
+    assert every.on[:, 1].any()
+    assert not some.on[:, 1].any()
+    assert not some.callable[:, 1].any()
+    assert (some.threshold[1], np.isnan(some.fdr[1])) == (np.inf, True)
+    np.testing.assert_array_equal(some.on[:, [0, 2, 3]], every.on[:, [0, 2, 3]])
+
+
+def test_as_active_as_usual_is_half_of_the_level_where_it_is_on():
+    """Of 0 and 1 that level, Σz³ / Σz², is 1; of 0 and 0.4 it is 0.4."""
+    z = np.repeat([[0.0, 0.0, 0.0], [1.0, 0.4, 0.0]], 5, axis=0)
+    assert as_active_as_usual(z, np.array([1.9, 0.9, 1.0])).tolist() == [True, False, False]
+    assert as_active_as_usual(z, np.array([2.1, 0.7, -1.0])).tolist() == [False, True, True]
+    assert as_active_as_usual(z, np.zeros(0)).all()  # an older model

@@ -52,6 +52,7 @@ def decide(
     batch_size: int,
     device: str,
     rescaled: bool = False,
+    sought: NDArray[np.bool_] | None = None,
 ) -> UnitCalls:
     """See :class:`.Evidence` for what is measured, and :func:`.threshold` for what is enough.
 
@@ -81,6 +82,9 @@ def decide(
     rescaled
         Whether to multiply the rates of each gene so that over all cells they sum to about its counts, as for a model
         of other cells, whose platform counts some genes more often.
+    sought
+        Units that may be called; all of them if `None`. Of a unit that is on nowhere every call is wrong, whatever the
+        threshold.
     """
     rng = np.random.default_rng([seed, 3])
     asked, place = probes(network, units, least_on), Fallback(device)
@@ -94,7 +98,8 @@ def decide(
     controls = np.concatenate([part for _, part in map_cells(cells.take(some), job, units[some].T)], axis=1)
     value, mean, deviation = evidence
     limits = [threshold(value[:, unit], controls[:, :, unit], fdr) for unit in range(network.n_units)]
-    least = np.array([limit.value for limit in limits])
+    sought = np.ones(len(limits), dtype=bool) if sought is None else sought
+    least = np.where(sought, [limit.value for limit in limits], np.inf)
     spread = np.array([limit.spread for limit in limits])
     surely = mean - stats.norm.ppf(POWER) * spread * deviation  # what 9 of 10 such cells with the unit on have
     on = value >= least
@@ -102,7 +107,7 @@ def decide(
         on=on,
         callable=on | (surely >= least),
         threshold=least,
-        fdr=np.array([limit.fdr for limit in limits]),
+        fdr=np.where(sought, [limit.fdr for limit in limits], np.nan),
         level_off=np.array([probe.off for probe in asked]),
         level_on=np.array([probe.on for probe in asked]),
         n_genes=np.array([len(probe.genes) for probe in asked]),

@@ -55,11 +55,25 @@ def levels(
     off, on = np.zeros(units.shape[1]), np.zeros(units.shape[1])
     for unit, column in enumerate(units.T):
         z = column.astype(np.float64)
-        square = float((z**2).sum())
-        on[unit] = max(float((z**3).sum()) / square if square > 0 else 0.0, float(least_on[unit]))
+        on[unit] = max(_where_on(z), float(least_on[unit]))
         low = z[z < LOW * on[unit]]
         off[unit] = low.mean() if len(low) else z.min(initial=on[unit])
     return off, on
+
+
+def as_active_as_usual(units: NDArray[np.floating], usual: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Units: whether, in some cells, they are at least half as active as `usual`, where they were on in training.
+
+    An older model does not know: then `usual` is empty, and nothing speaks against any unit.
+    """
+    known = len(usual) == units.shape[1]
+    on = np.array([_where_on(column.astype(np.float64)) for column in units.T])
+    return (usual <= 0) | (on >= LOW * usual) if known else np.ones(len(on), dtype=bool)
+
+
+def _where_on(z: NDArray[np.float64]) -> float:
+    square = float((z**2).sum())
+    return float((z**3).sum()) / square if square > 0 else 0.0
 
 
 def probes(network: Network, units: NDArray[np.floating], least_on: NDArray[np.floating]) -> tuple[Probe, ...]:

@@ -17,7 +17,9 @@ SMALLEST = 1e-5
 """Share of the median below which a variance counts as that share: a zero would have no logarithm."""
 
 
-def squeeze(variances: NDArray[np.float64], freedom: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def squeeze(
+    variances: NDArray[np.float64], freedom: NDArray[np.float64], *, independent: int
+) -> tuple[NDArray[np.float64], float]:
     """Variances drawn towards their common one, and the degrees of freedom that this is worth.
 
     Parameters
@@ -26,32 +28,36 @@ def squeeze(variances: NDArray[np.float64], freedom: NDArray[np.float64]) -> tup
         Above or equal to 0; NaN takes no part, and stays.
     freedom
         The degrees of freedom of each.
+    independent
+        How many of the variances tell something of their own, such as one for each unit where the same donors are
+        compared several times.
 
     Returns
     -------
-    The variances, and degrees of freedom to be added to those of each: 0 for fewer than three variances, infinite
-    where they differ no more than chance makes them.
+    The variances, and degrees of freedom to be added to those of each: 0 for fewer than three variances.
     """
     known = np.isfinite(variances) & (freedom > 0)
     if known.sum() < FEWEST or not np.median(variances[known]) > 0:
         return variances, 0.0
-    prior, more = fit_prior(variances[known], freedom[known])
+    prior, more = fit_prior(variances[known], freedom[known], independent=independent)
     result = np.full_like(variances, np.nan)
     d = freedom[known]
-    result[known] = prior if np.isinf(more) else (more * prior + d * variances[known]) / (more + d)
+    result[known] = (more * prior + d * variances[known]) / (more + d)
     return result, more
 
 
-def fit_prior(variances: NDArray[np.float64], freedom: NDArray[np.float64]) -> tuple[float, float]:
-    """The scale and the degrees of freedom of the scaled F-distribution that variances follow (`fitFDist`)."""
+def fit_prior(variances: NDArray[np.float64], freedom: NDArray[np.float64], *, independent: int) -> tuple[float, float]:
+    """The scale and the degrees of freedom of the scaled F-distribution that variances follow.
+
+    As limma's `fitFDist`, but from a few variances it is not known that their true values are all alike: they are
+    taken to differ at least by the standard error of what is measured. So the degrees of freedom stay finite.
+    """
     half = freedom / 2
     logs = np.log(np.maximum(variances, SMALLEST * np.median(variances))) - digamma(half) + np.log(half)
-    mean = logs.mean()
-    beyond_chance = logs.var(ddof=1) - polygamma(1, half).mean()
-    if beyond_chance <= 0:
-        return float(variances.mean()), np.inf
-    more = 2 * trigamma_inverse(float(beyond_chance))
-    return float(np.exp(mean + digamma(more / 2) - np.log(more / 2))), more
+    by_chance, spread = polygamma(1, half).mean(), logs.var(ddof=1)
+    error = np.sqrt((polygamma(3, half).mean() + 2 * max(spread, by_chance) ** 2) / max(independent - 1, 1))
+    more = 2 * trigamma_inverse(float(max(spread - by_chance, error)))
+    return float(np.exp(logs.mean() + digamma(more / 2) - np.log(more / 2))), more
 
 
 def trigamma_inverse(value: float) -> float:

@@ -75,14 +75,16 @@ def fit_donors(
 def moderated_tests(fits: Sequence[DonorFit], *, lenders: int | None = None) -> dict[str, NDArray[np.float64]]:
     """Statistics of all comparisons × units, with variances moderated over all of them.
 
-    The test is that of limma: t with as many degrees of freedom more as the variances of the others are worth. With
-    `lenders`, the first so many units borrow from each other, and the test of the others is the plain one.
+    The test is that of limma: t with as many degrees of freedom more as the variances of the others are worth. All
+    comparisons are of the same donors, so that each unit counts once in what is known of these. With `lenders`, the
+    first so many units borrow from each other, and the test of the others is the plain one.
     """
     residual = np.stack([fit.residual for fit in fits])
     freedom = np.repeat(np.array([fit.freedom for fit in fits], dtype=np.float64)[:, None], residual.shape[1], axis=1)
     moderated, total = residual.copy(), freedom.copy()
     own, theirs = residual[:, :lenders], freedom[:, :lenders]
-    squeezed, more = squeeze(own.ravel(), theirs.ravel())
+    n_units = int(np.isfinite(own).any(axis=0).sum())
+    squeezed, more = squeeze(own.ravel(), theirs.ravel(), independent=n_units)
     moderated[:, :lenders] = squeezed.reshape(own.shape)
     total[:, :lenders] = np.maximum(np.minimum(theirs + more, theirs[np.isfinite(own)].sum()), theirs)
     effect = np.stack([fit.effect for fit in fits])
