@@ -51,9 +51,10 @@ def improve(factor, gram, products, n_fixed, first, last, n_sweeps, memory):  # 
     n_parts, n_alive = factor.shape[0], 0
     for part in range(n_fixed, n_parts):
         if gram[part, part] > LEAST:
-            step[part], alive[n_alive], n_alive = ONE / gram[part, part], part, n_alive + 1
+            size = ONE / gram[part, part]
+            step[part], alive[n_alive], n_alive = size, part, n_alive + 1
             for other in range(n_parts):
-                others[part, other] = -gram[part, other] * step[part]
+                others[part, other] = -gram[part, other] * size
             others[part, part] = ZERO
     for start in range(first, last, WIDTH):
         n = min(WIDTH, last - start)
@@ -61,8 +62,10 @@ def improve(factor, gram, products, n_fixed, first, last, n_sweeps, memory):  # 
             for c in range(n):
                 lanes[BLOCK, part, c] = factor[part, start + c]
         for i in range(n_alive):
+            part = alive[i]
+            row, size = part - n_fixed, step[part]
             for c in range(n):
-                lanes[ALONE, alive[i], c] = products[alive[i] - n_fixed, start + c] * step[alive[i]]
+                lanes[ALONE, part, c] = products[row, start + c] * size
         for turn in range(n_sweeps):
             look, change, largest = turn % LOOK_EVERY == LOOK_EVERY - 1, ZERO, ZERO
             for i in range(n_alive):
