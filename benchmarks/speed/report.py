@@ -58,8 +58,8 @@ def run(*, short: bool) -> str:
     words = (
         "*Written*: everything has been run before (`tl.unit_summary` with gene sets, `tl.saliency`, "
         "`tl.embeddings`). *With all that is missing*: straight after training; most of it is the UMAP, the effect of "
-        "each unit and the gene sets. *The first time*: the same where nothing has yet imported umap-learn and "
-        "PyNNDescent, which compile themselves for some ten seconds in every new process (whoever has called "
+        "each unit and the gene sets. *The first time*: the same where nothing has yet imported umap-learn, "
+        "which compiles itself for some seconds in every new process (whoever has called "
         "`sc.pp.neighbors` or `sc.tl.umap` has waited for that). *A click*: from the click on a card to the next "
         "frame, with the large maps in it; the median of 12 units, in headless Chromium without a graphics card; "
         "beside it what the page's thread worked. Seconds by the clock, in brackets those of the processor; two cores."

@@ -6,10 +6,11 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,8 +29,14 @@ MAX_THREADS = 8
 
 def n_threads() -> int:
     """As many as NumPy's products use, up to :data:`MAX_THREADS`."""
-    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    used = [library["num_threads"] for library in libraries().select(user_api="blas").info()]
     return min(max(used, default=1), MAX_THREADS)
+
+
+@cache
+def libraries() -> ThreadpoolController:
+    """The libraries that NumPy computes with, among others. To look for them takes as long as some training steps."""
+    return ThreadpoolController()
 
 
 @contextmanager

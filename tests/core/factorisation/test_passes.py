@@ -56,3 +56,12 @@ def test_a_factorisation_is_one_compiled_call(planted, monkeypatch):
     monkeypatch.setattr(passes, "sweep", None)
     factorise(low_rank(planted.logs, 20, seed=0), 7, n_iterations=4)
     assert len(calls) == 1
+
+
+def test_the_types_tried_are_those_of_every_factorisation(planted):
+    """So that nothing is left to be compiled when many threads begin at a time."""
+    known = list(compiled_sweeps.loops().work.signatures)
+    improved(planted, n_iterations=1, n_sweeps=2, n_fixed=np.intp(6))
+    factor, gram = np.ones((3, 9), np.float32), np.eye(3, dtype=np.float32)
+    assert compiled_sweeps.descend(factor, gram, np.ones((9, 3), np.float64).T, 2)
+    assert list(compiled_sweeps.loops().work.signatures) == known

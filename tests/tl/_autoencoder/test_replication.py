@@ -1,6 +1,7 @@
 """tl.autoencoder with its defaults: units that two halves of the cells find, and one model of them."""
 
 import re
+import threading
 
 import anndata as ad
 import numpy as np
@@ -12,6 +13,7 @@ from modulae._adata.stored.models import read_model
 from modulae.core.training import anywhere
 from modulae.core.training.replication import replicate, side_by_side
 from modulae.core.training.replication.reproducibility import reproducibility
+from modulae.tl._autoencoder.replicate import _side_by_side
 
 pytestmark = [  # two epochs, on few cells
     pytest.mark.filterwarnings("ignore:the held-out loss never fell below:UserWarning"),
@@ -543,3 +545,8 @@ def test_genes_in_another_order_have_the_same_units(untrained, once):
     assert abs(n - once.obsm["X_ae"].shape[1]) <= 1
     r = np.corrcoef(other.obsm["X_ae"].T, other.obsm["truth_activity"].T)[:n, n:]
     assert r.max(axis=0).min() > 0.8
+
+
+def test_this_thread_compiles_while_others_are_at_work():
+    compiled = threading.Event()
+    assert list(_side_by_side([(compiled.wait, (30,))], compiled.set)) == [True]

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 MOST_PLACED = 50_000
 """Cells that get a place in a UMAP by default."""
 
+MOST_EXACT = 50_000
+"""Cells whose neighbours are found by all distances, in seconds.
+
+PyNNDescent, scanpy's choice from 8192 cells on, would find nearly all of them, and compile itself for twenty seconds in
+every new process.
+"""
+
 
 def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
     """Cells × 2 of `obsm`; which cells have a place says :func:`placed`.
@@ -90,7 +97,8 @@ def umap_layout(values: Any, n_neighbors: int, seed: int) -> NDArray[Any]:  # no
     import scanpy as sc
     from anndata import AnnData
 
-    layout = AnnData(values)
-    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed)
+    layout, exact = AnnData(values), isinstance(values, np.ndarray) and len(values) <= MOST_EXACT
+    how = {"transformer": "sklearn"} if exact else {}
+    sc.pp.neighbors(layout, n_neighbors=n_neighbors, use_rep="X", random_state=seed, **how)
     sc.tl.umap(layout, random_state=seed)
     return layout.obsm["X_umap"].astype("float32")  # type: ignore[no-any-return]

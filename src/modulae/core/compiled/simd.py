@@ -112,6 +112,21 @@ def at_least_0(typing: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
 
 
 @intrinsic
+def sum_of(typing: Any, lanes: Any) -> Any:  # noqa: ANN401, ARG001
+    """Their sum: halves are added to each other until one number is left."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ANN401, ARG001
+        index, sums, width = ir.IntType(32), args[0], lanes.width
+        while width > 1:
+            width //= 2
+            low, high = (ir.Constant(ir.VectorType(index, width), [*range(i, i + width)]) for i in (0, width))
+            sums = builder.fadd(builder.shuffle_vector(sums, sums, low), builder.shuffle_vector(sums, sums, high))
+        return builder.extract_element(sums, index(0))
+
+    return lanes.dtype(lanes), generate
+
+
+@intrinsic
 def power_of_two(typing: Any, exponent: Any) -> Any:  # noqa: ANN401, ARG001
     """2ᵏ of a whole number that is held as a float, by writing it where a float keeps its exponent."""
     width, mantissa, offset = (32, 23, 127) if exponent == types.float32 else (64, 52, 1023)

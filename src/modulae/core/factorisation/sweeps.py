@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .compiled_sweeps import descend
+from .limits import LEAST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 2048
 """Columns at a time: with some dozens of parts they stay in the cache of a processor."""
-
-LEAST = float(np.finfo(np.float32).tiny)
-"""A part whose other factor has less than this sum of squares is nothing, and stays as it is."""
 
 
 def sweep(factor: NDArray[np.float32], gram: NDArray[np.float32], products: NDArray[Any], *, n_sweeps: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from modulae.core.processes.ranks import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -90,6 +91,22 @@ def start_engine(
     from modulae.core.training.numba.numba_engine import NumbaEngine
 
     return NumbaEngine(cast("OrthogonalNetwork", network), train_cells, config, unit)
+
+
+def compilations(config: Config, device: str) -> Iterator[Callable[[], object]]:
+    """What such a training will need compiled, in the order in which it needs it; none of it raises, or says anything.
+
+    To be called while other threads have work: on few cores that takes no longer than their work alone.
+    """
+    if device != "cpu":
+        return
+    from modulae.core.factorisation.compiled_sweeps import loops
+
+    yield loops
+    if config.engine != "torch":
+        from modulae.core.training.numba.compiled import outcome
+
+        yield partial(outcome, config.architecture)
 
 
 def engine_name(config: Config, device: str) -> Literal["numba", "torch"]:

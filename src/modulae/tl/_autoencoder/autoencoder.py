@@ -122,7 +122,7 @@ def autoencoder(
     {orthogonal_only}
     {seed}
     engine
-        What computes the training steps: `"numba"`, compiled loops on a CPU (compiled once, in about ten seconds), or
+        What computes the training steps: `"numba"`, compiled loops on a CPU (compiled once, in about five seconds), or
         `"torch"`. Both take the same steps up to rounding. `"auto"`: numba on a CPU, torch on other devices and where
         there are several processes.
     {device}

@@ -15,13 +15,14 @@ from modulae._model_io.halves import HalvesStore
 from modulae._utils.parallel import limit_threads
 from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import user_stacklevel
+from modulae.core.training.engine import compilations
 from modulae.core.training.replication.draw import random_cells
 from modulae.core.training.replication.halves import draw_halves
 
 from .learnt import MOST_UNSEEN, has_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -108,12 +109,14 @@ def _find(
     halves = draw_halves(len(learn), asked.n_splits, config.seed, donors)
     depths = np.log(_sizes(seen_cells)), np.log(_sizes(unseen_cells))
     inputs = seen_cells.sparse_inputs(), unseen_cells.sparse_inputs()
+    compiling = compilations(config, device)
     with progress_bar(0, "halves of the cells", "half", progress=progress) as bar:
 
         def run(calls: Sequence[Any]) -> Iterator[Any]:
             bar.total = (bar.total or 0) + len(calls)
+            calls = calls if store is None else [store.remembered(*call) for call in calls]
             with limit_threads(1):
-                for result in _side_by_side(calls if store is None else [store.remembered(*call) for call in calls]):
+                for result in _side_by_side(calls, next(compiling, None)):
                     bar.update()
                     yield result
 
@@ -144,15 +147,21 @@ def _sizes(cells: Cells) -> NDArray[np.float64]:
     return np.maximum(sizes.astype(np.float64), np.finfo(np.float32).tiny)
 
 
-def _side_by_side(calls: Sequence[Any]) -> Iterator[Any]:
-    """In threads: almost all of the work is in NumPy, and the cells need no copies."""
+def _side_by_side(calls: Sequence[Any], meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
+    """In threads: almost all of the work is in NumPy, and the cells need no copies. This thread compiles meanwhile.
+
+    It alone does: numba sets how the whole process warns, and sets it back, which no other thread may do at a time.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from joblib import cpu_count
 
     pool = ThreadPoolExecutor(max(1, min(len(calls), cpu_count())))
     try:
-        yield from pool.map(lambda call: call[0](*call[1]), calls)
+        results = pool.map(lambda call: call[0](*call[1]), calls)
+        if meanwhile is not None:
+            meanwhile()
+        yield from results
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C no further half is begun
 

@@ -19,7 +19,7 @@ from scipy import sparse
 from modulae.core.data.cells import Cells
 from modulae.core.model.config import Config
 from modulae.core.model.orthogonal import initial_network
-from modulae.core.training.engine import engine_name, start_engine
+from modulae.core.training.engine import compilations, engine_name, start_engine
 from modulae.core.training.numba import compiled, kernels
 from modulae.core.training.numba.numba_engine import NumbaEngine
 from modulae.core.training.torch.torch_engine import TorchEngine
@@ -30,9 +30,12 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.fixture(autouse=True)
 def forget():
     """Each test finds out for itself, and so does who comes after it."""
-    compiled.trouble.cache_clear()
+    known = compiled.trouble, compiled.outcome
+    for one in known:
+        one.cache_clear()
     yield
-    compiled.trouble.cache_clear()
+    for one in known:
+        one.cache_clear()
 
 
 def steps(*errors, kept=True):
@@ -102,6 +105,25 @@ def test_where_it_cannot_be_compiled_torch_trains(monkeypatch, how):
     assert "in many words" not in message
     with pytest.raises(ValueError, match=r"numba can't compile.*Use engine='auto', and torch takes them"):
         engine_name(Config(engine="numba"), "cpu")
+
+
+def test_what_is_compiled_ahead_neither_raises_nor_warns(monkeypatch):
+    """Whoever trains then hears of it."""
+    monkeypatch.setattr(kernels, "epoch", steps(*[OSError("broken")] * 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for compile_it in compilations(Config(), "cpu"):
+            compile_it()
+    (found, *_), said = warned(lambda: engine_name(Config(), "cpu"))
+    assert (found, len(said)) == ("torch", 1)
+
+
+def test_only_what_a_training_needs_is_compiled_ahead():
+    steps_too, sweeps, nothing = (
+        len(list(compilations(Config(engine=engine), device)))
+        for engine, device in (("auto", "cpu"), ("torch", "cpu"), ("auto", "cuda"))
+    )
+    assert (steps_too, sweeps, nothing) == (2, 1, 0)
 
 
 def test_a_module_that_finds_no_folder_is_there_without_one():

@@ -139,10 +139,10 @@ def test_the_types_tried_are_those_of_every_training(mixed, in_batches):
 
 @pytest.fixture
 def forget():
-    for what in (compiled.trouble, compiled_sweeps.loops):
+    for what in (compiled.trouble, compiled.outcome, compiled_sweeps.loops):
         what.cache_clear()
     yield
-    for what in (compiled.trouble, compiled_sweeps.loops):
+    for what in (compiled.trouble, compiled.outcome, compiled_sweeps.loops):
         what.cache_clear()
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from modulae.core.factorisation.sweeps import LEAST
-
-LOOK_EVERY, SETTLED = 8, 1e-6
-"""Sweeps after which it is looked at whether the last one has changed anything, and what counts as nothing."""
+from modulae.core.factorisation.limits import LEAST, LOOK_EVERY, SETTLED
 
 
 def sweep_all(factor: torch.Tensor, gram: torch.Tensor, products: torch.Tensor, *, n_sweeps: int = 1) -> None:

@@ -25,12 +25,7 @@ def trouble(architecture: Architecture = "orthogonal") -> str:
 
     What can't be had, or can't be kept, is said once in a warning.
     """
-    reason = not_kept = ""
-    try:
-        check_compiler()
-        not_kept = _compile_parts() if architecture == "parts" else _compile()
-    except Exception as error:  # noqa: BLE001 - whatever a compiler meets, torch takes the same steps
-        reason = in_one_line(error)
+    reason, not_kept = outcome(architecture)
     if reason:
         msg = (
             f"numba can't compile the training steps here ({reason}); torch takes them, which is slower. Repair numba, "
@@ -40,11 +35,21 @@ def trouble(architecture: Architecture = "orthogonal") -> str:
     elif not_kept:
         msg = (
             f"the compiled training steps can't be kept on disk ({not_kept}): each new session of Python compiles them "
-            "again, which takes some ten seconds. Set the environment variable NUMBA_CACHE_DIR to a folder with space "
+            "again, which takes some five seconds. Set the environment variable NUMBA_CACHE_DIR to a folder with space "
             "that can be written."
         )
         warnings.warn(msg, UserWarning, stacklevel=3)
     return reason
+
+
+@cache
+def outcome(architecture: Architecture) -> tuple[str, str]:
+    """Compile the steps, or read them from disk: why they can't be had, and why they can't be kept, if so."""
+    try:
+        check_compiler()
+        return "", _compile_parts() if architecture == "parts" else _compile()
+    except Exception as error:  # noqa: BLE001 - whatever a compiler meets, torch takes the same steps
+        return in_one_line(error), ""
 
 
 def _compile() -> str:

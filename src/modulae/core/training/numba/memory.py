@@ -1,4 +1,4 @@
-"""Memory of the compiled loops: where it starts, and the zeros that rows of weights go on with."""
+"""Memory of the compiled loops, and the zeros that rows of weights go on with."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core.compiled.aligned import zeros
 from modulae.core.compiled.simd import WIDTH
 
 from . import arguments
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from modulae.core.model.orthogonal import OrthogonalNetwork
 
@@ -66,11 +67,3 @@ def scratch_for(network: OrthogonalNetwork, n_cells: int, n_genes: int) -> tuple
 def padded(width: int) -> int:
     """The next multiple of the numbers that go through registers side by side."""
     return -(-width // WIDTH) * WIDTH
-
-
-def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """Zeros that start at a cache line of 64 bytes."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(n_bytes + 64, dtype=np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + n_bytes].view(dtype).reshape(shape)

@@ -104,10 +104,10 @@ class Replication:
     ) -> None:
         self._genes, self._n_genes = variable_genes(inputs), inputs.shape[1]
         inputs, unseen = inputs[:, self._genes], unseen[:, self._genes]
-        self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
         rows = [half for split in halves for half in split]
         given = inputs, rows, [(seed + i) % SEEDS for i in range(len(rows))], run
         self._halves = HalvesInThreads(*given) if device == "cpu" else HalvesOnGpu(*given, device)
+        self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
 
     @property
     def trouble(self) -> str:

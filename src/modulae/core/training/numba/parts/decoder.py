@@ -17,6 +17,7 @@ from modulae.core.compiled.simd import (
     load_few,
     power_of_two,
     store,
+    sum_of,
 )
 
 from .steps import ONE, ZERO, adam, find
@@ -52,7 +53,7 @@ def log_sum(counts, rates, n):
 @inline
 def rates_of(b, cell, gene, n, data, memory, at, numbers):
     """From z·V + b to rates, in place, and how fast they change, both of some genes of a cell; returns their sum."""
-    linear, delta, total = memory.rates, memory.delta, ZERO
+    linear, delta = memory.rates, memory.delta
     size, changed = data.size_factors[cell], data.batch.shape[0] > 0
     for c in range(n):
         x = linear[at, b % 2, c]
@@ -69,9 +70,7 @@ def rates_of(b, cell, gene, n, data, memory, at, numbers):
         for c in range(n):
             linear[at, b % 2, c] *= data.factors[batch, gene + c]
             delta[at, b, c] *= data.factors[batch, gene + c]
-    for c in range(n):
-        total += linear[at, b % 2, c]
-    return total
+    return sum_of(load(linear, (at, b % 2, 0)))  # beyond the last gene there are zeros
 
 
 @inline

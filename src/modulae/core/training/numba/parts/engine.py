@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from modulae.core.model import batch_factors
 from modulae.core.model.losses import EPSILON
 from modulae.core.model.parts import BETA, MIN_PREACTIVATION, SILENT
-from modulae.core.threads import n_threads, sharing
+from modulae.core.threads import libraries, n_threads, sharing
 from modulae.core.training.adam import ADAM_EPS, BETAS, BIAS_SCALE, ENCODER_SHARE, RISING_STEPS
 from modulae.core.training.numba.numba_engine import LAST_TERMS, as_sparse, with_sorted_genes
 
@@ -207,5 +206,6 @@ class NumbaPartsEngine:
         """What shares so many items among threads; the caller is one of them."""
         worth_it = n_cells * self._network.n_genes * self._network.n_units >= ONE_THREAD_BELOW
         n = n_threads() if worth_it else 1
-        with threadpool_limits(1, "blas"), sharing(n) as share:  # products of the penalty are too small for more
+        # products of the penalty are too small for more than one
+        with libraries().limit(limits=1, user_api="blas"), sharing(n) as share:
             yield share

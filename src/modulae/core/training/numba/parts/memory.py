@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae.core.compiled.aligned import zeros
 from modulae.core.compiled.simd import FEW, WIDTH
-from modulae.core.training.numba.memory import zeros
 
 from . import arguments
 from .decoder import CHUNK
