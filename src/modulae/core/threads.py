@@ -10,7 +10,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ MAX_THREADS = 8
 
 def n_threads() -> int:
     """As many as NumPy's products use, up to :data:`MAX_THREADS`."""
-    used = [library["num_threads"] for library in libraries().select(user_api="blas").info()]
+    used = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
     return min(max(used, default=1), MAX_THREADS)
 
 

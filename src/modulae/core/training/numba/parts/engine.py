@@ -53,7 +53,7 @@ class NumbaPartsEngine:
         self._views = views_of(self._weights, self._moments, n_units, n_genes)
         for name in network.weights:
             self._views[name][...] = getattr(network, name)
-        self._taken = 0
+        self._taken, self._n_threads = 0, n_threads()
         self._kept = {  # what a state remembers beside the weights
             "first_encoder": given.encoder.copy(),
             "first_bias": given.bias.copy(),
@@ -205,7 +205,7 @@ class NumbaPartsEngine:
     def _threads(self, n_cells: int) -> Iterator[Callable[[int, Run], None]]:
         """What shares so many items among threads; the caller is one of them."""
         worth_it = n_cells * self._network.n_genes * self._network.n_units >= ONE_THREAD_BELOW
-        n = n_threads() if worth_it else 1
+        n = self._n_threads if worth_it else 1
         # products of the penalty are too small for more than one
         with libraries().limit(limits=1, user_api="blas"), sharing(n) as share:
             yield share
