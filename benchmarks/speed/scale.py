@@ -179,8 +179,8 @@ def row_of(n_cells: int, form: str, found: dict[str, float]) -> dict[str, object
 
 def run(*, short: bool) -> str:
     """Rows of modulae, then those of other factorisations."""
-    from .scale_others import WORDS as WORDS_OF_OTHERS
     from .scale_others import rows_of_others
+    from .scale_others import words as words_of_others
 
     asked = os.environ.get("MODULAE_SCALE")
     sizes = (1000,) if short else tuple(map(int, asked.split(","))) if asked else SIZES
@@ -188,7 +188,7 @@ def run(*, short: bool) -> str:
     others: list[dict[str, object]] = []
 
     def page() -> str:
-        more = [(WORDS_OF_OTHERS, others)] if others else []
+        more = [(words_of_others(), others)] if others else []
         return table.write("scale", "From a laptop to an atlas", words(), rows, short=short, more=more)
 
     with tempfile.TemporaryDirectory() as temporary:

@@ -25,10 +25,17 @@ PEERS = Path(__file__).parents[1] / "peers" / "peers.py"
 
 WORDS = (
     f"Others on the same cells, in memory. `NMF({N_PARTS})` is scikit-learn's with its defaults, of log-normalised "
-    f"counts. cNMF is told the number of programmes, {N_PROGRAMMES}, and takes {RUNS} runs; its seconds are those of "
-    "the processor from its preparation to its consensus. Both are fitted to all cells, and peaks are of the whole "
-    "process."
+    "counts. It is fitted to all cells, and peaks are of the whole process."
 )
+WORDS_OF_CNMF = (
+    f"cNMF is told the number of programmes, {N_PROGRAMMES}, and takes {RUNS} runs; its seconds are those of the "
+    "processor from its preparation to its consensus."
+)
+
+
+def words() -> str:
+    """What the second table shows."""
+    return f"{WORDS} {WORDS_OF_CNMF}" if os.environ.get("MODULAE_PEERS") else WORDS
 
 
 def nmf(path: str) -> None:
