@@ -10,6 +10,7 @@ from scipy import sparse
 from modulae.core.factorisation.factorise import factorise
 from modulae.core.factorisation.low_rank import low_rank
 from modulae.core.factorisation.read import read_parts
+from modulae.core.factorisation.silent import silent_shares
 from modulae.core.factorisation.sweeps import sweep
 
 from . import batch_factors
@@ -48,7 +49,8 @@ def initial_parts(
     mean(W²) = 1; then A = (EᵀE + λI)⁻¹ EᵀW with λ a share of tr(EᵀE), c = 0; and V and b are the non-negative least
     squares of E on the activities that A gives, and 1. A part that the factorisation did without becomes a unit that is
     silent in every cell, and stays it. Of cells on disk, some random blocks stand for all.
-    With `given`, units × genes, H is that, and only W is sought; where the loadings are the user's (`config.loadings`),
+    With `given`, units × genes, H is that, and only W is sought; c is then −t for a unit that is best called silent in
+    some share of the cells, with t what A reads in the last of these (:mod:`modulae.core.factorisation.silent`). Where the loadings are the user's (`config.loadings`),
     beside a baseline, and where they are "fixed", V is H, for activities of mean square 1. With `factors` of batches ×
     genes, what is factorised and decoded is log1p of the counts over them, so that no part is spent on a batch. The
     ridge regression then reads each cell twice, as it is and as if of another batch, and is asked besides to see no
@@ -72,11 +74,19 @@ def initial_parts(
     rows = encoder_for(cells, inputs, activity, factors, seed=config.seed)
     used = activity.any(axis=0)
     bias = np.where(used, 0, MIN_PREACTIVATION).astype(np.float32)
+    if given is not None and users is None:
+        bias -= noise_floor(inputs @ rows.T, silent_shares(batch_corrected, given, seed=config.seed))
     nothing = np.zeros_like(rows), np.zeros(rows.shape[1], dtype=np.float32)
     read = np.asarray(PartsNetwork(rows, bias, *nothing).encode(inputs))
     if users is not None and config.loadings == "fixed":
         return PartsNetwork(rows, bias, *fixed_decoder(batch_corrected, read * used, users), factors)
     return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
+
+
+def noise_floor(sums: NDArray[np.floating], silent: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Units: what is read, cells × units, in the last of the cells that are silent; 0 where none are."""
+    levels = [np.quantile(of_unit, share) if share else 0.0 for of_unit, share in zip(sums.T, silent, strict=True)]
+    return np.maximum(levels, 0).astype(np.float32)
 
 
 def encoder_for(

@@ -197,6 +197,7 @@ def in_order(
         "min_likeness": found.min_likeness,
         "size": found.size,
         "n_more": found.n_more,
+        "n_few": found.n_few,
         "n_single": found.n_single,
         "n_splits": asked.n_splits,
         "n_latent": "auto" if asked.n_latent is None else asked.n_latent,

@@ -57,7 +57,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
     way only: with many parts at once, each half cuts it into other pieces.
     """
     fixed = np.asarray(known, dtype=np.float32)
-    activity = _read(half, fixed)  # units × cells of the half
+    activity = read_half(half, fixed)  # units × cells of the half
     extra_activity, extra = nndsvda(left_over(half, activity, fixed), 1)
     both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
     n = len(fixed)
@@ -69,14 +69,15 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
     return HalfUnits(one, read_parts(inputs, np.concatenate([fixed, one]))[:, n:])
 
 
-def _read(half: LowRank, loadings: Floats) -> Floats:
+def read_half(half: LowRank, loadings: Floats) -> Floats:
+    """Units × cells of the half: the activity of known units."""
     activity = np.zeros((len(loadings), len(half.left)), dtype=np.float32)
     improve_in_turn(activity, loadings, half, n_iterations=1, n_sweeps=ITERATIONS, n_fixed=len(loadings))
     return activity
 
 
-def left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
-    """The largest direction of the half less what the units make, without making either of them cells × genes.
+def left_over(half: LowRank, activity: Floats, loadings: Floats, n: int = 1) -> LowRank:
+    """The largest directions of the half less what the units make, without making either of them cells × genes.
 
     From the products of the few columns and rows that it is made of, in double precision.
     """
@@ -87,6 +88,6 @@ def left_over(half: LowRank, activity: Floats, loadings: Floats) -> LowRank:
     sizes, vectors = np.sqrt(squares[kept]), vectors[:, kept]
     # cells = base · diag(sizes) · vectorsᵀ with an orthonormal base, in which the rest is this times genes
     inner = sizes[:, None] * (vectors.T @ genes)
-    largest = np.linalg.eigh(inner @ inner.T)[1][:, -1]
-    left, right = cells @ (vectors @ (largest / sizes)), largest @ inner
-    return LowRank(left[:, None].astype(np.float32), right[None].astype(np.float32), half.mean)
+    largest = np.linalg.eigh(inner @ inner.T)[1][:, : -n - 1 : -1]
+    left, right = cells @ (vectors @ (largest / sizes[:, None])), largest.T @ inner
+    return LowRank(left.astype(np.float32), right.astype(np.float32), half.mean)

@@ -12,6 +12,7 @@ from modulae.core.model.ridge import RidgeReader
 
 from .agree import Agreed, agree
 from .explained import HeldOut, explained, within_noise
+from .few_cells import EvenNoise, of_few_cells
 from .find import RANK
 from .side_by_side import HalvesInThreads, HalvesOnGpu
 
@@ -85,6 +86,7 @@ class Replicated:
     min_likeness: float  # how alike these are at least; 0 where no size has a unit that reaches `MIN_LIKENESS`
     size: int  # the one that was taken
     n_more: int  # units that were found one by one beside them
+    n_few: int  # units of few cells that were found beside all these
     n_single: int  # units that are hardly more than one gene, and left out
 
 
@@ -107,6 +109,7 @@ class Replication:
         rows = [half for split in halves for half in split]
         given = inputs, rows, [(seed + i) % SEEDS for i in range(len(rows))], run
         self._halves = HalvesInThreads(*given) if device == "cpu" else HalvesOnGpu(*given, device)
+        self._inputs, self._log_depth = inputs, log_depth[0]
         self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
 
     @property
@@ -144,7 +147,8 @@ class Replication:
             )
             raise ValueError(msg)
         chosen = smallest_enough(some)
-        agreed = self._one_by_one(chosen, n_latent, min_likeness)
+        together = self._one_by_one(chosen, n_latent, min_likeness)
+        agreed = self._of_few_cells(together, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
@@ -156,7 +160,8 @@ class Replication:
             np.array([explained(each.errors) for each in judged]),
             min_likeness,
             chosen.size,
-            len(agreed.loadings) - len(chosen.agreed.loadings),
+            len(together.loadings) - len(chosen.agreed.loadings),
+            len(agreed.loadings) - len(together.loadings),
             chosen.n_single,
         )
 
@@ -206,6 +211,16 @@ class Replication:
                 break
             agreed, counted, errors = joined, also, now
         return agreed
+
+    def _of_few_cells(self, agreed: Agreed, most_units: int | None) -> Agreed:
+        """These and the units of few cells that replicate beside them."""
+        known = agreed.loadings.astype(np.float32)
+        room = None if most_units is None else most_units - len(known)
+        if room == 0:
+            return agreed
+        more, _ = replicating(agree(self._halves.find_few(EvenNoise.of(self._inputs, self._log_depth, known), known)))
+        few = more.take(of_few_cells(more, self._inputs, known)) if len(more.loadings) else more
+        return agreed.joined(few.take(np.arange(len(few.loadings))[:room]))
 
 
 def variable_genes(inputs: sparse.csr_matrix) -> NDArray[np.intp]:

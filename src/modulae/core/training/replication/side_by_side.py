@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .few_cells import find_few
 from .find import compress, find, find_one_more
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from modulae.core.factorisation.low_rank import LowRank
 
+    from .few_cells import EvenNoise
     from .find import HalfUnits
 
     Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -32,6 +34,9 @@ class Finder(Protocol):
     def find_one_more(self, known: NDArray[Any]) -> list[HalfUnits]:
         """For each half, what it finds beside units that are known."""
 
+    def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
+        """For each half, what it finds beside them where the noise is even."""
+
 
 class HalvesInThreads:
     """The work on a half is a call of its own; `run` says where calls are carried out."""
@@ -39,7 +44,7 @@ class HalvesInThreads:
     def __init__(
         self, inputs: sparse.csr_matrix, rows: Sequence[NDArray[np.intp]], seeds: Sequence[int], run: Run
     ) -> None:
-        self._inputs, self._run = inputs, run
+        self._inputs, self._rows, self._seeds, self._run = inputs, rows, seeds, run
         self.compressed: list[LowRank] = self._of_all(
             compress, [(inputs, *each) for each in zip(rows, seeds, strict=True)]
         )
@@ -51,6 +56,10 @@ class HalvesInThreads:
     def find_one_more(self, known: NDArray[Any]) -> list[HalfUnits]:
         """For each half, what it finds beside units that are known."""
         return self._of_all(find_one_more, [(self._inputs, half, known) for half in self.compressed])
+
+    def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
+        """For each half, what it finds beside them where the noise is even."""
+        return _few(self._run, self._inputs, self._rows, self._seeds, even, known)
 
     def _of_all(self, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> list[Any]:
         return list(self._run([(function, each) for each in given]))
@@ -84,6 +93,11 @@ class HalvesOnGpu:
         """For each half, what it finds beside units that are known."""
         return self._done(lambda finder: finder.find_one_more(known))
 
+    def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
+        """In threads all the same: the chosen genes are few."""
+        inputs, rows, seeds = self._given
+        return _few(self._run, inputs, rows, seeds, even, known)
+
     def _done(self, work: Callable[[Finder], list[Any]]) -> list[Any]:
         if not self.trouble:
             from .on_device import HalvesOnDevice
@@ -96,3 +110,14 @@ class HalvesOnGpu:
                 self._finder = None
         self._finder = self._finder or HalvesInThreads(*self._given, self._run)
         return work(self._finder)
+
+
+def _few(
+    run: Run,
+    inputs: sparse.csr_matrix,
+    rows: Sequence[NDArray[np.intp]],
+    seeds: Sequence[int],
+    even: EvenNoise,
+    known: NDArray[Any],
+) -> list[HalfUnits]:
+    return list(run([(find_few, (inputs, even, *each, known)) for each in zip(rows, seeds, strict=True)]))
