@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
-"""Shares of the cells that are tried."""
+SHARES = (0.0, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+"""Shares of the cells that are tried. Where fewer cells are silent, little of what is read is noise."""
 
 ENOUGH = 0.995
 """The smallest share is taken that foretells this well, as a share of the best."""

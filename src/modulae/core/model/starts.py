@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -81,6 +81,11 @@ def initial_parts(
     if users is not None and config.loadings == "fixed":
         return PartsNetwork(rows, bias, *fixed_decoder(batch_corrected, read * used, users), factors)
     return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
+
+
+def quiet(network: Any) -> NDArray[np.bool_]:
+    """Units that start with a noise floor. They are read as at the start: learning would only read the noise again."""
+    return np.asarray((network.bias < 0) & (network.bias > MIN_PREACTIVATION))
 
 
 def noise_floor(sums: NDArray[np.floating], silent: NDArray[np.float64]) -> NDArray[np.float32]:
