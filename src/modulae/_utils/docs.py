@@ -181,8 +181,8 @@ OTHERS = {
         '    - `"similarity"` (`float32`, units × splits): how alike the units of the two halves are; NaN where\n'
         "      one of them has none.\n"
         '    - `"reproducibility"` (`float32`, units): probability that as many new cells (or donors) would show it;\n'
-        '    - `"held"` (`bool`, units): whether training changed the unit too much, so that it is kept as\n'
-        "      it started.\n"
+        '    - `"held"` (`bool`, units): whether the unit is read as at the start of the training, since it is silent\n'
+        "      in most cells or training changed it too much.\n"
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
         '      are as alike in both as `"min_likeness"` (0: all that replicate), and the share of the variance of\n'
         "      held-out cells that these explain.\n"

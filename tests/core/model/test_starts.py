@@ -10,7 +10,7 @@ from modulae.core.inference.saliency import mean_saliency
 from modulae.core.model.batch_factors import BatchEffects
 from modulae.core.model.config import Config
 from modulae.core.model.ridge import RIDGE_SHARE
-from modulae.core.model.starts import decoder_for, find_activity, initial_parts
+from modulae.core.model.starts import decoder_for, find_activity, initial_parts, quiet
 from modulae.core.training.train import split_cells, train
 
 
@@ -109,3 +109,21 @@ def test_more_parts_than_cells_or_genes_are_refused(mixed):
     config = settings(41)
     with pytest.raises(ValueError, match=r"n_latent is 41; with 270 .* 40 genes .* Give n_latent=40 or less"):
         train(mixed[1], split_cells(300, config), config)
+
+
+def test_a_given_unit_of_few_cells_starts_with_a_noise_floor_and_stays_as_it_is():
+    rng = np.random.default_rng(0)
+    given = np.kron(np.eye(2), np.ones(30))
+    runs = np.stack([np.arange(600) < 12, rng.random(600) < 0.5], axis=1)
+    cells = Cells(sparse.csr_matrix(rng.poisson(0.5 + 2.5 * runs @ given), dtype=np.float32), np.ones(600, np.float32))
+    start = initial_parts(settings(n_latent=2), cells, given)
+    sums = cells.inputs() @ start.encoder.T
+    assert sums[~runs[:, 0], 0].mean() < -start.bias[0] < sums[runs[:, 0], 0].min()
+    assert start.bias[1] == 0
+    np.testing.assert_array_equal(quiet(start), [True, False])
+    assert (start.encode(cells.inputs())[~runs[:, 0], 0] < 0.1).mean() > 0.7
+    test = split_cells(600, settings(n_latent=2))
+    run = train(cells, test, settings(n_latent=2, max_epochs=6, batch_size=32), loadings=given)
+    np.testing.assert_array_equal(run.held, [True, False])
+    again = initial_parts(settings(n_latent=2), cells.take(np.flatnonzero(~test)), given)
+    np.testing.assert_allclose(run.network.encoder[0], again.encoder[0], rtol=1e-5, atol=1e-6)

@@ -28,8 +28,8 @@ def silent_shares(inputs: sparse.csr_matrix, loadings: NDArray[Any], *, seed: in
     """Parts: the share of the cells in which it is best called silent; 0 where that foretells no better.
 
     The genes are cut at random into two halves, whose noise is independent, and each part is read from each half. What
-    one half reads is cut off at the quantile of a share, and correlated with what the other half reads. Cutting off noise
-    makes that larger, cutting off activity makes it smaller. A part of few cells gains most, since the noise of
+    one half reads is cut off at the quantile of a share, and correlated with what the other half reads. Cutting off
+    noise makes that larger, cutting off activity makes it smaller. A part of few cells gains most, since the noise of
     all the others is nearly all there is.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -50,9 +50,9 @@ def initial_parts(
     squares of E on the activities that A gives, and 1. A part that the factorisation did without becomes a unit that is
     silent in every cell, and stays it. Of cells on disk, some random blocks stand for all.
     With `given`, units × genes, H is that, and only W is sought; c is then −t for a unit that is best called silent in
-    some share of the cells, with t what A reads in the last of these (:mod:`modulae.core.factorisation.silent`). Where the loadings are the user's (`config.loadings`),
-    beside a baseline, and where they are "fixed", V is H, for activities of mean square 1. With `factors` of batches ×
-    genes, what is factorised and decoded is log1p of the counts over them, so that no part is spent on a batch. The
+    most cells, with t what A reads in the last of these (:mod:`modulae.core.factorisation.silent`). Where the loadings
+    are the user's (`config.loadings`), W is sought beside a baseline, and where they are "fixed", V is H, for
+    activities of mean square 1. With `factors` of batches × genes, what is factorised and decoded is log1p of the counts over them, so that no part is spent on a batch. The
     ridge regression then reads each cell twice, as it is and as if of another batch, and is asked besides to see no
     difference between the two.
     """
@@ -83,7 +83,7 @@ def initial_parts(
     return PartsNetwork(rows, bias, *decoder_for(batch_corrected, read * used), factors)
 
 
-def quiet(network: Any) -> NDArray[np.bool_]:
+def quiet(network: PartsNetwork) -> NDArray[np.bool_]:
     """Units that start with a noise floor. They are read as at the start: learning would only read the noise again."""
     return np.asarray((network.bias < 0) & (network.bias > MIN_PREACTIVATION))
 

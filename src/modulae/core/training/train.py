@@ -12,6 +12,7 @@ from modulae.core.data.stored_cells import StoredCells
 from modulae.core.model.batch_factors import BatchEffects, n_batches
 from modulae.core.model.losses import gene_means_loss
 from modulae.core.model.orthogonal import initial_network
+from modulae.core.model.parts import PartsNetwork
 from modulae.core.model.starts import initial_parts, quiet
 from modulae.core.plain_torch import plain_torch
 from modulae.core.processes.ranks import ALONE
@@ -150,7 +151,7 @@ class Trainer:
             if config.architecture == "parts"
             else replace(initial_network(config, rates, self._rng), batch_factors=factors)
         )
-        held = quiet(network) if config.architecture == "parts" else np.zeros(network.n_units, dtype=bool)
+        held = quiet(network) if isinstance(network, PartsNetwork) else np.zeros(network.n_units, dtype=bool)
         self._start_engine(network)
         self._start_phases(held)
         gene_means = self._mean(self._held_out, lambda part: gene_means_loss(rates, part.counts, part.size_factors))

@@ -87,7 +87,8 @@ def test_what_is_known_of_the_units_fits_together(found):
     assert (result.found.all(axis=2).sum(axis=1) >= 3).all()
     assert len(result.sizes) == len(result.n_units) == len(result.explained)
     assert result.size in result.sizes
-    assert alike(result.similarity).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
+    known = len(result.loadings) - result.n_few
+    assert alike(result.similarity[:known]).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
     assert (np.diff(result.sizes) > 0).all()
     taken = result.explained[result.sizes == result.size][0]
     assert 0.9 * result.explained.max() < taken < 1
@@ -221,6 +222,7 @@ def planted(monkeypatch):
 
     monkeypatch.setattr(side_by_side, "find", lambda _, __, sizes: [finds.get(size, finds["else"]) for size in sizes])
     monkeypatch.setattr(side_by_side, "find_one_more", lambda _, __, ___: finds.get("beside", []))
+    monkeypatch.setattr(side_by_side, "find_few", lambda *_: finds.get("few", []))
     monkeypatch.setattr(replicate, "agree", lambda found: agreed(found[0]))
     return SimpleNamespace(search=some, finds=finds, explained=lambda n: share_of(some, truth[:n]))
 

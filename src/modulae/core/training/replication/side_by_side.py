@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Call = tuple[Callable[..., Any], tuple[Any, ...]]
     Run = Callable[[Sequence[Call]], Iterator[Any]]
+    GivenCells = tuple[sparse.csr_matrix, Sequence[NDArray[np.intp]], Sequence[int]]
 
 
 class Finder(Protocol):
@@ -44,7 +45,7 @@ class HalvesInThreads:
     def __init__(
         self, inputs: sparse.csr_matrix, rows: Sequence[NDArray[np.intp]], seeds: Sequence[int], run: Run
     ) -> None:
-        self._inputs, self._rows, self._seeds, self._run = inputs, rows, seeds, run
+        self._inputs, self._given, self._run = inputs, (inputs, rows, seeds), run
         self.compressed: list[LowRank] = self._of_all(
             compress, [(inputs, *each) for each in zip(rows, seeds, strict=True)]
         )
@@ -59,7 +60,7 @@ class HalvesInThreads:
 
     def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
         """For each half, what it finds beside them where the noise is even."""
-        return _few(self._run, self._inputs, self._rows, self._seeds, even, known)
+        return _few(self._run, self._given, even, known)
 
     def _of_all(self, function: Callable[..., Any], given: Sequence[tuple[Any, ...]]) -> list[Any]:
         return list(self._run([(function, each) for each in given]))
@@ -95,8 +96,7 @@ class HalvesOnGpu:
 
     def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
         """In threads all the same: the chosen genes are few."""
-        inputs, rows, seeds = self._given
-        return _few(self._run, inputs, rows, seeds, even, known)
+        return _few(self._run, self._given, even, known)
 
     def _done(self, work: Callable[[Finder], list[Any]]) -> list[Any]:
         if not self.trouble:
@@ -112,12 +112,6 @@ class HalvesOnGpu:
         return work(self._finder)
 
 
-def _few(
-    run: Run,
-    inputs: sparse.csr_matrix,
-    rows: Sequence[NDArray[np.intp]],
-    seeds: Sequence[int],
-    even: EvenNoise,
-    known: NDArray[Any],
-) -> list[HalfUnits]:
+def _few(run: Run, cells: GivenCells, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
+    inputs, rows, seeds = cells
     return list(run([(find_few, (inputs, even, *each, known)) for each in zip(rows, seeds, strict=True)]))
