@@ -52,9 +52,9 @@ def initial_parts(
     With `given`, units × genes, H is that, and only W is sought; c is then −t for a unit that is best called silent in
     most cells, with t what A reads in the last of these (:mod:`modulae.core.factorisation.silent`). Where the loadings
     are the user's (`config.loadings`), W is sought beside a baseline, and where they are "fixed", V is H, for
-    activities of mean square 1. With `factors` of batches × genes, what is factorised and decoded is log1p of the counts over them, so that no part is spent on a batch. The
-    ridge regression then reads each cell twice, as it is and as if of another batch, and is asked besides to see no
-    difference between the two.
+    activities of mean square 1. With `factors` of batches × genes, what is factorised and decoded is log1p of the
+    counts over them, so that no part is spent on a batch. The ridge regression then reads each cell twice, as it is and
+    as if of another batch, and is asked besides to see no difference between the two.
     """
     cells = learn.some(config.seed)
     inputs = cells.sparse_inputs()
