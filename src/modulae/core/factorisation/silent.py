@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae.core.scores.correlation import column_correlation
-
 from .read import read_parts
 
 if TYPE_CHECKING:
@@ -53,4 +51,7 @@ def silent_shares(inputs: sparse.csr_matrix, loadings: NDArray[Any], *, seed: in
 
 
 def _foretold(one: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float64]:
-    return column_correlation(np.maximum(one - np.quantile(one, share, axis=0), 0), other)
+    kept = np.maximum(one - np.quantile(one, share, axis=0), 0)
+    a, b = (each - each.mean(axis=0, dtype=np.float64) for each in (kept, other))
+    size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.asarray((a * b).sum(axis=0) / np.where(size > 0, size, 1))

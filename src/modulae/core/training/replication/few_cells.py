@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-N_GENES = 300
-"""Genes that they are looked for in: those that vary most beyond noise. The noise of more genes hides them."""
+N_GENES, SHARE = 300, 10
+"""Genes that they are looked for in, and one of so many at most: those that vary most beyond noise, as that of all the
+others hides them."""
 
 N_PARTS, RANK, SWEEPS = 32, 100, 30
 """Parts of a half beside the known units, directions that it is compressed to, and sweeps for the other genes."""
@@ -63,7 +64,7 @@ class EvenNoise:
         logarithm = np.log(np.maximum(variance[order], 0) + 1e-6)
         noise[order] = np.exp(median_filter(logarithm, size=min(NEIGHBOURS, len(order)), mode="nearest"))
         scale = (1 / np.sqrt(noise + 1e-5)).astype(np.float32)
-        chosen = np.sort(np.argsort(-variance / noise, kind="stable")[:N_GENES])
+        chosen = np.sort(np.argsort(-variance / noise, kind="stable")[: min(N_GENES, -(-len(noise) // SHARE))])
         weighted = sparse.csr_matrix(sparse.diags(weight) @ inputs @ sparse.diags(scale), dtype=np.float32)
         return cls(weighted, scale, chosen)
 
