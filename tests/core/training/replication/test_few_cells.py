@@ -11,7 +11,7 @@ from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.few_cells import EvenNoise, find_few, of_few_cells
 from modulae.core.training.replication.side_by_side import HalvesInThreads, HalvesOnGpu
 
-N_CELLS, N_GENES = 800, 400
+N_CELLS, N_GENES = 800, 1000
 
 
 @pytest.fixture(scope="module")
