@@ -53,7 +53,8 @@ def test_a_half_finds_the_programme_of_few_cells(cells):
     r = np.corrcoef(cells.runs, found.activity.T)[0, 1:]
     best = r.argmax()
     assert r[best] > 0.8
-    assert set(np.argsort(-found.loadings[best])[:15]) <= set(np.flatnonzero(cells.rare))
+    loadings = found.loadings[best]
+    assert loadings[cells.rare].mean() > 4 * loadings[~cells.rare].mean()
     assert found.activity.shape == (N_CELLS, len(found.loadings))
 
 
