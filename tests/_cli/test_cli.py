@@ -75,7 +75,7 @@ def rich(h5ad, tmp_path):
 @pytest.mark.parametrize("written", ["h5ad", "zarr"])
 def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written, monkeypatch):
     """Matrices are copied in small blocks, and the counts stay on disk."""
-    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 10_000)
     path = tmp_path / f"out.{written}"
     words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress", *ONCE]
     assert main([*words, "--memory-limit", "1KB", "--layer", "twice", "--device", "cpu"]) == 0

@@ -90,7 +90,7 @@ def test_table(called):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_calls_survive_a_file(called, tmp_path, form):
     path = tmp_path / f"cells.{form}"
     getattr(called, f"write_{form}")(path)

@@ -93,7 +93,7 @@ def test_same_seed_same_numbers(untrained, settings):
     assert np.abs(first - other).max() > 0.01
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("write", ["write_h5ad", pytest.param("write_zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_a_reloaded_model_goes_on(either, write, tmp_path):
     trained = either

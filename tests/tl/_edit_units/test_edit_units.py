@@ -97,7 +97,7 @@ def _gmt(adata, folder):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
-@pytest.mark.parametrize("way", ["h5ad", "zarr"])
+@pytest.mark.parametrize("way", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_merged_units_leave_the_others_as_they_are_and_undo_gives_all_back(adata, tmp_path, way):
     before = adata.copy()
     mo.tl.edit_units(adata, rename={"3": "kept"}, technical=["4"])

@@ -156,7 +156,7 @@ def test_a_model_that_learnt_nothing_lends_nothing(learnt, programmes):
     assert learnt.uns["ae_pathways"]["source"] == "counts"
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("write", ["write_h5ad", pytest.param("write_zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_scores_survive_a_file_and_odd_names(learnt, programmes, write, tmp_path):
     mo.tl.pathway_activity(learnt, {"a/b": programmes["programme 0"], "c.d e": programmes["programme 1"]})

@@ -166,7 +166,7 @@ def test_names_are_those_of_the_summary(trained):
     assert any(named.values())
 
 
-@pytest.mark.parametrize("way", ["h5ad", "zarr"])
+@pytest.mark.parametrize("way", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("settings", [{}, {"donor_key": "donor", "within": "kind"}])
 def test_it_survives_a_file(adata, tmp_path, quiet, way, settings):
     table = ranked(adata, **settings)

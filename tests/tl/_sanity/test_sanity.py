@@ -140,7 +140,7 @@ def test_same_seed_same_numbers_and_the_rest_untouched(checked, sets):
     assert list(checked.obs) == list(before.obs)
 
 
-@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_survives_a_file(checked, sets, tmp_path, suffix):
     path = tmp_path / f"checked.{suffix}"
     with warnings.catch_warnings():
