@@ -117,3 +117,16 @@ def test_what_is_wrong_is_said(screen):
     adata.obs["target"] = np.where(np.arange(600) % 2, GENE, "gene_001")
     with pytest.raises(ValueError, match=r"group '.*' have several genes in adata.obs\['target'\]"):
         ranked(adata, target_genes="target")
+    with pytest.raises(TypeError, match=r"\['knocked'\], not a mapping .*target_genes=\{'guide': 'GENE'\}"):
+        ranked(screen, target_genes=[GENE])
+    with pytest.raises(TypeError, match=r"several genes for the group 'g1'\. Give one gene"):
+        ranked(screen, target_genes={"g1": [GENE, "gene_001"]})
+    with pytest.raises(KeyError, match=r"names no group of adata.obs\['guide'\], but g9\. Choose from .*'g1'"):
+        ranked(screen, target_genes={"g9": GENE})
+
+
+def test_a_misspelt_guide_is_named(screen):
+    with pytest.warns(UserWarning, match=r"names G1, which adata.obs\['guide'\] does not have, and no gene for g1, o"):
+        ranked(screen, target_genes={"G1": GENE, "g2": GENE})
+    missing = {"other": np.nan, "non-targeting": None}  # no gene: no word of these, nor of guides that are not there
+    ranked(screen, target_genes={"g1": GENE, "g2": GENE, "g3": GENE, **missing}, groups=["g1", "g2"])

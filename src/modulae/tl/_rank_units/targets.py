@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.columns import obs_column
-from modulae._adata.columns.labels import written
+from modulae._adata.columns.labels import read_labels, written
 from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.stored.models import read_model
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.array_backend import to_numpy
 from modulae.core.model.config import KNOWN_GENES
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from modulae.core.model.network import Network
 
     from .plan import Plan
+
+ONE_GENE = "Give one gene for each group: target_genes={'guide': 'GENE'}."
 
 MOST = 0.9
 """Share of a cell's count that a gene may have, for its total without the gene to mean anything."""
@@ -72,10 +75,11 @@ def read_targets(adata: AnnData, plan: Plan, groupby: str, given: Mapping[str, s
 
     Raises
     ------
-    KeyError, ValueError
-        No such column; several genes in a group; or the model reads none of the genes.
+    KeyError, ValueError, TypeError
+        No such column or group; several genes in a group; or the model reads none of the genes.
     """
     by_group = _genes_by_group(adata, groupby, given)
+    _check_names(by_group, plan, groupby)
     genes = [by_group.get(plan.groups[group], "") for group in plan.comparisons.groups]
     fitted = read_model(adata, key)
     known = {str(name): at for at, name in enumerate(fitted.genes)}
@@ -133,19 +137,53 @@ def guides(genes: list[str], categories: NDArray[np.intp], statistics: dict[str,
 
 def _genes_by_group(adata: AnnData, groupby: str, given: Mapping[str, str] | str) -> dict[str, str]:
     if not isinstance(given, str):
-        return {written(group): str(gene) for group, gene in given.items() if isinstance(gene, str)}
-    column = obs_column(adata, given, "target_genes")
-    pairs = adata.obs[[groupby]].assign(gene=column.astype(object)).dropna().drop_duplicates()
-    twice = pairs.loc[pairs[groupby].duplicated(), groupby]
-    if len(twice):
-        group = twice.iloc[0]
-        several = [str(gene) for gene in pairs.loc[pairs[groupby] == group, "gene"]]
+        return _of_mapping(given)
+    groups, genes = (
+        read_labels(adata, name, argument, what=what, most_numbers=None)
+        for name, argument, what in ((groupby, "groupby", "groups"), (given, "target_genes", "genes"))
+    )
+    pairs = np.unique(np.column_stack([groups.codes, genes.codes])[(groups.codes >= 0) & (genes.codes >= 0)], axis=0)
+    several = np.flatnonzero(np.bincount(pairs[:, 0], minlength=1) > 1)
+    if len(several):
+        names = [genes.names[gene] for group, gene in pairs if group == several[0]]
         msg = (
-            f"the cells of group {str(group)!r} have several genes in adata.obs[{given!r}]: {listed(several)}. Give "
-            "one gene for each group: target_genes={'guide': 'GENE'}."
+            f"the cells of group {groups.names[several[0]]!r} have several genes in adata.obs[{given!r}]: "
+            f"{listed(names)}. {ONE_GENE}"
         )
         raise ValueError(msg)
-    return {written(group): str(gene) for group, gene in zip(pairs[groupby], pairs["gene"], strict=True)}
+    return {groups.names[group]: genes.names[gene] for group, gene in pairs}
+
+
+def _of_mapping(given: Mapping[str, str]) -> dict[str, str]:
+    """The mapping as text, without groups that have no gene."""
+    if not hasattr(given, "items"):
+        msg = f"target_genes is {given!r}, not a mapping from groups to genes. {ONE_GENE}"
+        raise TypeError(msg)
+    several = [group for group, gene in given.items() if not isinstance(gene, str) and np.ndim(gene)]
+    if several:
+        msg = f"target_genes= has several genes for the group {several[0]!r}. {ONE_GENE}"
+        raise TypeError(msg)
+    return {written(group): str(gene) for group, gene in given.items() if isinstance(gene, str)}
+
+
+def _check_names(by_group: dict[str, str], plan: Plan, groupby: str) -> None:
+    """Refuse genes of groups that are not there, and warn where these may be misspelt."""
+    unknown = [group for group in by_group if group not in plan.groups]
+    if by_group and len(unknown) == len(by_group):
+        msg = (
+            f"target_genes= names no group of adata.obs[{groupby!r}], but {listed(unknown)}. Choose from "
+            f"{listed(map(repr, plan.groups))}."
+        )
+        raise KeyError(msg)
+    compared = list(dict.fromkeys(plan.groups[group] for group in plan.comparisons.groups))
+    without = [group for group in compared if group not in by_group]
+    if unknown and without:
+        warnings.warn(
+            f"target_genes= names {listed(unknown)}, which adata.obs[{groupby!r}] does not have, and no gene for "
+            f"{listed(without)}, whose units are read with all genes. Write the names as the column has them.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def _units(network: Network, sums: NDArray[Any]) -> NDArray[np.float32]:
