@@ -35,7 +35,7 @@ def rank_units(
     within: str | None = None,
     donor_key: str | None = None,
     design: str | Sequence[str] | None = None,
-    target_genes: Mapping[str, str] | str | None = None,
+    target_genes: Mapping[str, str | Sequence[str]] | str | None = None,
     min_cells: int = 10,
     n_permutations: int = 1000,
     seed: int = 0,
@@ -69,9 +69,10 @@ def rank_units(
         which `(1|patient)` says the same as `donor_key="patient"`. Of pairs, only what differs between the two sides of
         a donor counts.
     target_genes
-        For guides or other perturbations: the gene that each group lost or gained, as a mapping from groups to genes or
-        an `obs` column; controls have none. Its counts are left out on both sides when the group is compared, so that
-        no unit differs only because it is read from this gene. Groups with the same gene are guides of it.
+        For guides or other perturbations: the gene that each group lost or gained, as an `obs` column or a mapping from
+        groups to a gene or a list of genes; controls have none. The counts are left out on both sides when the group is
+        compared, so that no unit differs only because it is read from these genes. Groups with the same ones are
+        guides of one gene.
     min_cells
         Cells that each side needs at least.
     n_permutations
@@ -149,9 +150,9 @@ def rank_units(
     statistics["q"] = false_discovery_rates(statistics["p"])
     perturbed: dict[str, Any] = {}
     if targets is not None:
-        agreement = guides(targets.genes, np.array(plan.comparisons.categories), statistics)
+        agreement = guides(targets.names, np.array(plan.comparisons.categories), statistics)
         statistics["n_guides_agreeing"] = agreement["n_guides_agreeing"]
-        perturbed = {"target_genes": np.array(targets.genes, dtype=object), "n_guides": agreement["n_guides"]}
+        perturbed = {"target_genes": np.array(targets.names, dtype=object), "n_guides": agreement["n_guides"]}
 
     adata = changeable(adata, copy=copy)
     adata.uns[name] = {
