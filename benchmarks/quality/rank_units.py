@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 UNITS = 20
 METHODS = ("donors", "exact", "t-test of donor means", "mixed model", "cells")
 RIBOSOMES = (
-    "Kang, the ribosomal genes: does their unit fall because they do? Log2 of their share of the counts of all stimulated "
-    "cells over that of the control cells, of each type; once of all counts, and once of the counts without the first "
-    "genes of the interferon units, which take up a share themselves (± standard error, cells drawn again). Beside it "
-    "the difference of the unit; and the same where it is read without these genes."
+    "Kang, the ribosomal genes: does their unit fall because they do? Log2 of their share of the counts of all "
+    "stimulated cells over that of the control cells, in each type; once of all counts, and once of the counts without "
+    "the first genes of the interferon units, which take up a share themselves (± standard error, cells drawn again). "
+    "Beside it the difference of the unit; and the same where it is read without these genes."
 )
 HEADS = {
     "donors": "`rank_units`, donors",
@@ -317,10 +317,10 @@ def reach_in_kang(
         "Kang: stimulated against control cells within each type with 30 cells a side. Other units (fewer than two "
         "interferon genes in their first ten) that differ by more than 0.5 SD in more than two types, and in how many "
         f"of these the unit's ten first genes themselves moved its way (p < 0.01): {'; '.join(several) or 'none'}. "
-        f"Where units are read without the {len(lead)} first genes of the interferon units (`target_genes=`), so many do: "
-        f"{int((still > 2).sum())}."
+        f"Where units are read without the {len(lead)} first genes of the interferon units (`target_genes=`), "
+        f"{int((still > 2).sum())} do."
     )
-    return rows, words, ribosomes(adata, called, without, within, lead, first)
+    return rows, words, ribosomes(adata, called=called, without=without, within=within, lead=lead, first=first)
 
 
 def leading_genes(adata: ad.AnnData, response: dict[str, int]) -> list[str]:
@@ -331,6 +331,7 @@ def leading_genes(adata: ad.AnnData, response: dict[str, int]) -> list[str]:
 
 def ribosomes(
     adata: ad.AnnData,
+    *,
     called: pd.DataFrame,
     without: pd.DataFrame,
     within: str,
@@ -339,7 +340,7 @@ def ribosomes(
 ) -> list[dict[str, object]]:
     """What the ribosomal genes do in each type, and the unit of which most first genes are ribosomal."""
     counts = np.asarray(adata.X.toarray() if hasattr(adata.X, "toarray") else adata.X, dtype=np.float64)
-    own = adata.var_names.str.match(r"RP[LS]\d").to_numpy()
+    own = np.asarray(adata.var_names.str.match(r"RP[LS]\d"))
     unit = max(first, key=lambda one: sum(gene.startswith(("RPL", "RPS")) for gene in first[one]))
     treated, rng, rows = (adata.obs["condition"] == "treated").to_numpy(), np.random.default_rng(0), []
     effects = [table[table["unit"] == unit].set_index("within")["effect"] for table in (called, without)]
@@ -369,7 +370,7 @@ def ribosomes(
 
 
 def kang(*, short: bool) -> list[tuple[str, list[dict[str, object]]]]:
-    """The leading units of each cell type, ribosomal genes, and false positives with labels permuted inside of types."""
+    """The leading units of each cell type, ribosomal genes, and false positives with labels permuted inside of them."""
     adata = ad.read_h5ad(Path(os.environ["MODULAE_DATA"]) / "kang_ifnb_sub2000.h5ad")
     adata.obs["condition"] = np.where(adata.obs["stim"] == "STIM", "treated", "control")
     mo.tl.autoencoder(adata, progress=False, **({"n_splits": 0, "max_epochs": 2} if short else {}))

@@ -227,8 +227,8 @@ def _warn_of_unlike(adata: AnnData, calls: UnitCalls, key: str) -> None:
         labels = _labels(adata, key, len(calls.likeness))
         warnings.warn(
             "cells in which these units are called on have more of other genes than the model expects, or are nearly "
-            f"all cells: {listed([labels[unit] for unit in unlike], MOST_NAMED)}. It may be another programme with some of "
-            f"the same genes. Before you count them, see their likeness in {step('get.unit_calls', key=key)}.",
+            f"all cells: {listed([labels[unit] for unit in unlike], MOST_NAMED)}. It may be another programme with "
+            f"some of the same genes. Before you count them, see their likeness in {step('get.unit_calls', key=key)}.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
