@@ -72,8 +72,8 @@ LIKENESS = (
     "**Models of other cells.** Units that are called on in 5 % of the cells or more after `tl.transfer`; the "
     "*likeness* of what these cells have more of, and what the model expects (`get.unit_calls`; nan: nearly all cells "
     "have the unit on, so that there are no others to compare with), and the share of the cells. A warning names those "
-    "below 0.25 or at nan: {foreign} units that are called on in cells of another kind, and {same} of those in cells of "
-    "the same kind, mostly ribosomal and mitochondrial ones that are on in most cells. The level was chosen on the "
+    "below 0.25 or at nan: {foreign} units that are called on in cells of another kind, and {same} of those in cells "
+    "of the same kind, mostly ribosomal and mitochondrial ones that are on in most cells. The level was chosen on the "
     "blood model, not on the other two."
 )
 CELL_TYPES = (
