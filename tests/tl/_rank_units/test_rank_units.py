@@ -232,12 +232,12 @@ MISTAKES = {
     "no categories": (
         {"within": "empty"},
         ValueError,
-        r"of 240 cells a label is missing in 'empty' for 240; these take no part\)\. Name other columns in .* within=",
+        r"compared: of 240 cells a label is missing in 'empty' for 240, which take no part\. Name other columns in ",
     ),
     "no donor": (
         {"donor_key": "empty"},
         ValueError,
-        r"0 and 0 cells\) \(of 240 cells a label is missing in 'empty' for 240; .* or donor_key=\.$",
+        r"0 and 0 cells\); of 240 cells a label is missing in 'empty' for 240, .* or donor_key=\.$",
     ),
     "design": ({"design": "~ condition * age"}, ValueError, r"a design is a sum of columns.*design=\['age'\]"),
     "no donors": ({"design": ["age"]}, ValueError, r"Name it: donor_key=, or \(1\|donor\)"),

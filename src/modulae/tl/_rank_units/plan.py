@@ -152,8 +152,9 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
     categories = [ALL_CELLS] if within is None else within.names
     plan = Plan(labels, parts, comparisons, categories, groups.names, contrast.reference)
     if not comparisons.groups:
-        msg = f"nothing can be compared: {listed(plan.left_out, 3)}{_unlabelled(labels, asked)}. "
-        raise ValueError(msg + _what_helps(plan))
+        why = "; ".join(filter(None, (listed(plan.left_out, 3), _unlabelled(labels, asked))))
+        msg = f"nothing can be compared: {why}. {_what_helps(plan)}"
+        raise ValueError(msg)
     few_cells = any(why.endswith(" cells") for _, _, why in comparisons.left_out)
     limit = f" (min_cells={min_cells})" if few_cells else ""
     say_left_out(plan.left_out, "left_out", why=f"a side is missing or too small{limit}")
@@ -203,7 +204,7 @@ def _unlabelled(labels: Labels, asked: Asked) -> str:
         for column, codes in columns
         if codes is not None and (codes < 0).any()
     ]
-    return f" (of {len(labels.groups)} cells a label is missing in {listed(some)}; these take no part)" if some else ""
+    return f"of {len(labels.groups)} cells a label is missing in {listed(some)}, which take no part" if some else ""
 
 
 def _what_helps(plan: Plan) -> str:
