@@ -28,7 +28,7 @@ def refuse_several(name: object, argument: str, *, what: str = "column") -> None
     if isinstance(name, str) or not isinstance(name, Sequence | np.ndarray):
         return
     first = next(iter(name), "...")
-    msg = f"{argument} is {name!r}; name one {what}, such as {argument}={_plain(first)!r}."
+    msg = f"{argument} is the list {list(name)!r}; name one {what}, such as {argument}={_plain(first)!r}."
     raise TypeError(msg)
 
 
