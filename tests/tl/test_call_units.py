@@ -150,7 +150,7 @@ def test_each_reason_names_its_units(planted, monkeypatch):
     known = on.copy()
     known[:, 0] = True
     threshold, visible = np.array([5.0, np.inf, np.inf, 30.0]), np.array([1.0, 0.9, 0.1, 0.9])
-    result = UnitCalls(on, known, threshold, *np.zeros((4, 4)), visible)
+    result = UnitCalls(on, known, threshold, *np.zeros((4, 4)), np.ones(4), visible)
     monkeypatch.setattr("modulae.core.statistics.calls.call.decide", lambda *_, **__: result)
     adata = planted.copy()
     adata.uns["other"] = adata.uns.pop("ae")
@@ -276,3 +276,30 @@ def test_a_model_that_does_not_know_where_it_was_on_still_calls(with_programmes)
     for one in (old, adata):
         mo.tl.call_units(one, device="cpu", key_added="calls")
     np.testing.assert_array_equal(old.obsm["calls"], adata.obsm["calls"])
+
+
+@pytest.mark.parametrize("transferred", [False, True])
+def test_units_that_are_on_for_other_genes_are_named_in_other_cells(planted, monkeypatch, recwarn, transferred):
+    n_cells = planted.n_obs
+    on = np.zeros((n_cells, 4), dtype=bool)
+    on[: n_cells // 2], on[:, 3] = True, True
+    likeness = np.array([0.9, 0.1, np.nan, np.nan])
+    result = UnitCalls(on, np.ones_like(on), *np.zeros((5, 4)), likeness, np.ones(4))
+    monkeypatch.setattr("modulae.core.statistics.calls.call.decide", lambda *_, **__: result)
+    adata = planted.copy()
+    if transferred:
+        mo.tl.transfer(adata, planted, device="cpu")
+    mo.tl.call_units(adata)
+    said = [str(one.message) for one in recwarn if "nearly all cells: " in str(one.message)]
+    np.testing.assert_array_equal(mo.get.unit_calls(adata)["likeness"], likeness)
+    assert len(said) == transferred
+    if transferred:
+        assert re.search(r"nearly all cells: 1 \([^()]*\), 3 \(", said[0])
+        assert said[0].endswith("see their likeness in `mo.get.unit_calls(adata)`.")
+
+
+def test_calls_of_an_older_version_have_no_likeness(called):
+    old = called.copy()
+    del old.uns["ae_on"]["likeness"]
+    assert mo.get.unit_calls(old)["likeness"].isna().all()
+    np.testing.assert_array_equal(mo.get.unit_calls(called)["likeness"], called.uns["ae_on"]["likeness"])

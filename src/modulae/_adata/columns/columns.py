@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AS_BOOL = {"true": True, "false": False}
+
+
+def refuse_several(name: object, argument: str, *, what: str = "column") -> None:
+    """Refuse a list where one name is asked for.
+
+    Raises
+    ------
+    TypeError
+        With the first name of the list.
+    """
+    if isinstance(name, str) or not isinstance(name, Sequence | np.ndarray):
+        return
+    first = next(iter(name), "...")
+    msg = f"{argument} is the list {list(name)!r}; name one {what}, such as {argument}={_plain(first)!r}."
+    raise TypeError(msg)
 
 
 def obs_column(

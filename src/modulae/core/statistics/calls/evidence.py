@@ -42,6 +42,7 @@ class Probe:
     on: float  # and where it is on
     genes: NDArray[np.intp]  # ascending: those that carry it
     network: Network  # decodes these genes only
+    rates: NDArray[np.float64]  # 2 × all genes: of a usual cell with the unit off, and on
 
 
 def levels(
@@ -90,7 +91,7 @@ def probes(network: Network, units: NDArray[np.floating], least_on: NDArray[np.f
         kept = np.zeros(network.n_genes, dtype=bool)
         kept[genes] = True
         alone = network.restricted(kept, weights[:, kept], np.zeros(len(weights), dtype=weights.dtype))
-        found.append(Probe(unit, float(off[unit]), float(on[unit]), genes, alone))
+        found.append(Probe(unit, float(off[unit]), float(on[unit]), genes, alone, np.stack([without, present])))
     return tuple(found)
 
 
