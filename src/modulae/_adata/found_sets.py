@@ -11,7 +11,7 @@ import numpy as np
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 from modulae.core.checks import check_integer, check_number
 
 from .features import of_their_kind
@@ -138,11 +138,11 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
     said = "; ".join(f"{len(some)} with {what}: {_counted(some, sets)}" for what, some in why.items() if some)
     reason = explain_mismatch(sets, names)
     if len(left_out) == len(sets):
-        msg = f"none of the {len(sets)} gene sets is left: {said}. {reason or _step(poor, small, large)}"
+        msg = f"none of the {counted(len(sets), 'gene set')} is left: {said}. {reason or _step(poor, small, large)}"
         raise ValueError(msg)
     warning = ""
     if reason or poor or small or 2 * len(large) > len(sets):
-        what = f"{len(left_out)} of {len(sets)} gene sets are left out: {said}. " if left_out else ""
+        what = f"{len(left_out)} of {len(sets)} gene sets {verb(len(left_out))} left out: {said}. " if left_out else ""
         warning = what + (reason or _step(poor, small, large))
     kept = {name: places[name] for name in sets if name not in gone}
     return FoundSets(kept, np.array([share[name] for name in kept]), left_out, bounds, warning)

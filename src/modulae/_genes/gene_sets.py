@@ -9,7 +9,7 @@ import numpy as np
 
 from modulae._utils.by_name import by_name
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 
 from .explain_names import explain_mismatch
 from .gene_lists import Reading
@@ -115,8 +115,9 @@ def read_gene_sets(
         raise ValueError(msg)
     if empty:
         warnings.warn(
-            f"{len(empty)} gene sets have no genes and are left out: {listed(empty)}. Give them genes or remove them. "
-            "(In a GMT file the second field is a description; the genes begin with the third.)",
+            f"{counted(len(empty), 'gene set has no genes and is', 'gene sets have no genes and are')} left out: "
+            f"{listed(empty)}. Add genes, or remove such sets. (In a GMT file the second field is a description; "
+            "the genes begin with the third.)",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
@@ -169,7 +170,7 @@ def found_sets(
             f"The sets name genes such as {listed(_all_genes(gene_sets), 3)}, {where} such as {listed(names, 3)}: "
             "give gene sets with the same kind of names."
         )
-        msg = f"no gene of the {len(gene_sets)} gene sets is in {where}. {reason}"
+        msg = f"no gene of {counted(len(gene_sets), 'gene set')} is in {where}. {reason}"
         raise ValueError(msg)
     return list(result), list(result.values())
 

@@ -19,7 +19,7 @@ from modulae._counts.blocks import checked_blocks
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 from modulae.core.checks import check_number
 from modulae.core.data.count_summary import are_integers
 
@@ -136,17 +136,21 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
     if not lost and not poor:
         return reason
     n_genes = len({gene for genes in sets.values() for gene in genes})
+    keep = counted(len(poor), "set keeps", "sets keep")
     parts = [
-        f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
-        f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
-        f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
+        f"{mask.sum()} of the {n_genes} genes of the gene sets {verb(int(mask.sum()))} left.",
+        f"{len(lost)} of {len(sets)} sets {verb(len(lost))} lost, without any gene: {listed(lost, 10)}." if lost "
+        "else "
+        """,
+        f"{keep} less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
         reason or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)
 
 
 def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
-    """Largest count of each gene over all cells, with the same checks as :func:`modulae._adata.counts.read_counts`."""
+    """Largest count of each gene over all cells, with the same checks as "
+    ":func:`modulae._adata.counts.read_counts`."""
     gene_names(adata)
     largest, all_integers = np.zeros(adata.n_vars), True
     with pointing_at_counts(adata, layer):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import verb
 
 from .fields import DEFAULT_KEY
 from .ownership import check_rows
@@ -66,9 +67,10 @@ def placed(points: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[np.bool_]:
     """Which cells can be drawn; how many can't is said in a warning."""
     shown = placed(points)
-    if not shown.all():
+    if n := int((~shown).sum()):
         warnings.warn(
-            f"{(~shown).sum()} of {len(shown)} cells have no place in {where} (missing or infinite) and are not drawn. "
+            f"{n} of {len(shown)} cells {verb(n, 'has', 'have')} no place in {where} (missing or infinite) and "
+            f"{verb(n)} not drawn. "
             "To see them, make the layout of all cells anew.",
             UserWarning,
             stacklevel=user_stacklevel(),

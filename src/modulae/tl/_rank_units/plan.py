@@ -14,7 +14,7 @@ from modulae._adata.columns.groups import REST, contrasts
 from modulae._adata.columns.labels import read_labels
 from modulae._utils.reach import warn_out_of_reach
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.statistics.differences.compare import Comparisons, Labels, Parts, plan_comparisons
 from modulae.core.statistics.differences.moments import moments_of
 from modulae.core.statistics.differences.ranks import smallest_rank_p
@@ -169,8 +169,9 @@ def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
     column = obs_column(adata, name, "design")
     if column.isna().any():
         msg = (
-            f"adata.obs[{name!r}], a covariate of design=, is missing for {int(column.isna().sum())} cells. Leave "
-            f"these out: `adata = adata[adata.obs[{name!r}].notna()].copy()`."
+            f"adata.obs[{name!r}], a covariate of design=, is missing for "
+            f"{counted(int(column.isna().sum()), 'cell')}. Leave out what is missing: `adata = "
+            f"adata[adata.obs[{name!r}].notna()].copy()`."
         )
         raise ValueError(msg)
     if is_numeric_dtype(column) and not is_bool_dtype(column):

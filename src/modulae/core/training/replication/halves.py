@@ -19,8 +19,8 @@ def check_donors(n_donors: int, where: str) -> None:
     """Raise unless there are enough of them; `where` says among which cells."""
     if n_donors < FEWEST_DONORS:
         msg = (
-            f"replicate_over has {n_donors} donors{where}; halves of donors need {FEWEST_DONORS} or more. Leave out "
-            "replicate_over, and halves are made of cells."
+            f"halves of donors need {FEWEST_DONORS} donors or more, and replicate_over has {n_donors}{where}. "
+            "Leave out replicate_over, and halves are made of cells."
         )
         raise ValueError(msg)
 
