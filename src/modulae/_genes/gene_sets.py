@@ -170,7 +170,7 @@ def found_sets(
             f"The sets name genes such as {listed(_all_genes(gene_sets), 3)}, {where} such as {listed(names, 3)}: "
             "give gene sets with the same kind of names."
         )
-        msg = f"no gene of {counted(len(gene_sets), 'gene set')} is in {where}. {reason}"
+        msg = f"no gene of the {counted(len(gene_sets), 'gene set')} is in {where}. {reason}"
         raise ValueError(msg)
     return list(result), list(result.values())
 

@@ -41,7 +41,7 @@ def weights_on(adata: AnnData, genes: NDArray[np.str_], table: pd.DataFrame) -> 
         reason = explain_mismatch({"programmes": ours}, theirs[0]).replace("gene sets", "programmes") or (
             f"They name genes such as {listed(ours, 3)}, the data such as {listed(theirs[0], 3)}: rename one of them."
         )
-        msg = f"adata has none of the {counted(len(ours), 'gene')} of the programmes. {reason}"
+        msg = f"adata has no gene of the programmes. {reason}"
         raise KeyError(msg)
     given = table.to_numpy(dtype=np.float64).T
     positive = np.maximum(given, 0)

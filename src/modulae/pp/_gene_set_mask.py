@@ -136,12 +136,12 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
     if not lost and not poor:
         return reason
     n_genes = len({gene for genes in sets.values() for gene in genes})
-    keep = counted(len(poor), "set keeps", "sets keep")
+    n_left, keep = int(mask.sum()), counted(len(poor), "set keeps", "sets keep")
     parts = [
-        f"{mask.sum()} of the {n_genes} genes of the gene sets {verb(int(mask.sum()))} left.",
-        f"{len(lost)} of {len(sets)} sets {verb(len(lost))} lost, without any gene: {listed(lost, 10)}." if lost "
-        "else "
-        """,
+        f"{n_left} of the {n_genes} genes of the gene sets {verb(n_left)} left.",
+        f"{len(lost)} of {len(sets)} sets {verb(len(lost))} lost, without any gene: {listed(lost, 10)}."
+        if lost
+        else "",
         f"{keep} less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
         reason or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
@@ -149,8 +149,7 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
 
 
 def _max_counts(adata: AnnData, *, layer: str | None) -> NDArray[np.float64]:
-    """Largest count of each gene over all cells, with the same checks as "
-    ":func:`modulae._adata.counts.read_counts`."""
+    """Largest count of each gene over all cells, with the same checks as :func:`modulae._adata.counts.read_counts`."""
     gene_names(adata)
     largest, all_integers = np.zeros(adata.n_vars), True
     with pointing_at_counts(adata, layer):

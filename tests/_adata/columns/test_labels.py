@@ -270,7 +270,7 @@ def test_a_missing_donor_or_batch_is_answered_as_before(model):
     adata.obs["donor"] = donor.where(np.arange(72) != 5)
     found = read_labels(adata, "donor", "donor_key")
     assert (found.names, found.n_missing) == (["0", "1", "2", "3", "4", "5"], 1)
-    with pytest.raises(ValueError, match=r"1 cells have no batch in adata.obs\['donor'\].*notna\(\)"):
+    with pytest.raises(ValueError, match=r"1 cell has no batch in adata.obs\['donor'\].*notna\(\)"):
         mo.tl.autoencoder(adata, batch_key="donor", key_added="new", **SETTINGS)
 
 

@@ -209,7 +209,7 @@ def test_values_that_are_no_counts_warn_and_name_the_layer(untrained):
 
 def test_genes_named_twice_are_refused_with_the_fix(untrained):
     untrained.var_names = ["twice", "twice", *untrained.var_names[2:]]
-    with pytest.raises(ValueError, match=r"1 gene names appear more than once \(twice\).*var_names_make_unique"):
+    with pytest.raises(ValueError, match=r"1 gene name appears more than once \(twice\).*var_names_make_unique"):
         mo.tl.autoencoder(untrained, **SETTINGS)
 
 

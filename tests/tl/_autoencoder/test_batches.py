@@ -287,7 +287,7 @@ def bad(adata, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("missing", "1 cells have no batch in adata.obs.'sample'.. Give them one"),
+        ("missing", "1 cell has no batch in adata.obs.'sample'.. Give them one"),
         ("numbers", "holds numbers, not batches. Name another column"),
         ("one", "all cells have the same batch .*Leave out batch_key="),
         ("a cell each", "has 150 values for 150 cells: these are no batches. Name the column"),
@@ -312,7 +312,7 @@ def test_an_unknown_column_lists_what_there_is(merged):
 
 def test_a_batch_of_few_cells_is_warned_of_and_trained_with(merged):
     merged.obs["sample"] = np.where(np.arange(merged.n_obs) < 3, "tiny", "large")
-    with pytest.warns(UserWarning, match=r"1 batches have fewer than 20 cells \(tiny\)"):
+    with pytest.warns(UserWarning, match=r"1 batch has fewer than 20 cells \(tiny\)"):
         mo.tl.autoencoder(merged, **COMMON, **KINDS["numba"])
     factors = merged.uns["ae"]["model"]["batch_factors"]
     assert np.isfinite(factors).all()

@@ -70,8 +70,7 @@ def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[n
     if n := int((~shown).sum()):
         warnings.warn(
             f"{n} of {len(shown)} cells {verb(n, 'has', 'have')} no place in {where} (missing or infinite) and "
-            f"{verb(n)} not drawn. "
-            "To see them, make the layout of all cells anew.",
+            f"{verb(n)} not drawn. To see them, make the layout of all cells anew.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
