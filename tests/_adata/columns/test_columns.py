@@ -66,7 +66,7 @@ def test_missing_values_of_a_mask_are_counted_and_the_line_leaves_these_genes_ou
     adata = genes(column)
     n = values.count(None)
     if n:
-        with pytest.raises(ValueError, match=rf"adata\.var\['mask'\] is missing for {n} genes.*isin") as refused:
+        with pytest.raises(ValueError, match=rf"adata\.var\['mask'\] is missing for {n} gene.*isin") as refused:
             read_mask(adata, "mask")
         run_line(str(refused.value), adata)
     assert read_mask(adata, "mask").tolist() == [one is True for one in values]

@@ -192,8 +192,8 @@ def _say_what_is_left_out(plan: Plan, min_cells: int) -> None:
         few_cells = any(why.endswith(" cells") for _, _, why in plan.comparisons.left_out)
         limit = f" (min_cells={min_cells})" if few_cells else ""
         warnings.warn(
-            f"left out, as a side is missing or too small{limit}: {listed(left_out)}. All of them are in adata.uns, "
-            "under 'left_out'.",
+            f"left out, as a side is missing or too small{limit}: {listed(left_out)}. {_what_helps(plan, min_cells)} "
+            "adata.uns has all that is left out, in the entry of this result, under 'left_out'.",
             stacklevel=user_stacklevel(),
         )
 
