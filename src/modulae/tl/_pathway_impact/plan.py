@@ -122,8 +122,8 @@ def large_enough(plan: Contrast | None, test: Test, min_cells: int) -> tuple[Con
         raise ValueError(msg)
     if left_out:
         warnings.warn(
-            f"left out, as a side is too small (min_cells={min_cells}): {listed(left_out)}. To compare them, "
-            "lower min_cells=. adata.uns has all that is left out, in the entry of this result, under 'groups_left_out'.",
+            f"left out, as a side is too small (min_cells={min_cells}): {listed(left_out)}. To compare them, lower "
+            "min_cells=. adata.uns has all that is left out, in the entry of this result, under 'groups_left_out'.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
