@@ -302,9 +302,10 @@ def reach_in_kang(adata: ad.AnnData, called: pd.DataFrame, within: str) -> tuple
         for unit, part in large.groupby("unit")
     ]
     words = (
-        "Kang: stimulated against control cells within each type with 30 cells a side. Other units (fewer than two "
-        "interferon genes in their first ten) that differ by more than 0.5 SD in more than two types, and in how many "
-        f"of these the unit's ten first genes themselves moved its way (p < 0.01): {'; '.join(several) or 'none'}."
+        "Kang: stimulated against control cells within each type with 30 cells on each side. Other units (fewer than "
+        "two interferon genes in their first ten) that differ by more than 0.5 SD in more than two types, and in "
+        "how many of these the unit's ten first genes themselves moved its way (p < 0.01): "
+        f"{'; '.join(several) or 'none'}."
     )
     return rows, words
 
@@ -328,7 +329,7 @@ def kang(*, short: bool) -> tuple[list[dict[str, object]], str, list[dict[str, o
     lines = [
         {"labels of cells permuted within": name, "p < 0.05": f"{(found < 0.05).mean():.3f}", "tests": len(found)}
         for name, found in (
-            ("all cell types with 10 cells a side", np.concatenate(p)),
+            ("all cell types with 10 cells on each side", np.concatenate(p)),
             ("those of them with 10 to 29", np.concatenate(few)),
         )
     ]

@@ -192,7 +192,7 @@ def test_the_warning_points_at_the_user_also_from_within_the_package():
 
 @pytest.mark.parametrize("source", [{}, {"a": []}, {"a": [" "]}, pd.DataFrame({"source": [], "target": []})])
 def test_no_genes_at_all(source):
-    with pytest.raises(ValueError, match=r"no gene sets with genes in the (dict|DataFrame)\. .*one set a line"):
+    with pytest.raises(ValueError, match=r"no gene sets with genes in the (dict|DataFrame)\. .*one set per line"):
         mo.read_gene_sets(source)
 
 

@@ -111,7 +111,7 @@ def read_gene_sets(
     gene_sets = {name: genes for name, genes in collected.items() if genes}
     empty = [name for name in collected if name not in gene_sets]
     if not gene_sets:
-        msg = f"there are no gene sets with genes in {describe(source)}. A GMT file has one set a line: {GMT_LINE}."
+        msg = f"there are no gene sets with genes in {describe(source)}. A GMT file has one set per line: {GMT_LINE}."
         raise ValueError(msg)
     if empty:
         warnings.warn(

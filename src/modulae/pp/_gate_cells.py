@@ -135,7 +135,7 @@ def _check_gates(gates: Mapping[str, Mapping[str, Level]]) -> None:
 def _marker_values(
     adata: AnnData, markers: str | Sequence[str] | Mapping[str, str], *, wanted: Mapping[str, None]
 ) -> dict[str, NDArray[np.float64]]:
-    """Values of the wanted markers, one a cell."""
+    """Values of the wanted markers, one per cell."""
     table = _marker_table(adata, markers)
     unknown = [marker for marker in wanted if marker not in table]
     if unknown:

@@ -232,7 +232,7 @@ def test_two_columns_of_one_name_are_refused_everywhere(model, name):
 
 
 def joined():
-    """Three donors a side; those of the first sample are numbers, of the second text."""
+    """Three donors on each side; those of the first sample are numbers, of the second text."""
     adata = mo.datasets.simulated(n_cells=120, n_genes=30, n_programmes=3, genes_per_programme=8, seed=2)
     donor = np.arange(120) % 6
     adata.obs["side"] = np.where(donor < 3, "ill", "well")

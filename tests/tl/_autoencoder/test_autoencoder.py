@@ -303,7 +303,7 @@ def test_progress_is_shown_only_where_asked_for(untrained, capsys):
     [("parts", 100), ("parts", 1000), ("orthogonal", 100), ("orthogonal", 1000), ("orthogonal", 20_000)],
 )
 def test_defaults_learn_from_thin_and_from_deep_data(architecture, mean_counts):
-    """The defaults predict held-out cells better than the gene means do; orthogonal up to 20 000 counts a cell."""
+    """The defaults predict held-out cells better than the gene means do; orthogonal up to 20 000 counts per cell."""
     from modulae._adata.counts import read_cells
     from modulae._adata.stored.models import read_model
     from modulae.core.training.count_scale import mean_rates

@@ -46,7 +46,7 @@ def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
         points = np.array(field)[:, :2]
         points = points if points.dtype.kind == "f" else points.astype(np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"{said} holds no numbers, and a map needs two a cell. Choose another: basis=."
+        msg = f"{said} holds no numbers, and a map needs two per cell. Choose another: basis=."
         raise ValueError(msg) from error
     available = placed(points)
     if not available.any():

@@ -131,7 +131,7 @@ def large_enough(plan: Contrast | None, test: Test, min_cells: int) -> tuple[Con
 
 
 def check_sides(test: Test, plan: Contrast | None) -> None:
-    """Refuse comparisons without two donors a side, and say where nothing can be found whatever the data.
+    """Refuse comparisons without two donors on each side, and say where nothing can be found whatever the data.
 
     Raises
     ------
