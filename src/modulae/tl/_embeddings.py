@@ -99,7 +99,7 @@ def embeddings(
     fitted = read_model(adata, key)
     fields = Fields(key)
     if min(adata.n_obs, max_cells) <= n_neighbors:
-        msg = f"{n_neighbors} neighbours need more cells than {min(adata.n_obs, max_cells)}. Use fewer: n_neighbors=."
+        msg = f"{min(adata.n_obs, max_cells)} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
         raise ValueError(msg)
     units = np.asarray(model_units(adata, key))
     for name in (fields.umap("input"), fields.umap()):

@@ -170,7 +170,7 @@ def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
     assert len(seen) == 2
     assert all(sorted(found) == sizes for found in seen)
     adata.obs["sample"] = adata.obs["sample"].astype(str).replace("south", "elsewhere")
-    with pytest.raises(ValueError, match=r"cells have batches that the model does not know .*Put 'sample' back"):
+    with pytest.raises(ValueError, match=r"cells have a batch that the model does not know .*Put 'sample' back"):
         mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1)
 
 

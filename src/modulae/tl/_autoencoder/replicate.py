@@ -95,8 +95,8 @@ def _find(
     counted = has_counts(cells)
     if counted.sum() < FEWEST_CELLS:
         msg = (
-            f"halves need {FEWEST_CELLS} cells with counts or more, and adata has {counted.sum()}. "
-            "Add cells, or take n_splits=0, which trains once and says nothing about reproducibility."
+            f"{counted.sum()} cells have counts; halves of them need {FEWEST_CELLS} or more. Add cells, or take "
+            "n_splits=0, which trains once and says nothing about reproducibility."
         )
         raise ValueError(msg)
     learn = np.flatnonzero(~test & counted)

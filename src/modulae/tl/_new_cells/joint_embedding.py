@@ -122,7 +122,7 @@ def joint_embedding(
     names, codes = ([], None) if labels is None else reference_labels(reference, labels)
     n_cells = adata.n_obs + reference.n_obs
     if n_cells <= n_neighbors:
-        msg = f"{n_neighbors} neighbours need more cells than {n_cells}. Use fewer: n_neighbors=."
+        msg = f"{n_cells} cells are too few for {n_neighbors} neighbours. Use fewer: n_neighbors=."
         raise ValueError(msg)
     units, known = read_both(
         adata,
