@@ -153,7 +153,8 @@ def _check_replicates(plan: Contrast, method: SignatureMethod) -> None:
     single = [name for name, *sizes in pairs if min(sizes) < 2]
     if single:
         msg = (
-            f"a t statistic needs two samples on both sides, and there are fewer for {listed(single)}. Join related populations under one label in groupby=, leave these out with groups=, or "
+            "a t statistic needs two samples on both sides, and there are fewer "
+            f"for {listed(single)}. Join related populations under one label in groupby=, leave these out with groups=, or "
             "rank by method='log_fold_change'."
         )
         raise ValueError(msg)
