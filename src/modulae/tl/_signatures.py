@@ -154,8 +154,8 @@ def _check_replicates(plan: Contrast, method: SignatureMethod) -> None:
     if single:
         msg = (
             "a t statistic needs two samples on both sides, and there are fewer "
-            f"for {listed(single)}. Join related populations under one label in groupby=, leave these out with groups=, or "
-            "rank by method='log_fold_change'."
+            f"for {listed(single)}. Join related populations under one label in groupby=, leave these out "
+            "with groups=, or rank by method='log_fold_change'."
         )
         raise ValueError(msg)
 
