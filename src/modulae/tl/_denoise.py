@@ -19,7 +19,7 @@ from modulae._adata.stored.models import model_entry, read_model
 from modulae._adata.stored.write_model import result_name
 from modulae._model_io.foreign_model import read_source, read_with
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import counted, listed, verb
+from modulae._utils.text import listed
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
@@ -175,14 +175,7 @@ def _no_options(options: dict[str, Any]) -> None:
 
 
 def _warn(reading: ForeignReading) -> None:
-    if reading.ambiguous:
-        warnings.warn(
-            f"{counted(len(reading.ambiguous), 'gene of the model has', 'genes of the model have')} several rows "
-            f"in adata, and {verb(len(reading.ambiguous))} taken as missing ({listed(reading.ambiguous)}). Keep one "
-            "row of each gene to have it read.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
+    reading.warn_of_ambiguous()
     doubtful = np.flatnonzero(reading.reliability < MIN_RELIABILITY)
     if len(doubtful):
         warnings.warn(

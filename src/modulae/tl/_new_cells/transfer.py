@@ -15,7 +15,7 @@ from modulae._adata.stored.steps import step
 from modulae._adata.stored.write_model import new_model_name, store_model
 from modulae._model_io.foreign_model import read_source, read_with, transfer_entry
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import counted, listed, verb
+from modulae._utils.text import listed
 from modulae.core.checks import check_number
 
 if TYPE_CHECKING:
@@ -155,14 +155,7 @@ def transfer(
 
 
 def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float, key: str) -> None:
-    if reading.ambiguous:
-        warnings.warn(
-            f"{counted(len(reading.ambiguous), 'gene of the model has', 'genes of the model have')} several rows "
-            f"in adata, and {verb(len(reading.ambiguous))} taken as missing ({listed(reading.ambiguous)}). Keep one "
-            "row of each gene to have it read.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
+    reading.warn_of_ambiguous()
     if not trusted.all():
         doubtful = np.flatnonzero(~trusted)
         warnings.warn(
