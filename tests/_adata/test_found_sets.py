@@ -153,7 +153,7 @@ def test_genes_outside_the_model_count_as_found(human):
         )
     assert str(caught[0].message) == (
         "The model has less than 25% of the genes that adata has of 1 of 2 gene sets: MINE (8 of 40). It says little "
-        "of these, and may miss them. To test them in full, train on all genes: leave out mask_var=."
+        "of these, and may miss them. A model trained on all genes, without mask_var=, tests them in full."
     )
     assert found.share.tolist() == [0.8, 1]
     assert len(found.sets[name]) == 8

@@ -165,7 +165,7 @@ def _thin(thin: Mapping[str, int], in_data: Mapping[str, int], n_sets: int) -> s
     return (
         f"The model has less than {FEW:.0%} of the genes that adata has of {len(thin)} of {n_sets} gene sets: "
         f"{listed(f'{name} ({thin[name]} of {in_data[name]})' for name in worst)}. It says little of these, and "
-        "may miss them. To test them in full, train on all genes: leave out mask_var=."
+        "may miss them. A model trained on all genes, without mask_var=, tests them in full."
     )
 
 
