@@ -314,11 +314,11 @@ def reach_in_kang(
         for unit, part in large.groupby("unit")
     ]
     words = (
-        "Kang: stimulated against control cells within each type with 30 cells a side. Other units (fewer than two "
-        "interferon genes in their first ten) that differ by more than 0.5 SD in more than two types, and in how many "
-        f"of these the unit's ten first genes themselves moved its way (p < 0.01): {'; '.join(several) or 'none'}. "
-        f"Where units are read without the {len(lead)} first genes of the interferon units (`target_genes=`), "
-        f"{int((still > 2).sum())} do."
+        "Kang: stimulated against control cells within each type with 30 cells on each side. Other units (fewer than "
+        "two interferon genes in their first ten) that differ by more than 0.5 SD in more than two types, and in "
+        "how many of these the unit's ten first genes themselves moved its way (p < 0.01): "
+        f"{'; '.join(several) or 'none'}. Where units are read without the {len(lead)} first genes of the interferon "
+        f"units (`target_genes=`), {int((still > 2).sum())} do."
     )
     return rows, words, ribosomes(adata, called=called, without=without, within=within, lead=lead, first=first)
 
@@ -388,7 +388,7 @@ def kang(*, short: bool) -> list[tuple[str, list[dict[str, object]]]]:
     lines = [
         {"labels of cells permuted within": name, "p < 0.05": f"{(found < 0.05).mean():.3f}", "tests": len(found)}
         for name, found in (
-            ("all cell types with 10 cells a side", np.concatenate(p)),
+            ("all cell types with 10 cells on each side", np.concatenate(p)),
             ("those of them with 10 to 29", np.concatenate(few)),
         )
     ]

@@ -165,7 +165,7 @@ def row_of(n_cells: int, form: str, found: dict[str, float]) -> dict[str, object
         "counts": form,
         **{f"{step}, s": f"{found[step]:.1f}" for step in STEPS},
         "together, s": f"{sum(found[step] for step in STEPS):.0f}",
-        "train: µs a cell": f"{found['train'] / n_cells * 1e6:.0f}",
+        "train: µs per cell": f"{found['train'] / n_cells * 1e6:.0f}",
         "train, CPU s": f"{found['train, CPU']:.1f}",
         "train, peak MB": f"{found['train, MB']:.0f}",
         "after, peak MB": f"{max(found[f'{step}, MB'] for step in STEPS[1:]):.0f}",

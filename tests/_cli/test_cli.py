@@ -350,7 +350,7 @@ def test_a_table_without_room_leaves_the_cells(h5ad, tmp_path, capsys, monkeypat
     ("words", "message"),
     [
         (["--groupby", "kind"], "--groupby 'kind' is not a column of adata.obs. Choose one of ['group'"),
-        (["--gene-sets", "other"], "no gene of the 1 gene sets is in adata."),
+        (["--gene-sets", "other"], "no gene of the 1 gene set is in adata."),
     ],
 )
 def test_what_names_the_units_is_looked_at_before_the_training(h5ad, tmp_path, capsys, monkeypatch, words, message):

@@ -79,7 +79,7 @@ def test_technical_units_stand_apart(adata, tmp_path):
     assert mo.get.unit_summary(adata)["technical"].to_dict() == {str(unit): unit == 2 for unit in range(5)}
     assert "2" not in set(mo.get.top_genes(adata)["unit"])
     assert not mo.get.top_genes(adata, unit=2).empty
-    with pytest.warns(UserWarning, match="1 of 5 units are not written: 1 marked as technical"):
+    with pytest.warns(UserWarning, match="1 of 5 units is not written: 1 marked as technical"):
         assert mo.read_programmes(_gmt(adata, tmp_path)).shape[1] == 4
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(300, 2))
     assert "2" not in mo.pl.units(adata)

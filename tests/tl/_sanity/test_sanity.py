@@ -191,7 +191,7 @@ def test_groups_of_a_few_cells_are_left_out_and_named(trained, sets):
     trained.obs["kind"] = np.array(["a", "b", "few"])[np.where(np.arange(90) < 3, 2, np.arange(90) % 2)]
     said = check(trained, sets, groupby="kind")
     assert any(
-        text.startswith("left out, as a side is too small (min_cells=10): 'few' (3 and 87 cells). All") for text in said
+        text.startswith("left out, as a side is too small (min_cells=10): 'few' (3 and 87 cells). To") for text in said
     )
     entry = trained.uns["ae_sanity"]
     assert (entry["groups"].tolist(), entry["groups_left_out"].tolist()) == (["a", "b"], ["'few' (3 and 87 cells)"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
     if absent.any():
         yes = [_plain(value) for value, meant in result.items() if meant] or [True]
         msg = (
-            f"{said} is missing for {absent.sum()} genes. To leave these out: "
+            f"{said} is missing for {counted(int(absent.sum()), 'gene')}. To leave these out: "
             f"`{said} = {said}.astype(object).isin({yes!r})`."
         )
         raise ValueError(msg)

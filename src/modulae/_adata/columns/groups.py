@@ -155,15 +155,17 @@ def large_enough(plan: Contrast | None, min_cells: int) -> tuple[Contrast | None
             f"Merge groups, or lower it: min_cells={int(np.minimum(n, n_reference).max())}."
         )
         raise ValueError(msg)
-    say_left_out(left_out, "groups_left_out", why=f"a side is too small (min_cells={min_cells})")
+    why = f"a side is too small (min_cells={min_cells})"
+    say_left_out(left_out, "groups_left_out", why=why, helps="To compare them, lower min_cells=.")
     return plan.of(kept), np.array(left_out, dtype=object)
 
 
-def say_left_out(left_out: list[str], field: str, *, why: str) -> None:
+def say_left_out(left_out: list[str], field: str, *, why: str, helps: str) -> None:
     """Warn of comparisons that are not made, which `field` of the result has."""
     if left_out:
         warnings.warn(
-            f"left out, as {why}: {listed(left_out)}. All of them are in adata.uns, under {field!r}.",
+            f"left out, as {why}: {listed(left_out)}. {helps} adata.uns has all that is left out, in the entry of this "
+            f"result, under {field!r}.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -96,7 +96,7 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
 
 
 def check_sides(test: Test, plan: Contrast | None) -> None:
-    """Refuse comparisons without two donors a side, and say where nothing can be found whatever the data.
+    """Refuse comparisons without two donors on each side, and say where nothing can be found whatever the data.
 
     Raises
     ------

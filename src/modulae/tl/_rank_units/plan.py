@@ -13,7 +13,7 @@ from modulae._adata.columns.columns import obs_column, refuse_several
 from modulae._adata.columns.groups import REST, contrasts, say_left_out
 from modulae._adata.columns.labels import read_labels
 from modulae._utils.reach import warn_out_of_reach
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.statistics.differences.compare import Comparisons, Labels, Parts, plan_comparisons
 from modulae.core.statistics.differences.moments import moments_of
 from modulae.core.statistics.differences.ranks import smallest_rank_p
@@ -153,11 +153,12 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
     plan = Plan(labels, parts, comparisons, categories, groups.names, contrast.reference)
     if not comparisons.groups:
         why = "; ".join(filter(None, (listed(plan.left_out, 3), _unlabelled(labels, asked))))
-        msg = f"nothing can be compared: {why}. {_what_helps(plan)}"
+        msg = f"nothing can be compared: {why}. {_what_helps(plan, some=False)}"
         raise ValueError(msg)
     few_cells = any(why.endswith(" cells") for _, _, why in comparisons.left_out)
     limit = f" (min_cells={min_cells})" if few_cells else ""
-    say_left_out(plan.left_out, "left_out", why=f"a side is missing or too small{limit}")
+    why = f"a side is missing or too small{limit}"
+    say_left_out(plan.left_out, "left_out", why=why, helps=_what_helps(plan, some=True))
     if donors is None:
         smallest = float(smallest_rank_p(*plan.n_cells()).min())
         merge = "Merge groups, or categories of within=." if within is not None else "Merge groups."
@@ -184,8 +185,8 @@ def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
         known = f"adata.obs[{name!r}]"
         known = f"np.isfinite({known})" if np.isinf(column[absent].astype(float)).any() else f"{known}.notna()"
         msg = (
-            f"adata.obs[{name!r}], a covariate of design=, is missing or infinite for {int(absent.sum())} cells. Leave "
-            f"these out: `adata = adata[{known}].copy()`."
+            f"adata.obs[{name!r}], a covariate of design=, is missing or infinite for "
+            f"{counted(int(absent.sum()), 'cell')}. Leave out what is missing: `adata = adata[{known}].copy()`."
         )
         raise ValueError(msg)
     if are_numbers:
@@ -207,8 +208,8 @@ def _unlabelled(labels: Labels, asked: Asked) -> str:
     return f"of {len(labels.groups)} cells a label is missing in {listed(some)}, which take no part" if some else ""
 
 
-def _what_helps(plan: Plan) -> str:
-    """The next step where nothing is compared: what it is that is too few."""
+def _what_helps(plan: Plan, *, some: bool) -> str:
+    """The next step where nothing, or only some, is compared: what it is that is too few."""
     reasons = [why for _, _, why in plan.comparisons.left_out]
     helps = []
     if any("covariates" in why or "coefficients" in why for why in reasons):
@@ -218,7 +219,9 @@ def _what_helps(plan: Plan) -> str:
             "One donor on a side cannot show what holds for people. Add donors; or leave out donor_key= to compare "
             "cells, whose p says nothing of other donors."
         )
-    if any(why.endswith(" cells") for why in reasons) or not helps:
+    if some and any(why.endswith(" cells") for why in reasons):
+        helps.append("To compare groups of fewer cells, lower min_cells=.")
+    elif any(why.endswith(" cells") for why in reasons) or not helps:
         most = plan.comparisons.most_cells
         lower = f"Lower min_cells to {most} (min_cells={most}), or name" if most >= LEAST_CELLS else "Name"
         helps.append(f"{lower} other columns in groupby=, within= or donor_key=.")

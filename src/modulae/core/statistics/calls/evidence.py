@@ -63,13 +63,9 @@ def levels(
 
 
 def as_active_as_usual(units: NDArray[np.floating], usual: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Units: whether, in some cells, they are at least half as active as `usual`, where they were on in training.
-
-    An older model does not know: then `usual` is empty, and nothing speaks against any unit.
-    """
-    known = len(usual) == units.shape[1]
+    """Units: whether, in some cells, they are at least half as active as `usual`, where they were on in training."""
     on = np.array([_where_on(column.astype(np.float64)) for column in units.T])
-    return (usual <= 0) | (on >= LOW * usual) if known else np.ones(len(on), dtype=bool)
+    return (usual <= 0) | (on >= LOW * usual)
 
 
 def _where_on(z: NDArray[np.float64]) -> float:
