@@ -44,7 +44,7 @@ DRAWN = {"simulated": 2000, "pbmc3k": 650, "Kang": 500}
 """Cells that are drawn of a half."""
 
 MANY = 100_000
-SIZES = (2500, 5000, 10_000, 20_000, 40_000)
+SIZES = (2500, 5000, 10_000, 20_000)
 
 WORDS = (
     "Where there are more than `max_cells` cells, units are looked for and learnt from cells that are drawn of them: "
