@@ -2,8 +2,8 @@
 
     MODULAE_DRAWN=atlas python -m benchmarks drawn_cells
 
-keeps what was measured in the folder `MODULAE_DRAWN`, and goes on from there after an interruption. It takes about a
-quarter of an hour of one processor.
+keeps what was measured in the folder `MODULAE_DRAWN`, and goes on from there after an interruption. It takes about ten
+minutes of one processor.
 """
 
 from __future__ import annotations
