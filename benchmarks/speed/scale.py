@@ -4,7 +4,8 @@
 
 Rows are written as they come, and kept in the folder `MODULAE_ATLAS` with the atlases: after an interruption the same
 command goes on, and what lies there as `.json` is not measured again. `MODULAE_SCALE` chooses sizes. `MODULAE_PEERS` is
-the Python of the environment with cNMF (benchmarks/peers/requirements.txt); without it there are no rows of cNMF.
+the Python of the environment with cNMF (benchmarks/peers/requirements.txt); without it there is no row of cNMF. To add
+that row alone, name the folder of a run that has ended.
 """
 
 from __future__ import annotations

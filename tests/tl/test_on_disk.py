@@ -1,6 +1,7 @@
 """Counts on disk: every function gives what it gives for counts in memory, and holds a few cells at a time."""
 
 import warnings
+import weakref
 
 import anndata as ad
 import numpy as np
@@ -302,6 +303,31 @@ def test_a_portion_is_as_large_as_the_limit_allows(source, on_disk, nothing_in_m
     per_cell = source.X.nnz / N_CELLS
     assert counts.room == int(500_000 / (40 * per_cell + 32))
     assert open_counts(adata, layer=None, limit=3 * 10**6).matrix.nnz == source.X.nnz
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_counts_that_will_not_fit_are_not_kept_until_they_do_not(source, on_disk, monkeypatch, fits):
+    """The first cells have twenty times the counts of the others: what fits in the end is read again."""
+    real, made, alive = stored_counts.CountReader.of_genes, [], []
+
+    def noted(self, block):
+        alive.append(sum(one() is not None for one in made))
+        rows = real(self, block).copy()
+        made.append(weakref.ref(rows))
+        return rows
+
+    monkeypatch.setattr(stored_counts, "ROWS_PER_BLOCK", 100)
+    monkeypatch.setattr(stored_counts.CountReader, "of_genes", noted)
+    some = np.random.default_rng(0).random((N_CELLS, 40)) < np.where(np.arange(N_CELLS) < 100, 1, 0.05)[:, None]
+    rows = sparse.csr_matrix(some.astype(np.float32))
+    size = rows.nnz * stored_counts.BYTES_AS_READ
+    monkeypatch.setattr(counts_of_adata, "MAX_BYTES_IN_MEMORY", size if fits else size - 1)
+    counts = open_counts(on_disk(ad.AnnData(rows, var=source.var), "backed"), layer=None)
+    assert isinstance(counts, StoredCounts) != fits
+    assert max(alive[:15]) <= 1
+    if fits:
+        assert (counts.matrix != rows).nnz == 0
+    np.testing.assert_array_equal(counts.totals, rows.sum(axis=1).A1)
 
 
 def test_chunks_of_dask_are_read_whole(source, on_disk, nothing_in_memory):
