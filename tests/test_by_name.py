@@ -87,9 +87,11 @@ def test_the_name_that_is_meant_and_nothing_is_written():
 
 def test_what_is_missing_is_named_with_the_public_function():
     adata = mo.datasets.simulated(n_cells=20, n_genes=20, n_programmes=2, genes_per_programme=5)
-    with pytest.raises(TypeError, match=r"^mo\.get\.confusion needs truth=\. Give what is missing\.$"):
+    with pytest.raises(
+        TypeError, match=r"^mo\.get\.confusion needs truth=: `mo\.get\.confusion\(adata, truth=\.\.\.\)`\.$"
+    ):
         mo.get.confusion(adata)
-    with pytest.raises(TypeError, match=r"^mo\.tl\.rank_units needs groupby=\."):
+    with pytest.raises(TypeError, match=r"^mo\.tl\.rank_units needs groupby=: `mo\.tl\.rank_units\(adata, groupby="):
         mo.tl.rank_units(adata)
-    with pytest.raises(TypeError, match=r"^mo\.tl\.pathway_impact needs adata=, gene_sets=\."):
+    with pytest.raises(TypeError, match=r"^mo\.tl\.pathway_impact needs adata=, gene_sets=: "):
         mo.tl.pathway_impact()

@@ -8,6 +8,7 @@ import ast
 import builtins
 import inspect
 import re
+from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from modulae._cli.messages import in_options
 from modulae._cli.parser import command_parser
 
 ROOT = Path(mo.__file__).parent
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.rglob("*.py"))}
+
 
 UNKNOWN = "VALUE"
 """Stands for what is known only when a message is made."""
@@ -62,8 +63,16 @@ def not_messages(tree):
             yield from (part.value for part in node.values if isinstance(part, ast.FormattedValue))
 
 
-def messages():
-    for path, tree in TREES.items():
+@cache
+def trees():
+    """Every file of the source, parsed, by its name."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
+def texts():
+    for path, tree in trees().items():
         if path in {"_utils/docs.py", "_cli/messages.py"}:  # parts of docstrings; patterns of messages
             continue
         others = {id(node) for node in not_messages(tree)}
@@ -73,12 +82,15 @@ def messages():
                 yield f"{path}:{node.lineno}", text
 
 
-MESSAGES = dict(messages())
+@cache
+def messages():
+    """Every text that may be a message, by where it stands."""
+    return dict(texts())
 
 
 def in_backticks():
     """Pieces of code: what is in backticks and is more than a name."""
-    for where, text in MESSAGES.items():
+    for where, text in messages().items():
         for code in re.findall(r"`([^`]+)`", text):
             if re.search(r"[(=].|^del ", code) and not re.match(r"pip |--|modulae \w+", code):
                 yield where, code
@@ -86,7 +98,7 @@ def in_backticks():
 
 def steps():
     """Calls that `step` writes: its name, and the code as it will stand in a message."""
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "step" and node.args:
                 name, *others = [as_text(argument) for argument in node.args]
@@ -148,7 +160,7 @@ def test_functions_in_messages_are_there():
     """Also those that are only named, without a call."""
     named = [
         (where, name)
-        for where, text in MESSAGES.items()
+        for where, text in messages().items()
         for name in re.findall(r"(?<![\w./])(?:mo|modulae)\.((?:\w+\.)?\w+)", text)
         if UNKNOWN not in name
     ]
@@ -161,7 +173,7 @@ def test_arguments_in_messages_are_there():
     """`layer=` and the like, outside of code, are arguments of some function."""
     named = [
         (where, name)
-        for where, text in MESSAGES.items()
+        for where, text in messages().items()
         for name in re.findall(r"(?<![\w.`-])([a-z]\w*)=(?!=)", re.sub(r"`[^`]*`", "", text))
     ]
     assert len(named) > 100
@@ -186,7 +198,9 @@ def test_options_in_messages_are_there():
     every = {option for parser in commands().values() for option in options_of(parser)}
     every |= {"--nproc-per-node", "--upgrade", "--index-url"}  # of torchrun and pip
     named = [
-        (where, option) for where, text in MESSAGES.items() for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
+        (where, option)
+        for where, text in messages().items()
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
     ]
     assert len(named) > 20
     assert [(where, option) for where, option in named if option not in every] == []
@@ -203,7 +217,7 @@ def test_arguments_become_options_that_there_are(command):
 
 def test_extras_in_messages_are_there():
     extras = set(metadata("modulae").get_all("Provides-Extra"))
-    named = {name for text in MESSAGES.values() for name in re.findall(r"modulae\[(\w+)\]", text)}
+    named = {name for text in messages().values() for name in re.findall(r"modulae\[(\w+)\]", text)}
     assert named
     assert named <= extras
 

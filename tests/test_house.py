@@ -8,6 +8,7 @@ import importlib
 import inspect
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import modulae
@@ -69,7 +70,12 @@ ORDER = (
 )
 
 FILES = sorted(ROOT.rglob("*.py"))
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+@cache
+def trees():
+    """Every file of the source, parsed, by its name."""
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 
 def namespace(name):
@@ -196,7 +202,7 @@ def test_pages_that_docstrings_link_exist():
 
 def unfilled_parameters():
     """What docstrings in the files say of a parameter, name and all; shared fragments are not filled in yet."""
-    for tree in TREES.values():
+    for tree in trees().values():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name in SHORT_NAMES:
                 section = sections(ast.get_docstring(node) or "").get("Parameters", "")
@@ -240,7 +246,7 @@ def imported_names(tree):
 
 
 def test_core_knows_only_arrays():
-    core = {name: tree for name, tree in TREES.items() if name.startswith("core/")}
+    core = {name: tree for name, tree in trees().items() if name.startswith("core/")}
     assert core
     assert offenders((name, NOT_IN_CORE & set(imported_names(tree))) for name, tree in core.items()) == {}
 
@@ -261,7 +267,7 @@ def test_no_function_is_long():
         body = body_without_docstring(node)
         return body[-1].end_lineno - body[0].lineno + 1 if body else 0
 
-    lengths = [(name, node.name, lines(node)) for name, tree in TREES.items() for node in functions_in(tree)]
+    lengths = [(name, node.name, lines(node)) for name, tree in trees().items() for node in functions_in(tree)]
     assert [(*name, n) for *name, n in lengths if n > MAX_LINES_PER_FUNCTION] == []
 
 
@@ -279,10 +285,10 @@ def is_list_of_names(node):
 
 def test_init_files_are_lists_of_names():
     def other(name):
-        return [ast.unparse(node) for node in body_without_docstring(TREES[name]) if not is_list_of_names(node)]
+        return [ast.unparse(node) for node in body_without_docstring(trees()[name]) if not is_list_of_names(node)]
 
-    inits = [name for name in TREES if name.endswith("__init__.py")]
-    assert [name for name in inits if not ast.get_docstring(TREES[name])] == [], "a docstring says what it is for"
+    inits = [name for name in trees() if name.endswith("__init__.py")]
+    assert [name for name in inits if not ast.get_docstring(trees()[name])] == [], "a docstring says what it is for"
     assert offenders((name, other(name)) for name in inits) == {}
 
 
@@ -299,7 +305,7 @@ def imports_of(name):
     """Modules of ours that this one imports, anywhere in the file, also where only type checkers look."""
     path, found = MODULES[name], set()
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(TREES[path.relative_to(ROOT).as_posix()]):
+    for node in ast.walk(trees()[path.relative_to(ROOT).as_posix()]):
         if not isinstance(node, ast.ImportFrom):
             continue
         start = package[: len(package) - node.level + 1] if node.level else []

@@ -214,7 +214,7 @@ def run(*, short: bool) -> str:
         "lineage of one population has none, and only the log-fold change can rank its genes. Overlap with the "
         "published sets, ordered by the hypergeometric p of their best set: is the first type the right one? "
         "All come from the same study, so this shows that the derivations agree, not that the sets are true. xCell has "
-        "8 to 99 genes a set (half of them 15 or fewer). The 19 lineages are ranked by their mean minus the 75th "
+        "8 to 99 genes per set (half of them 15 or fewer). The 19 lineages are ranked by their mean minus the 75th "
         "percentile of *unrelated* lineages; its basophils and eosinophils are contaminated with B cells."
     )
     return table.write("paper_signatures", "Signatures from a reference", words, rows, short=short, more=more)

@@ -48,17 +48,17 @@ WORDS = (
     "the gene means, scaled to each gene's sum or not, in whatever way (and with the number of components or steps) "
     "scores best on the second half. PCA is of log1p of the counts over the size factor; kNN is the mean over "
     "scanpy's 15 neighbours; MAGIC reads the square root of all genes, in 1, 2, 3 or 5 steps (3 is its default), and "
-    "its rates are squared. Ours are as they come. Foreign models were trained on the other data set, whole, with its "
-    "own genes. **Without `rescale`, a foreign model is worse than the gene means of the cells themselves**; with it, "
-    "it beats them, but not a model of the same architecture trained on the cells. For rates alone, train `parts`: the "
-    "orthogonal model is behind PCA on both data sets, and behind MAGIC on pbmc3k."
+    "its rates are squared. Ours are as they come. A model of the other data was trained on that data set, whole, "
+    "with its own genes. **Without `rescale`, such a model is worse than the gene means of the cells themselves**; "
+    "with it, it beats them, but not a model of the same architecture trained on the cells. For rates alone, train "
+    "`parts`: the orthogonal model is behind PCA on both data sets, and behind MAGIC on pbmc3k."
 )
 
 FURTHER = (
     "What `rescale` changes, by the strength a of its prior (each gene's rates are multiplied by (Σx + a) / (Σy + a), "
-    "sums over the cells) and by the cells at hand: loss of the second half less that of the foreign model as it is, "
-    "in % of the distance of the latter from the loss of the gene means (over all cells), whichever is lower; negative "
-    "is better, so rescaling helps in every case. Orthogonal models, the same splits."
+    "sums over the cells) and by the cells at hand: loss of the second half less that of the model of the other "
+    "data as it is, in % of the distance of the latter from the loss of the gene means (over all cells), whichever "
+    "is lower; negative is better, so rescaling helps in every case. Orthogonal models, the same splits."
 )
 
 
@@ -197,7 +197,7 @@ def ours(halves: Halves, foreign: dict[str, AnnData], *, short: bool) -> Iterato
         for scaled in (False, True):
             more = ", `rescale=True`" if scaled else ", `rescale=False`"
             rates = decoded(halves, halves.first, model=other, rescale=scaled)
-            yield f"`{architecture}`, foreign{more}", halves.loss(rates)
+            yield f"`{architecture}`, model of the other data{more}", halves.loss(rates)
 
 
 def some_cells(halves: Halves, seed: int) -> dict[str, NDArray[np.intp]]:

@@ -168,11 +168,11 @@ def run(*, short: bool) -> str:
             words = f"(interferon called in {called} of {len(shown)} cell types)"
             rows.append(dict.fromkeys(rows[0], "") | {"difference": difference, "nothing to find": words})
     words = (
-        "Stimulated against control cells within each cell type of Kang's data that has 30 cells a side, 50 Hallmark "
-        "sets or random sets of 40 genes, one model: the share of p below 0.05 where there is nothing to find, a mean "
-        "over the cell types and its range. `p` is what is reported, the larger of `p_cells` (permuted labels) and "
-        "`p_matched` (genes of the same expression). The last row of each: in how many cell types both interferon "
-        "sets have q below 0.05 and a positive sign."
+        "Stimulated against control cells within each cell type of Kang's data that has 30 cells on each side, 50 "
+        "Hallmark sets or random sets of 40 genes, one model: the share of p below 0.05 where there is nothing to "
+        "find, a mean over the cell types and its range. `p` is what is reported, the larger of `p_cells` "
+        "(permuted labels) and `p_matched` (genes of the same expression). The last row of each: in how many cell "
+        "types both interferon sets have q below 0.05 and a positive sign."
     )
     more = []
     if set(INTERFERON) <= set(sets):

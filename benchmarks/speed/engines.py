@@ -124,10 +124,10 @@ def run(*, short: bool) -> str:
         seconds = take_turns(alternatives, n_rounds=2 if short else 9)
         rows += [
             {
-                "cells a step": size,
+                "cells per step": size,
                 "engine": name,
-                "µs a step": f"{median(found) / n_steps * 1e6:.0f}",
-                "cells a second": f"{size * n_steps / median(found):.0f}",
+                "µs per step": f"{median(found) / n_steps * 1e6:.0f}",
+                "cells per second": f"{size * n_steps / median(found):.0f}",
                 "times faster than eager, 1 thread": ratio(seconds, name, "eager, 1 thread"),
             }
             for name, found in seconds.items()
@@ -137,7 +137,7 @@ def run(*, short: bool) -> str:
         f"Training steps on {N_CELLS} cells × {N_GENES} genes, {NON_ZERO:.1%} of the counts not zero (the size of the "
         "paper's PBMC experiment), 128 hidden neurons, 64 units, with the penalty. `eager` is PyTorch with dense rows "
         "and `torch.optim.SGD(nesterov=True)`. The engines take turns in one process, up to 1000 steps each; medians "
-        f"of nine rounds, with the least and the most of the ratio within a round. Below {BLAS_FROM} cells a step "
+        f"of nine rounds, with the least and the most of the ratio within a round. Below {BLAS_FROM} cells per step "
         "modulae uses one thread; from there on BLAS may take more."
     )
     first = "The first step and held-out loss of a process, where numba compiles the loops, or finds what it kept."

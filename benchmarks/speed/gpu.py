@@ -35,7 +35,7 @@ PAPER = {"PBMC": (2638, 3009, 70, 15.4), "Paul": (4180, 2560, 310, None), "Velte
 """Cells, genes, epochs, and minutes where the paper names them."""
 
 PAPER_WORDS = (
-    "Simulated counts of their size and 9.9 % not zero, one cell a step, as published. `recorded` is what a GPU does "
+    "Simulated counts of their size and 9.9 % not zero, one cell per step, as published. `recorded` is what a GPU does "
     "by default: a step recorded once as a CUDA graph, and played back. `plain PyTorch`: dense rows, autograd, "
     "`torch.optim.SGD(nesterov=True)` on the same GPU. Rounds in turns, medians of five; the seconds for all steps are "
     "steps times the median."
@@ -82,7 +82,7 @@ def paper_rows(device: str, *, short: bool) -> list[dict[str, object]]:
             {
                 "experiment": name,
                 "cells × genes × epochs": f"{n_cells} × {n_genes} × {epochs}",
-                "µs a step, recorded": f"{step['recorded'] * 1e6:.0f}",
+                "µs per step, recorded": f"{step['recorded'] * 1e6:.0f}",
                 "one by one": f"{step['one by one'] * 1e6:.0f}",
                 "plain PyTorch": f"{step['plain'] * 1e6:.0f}",
                 "times faster than plain": ratio(seconds, "recorded", "plain"),
@@ -152,7 +152,7 @@ def million_rows(device: str, *, short: bool) -> list[dict[str, object]]:
     seconds = {}
     start = time.perf_counter()
     network = train(cells, split_cells(n_cells, config), config, device=device).network
-    seconds[f"training, {epochs} epochs, 1024 cells a step"] = time.perf_counter() - start
+    seconds[f"training, {epochs} epochs, 1024 cells per step"] = time.perf_counter() - start
     start = time.perf_counter()
     encode(network, cells, device=device)
     seconds["representation"] = time.perf_counter() - start

@@ -67,7 +67,7 @@ def run(*, short: bool) -> str:
             {
                 "cells": n_cells,
                 "genes": n_genes,
-                **{f"{name}, µs a cell": f"{found / n_cells * 1e6:.1f}" for name, found in steps.items()},
+                **{f"{name}, µs per cell": f"{found / n_cells * 1e6:.1f}" for name, found in steps.items()},
                 "counts, MB": f"{counts:.0f}",
                 "peak memory beyond, MB": f"{max(0.0, peak_megabytes() - before):.0f}",
             }

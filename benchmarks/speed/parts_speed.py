@@ -70,7 +70,7 @@ def epochs(*, short: bool) -> list[dict[str, object]]:
                 "genes": n_genes,
                 "units": n_parts,
                 "engine": name,
-                "ms a step": f"{median(found) / STEPS * 1e3:.2f}",
+                "ms per step": f"{median(found) / STEPS * 1e3:.2f}",
                 "times faster than PyTorch, 2 threads": ratio(seconds, name, "PyTorch, 2 threads"),
             }
             for name, found in seconds.items()

@@ -63,7 +63,7 @@ def engine_of(cells: Cells, architecture: Any, batch_size: int, name: str, ranks
 
 
 def one(path: str, n_cells: int) -> None:
-    """In each process: cells a second of every kind; the first writes them down."""
+    """In each process: cells per second of every kind; the first writes them down."""
     import torch
 
     from modulae.core.processes.group import end_group, start_group
@@ -137,12 +137,12 @@ def row_of(
     compiled = f"{architecture}, {size}, numba"
     return {
         "architecture": architecture,
-        "cells a step": size,
-        "one process: cells a second": f"{median([alone[name] for alone in ones]):.0f}",
+        "cells per step": size,
+        "one process: cells per second": f"{median([alone[name] for alone in ones]):.0f}",
         "two processes": f"{median([two[name] for two in twos]):.0f}",
         "times faster": f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})",
         "at best": f"{median(best):.2f}",
-        "ms a step of one": f"{median([1000 * size / alone[name] for alone in ones]):.2f}",
+        "ms per step of one": f"{median([1000 * size / alone[name] for alone in ones]):.2f}",
         "ms to exchange gradients": f"{median([two[f'exchange, {architecture}'] for two in twos]):.2f}",
         "one process, numba": f"{median([alone[compiled] for alone in ones]):.0f}" if compiled in ones[0] else "–",
     }
@@ -159,7 +159,7 @@ def run(*, short: bool) -> str:
     words = (
         f"Training steps on {CELLS} simulated cells × {atlas.N_GENES} genes in memory, {atlas.NON_ZERO:.0%} of the "
         "counts not zero: one process on one core beside two processes on a core each, both with PyTorch (gradients "
-        "through DistributedDataParallel over Gloo, on one machine), at the same cells a step over all processes. "
+        "through DistributedDataParallel over Gloo, on one machine), at the same cells per step over all processes. "
         "Rounds in turns, each of fresh processes; medians of five, with the least and the most of the ratio within "
         "a round. `at best` is the same ratio in seconds of the busier processor, without the waiting for the other "
         "process: what idle cores would give if the exchange took no time of its own. The exchange is the time to add "

@@ -4,7 +4,8 @@
 
 Rows are written as they come, and kept in the folder `MODULAE_ATLAS` with the atlases: after an interruption the same
 command goes on, and what lies there as `.json` is not measured again. `MODULAE_SCALE` chooses sizes. `MODULAE_PEERS` is
-the Python of the environment with cNMF (benchmarks/peers/requirements.txt); without it there are no rows of cNMF.
+the Python of the environment with cNMF (benchmarks/peers/requirements.txt); without it there is no row of cNMF. To add
+that row alone, name the folder of a run that has ended.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def row_of(n_cells: int, form: str, found: dict[str, float]) -> dict[str, object
         "counts": form,
         **{f"{step}, s": f"{found[step]:.1f}" for step in STEPS},
         "together, s": f"{sum(found[step] for step in STEPS):.0f}",
-        "train: µs a cell": f"{found['train'] / n_cells * 1e6:.0f}",
+        "train: µs per cell": f"{found['train'] / n_cells * 1e6:.0f}",
         "train, CPU s": f"{found['train, CPU']:.1f}",
         "train, peak MB": f"{found['train, MB']:.0f}",
         "after, peak MB": f"{max(found[f'{step}, MB'] for step in STEPS[1:]):.0f}",

@@ -94,7 +94,7 @@ def test_no_x_and_no_numbers():
     empty.layers["raw"] = np.ones((1, 1))
     with pytest.raises(ValueError, match=r"adata has no `.X`. Name the layer .* one of \['raw'\]"):
         read_counts(empty, layer=None)
-    with pytest.raises(KeyError, match=r"1 genes are not in adata .*Choose genes from adata\.var_names"):
+    with pytest.raises(KeyError, match=r"1 gene is not in adata .*Choose genes from adata\.var_names"):
         read_counts(cells(np.ones((1, 1))), genes=["nobody"], layer=None)
 
 

@@ -124,7 +124,7 @@ def test_sets_mark_genes_only(cite):
     sets = {"a": [*cite.var_names[:10], "CD1", "CD2"]}
     mo.pp.gene_set_mask(cite, sets)
     assert list(cite.var_names[cite.var["in_gene_sets"]]) == list(cite.var_names[:10])
-    with pytest.raises(ValueError, match="no gene of the 1 gene sets is in adata"):
+    with pytest.raises(ValueError, match="no gene of the 1 gene set is in adata"):
         mo.pp.gene_set_mask(cite, {"a": ["CD1", "CD2"]})
 
 

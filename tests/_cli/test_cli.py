@@ -75,7 +75,7 @@ def rich(h5ad, tmp_path):
 @pytest.mark.parametrize("written", ["h5ad", "zarr"])
 def test_all_that_a_file_has_is_in_the_trained_one(rich, tmp_path, read, written, monkeypatch):
     """Matrices are copied in small blocks, and the counts stay on disk."""
-    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 10_000)
     path = tmp_path / f"out.{written}"
     words = ["train", str(tmp_path / f"rich.{read}"), "-o", str(path), "--max-epochs", "1", "--no-progress", *ONCE]
     assert main([*words, "--memory-limit", "1KB", "--layer", "twice", "--device", "cpu"]) == 0
@@ -350,7 +350,7 @@ def test_a_table_without_room_leaves_the_cells(h5ad, tmp_path, capsys, monkeypat
     ("words", "message"),
     [
         (["--groupby", "kind"], "--groupby 'kind' is not a column of adata.obs. Choose one of ['group'"),
-        (["--gene-sets", "other"], "no gene of the 1 gene sets is in adata."),
+        (["--gene-sets", "other"], "no gene of the 1 gene set is in adata."),
     ],
 )
 def test_what_names_the_units_is_looked_at_before_the_training(h5ad, tmp_path, capsys, monkeypatch, words, message):

@@ -85,7 +85,7 @@ def test_nullable_texts_and_all_matrices_come_through(tmp_path, monkeypatch, for
     """In small blocks; names, texts with gaps, layers of every kind, pairs of cells and of genes, raw."""
     if "zarr" in {form, written} or form != "h5ad":
         pytest.importorskip("zarr", reason="needs modulae[scale]: zarr")
-    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 700)
+    monkeypatch.setattr("modulae._cli.stored_matrices.BYTES_AT_ONCE", 7000)
     before, output = cells(), tmp_path / f"out.{written}"
     source = tmp_path / ("cells.h5ad" if form == "h5ad" else "cells.zarr")
     write(before, source, form)

@@ -155,6 +155,13 @@ def test_a_table_that_lies_either_way_is_asked_about_in_options(cells, capsys, t
     assert not (tmp_path / "out.h5ad").exists()
 
 
+def test_a_comparison_in_a_message_is_a_command():
+    ranks = "Compare: `mo.tl.rank_units(adata, groupby=...)`, `mo.tl.rank_units(adata, groupby=..., key='x')`."
+    assert in_options(ranks, Namespace()) == (
+        "Compare: `modulae rank FILE --groupby COLUMN`, `modulae rank FILE --groupby COLUMN --key 'x'`."
+    )
+
+
 def test_a_list_in_a_message_is_words_of_the_command():
     said = in_options("Name those you want: units=[0, 1], or one: units=3.", Namespace(units=None))
     assert said == "Name those you want: --units 0 1, or one: --units 3."

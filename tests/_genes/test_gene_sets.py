@@ -87,7 +87,7 @@ def test_gmt_file_without_a_telling_suffix(gmt, monkeypatch):
 
 def test_weights_below_0_turn_the_meaning_around_and_are_pointed_out():
     table = pd.DataFrame({"source": ["T", "T"], "target": ["CD3D", "CD19"], "weight": [1, -1]})
-    with pytest.warns(UserWarning, match=r"1 gene sets have genes with negative weights.*'T \(negative\)'") as caught:
+    with pytest.warns(UserWarning, match=r"1 gene set has genes with negative weights.*'T \(negative\)'") as caught:
         assert mo.read_gene_sets(table) == {"T": ["CD3D"], "T (negative)": ["CD19"]}
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -192,7 +192,7 @@ def test_the_warning_points_at_the_user_also_from_within_the_package():
 
 @pytest.mark.parametrize("source", [{}, {"a": []}, {"a": [" "]}, pd.DataFrame({"source": [], "target": []})])
 def test_no_genes_at_all(source):
-    with pytest.raises(ValueError, match=r"no gene sets with genes in the (dict|DataFrame)\. .*one set a line"):
+    with pytest.raises(ValueError, match=r"no gene sets with genes in the (dict|DataFrame)\. .*one set per line"):
         mo.read_gene_sets(source)
 
 

@@ -59,9 +59,7 @@ def net(weights, column="weight"):
     ],
 )
 def test_genes_with_weights_below_0_are_a_set_of_their_own(source):
-    with pytest.warns(
-        UserWarning, match=r"1 gene sets have genes with negative weights\. .* 'T \(negative\)'"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"1 gene set has genes with negative weights\. .* 'T \(negative\)'") as caught:
         assert mo.read_gene_sets(source) == SIGNED
     assert [warning.filename for warning in caught] == [__file__]
 
@@ -95,18 +93,18 @@ def test_no_gene_is_lost_and_none_changes_sides(weights, as_text, form):
         assert mo.read_gene_sets(source) == expected
     said = " ".join(str(warning.message) for warning in caught)
     assert ("negative weights" in said) == bool(down)
-    assert (f"{weights.count(0)} genes of weight 0" in said) == (0 in weights)
+    assert (f"{weights.count(0)} gene" in said and "of weight 0" in said) == (0 in weights)
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (net([1, np.nan, -1]), r"'weight' of the table has 1 values .* such as nan.*`table\.drop\(columns='weight'\)`"),
+        (net([1, np.nan, -1]), r"'weight' of the table has 1 value .* such as nan.*`table\.drop\(columns='weight'\)`"),
         (net(["high", "1", "-1"]), r"such as 'high'\. Give numbers, below 0"),
         (net(["activation", "unknown", "repression"], "interaction"), "'interaction' of the table.*'unknown'"),
-        ({"T": {"CD3D": 1.0, "CD19": float("nan")}}, r"gene set 'T' has 1 values.*`list\(sets\['T'\]\)`"),
-        ({"T": {"CD3D": -1.0, "CD19": None}}, r"gene set 'T' has 1 values.*such as None"),
-        ({"T": {"CD3D": -1, "CD19": pd.NA}}, r"gene set 'T' has 1 values.*such as <NA>"),
+        ({"T": {"CD3D": 1.0, "CD19": float("nan")}}, r"gene set 'T' has 1 value.*`list\(sets\['T'\]\)`"),
+        ({"T": {"CD3D": -1.0, "CD19": None}}, r"gene set 'T' has 1 value.*such as None"),
+        ({"T": {"CD3D": -1, "CD19": pd.NA}}, r"gene set 'T' has 1 value.*such as <NA>"),
     ],
 )
 def test_weights_that_say_nothing_are_refused(source, message):
@@ -293,7 +291,7 @@ def test_every_form_of_the_same_sets_reads_the_same(tmp_path, sets, form):
     "make", [list, tuple, lambda genes: pd.Series(genes, dtype=object), lambda g: np.array(g, object)]
 )
 def test_missing_genes_are_left_out_and_counted(make, missing):
-    with pytest.warns(UserWarning, match="2 genes of 1 gene sets are missing values .* left out: T"):
+    with pytest.warns(UserWarning, match="2 genes of 1 gene set are missing .* left out: T"):
         assert mo.read_gene_sets({"T": make(["CD3D", missing, " CD3E ", missing, "CD3D"])}) == {"T": ["CD3D", "CD3E"]}
 
 
@@ -311,7 +309,7 @@ def test_a_text_in_place_of_a_list_is_split_in_the_advice():
 
 @pytest.mark.parametrize("gene", ["1-Mar", "2-Sep", "Dec-01", "2024-03-01", "2024-09-02 00:00:00", "2.31E+13"])
 def test_what_excel_made_of_names_is_pointed_out(gene):
-    with pytest.warns(UserWarning, match=rf"1 genes look like dates or numbers.*{gene[:4]}.*Correct"):
+    with pytest.warns(UserWarning, match=rf"1 gene looks like dates or numbers.*{gene[:4]}.*Correct"):
         assert mo.read_gene_sets({"T": ["CD3D", gene]}) == {"T": ["CD3D", gene]}
 
 

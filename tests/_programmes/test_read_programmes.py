@@ -94,7 +94,7 @@ def test_a_decomposition_of_scikit_learn_and_an_array():
         mo.read_programmes(model), names=["0", "1"], scale="weights", layout="scikit-learn", weights=model.components_.T
     )
     check(mo.read_programmes(WEIGHTS.T, genes=GENES, scale="log1p"), names=["0", "1"], scale="log1p")
-    with pytest.raises(ValueError, match=r"5 columns and no names of genes.*genes=adata\.var_names"):
+    with pytest.raises(ValueError, match=r"5 columns, and there are no names of genes.*genes=adata\.var_names"):
         mo.read_programmes(WEIGHTS.T)
 
 
@@ -126,7 +126,7 @@ def test_which_way_a_table_lies_is_asked_where_it_is_not_clear():
     [
         (pd.DataFrame(WEIGHTS, ["a", "a", "b", "c", "d"], ["Z_0", "Z_1"]), {}, ValueError, "more than once.*groupby"),
         (pd.DataFrame(WEIGHTS, GENES, ["x", "x"]), {}, ValueError, "same name.*Rename"),
-        (pd.DataFrame(WEIGHTS * [1, 0], GENES, ["x", "y"]), {}, ValueError, r"1 programmes have no weights \(y\)"),
+        (pd.DataFrame(WEIGHTS * [1, 0], GENES, ["x", "y"]), {}, ValueError, r"1 programme has no weights \(y\)"),
         (pd.DataFrame(WEIGHTS, GENES, ["x", "y"]).replace(8, np.inf), {}, ValueError, "infinite.*replace"),
         (pd.DataFrame(np.full((5, 2), "a"), GENES, ["x", "y"]), {}, TypeError, "no numbers"),
         (pd.DataFrame(WEIGHTS, GENES, ["x", "y"]), {"scale": "log"}, ValueError, "scale"),

@@ -193,8 +193,18 @@ def test_a_workbook_has_every_table(trained, tmp_path):
     mo.write_programmes(adata, tmp_path / "all.xlsx", n_genes=4)
     with (tmp_path / "all.xlsx").open("rb") as file:
         sheets = {sheet.title: list(sheet.values) for sheet in openpyxl.load_workbook(file)}
-    names = ["units", "loadings", "genes", "ae_enrichment", "ae_impact_group", "a name that is longer than Exce"]
+    names = [
+        "about",
+        "units",
+        "loadings",
+        "genes",
+        "ae_enrichment",
+        "ae_impact_group",
+        "a name that is longer than Exce",
+    ]
     assert list(sheets) == names
+    assert [row[0] for row in sheets["about"][1:]] == ["units", "units left out", *names[2:]]
+    assert sheets["about"][2][1] == "none"
     tables = {name: pd.DataFrame(rows[1:], columns=rows[0]) for name, rows in sheets.items()}
     assert tables["units"]["programme"].tolist() == ["Interferon, late, in T, B, NK", "B", "C"]
     effects = mo.get.unit_summary(adata)["effect"].loc[["0", "1", "2"]]
@@ -208,6 +218,22 @@ def test_a_workbook_has_every_table(trained, tmp_path):
     assert len(tables["ae_impact_group"]) == len(mo.get.impact_table(adata, result="ae_impact_group"))
     again = mo.read_programmes(tmp_path / "all.xlsx")
     np.testing.assert_array_equal(again.to_numpy().astype(np.float32), mo.get.loadings(adata).dropna().to_numpy())
+
+
+def test_a_workbook_says_which_units_it_leaves_out(trained, tmp_path):
+    pytest.importorskip("openpyxl", reason="needs modulae[exchange]: openpyxl")
+    adata = trained.copy()
+    adata.uns["ae"]["replication"] = {"reproducibility": np.array([0.95, 0.5, 0.9], np.float32), "level": 0.7}
+    adata.uns["ae"].pop("whole", None)
+    mo.tl.unit_summary(adata, device="cpu", progress=False)
+    with pytest.warns(UserWarning, match="1 of 3 units is not written"):
+        mo.write_programmes(adata, tmp_path / "some.xlsx")
+    mo.write_programmes(adata, tmp_path / "one.xlsx", units=[2])
+    said = [pd.read_excel(tmp_path / f"{name}.xlsx", sheet_name="about", index_col=0) for name in ("some", "one")]
+    some, one = (table["what it holds"] for table in said)
+    assert some["units"] == "one row per programme: 2 of the 3 units of the model"
+    assert some["units left out"].startswith("with a reproducibility below 0.7: 1. ")
+    assert one["units left out"].startswith("not asked for: 0; with a reproducibility below 0.7: 1. ")
 
 
 def test_a_name_is_no_formula(trained, tmp_path):

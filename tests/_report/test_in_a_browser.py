@@ -37,7 +37,7 @@ def kang(request):
     return adata, sets, ["seurat_annotations", "stim"]
 
 
-@pytest.fixture(scope="session", params=[pbmc68k, kang], ids=["pbmc68k", "kang"])
+@pytest.fixture(scope="session", params=[pbmc68k, pytest.param(kang, marks=pytest.mark.slow)], ids=["pbmc68k", "kang"])
 def real(request, tmp_path_factory):
     adata, sets, groupby = request.param(request)
     mo.tl.enrich_units(adata, sets, n_permutations=50, **QUIET)

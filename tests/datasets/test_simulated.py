@@ -93,7 +93,7 @@ def test_same_seed_same_counts(adata):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own default
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_the_truth_survives_a_file(adata, tmp_path, form):
     path = tmp_path / f"a.{form}"
     getattr(adata, f"write_{form}")(path)
@@ -383,7 +383,7 @@ def test_whatever_is_asked_for_the_truth_fits_the_cells(difficulty, kind, n_cell
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own default
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_the_truth_of_every_difficulty_survives_a_file(tmp_path, form):
     for difficulty in DIFFICULTIES:
         adata = mo.datasets.simulated(difficulty=difficulty, rates="additive", n_cells=50, n_genes=200, seed=1)

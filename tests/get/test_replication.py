@@ -83,7 +83,7 @@ def test_another_table_is_refused(adata):
         mo.get.replication(adata, of="splits")
 
 
-@pytest.mark.parametrize("how", ["h5ad", "zarr"])
+@pytest.mark.parametrize("how", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_a_trained_model_has_both_after_a_file(tmp_path, how):
     adata = mo.datasets.simulated(n_cells=200, n_genes=120, n_programmes=3, seed=1)

@@ -82,7 +82,7 @@ def test_order_sign_and_scale_change_nothing(seed):
             weights(range(10)),
             {"a": ["x"]},
             ValueError,
-            r"1 programmes have none of the 10 .*\(a\). Leave these out, or",
+            r"1 programme has none of the 10 .*\(a\). Leave out such programmes, or",
         ),
         (weights(range(10)), {"a": GENES}, ValueError, "or all of them"),
         (weights([np.nan] * 10), SETS, ValueError, "no gene has weights. Give genes × units"),

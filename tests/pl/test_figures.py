@@ -113,7 +113,9 @@ def test_functions_of_one_axes_take_it():
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("size", "text"), [("few", "usual"), ("few", "large"), ("many", "usual")])
+@pytest.mark.parametrize(
+    ("size", "text"), [pytest.param("few", "usual", marks=pytest.mark.slow), ("few", "large"), ("many", "usual")]
+)
 def test_nothing_is_cut_off(pictures, request, scanpys, name, size, text):
     """Long names, of 2 groups × 5 units and of 12 × 64, in matplotlib's text and in that of `sc.set_figure_params`."""
     if text == "large":

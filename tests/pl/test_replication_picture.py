@@ -53,14 +53,14 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8; 2 replicate, 1 found later"]
+    assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back, 1 found later"]
 
 
 def test_all_units_are_counted_where_none_is_alike(halved):
     halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
     axes = mo.pl.replication(halved)
     assert axes["sizes"].get_ylabel() == "programmes that\nboth halves find"
-    assert [text.get_text() for text in axes["explained"].texts] == ["taken: 8; 2 replicate"]
+    assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back"]
 
 
 def test_units_from_the_surest_down_and_grey_below_the_level(halved):

@@ -175,7 +175,7 @@ def test_markers_that_are_not_there(adata, markers, error, message):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, None])
 def test_missing_values(adata, bad):
     adata.obsm["facs"]["CD34"] = [bad, *CD34[1:]]
-    with pytest.raises(ValueError, match=r"marker 'CD34' is missing or infinite for 1 cells.* leave these cells out"):
+    with pytest.raises(ValueError, match=r"marker 'CD34' is missing or infinite for 1 cell.* leave these cells out"):
         mo.pp.gate_cells(adata, {"a": {"CD34": "high"}}, markers="facs")
     assert "gate" not in adata.obs
 

@@ -90,7 +90,7 @@ def test_one_warning_names_lost_and_poor_sets(adata):
     message = str(seen[0].message)
     assert "4 of the 11 genes of the gene sets are left." in message
     assert "2 of 7 sets are lost, without any gene: gone, unseen." in message
-    assert "1 sets keep less than 25% of their genes: poor (1 of 5)." in message
+    assert "1 set keeps less than 25% of their genes: poor (1 of 5)." in message
     assert message.endswith("Leave these sets out, lower min_max_count, or start from data with all genes.")
     assert seen[0].filename == __file__
 
@@ -114,7 +114,7 @@ def test_the_warning_says_why(adata):
     [
         (
             ["Cd3d", "Cd3e"],
-            r"no gene of the 1 gene sets is in adata\. .*only when case is ignored.* Use gene sets of the",
+            r"no gene of the 1 gene set is in adata\. .*only when case is ignored.* Use gene sets of the",
         ),
         (["ENSG00000167286"], r"no gene of .* Use gene sets with symbols"),
         (["X", "Y"], r"The sets name genes such as X, Y, adata such as CD79A, .*: give gene sets with the same kind"),

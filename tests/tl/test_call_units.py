@@ -64,7 +64,7 @@ def test_cells_in_which_a_unit_is_low_keep_the_level_of_the_training_cells(calle
     unit = int((z.std(axis=0) / z.mean(axis=0)).argmax())
     low = np.argsort(z[:, unit])[:30]
     some = called[low].copy()
-    del some.uns["ae"]["model"]["training"]["units_on"]  # an older model: else these cells would not be called at all
+    some.uns["ae"]["model"]["training"]["units_on"] = np.zeros(z.shape[1])  # else no cell would be called
     mo.tl.call_units(some, device="cpu")
     alone = (z[low, unit] ** 3).sum() / (z[low, unit] ** 2).sum()
     assert alone < 0.9 * z[:, unit].std()  # what these cells say of themselves
@@ -90,7 +90,7 @@ def test_table(called):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_calls_survive_a_file(called, tmp_path, form):
     path = tmp_path / f"cells.{form}"
     getattr(called, f"write_{form}")(path)
@@ -133,11 +133,11 @@ def test_units_that_are_decided_nowhere_are_named_with_the_reason(planted):
     assert mo.get.unit_calls(thin)["share_on"].isna().all()
 
 
-def test_few_counts_where_the_level_of_the_training_is_not_known(planted):
+def test_few_counts_of_units_that_were_never_on_in_the_training(planted):
     thin = planted.copy()
     thin.X = np.random.default_rng(0).binomial(planted.X.toarray().astype(int), 0.002).astype(np.float32)
     mo.tl.transfer(thin, planted)
-    del thin.uns["ae"]["model"]["training"]["units_on"]
+    thin.uns["ae"]["model"]["training"]["units_on"] = np.zeros(thin.obsm["X_ae"].shape[1])
     with pytest.warns(UserWarning, match=r"are too few to decide, or fit neither on nor off: 0 \("):
         mo.tl.call_units(thin, device="cpu")
 
@@ -150,7 +150,7 @@ def test_each_reason_names_its_units(planted, monkeypatch):
     known = on.copy()
     known[:, 0] = True
     threshold, visible = np.array([5.0, np.inf, np.inf, 30.0]), np.array([1.0, 0.9, 0.1, 0.9])
-    result = UnitCalls(on, known, threshold, *np.zeros((4, 4)), visible)
+    result = UnitCalls(on, known, threshold, *np.zeros((4, 4)), np.ones(4), visible)
     monkeypatch.setattr("modulae.core.statistics.calls.call.decide", lambda *_, **__: result)
     adata = planted.copy()
     adata.uns["other"] = adata.uns.pop("ae")
@@ -269,10 +269,28 @@ def test_units_whose_genes_are_missing_are_not_called(with_programmes):
     assert np.isinf(some.uns["ae_on"]["threshold"][~trusted]).all()
 
 
-def test_a_model_that_does_not_know_where_it_was_on_still_calls(with_programmes):
-    adata, _ = with_programmes
-    old = adata.copy()
-    del old.uns["ae"]["model"]["training"]["units_on"]
-    for one in (old, adata):
-        mo.tl.call_units(one, device="cpu", key_added="calls")
-    np.testing.assert_array_equal(old.obsm["calls"], adata.obsm["calls"])
+@pytest.mark.parametrize("transferred", [False, True])
+def test_units_that_are_on_for_other_genes_are_named_in_other_cells(planted, monkeypatch, recwarn, transferred):
+    n_cells = planted.n_obs
+    on = np.zeros((n_cells, 4), dtype=bool)
+    on[: n_cells // 2], on[:, 3] = True, True
+    likeness = np.array([0.9, 0.1, np.nan, np.nan])
+    result = UnitCalls(on, np.ones_like(on), *np.zeros((5, 4)), likeness, np.ones(4))
+    monkeypatch.setattr("modulae.core.statistics.calls.call.decide", lambda *_, **__: result)
+    adata = planted.copy()
+    if transferred:
+        mo.tl.transfer(adata, planted, device="cpu")
+    mo.tl.call_units(adata)
+    said = [str(one.message) for one in recwarn if "nearly all cells: " in str(one.message)]
+    np.testing.assert_array_equal(mo.get.unit_calls(adata)["likeness"], likeness)
+    assert len(said) == transferred
+    if transferred:
+        assert re.search(r"nearly all cells: 1 \([^()]*\), 3 \(", said[0])
+        assert said[0].endswith("see their likeness in `mo.get.unit_calls(adata)`.")
+
+
+def test_calls_of_an_older_version_have_no_likeness(called):
+    old = called.copy()
+    del old.uns["ae_on"]["likeness"]
+    assert mo.get.unit_calls(old)["likeness"].isna().all()
+    np.testing.assert_array_equal(mo.get.unit_calls(called)["likeness"], called.uns["ae_on"]["likeness"])

@@ -144,7 +144,7 @@ def test_cells_come_from_the_layer_named(trained, new):
     np.testing.assert_array_equal(new.layers["ae_denoised"], expected)
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("write", ["write_h5ad", pytest.param("write_zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_the_layer_survives_a_file_and_goes_with_a_new_model(trained, new, tmp_path, write):
     mo.tl.denoise(new, model=trained)

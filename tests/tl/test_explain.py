@@ -178,7 +178,7 @@ MISTAKES = {
     "no gene": (
         lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}),
         ValueError,
-        "no gene of the 1 gene sets is in adata",
+        "no gene of the 1 gene set is in adata",
     ),
     "aggregate": (
         lambda a: mo.tl.pathway_impact(a, {"s": ["x"]}, explanation={"aggregate": "max"}),

@@ -1,7 +1,7 @@
 """What another package has set in torch changes no result of ours, and stays as it was set."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import Barrier
 
 import numpy as np
@@ -103,6 +103,13 @@ def state():
     }
 
 
+TOGETHER = (  # all of them, those that may be set at once
+    ("no gradients", "float64", "deterministic", "medium precision", "flushed"),
+    ("inference_mode", "with device meta", "bfloat16", "high precision", "anomalies"),
+    ("no_grad", "device meta", "autocast"),
+)
+
+
 COMMON = {"n_latent": 3, "max_epochs": 3, "snapshot_epochs": [2], "batch_size": 16, "device": "cpu"}
 TRAININGS = {
     "torch": {"architecture": "orthogonal", "engine": "torch", "n_hidden": 6},
@@ -179,11 +186,17 @@ def done(adata, function):
     return written(copied)
 
 
+def test_no_state_is_forgotten():
+    assert sorted(name for names in TOGETHER for name in names) == sorted(STATES)
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("name", STATES)
-def test_a_function_on_a_device(model, function, name):
+@pytest.mark.parametrize("names", TOGETHER, ids=lambda names: names[0])
+def test_a_function_on_a_device(model, function, names):
     adata, expected = model
-    with STATES[name]():
+    with ExitStack() as states:
+        for name in names:
+            states.enter_context(STATES[name]())
         before = state()
         found = done(adata, function)
         assert state() == before

@@ -11,7 +11,7 @@ import numpy as np
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 from modulae.core.checks import check_integer, check_number
 
 from .features import of_their_kind
@@ -31,6 +31,10 @@ MIN_GENES = 3
 MIN_SHARE = 0.1
 """Share of a set's genes in the data. Data with all genes have a quarter or more of every set of Hallmark and DMAP, the
 2000 most variable genes a tenth of most; of human Hallmark in mouse symbols, 7 % at most is spelt alike."""
+
+FEW = 0.25
+"""A model with a smaller share of a set's genes than this says little of the set; 3000 variable genes have a quarter or
+more of two Hallmark sets in three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +142,31 @@ def find_sets(adata: AnnData, sets: Mapping[str, Sequence[str]], genes: NDArray[
     said = "; ".join(f"{len(some)} with {what}: {_counted(some, sets)}" for what, some in why.items() if some)
     reason = explain_mismatch(sets, names)
     if len(left_out) == len(sets):
-        msg = f"none of the {len(sets)} gene sets is left: {said}. {reason or _step(poor, small, large)}"
+        msg = f"none of the {counted(len(sets), 'gene set')} is left: {said}. {reason or _step(poor, small, large)}"
         raise ValueError(msg)
     warning = ""
     if reason or poor or small or 2 * len(large) > len(sets):
-        what = f"{len(left_out)} of {len(sets)} gene sets are left out: {said}. " if left_out else ""
+        what = f"{len(left_out)} of {len(sets)} gene sets {verb(len(left_out))} left out: {said}. " if left_out else ""
         warning = what + (reason or _step(poor, small, large))
+    thin = {name: n for name, n in in_model.items() if name not in gone and n < FEW * in_data[name]}
+    if thin:
+        warning = f"{warning} {_thin(thin, in_data, len(sets))}".lstrip()
     kept = {name: places[name] for name in sets if name not in gone}
     return FoundSets(kept, np.array([share[name] for name in kept]), left_out, bounds, warning)
 
 
 def _counted(some: Mapping[str, int], sets: Mapping[str, Sequence[str]]) -> str:
     return listed(f"{name} ({n} of {len(sets[name])})" for name, n in some.items())
+
+
+def _thin(thin: Mapping[str, int], in_data: Mapping[str, int], n_sets: int) -> str:
+    """What to know of sets that lost most of their genes to the mask."""
+    worst = sorted(thin, key=lambda name: thin[name] / in_data[name])
+    return (
+        f"The model has less than {FEW:.0%} of the genes that adata has of {len(thin)} of {n_sets} gene sets: "
+        f"{listed(f'{name} ({thin[name]} of {in_data[name]})' for name in worst)}. It says little of these, and "
+        "may miss them. A model trained on all genes, without mask_var=, tests them in full."
+    )
 
 
 def _step(poor: Mapping[str, int], small: Mapping[str, int], large: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modulae._genes.explain_names import explain_spelling
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 
 from .columns.columns import var_column
 from .columns.labels import written
@@ -35,7 +35,7 @@ def gene_names(adata: AnnData) -> NDArray[np.str_]:
     if not names.is_unique:
         twice = names[names.duplicated()].unique()
         msg = (
-            f"{len(twice)} gene names appear more than once ({listed(twice)}). "
+            f"{counted(len(twice), 'gene name appears', 'gene names appear')} more than once ({listed(twice)}). "
             "Run `adata.var_names_make_unique()` first."
         )
         raise ValueError(msg)
@@ -46,8 +46,8 @@ def _refuse_no_text(names: pd.Index[str]) -> None:
     absent = int(np.count_nonzero(names.isna()))
     if absent:
         msg = (
-            f"{absent} of {len(names)} genes have no name: adata.var_names is missing there. Leave them out: "
-            "`adata = adata[:, adata.var_names.notna()].copy()`."
+            f"{absent} of {len(names)} genes {verb(absent, 'has', 'have')} no name: adata.var_names is missing "
+            "there. Leave them out: `adata = adata[:, adata.var_names.notna()].copy()`."
         )
         raise ValueError(msg)
     others = [name for name in names if not isinstance(name, str)]
@@ -61,8 +61,8 @@ def _refuse_no_text(names: pd.Index[str]) -> None:
             "as `adata.var_names = adata.var['gene_symbols']`"
         )
     msg = (
-        f"{len(others)} gene names are no text but {type(others[0]).__name__} ({listed(map(repr, others), 3)}), and "
-        f"genes are matched by name. Name the genes: {step}."
+        f"{counted(len(others), 'gene name is', 'gene names are')} no text but {type(others[0]).__name__} "
+        f"({listed(map(repr, others), 3)}), and genes are matched by name. Name the genes: {step}."
     )
     raise ValueError(msg)
 
@@ -101,6 +101,9 @@ def columns_of_genes(adata: AnnData, genes: Sequence[str] | NDArray[np.str_]) ->
     columns = adata.var_names.get_indexer(genes)
     if (columns < 0).any():
         absent = [gene for gene, column in zip(genes, columns, strict=True) if column < 0]
-        msg = f"{len(absent)} genes are not in adata ({listed(absent)}). Choose genes from adata.var_names."
+        msg = (
+            f"{counted(len(absent), 'gene is', 'genes are')} not in adata ({listed(absent)}). Choose genes from "
+            "adata.var_names."
+        )
         raise KeyError(msg)
     return np.asarray(columns)

@@ -19,6 +19,7 @@ OPTIONS = {"n_splits": "--splits"}
 WITHOUT_NAME = {"command", "action", "path", "catalogue", "first", "others"}
 """What is told by its place."""
 
+RANKS = re.compile(r"`mo\.tl\.rank_units\(adata, groupby=\.\.\.(?:, key=('[^']*'))?\)`")
 TRAINS = re.compile(r"`mo\.tl\.autoencoder\(adata(?:, key_added=('[^']*'))?\)`")
 
 
@@ -32,6 +33,9 @@ def in_options(message: str, options: argparse.Namespace) -> str:
     def train(found: re.Match[str]) -> str:
         return "`modulae train" + (f" --key {found[1]}`" if found[1] else "`")
 
+    def rank(found: re.Match[str]) -> str:
+        return "`modulae rank FILE --groupby COLUMN" + (f" --key {found[1]}`" if found[1] else "`")
+
     others = dict(OPTIONS)
     if "only_gene_sets" in options:  # what marks the genes
         others["mask_var"] = "--only-gene-sets" if options.only_gene_sets else "--variable-genes"
@@ -40,7 +44,8 @@ def in_options(message: str, options: argparse.Namespace) -> str:
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
         if name is None:  # a call in Python
-            return MARKS.sub(r"`--variable-genes \1`", TRAINS.sub(train, found[0]))
+            said = RANKS.sub(rank, TRAINS.sub(train, found[0]))
+            return MARKS.sub(r"`--variable-genes \1`", said)
         if value and value[0] == "[":  # of a list, each is a word
             value = " ".join(part.strip() for part in value[1:-1].split(","))
         return others.get(name, f"--{name.replace('_', '-')}") + (f" {value}" if value else "")

@@ -183,6 +183,9 @@ def scan(
 ) -> Scan:
     """Look at every count once, and keep the model's genes while they are few.
 
+    None are kept any more once those of all cells will not fit, going by the cells so far: what is let go then is not
+    given back to the system. Should they fit in the end, they are read again.
+
     Parameters
     ----------
     reader
@@ -212,12 +215,15 @@ def scan(
         gene_totals += np.asarray(block.sum(axis=0, dtype=np.float64)).ravel()
         kept = block if shared else reader.of_genes(block)
         n_counts += kept.nnz
-        if in_memory is not None and n_counts * BYTES_AS_READ > in_memory:
+        expected = n_counts * (end - first) / (min(start + ROWS_PER_BLOCK, end) - first)
+        if in_memory is not None and expected * BYTES_AS_READ > in_memory:
             blocks = None
         if blocks is not None and not shared:
             blocks.append(kept)
     if shared:
         blocks = [whole]
+    if blocks is None and in_memory is not None and n_counts * BYTES_AS_READ <= in_memory:
+        return scan(reader, names, counted, None, rows)
     of_cells: dict[str, Any] = {"totals": np.concatenate(totals), "stamps": np.concatenate(stamps)}
     seen = LayerTotals(names=names, gene_totals=gene_totals, counted=counted, **of_cells)
     return Scan(reader, seen, blocks, n_counts, all_integers)

@@ -36,7 +36,7 @@ def explain_mismatch(gene_sets: Mapping[str, Sequence[str]], names: Sequence[str
     if kinds[0] != kinds[1]:
         step = (
             "Put the symbols into adata.var_names (they are often a column of adata.var), then run "
-            "`adata.var_names_make_unique()`."
+            "`adata.var_names_make_unique()`. Do so before you train: a model keeps the names that it was trained on."
             if kinds[0] == "symbols"
             else f"Use gene sets with {kinds[1]} (MSigDB offers each collection both ways)."
         )

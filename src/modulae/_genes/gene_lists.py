@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import counted, verb
 
 from .signs import Signs, Weighted, as_numbers, bare_gene, weighted_genes, weights_of
 
@@ -50,16 +51,16 @@ class Reading:
     def warn(self) -> None:
         """Say what was dropped, split, or looks wrong."""
         self.signs.warn()
-        if self.missing:
+        if n := sum(self.missing.values()):
             self._say(
-                f"{sum(self.missing.values())} genes of {len(self.missing)} gene sets are missing values (NaN or None) "
-                f"and are left out: {_some(self.missing)}. Remove them to silence this warning."
+                f"{counted(n, 'gene')} of {counted(len(self.missing), 'gene set')} {verb(n)} missing (NaN or None) and "
+                f"left out: {_some(self.missing)}. Remove them to silence this warning."
             )
         if self.by_excel:
             self._say(
-                f"{len(self.by_excel)} genes look like dates or numbers that Excel made of names: "
-                f"{_some(self.by_excel)}. Correct them, as they match no gene: 1-Mar is MARCHF1 or MTARC1, 2-Sep is "
-                "SEPTIN2, 1-Dec is DELEC1."
+                f"{counted(len(self.by_excel), 'gene looks', 'genes look')} like dates or numbers that Excel made "
+                f"of names: {_some(self.by_excel)}. Correct these names, as they match no gene: 1-Mar is MARCHF1 "
+                "or MTARC1, 2-Sep is SEPTIN2, 1-Dec is DELEC1."
             )
 
     def _with_weights(self, name: str, given: object) -> tuple[list[object], NDArray[np.float64] | None]:

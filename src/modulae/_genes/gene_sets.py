@@ -9,7 +9,7 @@ import numpy as np
 
 from modulae._utils.by_name import by_name
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 
 from .explain_names import explain_mismatch
 from .gene_lists import Reading
@@ -111,12 +111,13 @@ def read_gene_sets(
     gene_sets = {name: genes for name, genes in collected.items() if genes}
     empty = [name for name in collected if name not in gene_sets]
     if not gene_sets:
-        msg = f"there are no gene sets with genes in {describe(source)}. A GMT file has one set a line: {GMT_LINE}."
+        msg = f"there are no gene sets with genes in {describe(source)}. A GMT file has one set per line: {GMT_LINE}."
         raise ValueError(msg)
     if empty:
         warnings.warn(
-            f"{len(empty)} gene sets have no genes and are left out: {listed(empty)}. Give them genes or remove them. "
-            "(In a GMT file the second field is a description; the genes begin with the third.)",
+            f"{counted(len(empty), 'gene set has no genes and is', 'gene sets have no genes and are')} left out: "
+            f"{listed(empty)}. Add genes, or remove such sets. (In a GMT file the second field is a description; "
+            "the genes begin with the third.)",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
@@ -169,7 +170,7 @@ def found_sets(
             f"The sets name genes such as {listed(_all_genes(gene_sets), 3)}, {where} such as {listed(names, 3)}: "
             "give gene sets with the same kind of names."
         )
-        msg = f"no gene of the {len(gene_sets)} gene sets is in {where}. {reason}"
+        msg = f"no gene of the {counted(len(gene_sets), 'gene set')} is in {where}. {reason}"
         raise ValueError(msg)
     return list(result), list(result.values())
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,11 +71,13 @@ class Signs:
         parts = []
         if self.split:
             parts.append(
-                f"{len(self.split)} gene sets have genes with negative weights. Sets have no signs here, so "
-                f"these genes are a set of their own, called {NEGATIVE.format(self.split[0])!r}."
+                f"{counted(len(self.split), 'gene set has', 'gene sets have')} genes with negative weights. Sets "
+                f"have no signs here, so these genes are a set of their own, called {NEGATIVE.format(self.split[0])!r}."
             )
         if self.n_zero:
-            parts.append(f"{self.n_zero} genes of weight 0 are left out of their sets.")
+            parts.append(
+                f"{counted(self.n_zero, 'gene of weight 0 is', 'genes of weight 0 are')} left out of the sets."
+            )
         if parts:
             warnings.warn(" ".join(parts), UserWarning, stacklevel=user_stacklevel())
 
@@ -116,7 +119,7 @@ def as_numbers(what: str, weights: Iterable[Any], step: str) -> NDArray[np.float
     unread = [value for value, number in zip(values, numbers, strict=True) if np.isnan(number)]
     if unread:
         msg = (
-            f"{what} has {len(unread)} values that say nothing of the sign, such as {unread[0]!r}. Give numbers, below "
+            f"{what} has {counted(len(unread), 'value')} without a sign, such as {unread[0]!r}. Give numbers, below "
             f"0 for genes that are turned down, or {step}"
         )
         raise ValueError(msg)

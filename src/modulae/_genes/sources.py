@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modulae._utils.text import counted
+
 from .set_files import sets_in_file, table_in_file
 from .signs import Weighted, as_numbers, warn_of_unread_signs, weight_column
 
@@ -69,7 +71,7 @@ def _from_table(table: pd.DataFrame) -> Iterator[tuple[object, object]]:
     n_missing = int(table[["source", "target"]].isna().any(axis=1).sum())
     if n_missing:
         msg = (
-            f"{n_missing} rows of the table have no source or no target. "
+            f"{counted(n_missing, 'row of the table has', 'rows of the table have')} no source or no target. "
             "Drop them: `table.dropna(subset=['source', 'target'])`."
         )
         raise ValueError(msg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from modulae._adata.gene_names import gene_names, identifiers
 from modulae._adata.stored.edits import EDITS
 from modulae._adata.stored.models import model_entry, read_model
 from modulae._genes.matching import explain_few, explain_no_match, match_genes, orthologue_table
+from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import counted, listed, verb
 from modulae.core.inference.missing_genes import restrict
 from modulae.core.model.fitted import Fitted
 
@@ -60,6 +63,18 @@ class ForeignReading:
             f"(reliability below {minimum:g}). {self.why_few or 'Take a model of these genes.'} {otherwise}"
         )
         raise ValueError(msg.rstrip())
+
+    def warn_of_ambiguous(self) -> None:
+        """Name the genes that have several rows in the new data."""
+        if not self.ambiguous:
+            return
+        n = len(self.ambiguous)
+        warnings.warn(
+            f"{counted(n, 'gene of the model has', 'genes of the model have')} several rows in adata, and {verb(n)} "
+            f"taken as missing ({listed(self.ambiguous)}). Keep one row of each gene to have it read.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def read_source(model: TrainedModel | Fitted | AnnData | str | os.PathLike[str], key: str) -> ForeignModel:

@@ -17,7 +17,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import read_model
 from modulae._utils.by_name import by_name
 from modulae._utils.files import check_writable, write_whole
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.model.fitted import Fitted
 
 from .known_units import KnownUnits
@@ -53,9 +53,9 @@ class TrainedModel:
         """What one wants to know of it before using it."""
         fitted = self.fitted
         return (
-            f"TrainedModel: architecture {fitted.network.architecture!r}, {fitted.network.n_units} units, "
-            f"{len(fitted.genes)} genes ({listed(fitted.genes, 3)}), trained on {fitted.training.n_cells} cells"
-            f"{f' of {self.species}' if self.species else ''}"
+            f"TrainedModel: architecture {fitted.network.architecture!r}, {counted(fitted.network.n_units, 'unit')}, "
+            f"{counted(len(fitted.genes), 'gene')} ({listed(fitted.genes, 3)}), trained on "
+            f"{fitted.training.n_cells} cells{f' of {self.species}' if self.species else ''}"
             f"{f' in {len(fitted.batches)} batches' if len(fitted.batches) else ''}"
             f"{f', modulae {self.made_with}' if self.made_with else ''}"
         )

@@ -15,7 +15,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._genes.matching import match_genes
 from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.checks import check_choice, check_integer, check_number
 from modulae.core.scores.matching import match_loadings
 from modulae.core.statistics.multiple_tests import false_discovery_rates
@@ -225,8 +225,9 @@ def _on_common_genes(mine: Side, other: Side) -> tuple[NDArray[np.float64], NDAr
         parts.append((np.zeros((len(only_there), one.shape[1])), two[only_there]))
     if not len(here) or sum(len(part) for part, _ in parts) < FEWEST:
         msg = (
-            f"the two sides have {len(here)} genes in common ({listed(ours[0], 3)}; {listed(theirs[0], 3)}), too few "
-            f"to compare programmes ({FEWEST}). Name the genes alike on both sides, such as by symbols."
+            f"the two sides have {counted(len(here), 'gene')} in common ({listed(ours[0], 3)}; "
+            f"{listed(theirs[0], 3)}), too few to compare programmes ({FEWEST}). Name the genes alike on both "
+            "sides, such as by symbols."
         )
         raise ValueError(msg)
     return np.vstack([part for part, _ in parts]), np.vstack([part for _, part in parts]), len(here)

@@ -11,7 +11,7 @@ from modulae._adata.gene_names import identifiers
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.matching import match_genes
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def weights_on(adata: AnnData, genes: NDArray[np.str_], table: pd.DataFrame) -> 
         reason = explain_mismatch({"programmes": ours}, theirs[0]).replace("gene sets", "programmes") or (
             f"They name genes such as {listed(ours, 3)}, the data such as {listed(theirs[0], 3)}: rename one of them."
         )
-        msg = f"adata has none of the {len(ours)} genes of the programmes. {reason}"
+        msg = f"adata has no gene of the programmes. {reason}"
         raise KeyError(msg)
     given = table.to_numpy(dtype=np.float64).T
     positive = np.maximum(given, 0)
@@ -53,8 +53,9 @@ def weights_on(adata: AnnData, genes: NDArray[np.str_], table: pd.DataFrame) -> 
     nothing = names[share == 0]
     if len(nothing):
         msg = (
-            f"of {len(nothing)} programmes no gene with a weight above 0 is in the data ({listed(nothing)}). Leave "
-            f"them out: `programmes = programmes.drop(columns={list(nothing)!r})`."
+            f"of {counted(len(nothing), 'programme')} no gene with a weight above 0 is in the data "
+            f"({listed(nothing)}). Leave out what the data lack: `programmes = "
+            f"programmes.drop(columns={list(nothing)!r})`."
         )
         raise ValueError(msg)
     _say_what_is_lost(given, match.found, share, names, match.ambiguous)
@@ -70,8 +71,9 @@ def _say_what_is_lost(
 ) -> None:
     if ambiguous:
         _warn(
-            f"{len(ambiguous)} genes of the programmes have several rows in adata and are taken as missing "
-            f"({listed(ambiguous)}). Keep one row each to have them used."
+            f"{counted(len(ambiguous), 'gene of the programmes has', 'genes of the programmes have')} several rows "
+            f"in adata, and {verb(len(ambiguous))} taken as missing ({listed(ambiguous)}). Keep one row of each "
+            "gene to have it used."
         )
     below = np.maximum(-given, 0).sum(axis=1)
     lost = below / np.abs(given).sum(axis=1)
@@ -84,8 +86,9 @@ def _say_what_is_lost(
     if not found.all() and (share < MUCH).any():
         few = names[share < MUCH]
         _warn(
-            f"adata has {found.mean():.0%} of the genes of the programmes. Of {len(few)} of {len(names)} programmes "
-            f"they carry less than half of the weight ({listed(few)}), so that these may be read as something else."
+            f"adata has {found.mean():.0%} of the genes of the programmes. They carry less than half of the weight of "
+            f"{len(few)} of {len(names)} programmes ({listed(few)}), which may be read as something else. Use data "
+            "with all genes, or leave such programmes out."
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from modulae._genes.gene_sets import read_gene_sets
 from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
+from modulae._utils.text import counted
 from modulae.core.checks import check_choice
 
 from .layouts import GenesIn, from_file, from_sets, oriented
@@ -125,8 +126,11 @@ def _from_array(source: Any, scale: str | None, genes: Sequence[str] | None) -> 
     names = genes if genes is not None else getattr(source, "feature_names_in_", None)
     n_programmes, n_genes = np.shape(parts)
     if names is None or len(names) != n_genes:
-        of = "no names" if names is None else f"{len(names)} names"
-        msg = f"there are {n_genes} columns and {of} of genes. Name the genes: genes=adata.var_names."
+        of = "no names" if names is None else counted(len(names), "name")
+        msg = (
+            f"the array has {counted(n_genes, 'column')}, and there are {of} of genes. Name the genes: "
+            "genes=adata.var_names."
+        )
         raise ValueError(msg)
     layout = "scikit-learn" if parts is not source else "array"
     return programme_table(np.asarray(parts).T, names, range(n_programmes), scale or "weights", layout)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -49,20 +49,20 @@ def programme_table(
     if not rows.is_unique:
         twice = rows[rows.duplicated()].unique()
         msg = (
-            f"{len(twice)} genes of the programmes appear more than once ({listed(twice)}). "
-            "Add up their weights: `table.groupby(level=0).sum()`, with the genes as its index."
+            f"{counted(len(twice), 'gene of the programmes appears', 'genes of the programmes appear')} more than "
+            f"once ({listed(twice)}). Add up the weights of a gene: `table.groupby(level=0).sum()`, with the genes "
+            "as its index."
         )
         raise ValueError(msg)
     if not columns.is_unique:
         twice = columns[columns.duplicated()].unique()
-        msg = f"{len(twice)} programmes have the same name ({listed(twice)}). Rename them: `table.columns = [...]`."
+        msg = f"several programmes have the same name ({listed(twice)}). Rename them: `table.columns = [...]`."
         raise ValueError(msg)
     empty = columns[~(numbers != 0).any(axis=0)]
     if len(empty):
         names_of_empty = listed(empty)
-        msg = (
-            f"{len(empty)} programmes have no weights ({names_of_empty}). Leave them out: `table.drop(columns=[...])`."
-        )
+        without = counted(len(empty), "programme has", "programmes have")
+        msg = f"{without} no weights ({names_of_empty}). Leave out such columns: `table.drop(columns=[...])`."
         raise ValueError(msg)
     table = pd.DataFrame(numbers, index=rows, columns=columns)
     table.attrs.update({SCALE: checked_scale(scale), LAYOUT: layout})

@@ -19,6 +19,7 @@ from modulae._adata.stored.results import unit_names
 from modulae._adata.stored.unit_labels import names_of_units, no_findings, unit_numbers, units_without_names
 from modulae._utils.files import check_writable, write_whole
 from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import verb
 from modulae.core.checks import check_choice, check_integer
 from modulae.core.scores.gene_spread import rate_deviation
 from modulae.get._loadings import loadings
@@ -159,8 +160,8 @@ def _say_what_is_left_out(adata: AnnData, n_units: int, key: str) -> None:
     if reasons:
         n = sum(map(len, found.values()))
         warnings.warn(
-            f"{n} of {n_units} units are not written: {', '.join(reasons)}. Name units to write them as well, such as "
-            f"all: units={list(range(n_units))}.",
+            f"{n} of {n_units} units {verb(n)} not written: {', '.join(reasons)}. Name units to write them as well, "
+            f"such as all: units={list(range(n_units))}.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -51,7 +51,12 @@ def refuse_wrong_arguments(
     given = {*list(parameters)[: len(args)], *kwargs}
     needed = [name for name, one in parameters.items() if one.default is one.empty and name not in given]
     if needed and not any(one.kind in {one.VAR_KEYWORD, one.VAR_POSITIONAL} for one in parameters.values()):
-        msg = f"{public_name(function)} needs {listed(f'{name}=' for name in needed)}. Give what is missing."
+        call = ", ".join(
+            [next(iter(parameters)), *(f"{name}=..." for name in needed if name != next(iter(parameters)))]
+        )
+        msg = (
+            f"{public_name(function)} needs {listed(f'{name}=' for name in needed)}: `{public_name(function)}({call})`."
+        )
         raise TypeError(msg)
 
 

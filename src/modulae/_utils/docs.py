@@ -105,6 +105,11 @@ OTHERS = {
         "    named then (`.X` too where that layer is gone); where other values are there now, the layer that has the\n"
         "    counts. Values that the model has not read in training are refused."
     ),
+    "min_cells_of_groups": (
+        "min_cells\n"
+        "    Cells that each side of a comparison needs; where there are fewer, the group is left out, and named in a\n"
+        "    warning."
+    ),
     "gene_layer": "layer\n    Layer with the values of a gene; `.X` if `None`.",
     "batch_size_inference": "batch_size\n    Cells per pass. Changes memory and speed, never a result beyond rounding.",
     "transferred": "adata\n    Cells that :func:`modulae.tl.transfer` has read.",

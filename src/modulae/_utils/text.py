@@ -19,6 +19,16 @@ def listed(names: Iterable[object], n: int = 5) -> str:
     return ", ".join(every[:n]) + (f", … ({len(every) - n} more)" if len(every) > n else "")
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number and what there is of it: "1 gene set", "2 gene sets"; `many` where it is not `one` with an s."""
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
+
+
+def verb(n: int, one: str = "is", many: str = "are") -> str:
+    """The verb after "n of N units"."""
+    return one if n == 1 else many
+
+
 def choose(names: Iterable[object], otherwise: str) -> str:
     """A sentence with the names to choose from, or else what to do; only the latter where there are no names.
 

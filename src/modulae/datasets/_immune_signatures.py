@@ -12,7 +12,7 @@ from modulae._utils.by_name import by_name
 def immune_signatures() -> dict[str, list[str]]:
     """Return 20 sets of marker genes of human immune cells and of programmes that run in them.
 
-    Twelve to 21 genes a set, by HGNC symbol: lymphocytes, monocytes, dendritic cells, progenitors, platelets, the red
+    Twelve to 21 genes per set, by HGNC symbol: lymphocytes, monocytes, dendritic cells, progenitors, platelets, the red
     lineage; proliferation, the response to interferon, MHC class II and the respiratory chain. Our own compilation, for
     tutorials and first looks: for a study take a curated collection, such as MSigDB (:func:`modulae.read_gene_sets`).
     Some genes are in two sets. Needs no network. All sets have four genes or more in :func:`modulae.datasets.pbmc68k`,

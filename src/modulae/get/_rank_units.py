@@ -55,7 +55,8 @@ def rank_units(
     `group`, `reference` : text
         What is compared with what.
     `target_gene` : text, with target genes
-        The gene that the group lost or gained, without which the unit is read; "" where there is none.
+        The gene that the group lost or gained, without which the unit is read, or several with commas between them; ""
+        where there is none.
     `effect`, `ci_low`, `ci_high` : `float64`
         The difference of the means with its 95 % confidence interval, in standard deviations of the unit over all cells
         that were compared, whatever their category: so an effect means the same in each. Over donors where there are

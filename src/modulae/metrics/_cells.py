@@ -11,7 +11,7 @@ from modulae._adata.columns.columns import obs_column
 from modulae._adata.columns.labels import labels_of
 from modulae._adata.public import refuse_containers
 from modulae._adata.stored.representation import check_field
-from modulae._utils.text import choose, listed
+from modulae._utils.text import choose, counted, listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -40,7 +40,7 @@ def read_units(data: Units, *, use_rep: str, what: str = "data") -> pd.DataFrame
         msg = f"{what} holds values that are missing, infinite or no numbers. Give cells × units of finite numbers."
         raise ValueError(msg)
     if len(units) < 2:
-        msg = f"{what} has {len(units)} cells. Give two or more."
+        msg = f"{what} has {counted(len(units), 'cell')}. Give two or more."
         raise ValueError(msg)
     return units
 
@@ -66,7 +66,7 @@ def read_labels(data: Units, labels: GivenLabels, units: pd.DataFrame) -> tuple[
 def same_cells(table: Table, cells: pd.Index[Any], *, what: str) -> Table:
     """Bring a table into the order of `cells`: by name where both have names, else as it stands."""
     if len(table) != len(cells):
-        msg = f"{what} has {len(table)} cells, and the representation {len(cells)}. Give the same cells."
+        msg = f"{what} has {counted(len(table), 'cell')}, and the representation {len(cells)}. Give the same cells."
         raise ValueError(msg)
     if isinstance(table.index, pd.RangeIndex) or isinstance(cells, pd.RangeIndex):
         return table
@@ -102,8 +102,8 @@ def _check_both(on: pd.DataFrame) -> None:
     poor = list(on.columns[(n_with < 2) | (n_with == len(on))])
     if poor:
         msg = (
-            f"{len(poor)} labels are on in fewer than two cells, or in all of them: {listed(poor)}. "
-            "Leave these labels out."
+            f"{counted(len(poor), 'label is', 'labels are')} on in fewer than two cells, or in all: {listed(poor)}. "
+            "Leave out such labels."
         )
         raise ValueError(msg)
 
@@ -117,7 +117,7 @@ def _table(values: object, what: str) -> pd.DataFrame:
     dense: Any = values
     matrix = np.asarray(dense.todense() if sparse.issparse(values) else values)
     if matrix.ndim != 2:
-        msg = f"{what} has {matrix.ndim} dimensions. Give cells × columns."
+        msg = f"{what} has {counted(matrix.ndim, 'dimension')}. Give cells × columns."
         raise ValueError(msg)
     return pd.DataFrame(matrix, columns=[str(number) for number in range(matrix.shape[1])])
 

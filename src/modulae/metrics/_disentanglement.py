@@ -92,7 +92,10 @@ def disentanglement(
     """
     units = read_units(data, use_rep=use_rep)
     if units.shape[1] < 2:
-        msg = f"there are {units.shape[1]} units. Give two or more: the gap is between the best and the second best."
+        msg = (
+            f"the number of units is {units.shape[1]}. Give two or more: the gap is between the best and the "
+            "second best."
+        )
         raise ValueError(msg)
     on, known = read_labels(data, labels, units)
     values, labelled = units.to_numpy()[known], on.to_numpy()

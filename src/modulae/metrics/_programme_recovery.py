@@ -13,7 +13,7 @@ from modulae._adata.public import check_adata
 from modulae._adata.stored.fields import Fields
 from modulae._genes.gene_sets import read_gene_sets
 from modulae._utils.by_name import by_name
-from modulae._utils.text import choose, listed
+from modulae._utils.text import choose, counted, listed
 
 if TYPE_CHECKING:
     import os
@@ -93,8 +93,8 @@ def programme_recovery(
     poor = [name for name, n in zip(programmes, n_genes, strict=True) if n in {0, len(weights)}]
     if poor:
         msg = (
-            f"{len(poor)} programmes have none of the {len(weights)} genes with weights, or all of them "
-            f"({listed(poor)}). Leave these out, or name the genes as the data do."
+            f"{counted(len(poor), 'programme has', 'programmes have')} none of the {len(weights)} genes with "
+            f"weights, or all of them ({listed(poor)}). Leave out such programmes, or name the genes as the data do."
         )
         raise ValueError(msg)
     up = _areas(members, weights.to_numpy(dtype=np.float64))

@@ -12,7 +12,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import ENRICHMENT, unit_names
 from modulae._adata.stored.unit_labels import names_of_units, unit_numbers
-from modulae.core.checks import check_choice, given_list
+from modulae.core.checks import check_choice, check_number, given_list
 from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import (
     DIVERGING,
@@ -122,6 +122,7 @@ def enrichment(
     >>> ax = mo.pl.enrichment(adata, max_q=1.0)
     """
     check_choice("q", q, FalseDiscoveryRate)
+    check_number("max_q", max_q, minimum=0, give="a number from 0 to 1, such as 0.05")
     stored = ENRICHMENT.find(adata, key=key, result=result)
     score = "nes" if q == "q_prerank" else "z"
     rates, p, scores = _wide(adata, stored, [q, q.replace("q", "p", 1), score])

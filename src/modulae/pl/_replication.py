@@ -13,6 +13,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import replication_entry
 from modulae._adata.stored.unit_labels import names_of_units
+from modulae._utils.text import verb
 from modulae.pl._draw.heatmap import text_width
 from modulae.pl._draw.labels import unit_labels
 from modulae.pl._draw.literal import literal
@@ -98,7 +99,9 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, 
     size, together = int(sizes.index[sizes["taken"]][0]), int(sizes["n_units"][sizes["taken"]].iloc[0])
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
-    words = f"taken: {size}; {together} replicate" + (f", {n_more} found later" if n_more else "")
+    words = f"{size} looked for: {together} {verb(together, 'comes', 'come')} back" + (
+        f", {n_more} found later" if n_more else ""
+    )
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,

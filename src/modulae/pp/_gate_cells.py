@@ -15,7 +15,7 @@ from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_GATE
 from modulae._adata.stored.write_model import model_name
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import choose, listed
+from modulae._utils.text import choose, counted, listed
 from modulae.core.checks import check_choice
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _check_gates(gates: Mapping[str, Mapping[str, Level]]) -> None:
 def _marker_values(
     adata: AnnData, markers: str | Sequence[str] | Mapping[str, str], *, wanted: Mapping[str, None]
 ) -> dict[str, NDArray[np.float64]]:
-    """Values of the wanted markers, one a cell."""
+    """Values of the wanted markers, one per cell."""
     table = _marker_table(adata, markers)
     unknown = [marker for marker in wanted if marker not in table]
     if unknown:
@@ -181,7 +181,7 @@ def _numbers(column: pd.Series, marker: str) -> NDArray[np.float64]:
     n_bad = int((~np.isfinite(values)).sum())
     if n_bad:
         msg = (
-            f"marker {marker!r} is missing or infinite for {n_bad} cells, which can't be gated. "
+            f"marker {marker!r} is missing or infinite for {counted(n_bad, 'cell')}, which can't be gated. "
             "Fill the values in, or leave these cells out."
         )
         raise ValueError(msg)
@@ -202,4 +202,5 @@ def _describe_overlap(labels: list[str], inside: NDArray[np.bool_]) -> str:
     }
     pairs = listed((f"{pair} ({n})" for pair, n in shared_cells.items() if n), 10)
     n_cells = int((inside.sum(axis=0) > 1).sum())
-    return f"{n_cells} cells are in more than one gate and get no label: {pairs}. Tell these gates apart by a marker."
+    cells_get = counted(n_cells, "cell is in more than one gate and gets", "cells are in more than one gate and get")
+    return f"{cells_get} no label: {pairs}. Tell these gates apart by a marker."

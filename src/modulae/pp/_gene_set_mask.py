@@ -19,7 +19,7 @@ from modulae._counts.blocks import checked_blocks
 from modulae._genes.explain_names import explain_mismatch
 from modulae._genes.gene_sets import found_sets, genes_in_data, read_gene_sets
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed, verb
 from modulae.core.checks import check_number
 from modulae.core.data.count_summary import are_integers
 
@@ -136,10 +136,13 @@ def _describe_poor_sets(sets: Mapping[str, Sequence[str]], names: Sequence[str],
     if not lost and not poor:
         return reason
     n_genes = len({gene for genes in sets.values() for gene in genes})
+    n_left, keep = int(mask.sum()), counted(len(poor), "set keeps", "sets keep")
     parts = [
-        f"{mask.sum()} of the {n_genes} genes of the gene sets are left.",
-        f"{len(lost)} of {len(sets)} sets are lost, without any gene: {listed(lost, 10)}." if lost else "",
-        f"{len(poor)} sets keep less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
+        f"{n_left} of the {n_genes} genes of the gene sets {verb(n_left)} left.",
+        f"{len(lost)} of {len(sets)} sets {verb(len(lost))} lost, without any gene: {listed(lost, 10)}."
+        if lost
+        else "",
+        f"{keep} less than {POOR:.0%} of their genes: {listed(poor, 10)}." if poor else "",
         reason or "Leave these sets out, lower min_max_count, or start from data with all genes.",
     ]
     return " ".join(part for part in parts if part)

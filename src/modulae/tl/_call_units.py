@@ -38,6 +38,12 @@ DECIDED_FROM = 0.05
 VISIBLE_FROM = 0.5
 """In so many cells a unit has to stand out from its controls for a lack of evidence to say something of the unit."""
 
+ALIKE_FROM = 0.25
+"""Likeness below which the calls of a unit in other cells than those of its model are doubtful."""
+
+EVERYWHERE_FROM = 0.9
+"""Of so many cells: then there may be too few others to compare with."""
+
 MOST_NAMED = 8
 """Units that the warning names for each reason."""
 
@@ -100,6 +106,8 @@ def call_units(
         - `"expected_fdr"` (`float64`, units): expected share of false calls at that threshold.
         - `"level_off"`, `"level_on"` (`float64`, units): activity where the unit is off, and where it is on.
         - `"n_genes"` (`int64`, units): genes that carry the unit.
+        - `"likeness"` (`float64`, units): whether cells with the unit on have more of the genes that the model expects:
+          a correlation over genes; NaN with fewer than five cells on either side.
         - `of_model`, `fdr`, `n_controls`, `n_cells`, `seed`.
 
     Raises
@@ -113,6 +121,8 @@ def call_units(
     -----
     UserWarning
         For some units it can be decided in hardly any cell whether they are on; the message names them and says why.
+        After :func:`modulae.tl.transfer`, also where cells with a unit on have more of other genes than the model
+        expects (`"likeness"` below 0.25), or nearly all cells have it on: it may be another programme.
 
     See Also
     --------
@@ -166,9 +176,12 @@ def call_units(
         "level_off": calls.level_off,
         "level_on": calls.level_on,
         "n_genes": calls.n_genes,
+        "likeness": calls.likeness,
         ROW_STAMPS: rows_stamp(calls.on),
     }
     _warn_of_undecided(adata, calls, key, active=active, readable=readable)
+    if transferred is not None:
+        _warn_of_unlike(adata, calls, key)
     return adata if copy else None
 
 
@@ -179,8 +192,7 @@ def _warn_of_undecided(
     undecided = calls.callable.mean(axis=0) < DECIDED_FROM
     if not undecided.any():
         return
-    names = names_of_units(adata, key)
-    labels = [f"{unit} ({names[unit]})" if unit in names else unit for unit in map(str, range(len(undecided)))]
+    labels = _labels(adata, key, len(undecided))
     shown = np.isinf(calls.threshold) & (calls.visible >= VISIBLE_FROM)
     missing, quiet = ~readable, readable & ~active
     rest = undecided & readable & active
@@ -205,6 +217,27 @@ def _warn_of_undecided(
         UserWarning,
         stacklevel=user_stacklevel(),
     )
+
+
+def _warn_of_unlike(adata: AnnData, calls: UnitCalls, key: str) -> None:
+    """Name the units that are called on in cells that have other genes than the unit had in training."""
+    everywhere = np.isnan(calls.likeness) & (calls.on.mean(axis=0) > EVERYWHERE_FROM)
+    unlike = np.flatnonzero((calls.likeness < ALIKE_FROM) | everywhere)
+    if len(unlike):
+        labels = _labels(adata, key, len(calls.likeness))
+        warnings.warn(
+            "cells in which these units are called on have more of other genes than the model expects, or are nearly "
+            f"all cells: {listed([labels[unit] for unit in unlike], MOST_NAMED)}. It may be another programme with "
+            f"some of the same genes. Before you count them, see their likeness in {step('get.unit_calls', key=key)}.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+
+
+def _labels(adata: AnnData, key: str, n_units: int) -> list[str]:
+    """Units by number, and name where they have one."""
+    names = names_of_units(adata, key)
+    return [f"{unit} ({names[unit]})" if unit in names else unit for unit in map(str, range(n_units))]
 
 
 def _check(fdr: Any, n_controls: Any, n_cells: Any) -> None:  # noqa: ANN401

@@ -175,13 +175,7 @@ def _no_options(options: dict[str, Any]) -> None:
 
 
 def _warn(reading: ForeignReading) -> None:
-    if reading.ambiguous:
-        warnings.warn(
-            f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
-            f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
+    reading.warn_of_ambiguous()
     doubtful = np.flatnonzero(reading.reliability < MIN_RELIABILITY)
     if len(doubtful):
         warnings.warn(

@@ -13,7 +13,7 @@ from modulae._adata.gene_names import gene_names
 from modulae._adata.public import public
 from modulae._counts.layers import matrix_of
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.checks import check_choice, check_integer, check_number
 from modulae.core.data.csr import as_csr
 
@@ -130,7 +130,8 @@ def signatures(
         raise ValueError(msg)
     if empty:
         warnings.warn(
-            f"{len(empty)} populations have no gene that is {direction}, and no set: {listed(empty)}. {advice}",
+            f"{counted(len(empty), 'population has', 'populations have')} no gene that is {direction}, and no set: "
+            f"{listed(empty)}. {advice}",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
@@ -152,9 +153,9 @@ def _check_replicates(plan: Contrast, method: SignatureMethod) -> None:
     single = [name for name, *sizes in pairs if min(sizes) < 2]
     if single:
         msg = (
-            f"a t statistic needs two samples on both sides, which {len(single)} populations do not have: "
-            f"{listed(single)}. Join related populations under one label in groupby=, leave these out with groups=, or "
-            "rank by method='log_fold_change'."
+            "a t statistic needs two samples on both sides, and there are fewer "
+            f"for {listed(single)}. Join related populations under one label in groupby=, leave these out "
+            "with groups=, or rank by method='log_fold_change'."
         )
         raise ValueError(msg)
 

@@ -66,7 +66,7 @@ def test_missing_values_of_a_mask_are_counted_and_the_line_leaves_these_genes_ou
     adata = genes(column)
     n = values.count(None)
     if n:
-        with pytest.raises(ValueError, match=rf"adata\.var\['mask'\] is missing for {n} genes.*isin") as refused:
+        with pytest.raises(ValueError, match=rf"adata\.var\['mask'\] is missing for {n} gene.*isin") as refused:
             read_mask(adata, "mask")
         run_line(str(refused.value), adata)
     assert read_mask(adata, "mask").tolist() == [one is True for one in values]
@@ -110,12 +110,12 @@ def with_names(names):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["A", np.nan, "B", "C"], r"1 of 4 genes have no name.*notna\(\)"),
+        (["A", np.nan, "B", "C"], r"1 of 4 genes has no name.*notna\(\)"),
         (["A", None, None, "C"], "2 of 4 genes have no name"),
         ([1, 2, 3, 4], r"4 gene names are no text but int.*map\(str\)"),
         ([1.0, 2.0, 3.0, 4.0], "no text but float"),
         ([b"A", b"B", b"C", b"D"], r"no text but bytes.*decode\('utf-8'\)"),
-        (pd.Index(["A", 2, "C", "D"], dtype=object), "1 gene names are no text but int"),
+        (pd.Index(["A", 2, "C", "D"], dtype=object), "1 gene name is no text but int"),
     ],
 )
 @pytest.mark.parametrize("function", ["autoencoder", "search"])

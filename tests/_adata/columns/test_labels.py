@@ -232,7 +232,7 @@ def test_two_columns_of_one_name_are_refused_everywhere(model, name):
 
 
 def joined():
-    """Three donors a side; those of the first sample are numbers, of the second text."""
+    """Three donors on each side; those of the first sample are numbers, of the second text."""
     adata = mo.datasets.simulated(n_cells=120, n_genes=30, n_programmes=3, genes_per_programme=8, seed=2)
     donor = np.arange(120) % 6
     adata.obs["side"] = np.where(donor < 3, "ill", "well")
@@ -270,7 +270,7 @@ def test_a_missing_donor_or_batch_is_answered_as_before(model):
     adata.obs["donor"] = donor.where(np.arange(72) != 5)
     found = read_labels(adata, "donor", "donor_key")
     assert (found.names, found.n_missing) == (["0", "1", "2", "3", "4", "5"], 1)
-    with pytest.raises(ValueError, match=r"1 cells have no batch in adata.obs\['donor'\].*notna\(\)"):
+    with pytest.raises(ValueError, match=r"1 cell has no batch in adata.obs\['donor'\].*notna\(\)"):
         mo.tl.autoencoder(adata, batch_key="donor", key_added="new", **SETTINGS)
 
 

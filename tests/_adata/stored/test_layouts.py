@@ -3,7 +3,6 @@
 import anndata as ad
 import numpy as np
 import pandas as pd
-import pynndescent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ MANY = 8192  # from here on scanpy leaves exact neighbours for PyNNDescent
 def test_two_kinds_of_cells_lie_apart(n_cells, exact, monkeypatch):
     """Where neighbours are exact, PyNNDescent, which compiles for long, has no part in it."""
     if exact:
-        monkeypatch.setattr(pynndescent, "PyNNDescentTransformer", None)
+        monkeypatch.setattr("pynndescent.PyNNDescentTransformer", None)
     else:
         monkeypatch.setattr(layouts, "MOST_EXACT", 0)
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from modulae.core.data import stored_cells
 from modulae.core.data.cells import Cells
 from modulae.core.data.fingerprint import fingerprint
 from modulae.core.data.principal_components import principal_components
@@ -98,6 +99,16 @@ def test_portions_hold_no_more_cells_than_there_is_room_for(cells):
     sizes = [len(part) for part, _ in stored(cells).shuffled(np.random.default_rng(0))]
     assert sum(sizes) == N_CELLS
     assert max(sizes) <= ROOM
+
+
+def test_no_more_cells_than_needed_are_read_at_once_in_their_order(cells, monkeypatch):
+    monkeypatch.setattr(stored_cells, "AT_ONCE_IN_ORDER", 40)
+    source = stored(cells)
+    assert max(len(part) for part in source.portions()) == 40
+    source.reader.asked.clear()
+    assert [len(part) for _, part in source.blocks(20)] == [20] * (N_CELLS // 20)
+    assert max(stop - start for start, stop in source.reader.asked) == 40
+    assert max(len(part) for part, _ in source.shuffled(np.random.default_rng(0))) > 40  # random cells still
 
 
 def order_of(source, rng, **given):

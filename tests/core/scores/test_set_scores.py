@@ -40,6 +40,7 @@ def test_equal_cells_are_still_their_own_first_neighbour():
     assert all(len(set(row)) == 5 for row in found)
 
 
+@pytest.mark.slow  # PyNNDescent compiles itself
 def test_many_cells_are_searched_approximately(monkeypatch):
     rng = np.random.default_rng(0)
     points = rng.normal(size=(400, 3))

@@ -68,7 +68,7 @@ def largest_difference(one, other):
 
 
 SETTINGS = {
-    "one cell a step": {"batch_size": 1},
+    "one cell per step": {"batch_size": 1},
     "three cells": {"batch_size": 3},
     "many cells": {"batch_size": 17},
     "through BLAS": {"batch_size": 96},

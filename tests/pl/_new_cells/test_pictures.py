@@ -156,7 +156,7 @@ def test_joint_embedding_is_one_table_of_both(embedded):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_joint_embedding_survives_a_file(embedded, tmp_path, form):
     _, new = embedded
     path = tmp_path / f"new.{form}"

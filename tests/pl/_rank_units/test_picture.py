@@ -113,6 +113,7 @@ MISTAKES = {
         ValueError,
         r"no unit has q <= 1e-09.*lowest is 1e-06.*Raise max_q",
     ),
+    "text": (lambda a: mo.pl.rank_units(a, max_q="0.1"), ValueError, r"max_q is '0.1'; give a number from 0 to 1"),
     "unit": (lambda a: mo.pl.rank_units(a, units=[9]), KeyError, "unit 9 does not exist"),
     "list": (lambda a: mo.pl.rank_units(a, units=1), TypeError, r"give a list: units=\[1\]"),
     "n": (lambda a: mo.pl.rank_units(a, n_units=0), ValueError, "n_units is 0"),

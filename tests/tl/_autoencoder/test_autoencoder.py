@@ -93,7 +93,7 @@ def test_same_seed_same_numbers(untrained, settings):
     assert np.abs(first - other).max() > 0.01
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("write", ["write_h5ad", pytest.param("write_zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_a_reloaded_model_goes_on(either, write, tmp_path):
     trained = either
@@ -209,7 +209,7 @@ def test_values_that_are_no_counts_warn_and_name_the_layer(untrained):
 
 def test_genes_named_twice_are_refused_with_the_fix(untrained):
     untrained.var_names = ["twice", "twice", *untrained.var_names[2:]]
-    with pytest.raises(ValueError, match=r"1 gene names appear more than once \(twice\).*var_names_make_unique"):
+    with pytest.raises(ValueError, match=r"1 gene name appears more than once \(twice\).*var_names_make_unique"):
         mo.tl.autoencoder(untrained, **SETTINGS)
 
 
@@ -303,7 +303,7 @@ def test_progress_is_shown_only_where_asked_for(untrained, capsys):
     [("parts", 100), ("parts", 1000), ("orthogonal", 100), ("orthogonal", 1000), ("orthogonal", 20_000)],
 )
 def test_defaults_learn_from_thin_and_from_deep_data(architecture, mean_counts):
-    """The defaults predict held-out cells better than the gene means do; orthogonal up to 20 000 counts a cell."""
+    """The defaults predict held-out cells better than the gene means do; orthogonal up to 20 000 counts per cell."""
     from modulae._adata.counts import read_cells
     from modulae._adata.stored.models import read_model
     from modulae.core.training.count_scale import mean_rates

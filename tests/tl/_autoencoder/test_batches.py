@@ -170,7 +170,7 @@ def test_controls_are_trained_with_batches_too(trained_on_merged, monkeypatch):
     assert len(seen) == 2
     assert all(sorted(found) == sizes for found in seen)
     adata.obs["sample"] = adata.obs["sample"].astype(str).replace("south", "elsewhere")
-    with pytest.raises(ValueError, match=r"cells have batches that the model does not know .*Put 'sample' back"):
+    with pytest.raises(ValueError, match=r"cells have a batch that the model does not know .*Put 'sample' back"):
         mo.tl.sanity(adata, sets, n_seeds=1, max_epochs=1)
 
 
@@ -287,7 +287,7 @@ def bad(adata, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("missing", "1 cells have no batch in adata.obs.'sample'.. Give them one"),
+        ("missing", "1 cell has no batch in adata.obs.'sample'.. Give them one"),
         ("numbers", "holds numbers, not batches. Name another column"),
         ("one", "all cells have the same batch .*Leave out batch_key="),
         ("a cell each", "has 150 values for 150 cells: these are no batches. Name the column"),
@@ -312,7 +312,7 @@ def test_an_unknown_column_lists_what_there_is(merged):
 
 def test_a_batch_of_few_cells_is_warned_of_and_trained_with(merged):
     merged.obs["sample"] = np.where(np.arange(merged.n_obs) < 3, "tiny", "large")
-    with pytest.warns(UserWarning, match=r"1 batches have fewer than 20 cells \(tiny\)"):
+    with pytest.warns(UserWarning, match=r"1 batch has fewer than 20 cells \(tiny\)"):
         mo.tl.autoencoder(merged, **COMMON, **KINDS["numba"])
     factors = merged.uns["ae"]["model"]["batch_factors"]
     assert np.isfinite(factors).all()

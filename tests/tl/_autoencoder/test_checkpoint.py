@@ -294,6 +294,7 @@ def killed_is_the_same(tmp_path, kills, epochs):
     assert [file.name for file in (tmp_path / "run broken").iterdir()] == [FILE]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_twice_nothing_is_lost(tmp_path):
     killed_is_the_same(tmp_path, kills=2, epochs=60)

@@ -143,7 +143,7 @@ def test_a_checkpoint_of_other_programmes_is_refused(cells, tmp_path):
         ({"replicate_over": "half", "n_splits": 2}, ValueError, "Leave out n_splits, replicate_over"),
         ({"architecture": "orthogonal"}, ValueError, "Leave out architecture="),
         ({"loadings": None, "refine_loadings": False}, ValueError, "refine_loadings.*Leave it out"),
-        ({"loadings": {"T": ["ENSG00000167286"]}}, KeyError, "none of the 1 genes"),
+        ({"loadings": {"T": ["ENSG00000167286"]}}, KeyError, "no gene of the programmes"),
         ({"loadings": {"T": ["gene_00"], "B": ["nowhere"]}}, ValueError, r"drop\(columns=\['B'\]\)"),
         ({"loadings": "nowhere.csv"}, FileNotFoundError, "Give the path"),
         ({"loadings": 3}, TypeError, "can't be read from int"),

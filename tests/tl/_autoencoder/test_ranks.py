@@ -19,7 +19,10 @@ from modulae._counts import stored_counts
 
 from .ranks_job import result
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="started with the signals of POSIX")
+pytestmark = [
+    pytest.mark.slow,  # each start of two processes takes ten seconds
+    pytest.mark.skipif(sys.platform == "win32", reason="started with the signals of POSIX"),
+]
 
 N_CELLS = 1503  # of 1353 training cells, the last batch of 26 has one: a process has no cell there
 COMMON = {"device": "cpu", "engine": "torch", "n_latent": 4, "batch_size": 26, "snapshot_epochs": [0, 2]}
@@ -143,7 +146,7 @@ def test_what_is_wrong_is_said_by_all_processes(found, name, message):
         assert re.search(message, of_rank[name]), of_rank[name]
 
 
-@pytest.mark.parametrize("how", ["error", "interrupt", pytest.param("kill", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how", ["error", "interrupt", "kill"])
 def test_a_process_that_fails_ends_all(folder, tmp_path, how):
     words = [
         "train",

@@ -79,7 +79,7 @@ def test_technical_units_stand_apart(adata, tmp_path):
     assert mo.get.unit_summary(adata)["technical"].to_dict() == {str(unit): unit == 2 for unit in range(5)}
     assert "2" not in set(mo.get.top_genes(adata)["unit"])
     assert not mo.get.top_genes(adata, unit=2).empty
-    with pytest.warns(UserWarning, match="1 of 5 units are not written: 1 marked as technical"):
+    with pytest.warns(UserWarning, match="1 of 5 units is not written: 1 marked as technical"):
         assert mo.read_programmes(_gmt(adata, tmp_path)).shape[1] == 4
     adata.obsm["X_umap"] = np.random.default_rng(0).normal(size=(300, 2))
     assert "2" not in mo.pl.units(adata)
@@ -97,7 +97,7 @@ def _gmt(adata, folder):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
-@pytest.mark.parametrize("way", ["h5ad", "zarr"])
+@pytest.mark.parametrize("way", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_merged_units_leave_the_others_as_they_are_and_undo_gives_all_back(adata, tmp_path, way):
     before = adata.copy()
     mo.tl.edit_units(adata, rename={"3": "kept"}, technical=["4"])

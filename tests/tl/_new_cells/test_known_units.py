@@ -88,7 +88,7 @@ def test_sets_that_are_tested_on_the_new_cells_count(source, new):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")
-@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_what_is_known_survives_a_file(source, new, tmp_path, form):
     mo.tl.transfer(new, source)
     getattr(new, f"write_{form}")(tmp_path / "new")

@@ -36,7 +36,7 @@ def correlations(adata):
 
 
 def test_writes_the_fields_it_promises(learnt, programmes):
-    with pytest.warns(UserWarning, match=r"1 of 5 gene sets are left out: .*min_share=\): elsewhere \(0 of 1\)"):
+    with pytest.warns(UserWarning, match=r"1 of 5 gene sets is left out: .*min_share=\): elsewhere \(0 of 1\)"):
         mo.tl.pathway_activity(learnt, programmes | {"elsewhere": ["not a gene"]})
     scores, percentiles = learnt.obsm["ae_pathways"], learnt.obsm["ae_pathways_percentile"]
     assert scores.shape == percentiles.shape == (600, 4)
@@ -156,7 +156,7 @@ def test_a_model_that_learnt_nothing_lends_nothing(learnt, programmes):
     assert learnt.uns["ae_pathways"]["source"] == "counts"
 
 
-@pytest.mark.parametrize("write", ["write_h5ad", "write_zarr"])
+@pytest.mark.parametrize("write", ["write_h5ad", pytest.param("write_zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_scores_survive_a_file_and_odd_names(learnt, programmes, write, tmp_path):
     mo.tl.pathway_activity(learnt, {"a/b": programmes["programme 0"], "c.d e": programmes["programme 1"]})
@@ -178,7 +178,7 @@ MISTAKES = {
     "random": ({"n_random": 2.5}, ValueError, r"n_random is 2\.5; give a whole number"),
     "model": ({"model_cells": -1}, ValueError, "model_cells is -1; give 0 or more"),
     "key": ({"key": "no"}, KeyError, "there is no model 'no'"),
-    "genes": ({"gene_sets": {"s": ["nothing"]}}, ValueError, "no gene of the 1 gene sets is in adata"),
+    "genes": ({"gene_sets": {"s": ["nothing"]}}, ValueError, "no gene of the 1 gene set is in adata"),
 }
 
 

@@ -279,7 +279,7 @@ def test_mistakes_get_the_next_step_and_write_nothing(groups, gene_sets, name):
 
 def test_groups_of_a_few_cells_are_left_out_and_named(groups, gene_sets):
     groups.obs["kind"] = np.array(["a", "b", "few"])[np.where(np.arange(90) < 3, 2, np.arange(90) % 2)]
-    said = r"left out, as a side is too small \(min_cells=10\): 'few' \(3 and 87 cells\)\. All of them"
+    said = r"left out, as a side is too small \(min_cells=10\): 'few' \(3 and 87 cells\)\. To compare them"
     with pytest.warns(UserWarning, match=said):
         table = run(groups, gene_sets, groupby="kind")
     assert sorted(table["group"].unique()) == ["a", "b"]

@@ -166,7 +166,7 @@ def test_names_are_those_of_the_summary(trained):
     assert any(named.values())
 
 
-@pytest.mark.parametrize("way", ["h5ad", "zarr"])
+@pytest.mark.parametrize("way", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("settings", [{}, {"donor_key": "donor", "within": "kind"}])
 def test_it_survives_a_file(adata, tmp_path, quiet, way, settings):
     table = ranked(adata, **settings)
@@ -219,6 +219,26 @@ MISTAKES = {
     "reference": ({"reference": "x"}, KeyError, "there is no group 'x'"),
     "twice": ({"within": "condition"}, ValueError, "'condition' is named twice.*Name others"),
     "donors": ({"donor_key": "x"}, KeyError, "donor_key='x' is not a column"),
+    "several donors": ({"donor_key": ["donor"]}, TypeError, r"donor_key is the list \['donor'\]; .* donor_key='donor'"),
+    "several categories": ({"within": ["kind"]}, TypeError, r"within is the list \['kind'\]; .* such as within='kind'"),
+    "several references": ({"reference": ["control"]}, TypeError, r"name one group, such as reference='control'"),
+    "no intercept": ({"design": "~ 0 + condition + (1|donor)"}, ValueError, "has '0': a design is a sum of columns"),
+    "no design": ({"design": 3}, TypeError, r"design is 3; give a list of columns, design=\['age'\]"),
+    "infinite": (
+        {"design": ["endless"], "donor_key": "donor"},
+        ValueError,
+        r"infinite for 4 cells.*`adata = adata\[np.isfinite\(adata.obs\['endless'\]\)\].copy\(\)`",
+    ),
+    "no categories": (
+        {"within": "empty"},
+        ValueError,
+        r"compared: of 240 cells a label is missing in 'empty' for 240, which take no part\. Name other columns in ",
+    ),
+    "no donor": (
+        {"donor_key": "empty"},
+        ValueError,
+        r"0 and 0 cells\); of 240 cells a label is missing in 'empty' for 240, .* or donor_key=\.$",
+    ),
     "design": ({"design": "~ condition * age"}, ValueError, r"a design is a sum of columns.*design=\['age'\]"),
     "no donors": ({"design": ["age"]}, ValueError, r"Name it: donor_key=, or \(1\|donor\)"),
     "two donors": (
@@ -230,9 +250,9 @@ MISTAKES = {
     "missing": (
         {"design": ["gaps"], "donor_key": "donor"},
         ValueError,
-        r"missing for 3 cells.*`adata = adata\[adata.obs\['gaps'\].notna\(\)\].copy\(\)`",
+        r"missing or infinite for 3 cells.*`adata = adata\[adata.obs\['gaps'\].notna\(\)\].copy\(\)`",
     ),
-    "few": ({"min_cells": 500}, ValueError, r"nothing can be compared.*120 and 120 cells.*Lower min_cells=500"),
+    "few": ({"min_cells": 500}, ValueError, r"120 and 120 cells\)\. Lower min_cells to 120 \(min_cells=120\), or name"),
     "one donor": (
         {"donor_key": "same"},
         ValueError,
@@ -259,6 +279,8 @@ MISTAKES = {
 def test_mistakes_get_the_next_step_and_change_nothing(adata, name):
     adata.obs["gaps"] = np.where(np.arange(adata.n_obs) < 3, np.nan, 1.0)
     adata.obs["same"] = "d"
+    adata.obs["endless"] = np.where(np.arange(adata.n_obs) < 4, np.inf, 1.0)
+    adata.obs["empty"] = pd.Series([np.nan] * adata.n_obs, index=adata.obs_names, dtype=object)
     adata.obs["sample"] = adata.obs["condition"].astype(str)
     adata.obs["well"] = adata.obs["sample"] + [str(at % 3) for at in range(adata.n_obs)]
     settings, error, message = MISTAKES[name]
@@ -267,12 +289,13 @@ def test_mistakes_get_the_next_step_and_change_nothing(adata, name):
     assert list(adata.uns) == ["ae"]
 
 
-def test_the_line_that_a_message_gives_helps(adata):
-    adata.obs["gaps"] = np.where(np.arange(adata.n_obs) < 3, np.nan, 1.0)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_line_that_a_message_gives_helps(adata, value):
+    adata.obs["gaps"] = np.where(np.arange(adata.n_obs) < 3, value, 1.0)
     with pytest.raises(ValueError, match="gaps") as said:
         ranked(adata, donor_key="donor", design=["gaps"])
     line = re.findall(r"`(adata = .*?)`", str(said.value))[0]
-    at_hand = {"adata": adata}
+    at_hand = {"adata": adata, "np": np}
     exec(line, at_hand)  # noqa: S102
     assert len(ranked(at_hand["adata"], donor_key="donor", design=["gaps"])) == 4
 
@@ -299,3 +322,17 @@ def test_too_few_donors_are_not_said_to_be_too_few_cells(adata):
     with pytest.warns(UserWarning, match=r"missing or too small: 'treated' in 'T' \(1 and 0 donors") as caught:
         mo.tl.rank_units(some, "condition", reference="control", within="kind", donor_key="donor")
     assert "min_cells" not in str(caught[0].message)
+
+
+def test_the_ranking_of_another_model_is_named(adata):
+    adata.uns["other"], adata.obsm["X_other"] = adata.uns["ae"], adata.obsm["X_ae"]
+    mo.tl.rank_units(adata, "condition", key="other")
+    with pytest.raises(KeyError, match=r"no ranking of units 'ae_rank'.*name the model that has one: key='other'\."):
+        mo.get.rank_units(adata)
+    assert len(mo.get.rank_units(adata, key="other")) == 8
+
+
+def test_groups_are_offered_once(adata, quiet):
+    ranked(adata, within="kind", groups=["treated"])
+    with pytest.raises(KeyError, match=r"no group 'x'. Choose one of \['treated'\]\."):
+        mo.get.rank_units(adata, group="x")

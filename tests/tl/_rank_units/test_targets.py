@@ -43,16 +43,19 @@ def test_a_knock_down_that_changes_only_its_gene_moves_no_unit(screen):
     assert table.loc[table["group"] == "g1", "target_gene"].unique().tolist() == [GENE]
 
 
-def test_units_are_those_of_cells_without_the_gene(screen):
-    """softplus(A x + c) + 0.0001 of log1p of the counts over the size factor, as if the gene were in no cell."""
+@pytest.mark.parametrize("n_more", [0, 3])
+def test_units_are_those_of_cells_without_the_genes(screen, n_more):
+    """softplus(A x + c) + 0.0001 of log1p of the counts over the size factor, as if the genes were in no cell."""
     model = screen.uns["ae"]["model"]
     genes = list(model["genes"])
-    totals = screen.X.sum(axis=1) - screen[:, GENE].X[:, 0]
+    lost = [GENE, *(genes[at] for at in np.argsort(-screen[:, genes].X.mean(axis=0))[:n_more])]
+    totals = (screen.X.sum(axis=1) - screen[:, lost].X.sum(axis=1)).astype(float)
     inputs = np.log1p(screen[:, genes].X / (totals / float(model["size_factor_unit"]))[:, None])
-    inputs[:, genes.index(GENE)] = 0
+    inputs[:, [genes.index(gene) for gene in lost]] = 0
     sums = inputs @ np.asarray(model["encoder"], dtype=float).T + np.asarray(model["bias"], dtype=float)
     units = np.logaddexp(0, 10 * np.maximum(sums, -2.5)) / 10 + 1e-4
-    table = ranked(screen, target_genes=TARGETS)
+    targets = {"g1": lost[::-1], "g2": [*lost, GENE, "not in the model"], "other": "not in the model"}
+    table = ranked(screen, target_genes=targets if n_more else TARGETS)
     guide = screen.obs["guide"]
     for row in table[table["group"] == "g2"].itertuples():
         mine, control = (units[guide == name, int(row.unit)] for name in ("g2", "non-targeting"))
@@ -70,6 +73,13 @@ def test_a_column_says_the_same_as_a_mapping(screen):
     expected = ranked(screen, target_genes=TARGETS)
     pd.testing.assert_frame_equal(ranked(screen, target_genes="target"), expected)
     pd.testing.assert_frame_equal(ranked(screen, target_genes={**TARGETS, "non-targeting": np.nan}), expected)
+
+
+def test_guides_of_the_same_genes_in_another_order(screen):
+    some = [GENE, *screen.var_names[:2]]
+    table = ranked(screen, target_genes={"g1": some, "g2": np.array(some[::-1]), "other": some[:1]})
+    assert table.groupby("group")["n_guides"].unique().map(list).to_dict() == {"g1": [2], "g2": [2], "other": [1]}
+    assert table.loc[table["group"] == "g2", "target_gene"].unique().tolist() == [", ".join(sorted(some))]
 
 
 def test_within_categories_and_over_donors(screen):
@@ -117,3 +127,14 @@ def test_what_is_wrong_is_said(screen):
     adata.obs["target"] = np.where(np.arange(600) % 2, GENE, "gene_001")
     with pytest.raises(ValueError, match=r"group '.*' have several genes in adata.obs\['target'\]"):
         ranked(adata, target_genes="target")
+    with pytest.raises(TypeError, match=r"\['knocked'\], not a mapping .*target_genes=\{'guide': 'GENE'"):
+        ranked(screen, target_genes=[GENE])
+    with pytest.raises(KeyError, match=r"names no group of adata.obs\['guide'\], but g9\. Choose from .*'g1'"):
+        ranked(screen, target_genes={"g9": GENE})
+
+
+def test_a_misspelt_guide_is_named(screen):
+    with pytest.warns(UserWarning, match=r"names G1, which adata.obs\['guide'\] does not have, and no gene for g1, o"):
+        ranked(screen, target_genes={"G1": GENE, "g2": GENE})
+    missing = {"other": np.nan, "non-targeting": None}  # no gene: no word of these, nor of guides that are not there
+    ranked(screen, target_genes={"g1": GENE, "g2": GENE, "g3": GENE, **missing}, groups=["g1", "g2"])

@@ -140,7 +140,7 @@ def test_same_seed_same_numbers_and_the_rest_untouched(checked, sets):
     assert list(checked.obs) == list(before.obs)
 
 
-@pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
+@pytest.mark.parametrize("suffix", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 def test_survives_a_file(checked, sets, tmp_path, suffix):
     path = tmp_path / f"checked.{suffix}"
     with warnings.catch_warnings():
@@ -172,6 +172,8 @@ def test_retraining_takes_the_result_away(checked):
         ({"max_epochs": 1.5}, ValueError, "max_epochs is 1.5"),
         ({"n_draws": True}, ValueError, "n_draws is True"),
         ({"groupby": "nothing"}, KeyError, "Choose one of"),
+        ({"groupby": "kind", "min_cells": 40}, ValueError, r"min_cells=40 cells: 'one' \(30 .* lower it: min_cells=30"),
+        ({"groupby": "kind", "min_cells": 0}, ValueError, "min_cells is 0"),
         ({"groupby": "kind", "reference": "four"}, KeyError, "Choose from"),
         ({"key": "other"}, KeyError, "Trained models here"),
         ({"layer": "spliced"}, KeyError, "spliced"),
@@ -183,6 +185,19 @@ def test_bad_input_is_refused_before_any_work(trained, sets, given, error, messa
     with pytest.raises(error, match=message):
         mo.tl.sanity(trained, sets, **(FAST | given))
     assert sorted(trained.uns) == before
+
+
+def test_groups_of_a_few_cells_are_left_out_and_named(trained, sets):
+    trained.obs["kind"] = np.array(["a", "b", "few"])[np.where(np.arange(90) < 3, 2, np.arange(90) % 2)]
+    said = check(trained, sets, groupby="kind")
+    assert any(
+        text.startswith("left out, as a side is too small (min_cells=10): 'few' (3 and 87 cells). To") for text in said
+    )
+    entry = trained.uns["ae_sanity"]
+    assert (entry["groups"].tolist(), entry["groups_left_out"].tolist()) == (["a", "b"], ["'few' (3 and 87 cells)"])
+    assert entry["group_agreement"].shape[0] == 2
+    assert not any("left out" in text for text in check(trained, sets, groupby="kind", min_cells=3))
+    assert trained.uns["ae_sanity"]["groups"].tolist() == ["a", "b", "few"]
 
 
 def test_too_few_sets_are_refused(trained, sets):

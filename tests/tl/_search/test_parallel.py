@@ -34,6 +34,7 @@ def same(one, other):
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"), check_exact=True)
 
 
+@pytest.mark.slow  # the workers import all of it
 def test_a_search_on_a_dask_cluster_is_that_of_one_process(cells, cluster, monkeypatch):
     expected = mo.tl.search(cells, SPACE, labels="group", **GIVEN)
 

@@ -76,7 +76,7 @@ def test_the_generator_that_everybody_shares_is_left_alone(trained):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-@pytest.mark.parametrize("how", ["h5ad", "zarr"])
+@pytest.mark.parametrize("how", ["h5ad", pytest.param("zarr", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data:UserWarning")  # anndata's own plans for its default
 def test_survives_a_file(summed, tmp_path, how):
     path = tmp_path / f"x.{how}"

@@ -11,7 +11,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.models import model_entry
 from modulae._adata.stored.steps import step
 from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 
 from .labels import read_labels
 
@@ -44,8 +44,8 @@ def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDAr
     labels = read_labels(adata, batch_key, "batch_key", what="batches")
     if labels.n_missing:
         msg = (
-            f"{labels.n_missing} cells have no batch in adata.obs[{batch_key!r}]. Give them one, or leave these cells "
-            f"out: `adata = adata[adata.obs[{batch_key!r}].notna()].copy()`."
+            f"{counted(labels.n_missing, 'cell has', 'cells have')} no batch in adata.obs[{batch_key!r}]. Give them "
+            f"one, or leave these cells out: `adata = adata[adata.obs[{batch_key!r}].notna()].copy()`."
         )
         raise ValueError(msg)
     codes, first = pd.factorize(labels.codes)
@@ -75,8 +75,9 @@ def warn_of_small(names: NDArray[np.str_], codes: NDArray[np.int64]) -> None:
     small = names[np.bincount(codes) < MIN_CELLS]
     if len(small):
         warnings.warn(
-            f"{len(small)} batches have fewer than {MIN_CELLS} cells ({listed(small)}), too few to tell what is "
-            "theirs. They are hardly corrected; leave them out, or merge them with others of the same kind.",
+            f"{counted(len(small), 'batch has', 'batches have')} fewer than {MIN_CELLS} cells ({listed(small)}), "
+            "too few to estimate a correction. Such cells are hardly corrected; leave them out, or merge the batch "
+            "with another of the same kind.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )
@@ -143,6 +144,7 @@ def in_batch(
     codes = np.array([*(number.get(name, -1) for name in result.names), -1], dtype=np.int64)[result.codes]
     if known and (codes < 0).any():
         available = listed(names, 20)
-        msg = f"{(codes < 0).sum()} cells have batches that the model does not know ({available}). Put {column!r} back."
+        cells_have = counted(int((codes < 0).sum()), "cell has", "cells have")
+        msg = f"{cells_have} a batch that the model does not know ({available}). Put {column!r} back."
         raise ValueError(msg)
     return cells.with_batch(codes)

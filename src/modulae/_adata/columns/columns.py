@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AS_BOOL = {"true": True, "false": False}
+
+
+def refuse_several(name: object, argument: str, *, what: str = "column") -> None:
+    """Refuse a list where one name is asked for.
+
+    Raises
+    ------
+    TypeError
+        With the first name of the list.
+    """
+    if isinstance(name, str) or not isinstance(name, Sequence | np.ndarray):
+        return
+    first = next(iter(name), "...")
+    msg = f"{argument} is the list {list(name)!r}; name one {what}, such as {argument}={_plain(first)!r}."
+    raise TypeError(msg)
 
 
 def obs_column(
@@ -65,7 +81,7 @@ def read_mask(adata: AnnData, name: str) -> NDArray[np.bool_]:
     if absent.any():
         yes = [_plain(value) for value, meant in result.items() if meant] or [True]
         msg = (
-            f"{said} is missing for {absent.sum()} genes. To leave these out: "
+            f"{said} is missing for {counted(int(absent.sum()), 'gene')}. To leave these out: "
             f"`{said} = {said}.astype(object).isin({yes!r})`."
         )
         raise ValueError(msg)

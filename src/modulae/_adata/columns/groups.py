@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import listed
+
+from .columns import refuse_several
 from .labels import read_labels, written
 
 if TYPE_CHECKING:
@@ -92,6 +97,7 @@ def contrasts(
     if isinstance(groups, str):
         msg = f"groups is the text {groups!r}; give a list of names: groups=[{groups!r}]."
         raise TypeError(msg)
+    refuse_several(reference, "reference", what="group")
     only_rest, reference = reference is None, REST if reference is None else written(reference)
     given = names if groups is None else list(dict.fromkeys(map(written, groups)))  # each is tested once
     if not given and names:
@@ -124,3 +130,42 @@ def contrasts(
     labelled = members.any(axis=0)
     against = labelled & ~rows if reference == REST else np.repeat(members[[names.index(reference)]], len(rows), axis=0)
     return Contrast(wanted, [reference] * len(wanted), rows, against, reference)
+
+
+def large_enough(plan: Contrast | None, min_cells: int) -> tuple[Contrast | None, NDArray[np.object_]]:
+    """The comparisons with so many cells on both sides; and what is left out, in words, of which a warning speaks.
+
+    Raises
+    ------
+    ValueError
+        None is left.
+    """
+    if plan is None:
+        return plan, np.array([], dtype=object)
+    n, n_reference = plan.members.sum(axis=1), plan.reference_members.sum(axis=1)
+    kept = np.minimum(n, n_reference) >= min_cells
+    left_out = [
+        f"{group!r} ({own} and {others} cells)"
+        for group, own, others, enough in zip(plan.groups, n, n_reference, kept, strict=True)
+        if not enough
+    ]
+    if not kept.any():
+        msg = (
+            f"nothing can be compared, as a side has fewer than min_cells={min_cells} cells: {listed(left_out, 3)}. "
+            f"Merge groups, or lower it: min_cells={int(np.minimum(n, n_reference).max())}."
+        )
+        raise ValueError(msg)
+    why = f"a side is too small (min_cells={min_cells})"
+    say_left_out(left_out, "groups_left_out", why=why, helps="To compare them, lower min_cells=.")
+    return plan.of(kept), np.array(left_out, dtype=object)
+
+
+def say_left_out(left_out: list[str], field: str, *, why: str, helps: str) -> None:
+    """Warn of comparisons that are not made, which `field` of the result has."""
+    if left_out:
+        warnings.warn(
+            f"left out, as {why}: {listed(left_out)}. {helps} adata.uns has all that is left out, in the entry of this "
+            f"result, under {field!r}.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )

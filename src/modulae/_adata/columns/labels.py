@@ -13,7 +13,7 @@ import numpy as np
 
 from modulae._utils.text import listed, whole_as_text
 
-from .columns import obs_column
+from .columns import obs_column, refuse_several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,9 +100,7 @@ def read_labels(
     ValueError
         Two columns of this name; numbers that were measured or counted; labels that are written alike.
     """
-    if isinstance(name, list):
-        msg = f"{argument} is the list {name!r}; name one column, such as {argument}={next(iter(name), '...')!r}."
-        raise TypeError(msg)
+    refuse_several(name, argument)
     column = obs_column(adata, name, argument, of=of)
     return labels_of(column, f"{of}.obs[{name!r}]", what=what, most_numbers=most_numbers, unused=unused)
 

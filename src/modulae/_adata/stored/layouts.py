@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modulae._utils.stacklevel import user_stacklevel
+from modulae._utils.text import verb
 
 from .fields import DEFAULT_KEY
 from .ownership import check_rows
@@ -45,7 +46,7 @@ def read_layout(adata: AnnData, name: str) -> NDArray[np.floating[Any]]:
         points = np.array(field)[:, :2]
         points = points if points.dtype.kind == "f" else points.astype(np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"{said} holds no numbers, and a map needs two a cell. Choose another: basis=."
+        msg = f"{said} holds no numbers, and a map needs two per cell. Choose another: basis=."
         raise ValueError(msg) from error
     available = placed(points)
     if not available.any():
@@ -66,10 +67,10 @@ def placed(points: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 def warn_of_unplaced(points: NDArray[np.floating[Any]], where: str) -> NDArray[np.bool_]:
     """Which cells can be drawn; how many can't is said in a warning."""
     shown = placed(points)
-    if not shown.all():
+    if n := int((~shown).sum()):
         warnings.warn(
-            f"{(~shown).sum()} of {len(shown)} cells have no place in {where} (missing or infinite) and are not drawn. "
-            "To see them, make the layout of all cells anew.",
+            f"{n} of {len(shown)} cells {verb(n, 'has', 'have')} no place in {where} (missing or infinite) and "
+            f"{verb(n)} not drawn. To see them, make the layout of all cells anew.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -28,7 +28,7 @@ def model_entry(adata: AnnData, key: str, *made_by: str) -> dict[str, Any]:
     if not is_model(entry):
         available = model_names(adata)
         first = step(*(made_by or ("tl.autoencoder",)), key=key)
-        hint = f"Trained models here: {available}." if available else f"Run {first} first."
+        hint = f"Trained models here: {available}; name one in key=." if available else f"Run {first} first."
         msg = f"there is no model {key!r} in adata.uns. {hint}"
         raise KeyError(msg)
     check_entry(entry, key)

@@ -25,13 +25,17 @@ def model_units(adata: AnnData, key: str) -> Any:  # noqa: ANN401
     field, entry = Fields(key).representation, adata.uns.get(key)
     available = [str(name) for name, value in adata.uns.items() if is_model(value)]
     if field not in adata.obsm:
-        hint = f"Trained models here: {available}." if available else f"Run {step('tl.autoencoder', key=key)} first."
+        hint = (
+            f"Trained models here: {available}; name one in key=."
+            if available
+            else f"Run {step('tl.autoencoder', key=key)} first."
+        )
         if key in available:
             hint = f"It was removed since: run {step('tl.autoencoder', key=key)} again."
         msg = f"adata.obsm has no {field!r}. {hint}"
         raise KeyError(msg)
     if not is_model(entry):
-        hint = f"Trained models here: {available}. " if available else ""
+        hint = f"Trained models here: {available}; name one in key=. " if available else ""
         msg = (
             f"there is adata.obsm[{field!r}], but no model {key!r} in adata.uns to say what its units are. {hint}"
             "Joining objects drops `uns`: keep it with `ad.concat(objects, uns_merge='same')` where all have the same "

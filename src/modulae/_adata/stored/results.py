@@ -48,7 +48,11 @@ class Stored:
         groups = [str(name) for name in np.asarray(self.entry.get("groups", []))]
         if written(group) not in groups:
             other = f"choose result= from {self.by_group}" if self.by_group else "make it with groupby="
-            hint = f"Choose one of {groups}." if groups else f"It covers all cells: leave out group=, or {other}."
+            hint = (
+                f"Choose one of {list(dict.fromkeys(groups))}."
+                if groups
+                else f"It covers all cells: leave out group=, or {other}."
+            )
             msg = f"{self.name!r} has no group {group!r}. {hint}"
             raise KeyError(msg)
         return groups.index(written(group))
@@ -104,7 +108,8 @@ class Kind:
             if key not in model_names(adata) and not (known and result is not None):
                 model_entry(adata, key)  # raises
             run = self._step(adata, key, result, groupby)
-            hint = f"There are {known}: name one in {argument}=. Or run {run}." if known else f"Run {run} first."
+            other = "".join(f", or name the model that has one: key={model!r}" for model in list(of_model.values())[:1])
+            hint = f"There are {known}: name one in {argument}=. Or run {run}." if known else f"Run {run} first{other}."
             several = known if self.by_column and result is None and groupby is None else []
             if len(several) > 1:
                 call = step(f"get.{self.made_by[0]}", key=key, result=known[0])

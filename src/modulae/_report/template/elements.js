@@ -44,7 +44,7 @@ report.legendItem = (text, colour) => {
 
 report.unitWords = (place) => {
   const { unit, name } = report.unit(place);
-  return name ? `${unit}: ${name}` : `${unit}`;
+  return name ? `${unit}: ${name}` : `${unit} (no name)`;
 };
 
 report.unitLink = (place) => {

@@ -54,7 +54,7 @@ class Source(Protocol):
         """Random cells in memory, as many as there is room for."""
 
     def portions(self) -> Iterator[Cells]:
-        """Consecutive cells in memory, as many as there is room for."""
+        """Consecutive cells in memory, at most as many as there is room for."""
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Cells]]:
         """Consecutive blocks of at most `size` cells in memory, with where they stand."""

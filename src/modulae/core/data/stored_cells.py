@@ -34,6 +34,9 @@ GAP = 64
 ROWS_AT_ONCE = 4096
 """Rows that are read at once at most."""
 
+AT_ONCE_IN_ORDER = 65_536
+"""Cells that are in memory at once at most where their order does not matter: more would save no time."""
+
 MAX_SAMPLE = 50_000
 """Cells that stand for all where a method needs them in memory at once."""
 
@@ -90,15 +93,16 @@ class StoredCells:
         return Cells(counts, self.size_factors, self.batch)
 
     def portions(self) -> Iterator[Cells]:
-        """Consecutive cells in memory, as many as there is room for."""
-        starts = range(0, len(self), self.room)
-        parts = (self.take(np.arange(start, min(start + self.room, len(self)))) for start in starts)
+        """Consecutive cells in memory, at most as many as there is room for."""
+        at_once = min(self.room, AT_ONCE_IN_ORDER)
+        starts = range(0, len(self), at_once)
+        parts = (self.take(np.arange(start, min(start + at_once, len(self)))) for start in starts)
         yield from ahead(part.load for part in parts)
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Cells]]:
         """Consecutive blocks of at most `size` cells in memory, with where they stand."""
         check_integer("batch_size", size, minimum=1)
-        whole = max(self.room // size, 1) * size  # no block lies in two portions
+        whole = max(min(self.room, AT_ONCE_IN_ORDER) // size, 1) * size  # no block lies in two portions
         starts = range(0, len(self), whole)
         parts = (self.take(np.arange(start, min(start + whole, len(self)))) for start in starts)
         for start, portion in zip(starts, ahead(part.load for part in parts), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ class TrainingSummary:
     novelty: NDArray[np.float64]  # quantiles of the novelty of the held-out cells
     other_genes: NDArray[np.str_]  # genes of the layer that are not in the model, but count towards size factors
     other_rates: NDArray[np.float32]  # their mean count in a cell of size factor 1
-    units_on: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # units: Σz³ / Σz²; not in older models
+    units_on: NDArray[np.float64]  # units: Σz³ / Σz², the activity where they were on
 
     def as_dict(self) -> dict[str, Any]:
         """Plain arrays that survive a file."""
@@ -42,7 +42,7 @@ class TrainingSummary:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` wrote."""
-        plain = {"n_cells", "other_genes", *({"units_on"} - set(values))}
+        plain = {"n_cells", "other_genes"}
         arrays = {one.name: np.asarray(values[one.name]) for one in fields(cls) if one.name not in plain}
         others = np.array([str(gene) for gene in values["other_genes"]], dtype=str)
         return cls(n_cells=int(values["n_cells"]), other_genes=others, **arrays)

@@ -50,6 +50,10 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
             Activity of the unit where it is off, and where it is on.
         `n_genes` : `int64`
             Genes that carry the unit.
+        `likeness` : `float64`
+            Whether cells with the unit on have more of the genes that the model expects: the correlation of how much
+            more with how much is expected. Below 0.25 in new cells, it may be another programme. NaN where fewer than
+            five cells have the unit on, or do not, and in calls of an older version.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
     >>> mo.tl.autoencoder(adata, n_latent=4, n_splits=0)
     >>> mo.tl.call_units(adata)
     >>> mo.get.unit_calls(adata).shape
-    (4, 9)
+    (4, 10)
     """
     stored = CALLS.find(adata, key=key, result=result)
     on = np.asarray(adata.obsm[stored.name])
@@ -83,4 +87,5 @@ def unit_calls(adata: AnnData, *, key: str = DEFAULT_KEY, result: str | None = N
     }
     for name in ("expected_fdr", "threshold", "level_off", "level_on", "n_genes"):
         columns[name] = np.asarray(stored.entry[name])
+    columns["likeness"] = np.asarray(stored.entry.get("likeness", np.full(len(names), np.nan)))
     return pd.DataFrame(columns, index=pd.Index(names, name="unit"))

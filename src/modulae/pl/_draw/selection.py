@@ -126,8 +126,8 @@ def unflagged(units: Sequence[str], flagged: Flagged, key: str) -> NDArray[np.in
     result = np.array([index for index, unit in enumerate(units) if unit not in flagged], dtype=np.intp)
     if len(result) == 0:
         msg = (
-            f"all {len(units)} units are flagged: marked as technical, or adata has too few of the model's genes to "
-            f"read them. See {step('get.transfer', key=key)}; name units to draw them nevertheless."
+            "every unit is flagged: marked as technical, or adata has too few of the model's genes to "
+            f"read it. See {step('get.transfer', key=key)}; name units to draw them nevertheless."
         )
         raise ValueError(msg)
     return result

@@ -138,7 +138,7 @@ def _name_units(ax: Axes, units: list[str]) -> None:
     upright = len(units) > 12 or max(map(len, units)) > 3
     ax.set_xticks(np.arange(len(units)), units, fontsize=font() if upright else None, rotation=90 if upright else 0)
     ax.tick_params(axis="x", length=0, pad=2)
-    ax.set_xlabel("unit")
+    ax.set_xlabel("programme")
 
 
 def _percent(share: float) -> str:

@@ -13,6 +13,7 @@ from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._programmes.match_programmes import match_programmes as find_matches
 from modulae._utils.by_name import by_name
 from modulae._utils.docs import fill_docs
+from modulae._utils.text import verb
 from modulae.pl._draw.grid import draw_grid, ink
 from modulae.pl._draw.heatmap import SEQUENTIAL, text_width, title
 from modulae.pl._draw.labels import short_name, shorten, shortened
@@ -139,12 +140,13 @@ def _of_two(best: pd.DataFrame, similarity: pd.DataFrame, most: int | None) -> S
     columns = np.concatenate([paired, np.array(rest, dtype=np.intp)])[:most]
     found = np.zeros(values.shape, dtype=bool)
     found[np.arange(len(values)), partner] = best["found"]
+    n_found = int(best["found"].sum())
     return Shown(
         values[order][:, columns],
         found[order][:, columns],
         _labels(similarity.index[order]),
         _labels(similarity.columns[columns]),
-        f"{int(best['found'].sum())} of {len(best)} programmes are found again",
+        f"{n_found} of {len(best)} programmes {verb(n_found)} found again",
         [],
         "" if len(columns) == values.shape[1] else f"({len(columns)} of {values.shape[1]})",
     )

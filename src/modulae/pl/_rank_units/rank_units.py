@@ -11,6 +11,7 @@ from modulae import get
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY
 from modulae._adata.stored.results import RANKS
+from modulae.core.checks import check_number
 from modulae.pl._draw.dots import DOT_ROOM, draw_dots
 from modulae.pl._draw.heatmap import DIVERGING, TALLEST, ColourScale, measured, text_width, title
 from modulae.pl._draw.literal import literal
@@ -99,6 +100,7 @@ def rank_units(
     >>> ax = mo.pl.rank_units(adata, max_q=1.0)
     """
     check_n(n_units, "n_units")
+    check_number("max_q", max_q, minimum=0, give="a number from 0 to 1, such as 0.05")
     stored = RANKS.find(adata, key=key, result=result)
     within = stored.entry["within"]
     compared = ([str(one) for one in stored.entry[part]] for part in ("categories", "groups"))

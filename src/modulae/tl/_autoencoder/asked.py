@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from modulae._adata.columns.labels import read_labels
+from modulae._utils.text import counted
 from modulae.core.checks import check_integer
 from modulae.core.training.replication.halves import check_donors
 
@@ -74,8 +75,9 @@ def _donors(adata: AnnData, replicate_over: str) -> NDArray[np.int64]:
     if labels.n_missing:
         column = f"adata.obs[{replicate_over!r}]"
         msg = (
-            f"{labels.n_missing} cells have no donor in {column}, and cannot be in either half. Give them one, or "
-            f"leave these cells out: `adata = adata[{column}.notna()].copy()`."
+            f"{counted(labels.n_missing, 'cell has', 'cells have')} no donor in {column}, and cannot be in "
+            "either half. Give them one, or leave these cells out: `adata = "
+            f"adata[{column}.notna()].copy()`."
         )
         raise ValueError(msg)
     check_donors(len(labels.names), "")

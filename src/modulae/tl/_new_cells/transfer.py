@@ -155,13 +155,7 @@ def transfer(
 
 
 def _warn(reading: ForeignReading, trusted: np.ndarray, minimum: float, key: str) -> None:
-    if reading.ambiguous:
-        warnings.warn(
-            f"{len(reading.ambiguous)} genes of the model have several rows in adata and are taken as missing "
-            f"({listed(reading.ambiguous)}). Keep one row each to have them read.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
+    reading.warn_of_ambiguous()
     if not trusted.all():
         doubtful = np.flatnonzero(~trusted)
         warnings.warn(

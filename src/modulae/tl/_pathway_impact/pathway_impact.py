@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from modulae._adata.changeable import changeable
-from modulae._adata.columns.groups import Contrast, plan_groups
+from modulae._adata.columns.groups import Contrast, large_enough, plan_groups
 from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._adata.model_layer import counts_layer
@@ -20,7 +20,7 @@ from modulae.core.inference.saliency import mean_saliency
 from modulae.core.scores.explanation import resolve_explanation
 from modulae.core.scores.impact import aggregate_sets, scale_difference, scale_strength
 
-from .plan import Null, check_sides, large_enough, plan_test
+from .plan import Null, check_sides, plan_test
 from .statistics import SaliencyReading, compare_groups, gene_differences
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def pathway_impact(
     {groupby}
     {groups}
     {reference}
-    min_cells
-        Cells that each side of a test needs; where there are fewer, the group is left out, and named in a warning.
+    {min_cells_of_groups}
     {explanation}
     null
         How a comparison is tested: `"matched+cells"`, `"matched"` (other genes only), `"cells"` (permuted labels only),
@@ -172,7 +171,8 @@ def pathway_impact(
     tested = null if groupby is not None and aggregate == "mean" else None
     asked: dict[str, Any] = {"n_permutations": n_permutations, "donor_key": donor_key, "stratify_by": stratify_by}
     test = plan_test(adata, tested, **asked, seed=seed)
-    plan, left_out = large_enough(plan_groups(adata, groupby, groups=groups, reference=reference), test, min_cells)
+    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
+    plan, left_out = large_enough(plan, 1 if test.null is None else min_cells)
     check_sides(test, plan)
     layer = counts_layer(adata, key, layer)
     cells = read_cells(adata, fitted, layer=layer, spread=True)

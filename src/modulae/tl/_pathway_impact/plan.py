@@ -95,43 +95,8 @@ def codes(adata: AnnData, column: str, argument: str) -> NDArray[np.intp]:
     return labels.codes
 
 
-def large_enough(plan: Contrast | None, test: Test, min_cells: int) -> tuple[Contrast | None, NDArray[np.object_]]:
-    """The comparisons with so many cells on both sides; and what is left out, in words, of which a warning speaks.
-
-    All are kept where nothing is tested.
-
-    Raises
-    ------
-    ValueError
-        None is left.
-    """
-    if plan is None or test.null is None:
-        return plan, np.array([], dtype=object)
-    n, n_reference = plan.members.sum(axis=1), plan.reference_members.sum(axis=1)
-    kept = np.minimum(n, n_reference) >= min_cells
-    left_out = [
-        f"{group!r} ({own} and {others} cells)"
-        for group, own, others, enough in zip(plan.groups, n, n_reference, kept, strict=True)
-        if not enough
-    ]
-    if not kept.any():
-        msg = (
-            f"nothing can be compared, as a side has fewer than min_cells={min_cells} cells: {listed(left_out, 3)}. "
-            f"Merge groups, or lower it: min_cells={int(np.minimum(n, n_reference).max())}."
-        )
-        raise ValueError(msg)
-    if left_out:
-        warnings.warn(
-            f"left out, as a side is too small (min_cells={min_cells}): {listed(left_out)}. All of them are in "
-            "adata.uns, under 'groups_left_out'.",
-            UserWarning,
-            stacklevel=user_stacklevel(),
-        )
-    return plan.of(kept), np.array(left_out, dtype=object)
-
-
 def check_sides(test: Test, plan: Contrast | None) -> None:
-    """Refuse comparisons without two donors a side, and say where nothing can be found whatever the data.
+    """Refuse comparisons without two donors on each side, and say where nothing can be found whatever the data.
 
     Raises
     ------

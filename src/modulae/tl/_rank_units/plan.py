@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._adata.columns.columns import obs_column
-from modulae._adata.columns.groups import REST, contrasts
+from modulae._adata.columns.columns import obs_column, refuse_several
+from modulae._adata.columns.groups import REST, contrasts, say_left_out
 from modulae._adata.columns.labels import read_labels
 from modulae._utils.reach import warn_out_of_reach
-from modulae._utils.stacklevel import user_stacklevel
-from modulae._utils.text import listed
+from modulae._utils.text import counted, listed
 from modulae.core.statistics.differences.compare import Comparisons, Labels, Parts, plan_comparisons
 from modulae.core.statistics.differences.moments import moments_of
 from modulae.core.statistics.differences.ranks import smallest_rank_p
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from modulae._adata.columns.groups import Contrast
 
 ALL_CELLS = "all cells"
+LEAST_CELLS = 2
+"""On a side: one cell has no variance."""
 DONOR = re.compile(r"\(\s*1\s*\|\s*(.+?)\s*\)")
 
 
@@ -83,13 +84,14 @@ def read_design(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         What is no sum of columns; two columns of donors; covariates without donors.
     """
+    refuse_several(donor_key, "donor_key")
     terms = _terms(design)
     donors = [found.group(1) for term in terms if (found := DONOR.fullmatch(term))]
     covariates = [term for term in terms if not DONOR.fullmatch(term) and term not in {"1", groupby}]
-    unknown = [term for term in covariates if term not in columns and re.search(r"[*:^|()~-]", term)]
+    unknown = [term for term in covariates if term not in columns and re.search(r"[*:^|()~-]|^0$", term)]
     if unknown:
         msg = (
             f"design={design!r} has {unknown[0]!r}: a design is a sum of columns of adata.obs, and (1|donor) for the "
@@ -112,6 +114,9 @@ def read_design(
 def _terms(design: str | Sequence[str] | None) -> list[str]:
     if design is None:
         return []
+    if not isinstance(design, Iterable):
+        msg = f"design is {design!r}; give a list of columns, design=['age'], or a formula."
+        raise TypeError(msg)
     if not isinstance(design, str):
         return [str(term) for term in design]
     return [term.strip() for term in design.strip().removeprefix("~").split("+") if term.strip()]
@@ -146,7 +151,14 @@ def make_plan(adata: AnnData, asked: Asked, *, min_cells: int) -> Plan:
     comparisons = plan_comparisons(labels, parts, wanted, min_cells=min_cells)
     categories = [ALL_CELLS] if within is None else within.names
     plan = Plan(labels, parts, comparisons, categories, groups.names, contrast.reference)
-    _say_what_is_left_out(plan, min_cells)
+    if not comparisons.groups:
+        why = "; ".join(filter(None, (listed(plan.left_out, 3), _unlabelled(labels, asked))))
+        msg = f"nothing can be compared: {why}. {_what_helps(plan, some=False)}"
+        raise ValueError(msg)
+    few_cells = any(why.endswith(" cells") for _, _, why in comparisons.left_out)
+    limit = f" (min_cells={min_cells})" if few_cells else ""
+    why = f"a side is missing or too small{limit}"
+    say_left_out(plan.left_out, "left_out", why=why, helps=_what_helps(plan, some=True))
     if donors is None:
         smallest = float(smallest_rank_p(*plan.n_cells()).min())
         merge = "Merge groups, or categories of within=." if within is not None else "Merge groups."
@@ -167,13 +179,17 @@ def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     column = obs_column(adata, name, "design")
-    if column.isna().any():
+    are_numbers = is_numeric_dtype(column) and not is_bool_dtype(column)
+    absent = column.isna() | column.isin([np.inf, -np.inf]) if are_numbers else column.isna()
+    if absent.any():
+        known = f"adata.obs[{name!r}]"
+        known = f"np.isfinite({known})" if np.isinf(column[absent].astype(float)).any() else f"{known}.notna()"
         msg = (
-            f"adata.obs[{name!r}], a covariate of design=, is missing for {int(column.isna().sum())} cells. Leave "
-            f"these out: `adata = adata[adata.obs[{name!r}].notna()].copy()`."
+            f"adata.obs[{name!r}], a covariate of design=, is missing or infinite for "
+            f"{counted(int(absent.sum()), 'cell')}. Leave out what is missing: `adata = adata[{known}].copy()`."
         )
         raise ValueError(msg)
-    if is_numeric_dtype(column) and not is_bool_dtype(column):
+    if are_numbers:
         numbers = column.to_numpy(dtype=np.float64)
         spread = numbers.std()
         return np.asarray((numbers - numbers.mean()) / (spread if spread > 0 else 1.0))[:, None]
@@ -181,24 +197,19 @@ def _covariate(adata: AnnData, name: str) -> NDArray[np.float64]:
     return np.asarray(labels.codes[:, None] == np.arange(1, len(labels.names)), dtype=np.float64)
 
 
-def _say_what_is_left_out(plan: Plan, min_cells: int) -> None:
-    """Warn of comparisons that are left out; refuse to go on where all are."""
-    left_out = plan.left_out
-    if not plan.comparisons.groups:
-        msg = f"nothing can be compared: {listed(left_out, 3)}. {_what_helps(plan, min_cells)}"
-        raise ValueError(msg)
-    if left_out:
-        few_cells = any(why.endswith(" cells") for _, _, why in plan.comparisons.left_out)
-        limit = f" (min_cells={min_cells})" if few_cells else ""
-        warnings.warn(
-            f"left out, as a side is missing or too small{limit}: {listed(left_out)}. All of them are in adata.uns, "
-            "under 'left_out'.",
-            stacklevel=user_stacklevel(),
-        )
+def _unlabelled(labels: Labels, asked: Asked) -> str:
+    """The columns that leave cells out, in words; empty where none does."""
+    columns = ((asked.groupby, labels.groups), (asked.within, labels.categories), (asked.donor_key, labels.donors))
+    some = [
+        f"{column!r} for {np.count_nonzero(codes < 0)}"
+        for column, codes in columns
+        if codes is not None and (codes < 0).any()
+    ]
+    return f"of {len(labels.groups)} cells a label is missing in {listed(some)}, which take no part" if some else ""
 
 
-def _what_helps(plan: Plan, min_cells: int) -> str:
-    """The next step where nothing is compared: what it is that is too few."""
+def _what_helps(plan: Plan, *, some: bool) -> str:
+    """The next step where nothing, or only some, is compared: what it is that is too few."""
     reasons = [why for _, _, why in plan.comparisons.left_out]
     helps = []
     if any("covariates" in why or "coefficients" in why for why in reasons):
@@ -208,6 +219,10 @@ def _what_helps(plan: Plan, min_cells: int) -> str:
             "One donor on a side cannot show what holds for people. Add donors; or leave out donor_key= to compare "
             "cells, whose p says nothing of other donors."
         )
-    if any(why.endswith(" cells") for why in reasons) or not helps:
-        helps.append(f"Lower min_cells={min_cells}, or name other columns in groupby= and within=.")
+    if some and any(why.endswith(" cells") for why in reasons):
+        helps.append("To compare groups of fewer cells, lower min_cells=.")
+    elif any(why.endswith(" cells") for why in reasons) or not helps:
+        most = plan.comparisons.most_cells
+        lower = f"Lower min_cells to {most} (min_cells={most}), or name" if most >= LEAST_CELLS else "Name"
+        helps.append(f"{lower} other columns in groupby=, within= or donor_key=.")
     return " ".join(helps)

@@ -16,7 +16,7 @@ from modulae.core.statistics.differences.compare import compare_units
 from modulae.core.statistics.differences.over_cells import CellsOn
 from modulae.core.statistics.multiple_tests import false_discovery_rates
 
-from .plan import Asked, Plan, make_plan, read_design
+from .plan import LEAST_CELLS, Asked, Plan, make_plan, read_design
 from .targets import guides, read_targets
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def rank_units(
     within: str | None = None,
     donor_key: str | None = None,
     design: str | Sequence[str] | None = None,
-    target_genes: Mapping[str, str] | str | None = None,
+    target_genes: Mapping[str, str | Sequence[str]] | str | None = None,
     min_cells: int = 10,
     n_permutations: int = 1000,
     seed: int = 0,
@@ -60,7 +60,8 @@ def rank_units(
     {reference}
     within
         `obs` column, such as the cell type: groups are compared inside each of its categories. All cells together if
-        `None`. Categories where a side is missing or too small are left out, and named in a warning.
+        `None`. Categories where a side is missing or too small are left out, and named in a warning. Cells without a
+        label, here, in `groupby` or in `donor_key`, take no part.
     donor_key
         `obs` column with the donor of each cell. Each side needs two donors.
     design
@@ -68,9 +69,10 @@ def rank_units(
         which `(1|patient)` says the same as `donor_key="patient"`. Of pairs, only what differs between the two sides of
         a donor counts.
     target_genes
-        For guides or other perturbations: the gene that each group lost or gained, as a mapping from groups to genes or
-        an `obs` column. Its counts are left out on both sides when the group is compared, so that no unit differs only
-        because it is read from this gene. Groups with the same gene are guides of it.
+        For guides or other perturbations: the gene that each group lost or gained, as an `obs` column or a mapping from
+        groups to a gene or a list of genes; controls have none. The counts are left out on both sides when the group is
+        compared, so that no unit differs only because it is read from these genes. Groups with the same ones are
+        guides of one gene.
     min_cells
         Cells that each side needs at least.
     n_permutations
@@ -102,13 +104,13 @@ def rank_units(
         No such model, column or group.
     ValueError
         Nothing can be compared; one column in two roles; covariates that are missing, or without donors; or the model
-        reads none of the `target_genes`.
+        reads none of the `target_genes`, or they name no group.
 
     Warns
     -----
     UserWarning
-        Comparisons are left out, because a side is missing or too small. Or there are so few cells that no `q` reaches
-        0.05 whatever the data.
+        Comparisons are left out, because a side is missing or too small; `target_genes` names groups that are not there
+        while others have no gene; or there are so few cells that no `q` reaches 0.05 whatever the data.
 
     See Also
     --------
@@ -125,7 +127,7 @@ def rank_units(
     >>> table.shape[0], table["over"].unique().tolist()
     (32, ['cells'])
     """
-    check_integer("min_cells", min_cells, minimum=2, give="a whole number of at least 2")
+    check_integer("min_cells", min_cells, minimum=LEAST_CELLS)
     check_integer("n_permutations", n_permutations, minimum=1, give="a whole number, 1000 or more for small p-values")
     check_seed(seed)
     name = result_name(adata, key_added, Fields(key).rank(groupby), "rank_units")
@@ -148,9 +150,9 @@ def rank_units(
     statistics["q"] = false_discovery_rates(statistics["p"])
     perturbed: dict[str, Any] = {}
     if targets is not None:
-        agreement = guides(targets.genes, np.array(plan.comparisons.categories), statistics)
+        agreement = guides(targets.names, np.array(plan.comparisons.categories), statistics)
         statistics["n_guides_agreeing"] = agreement["n_guides_agreeing"]
-        perturbed = {"target_genes": np.array(targets.genes, dtype=object), "n_guides": agreement["n_guides"]}
+        perturbed = {"target_genes": np.array(targets.names, dtype=object), "n_guides": agreement["n_guides"]}
 
     adata = changeable(adata, copy=copy)
     adata.uns[name] = {

@@ -1,24 +1,26 @@
-"""Perturbed genes: units read without them, and guides of one gene held against each other."""
+"""Genes that a group has lost: units read without them, and guides of one gene held against each other."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modulae._adata.columns.columns import obs_column
-from modulae._adata.columns.labels import written
+from modulae._adata.columns.labels import read_labels, written
 from modulae._adata.counts import read_cells
 from modulae._adata.model_layer import counts_layer
 from modulae._adata.stored.models import read_model
+from modulae._utils.stacklevel import user_stacklevel
 from modulae._utils.text import listed
 from modulae.core.array_backend import to_numpy
 from modulae.core.model.config import KNOWN_GENES
 from modulae.core.statistics.differences.compare import Reread, cells_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -28,20 +30,22 @@ if TYPE_CHECKING:
 
     from .plan import Plan
 
+GIVE = "Give the genes of each group: target_genes={'guide': 'GENE', 'other guide': ['GENE', 'OTHER']}."
+
 MOST = 0.9
-"""Share of a cell's count that a gene may have, for its total without the gene to mean anything."""
+"""Share of a cell's count that the genes may have, for its total without them to mean anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What is needed to read the units without the gene that a group has lost.
+    """What is needed to read the units without the genes of a group.
 
     The first layer is linear in x = log1p(count / size factor), so that what it reads of a gene can be taken away.
-    Where the size factor is made of the total count, the gene is taken out of that too, as all other genes would seem
+    Where the size factor is made of the total count, the genes are taken out of that too, as all others would seem
     to change otherwise: to first order in the logarithm of the size factor, of which x has the slope −(1 − exp(−x)).
     """
 
-    genes: list[str]  # comparisons: the gene, "" where there is none
+    genes: list[tuple[str, ...]]  # comparisons: the genes, none where there are none
     network: Network
     places: dict[str, int]  # genes that the model reads, and which column of `inputs` they are
     weights: NDArray[Any]  # sums × those genes
@@ -52,36 +56,47 @@ class Targets:
     units: NDArray[np.float32]  # cells × units, read from them
 
     def reread(self, plan: Plan) -> Iterator[Reread]:
-        """The comparisons of each gene, with the units of their cells in which it was counted."""
-        for gene, place in self.places.items():
-            comparisons = np.array([at for at, own in enumerate(self.genes) if own == gene], dtype=np.intp)
+        """The comparisons of the same genes, with the units of their cells in which any of these was counted."""
+        for genes in dict.fromkeys(self.genes):
+            columns = [self.places[gene] for gene in genes if gene in self.places]
+            if not columns:
+                continue
+            comparisons = np.array([at for at, own in enumerate(self.genes) if own == genes], dtype=np.intp)
             cells = cells_of(plan.labels, plan.comparisons, comparisons)
-            inputs = self.inputs[:, [place]].toarray()[cells]
-            counted = np.flatnonzero(inputs)
+            inputs = self.inputs[:, columns].toarray()[cells]
+            counted = np.flatnonzero(inputs.any(axis=1))
             cells, inputs = cells[counted], inputs[counted]
-            weight = self.weights[:, place]
-            without = self.sums[cells] - inputs * weight
+            weights = self.weights[:, columns].T
+            without = self.sums[cells] - inputs @ weights
             if self.total is not None:
-                share = np.minimum(np.expm1(inputs) / self.total, MOST)
-                without -= np.log1p(-share) * (self.slopes[cells] + np.expm1(-inputs) * weight)
+                share = np.minimum(np.expm1(inputs).sum(axis=1, keepdims=True) / self.total, MOST)
+                without -= np.log1p(-share) * (self.slopes[cells] + np.expm1(-inputs) @ weights)
             yield Reread(comparisons, cells, _units(self.network, without))
 
+    @property
+    def names(self) -> list[str]:
+        """Comparisons: the genes in words."""
+        return [", ".join(genes) for genes in self.genes]
 
-def read_targets(adata: AnnData, plan: Plan, groupby: str, given: Mapping[str, str] | str, key: str) -> Targets:
-    """The gene of each comparison, and what the model reads of these genes.
+
+def read_targets(
+    adata: AnnData, plan: Plan, groupby: str, given: Mapping[str, str | Sequence[str]] | str, key: str
+) -> Targets:
+    """The genes of each comparison, and what the model reads of these.
 
     Raises
     ------
-    KeyError, ValueError
-        No such column; several genes in a group; or the model reads none of the genes.
+    KeyError, ValueError, TypeError
+        No such column or group; several genes in a group; or the model reads none of the genes.
     """
     by_group = _genes_by_group(adata, groupby, given)
-    genes = [by_group.get(plan.groups[group], "") for group in plan.comparisons.groups]
+    _check_names(by_group, plan, groupby)
+    genes = [by_group.get(plan.groups[group], ()) for group in plan.comparisons.groups]
     fitted = read_model(adata, key)
     known = {str(name): at for at, name in enumerate(fitted.genes)}
-    read = [gene for gene in dict.fromkeys(genes) if gene in known]
+    named = list(dict.fromkeys(chain.from_iterable(genes)))
+    read = [gene for gene in named if gene in known]
     if not read:
-        named = [gene for gene in dict.fromkeys(genes) if gene]
         what = f"of the genes {listed(named)} the model reads none" if named else "no group that is compared has a gene"
         example = f"{{{plan.groups[plan.comparisons.groups[0]]!r}: {str(fitted.genes[0])!r}}}"
         msg = (
@@ -131,21 +146,55 @@ def guides(genes: list[str], categories: NDArray[np.intp], statistics: dict[str,
     return {"n_guides": number, "n_guides_agreeing": agreeing}
 
 
-def _genes_by_group(adata: AnnData, groupby: str, given: Mapping[str, str] | str) -> dict[str, str]:
+def _genes_by_group(
+    adata: AnnData, groupby: str, given: Mapping[str, str | Sequence[str]] | str
+) -> dict[str, tuple[str, ...]]:
     if not isinstance(given, str):
-        return {written(group): str(gene) for group, gene in given.items() if isinstance(gene, str)}
-    column = obs_column(adata, given, "target_genes")
-    pairs = adata.obs[[groupby]].assign(gene=column.astype(object)).dropna().drop_duplicates()
-    twice = pairs.loc[pairs[groupby].duplicated(), groupby]
-    if len(twice):
-        group = twice.iloc[0]
-        several = [str(gene) for gene in pairs.loc[pairs[groupby] == group, "gene"]]
+        return _of_mapping(given)
+    groups, genes = (
+        read_labels(adata, name, argument, what=what, most_numbers=None)
+        for name, argument, what in ((groupby, "groupby", "groups"), (given, "target_genes", "genes"))
+    )
+    pairs = np.unique(np.column_stack([groups.codes, genes.codes])[(groups.codes >= 0) & (genes.codes >= 0)], axis=0)
+    several = np.flatnonzero(np.bincount(pairs[:, 0], minlength=1) > 1)
+    if len(several):
+        names = [genes.names[gene] for group, gene in pairs if group == several[0]]
         msg = (
-            f"the cells of group {str(group)!r} have several genes in adata.obs[{given!r}]: {listed(several)}. Give "
-            "one gene for each group: target_genes={'guide': 'GENE'}."
+            f"the cells of group {groups.names[several[0]]!r} have several genes in adata.obs[{given!r}]: "
+            f"{listed(names)}. {GIVE}"
         )
         raise ValueError(msg)
-    return {written(group): str(gene) for group, gene in zip(pairs[groupby], pairs["gene"], strict=True)}
+    return {groups.names[group]: (genes.names[gene],) for group, gene in pairs}
+
+
+def _of_mapping(given: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The mapping as text, without groups that have no gene."""
+    if not hasattr(given, "items"):
+        msg = f"target_genes is {given!r}, not a mapping from groups to genes. {GIVE}"
+        raise TypeError(msg)
+    lists = {group: [genes] if np.ndim(genes) == 0 else list(genes) for group, genes in given.items()}
+    texts = {group: [gene for gene in genes if isinstance(gene, str)] for group, genes in lists.items()}
+    return {written(group): tuple(sorted(set(genes))) for group, genes in texts.items() if genes}
+
+
+def _check_names(by_group: dict[str, tuple[str, ...]], plan: Plan, groupby: str) -> None:
+    """Refuse genes of groups that are not there, and warn where these may be misspelt."""
+    unknown = [group for group in by_group if group not in plan.groups]
+    if by_group and len(unknown) == len(by_group):
+        msg = (
+            f"target_genes= names no group of adata.obs[{groupby!r}], but {listed(unknown)}. Choose from "
+            f"{listed(map(repr, plan.groups))}."
+        )
+        raise KeyError(msg)
+    compared = list(dict.fromkeys(plan.groups[group] for group in plan.comparisons.groups))
+    without = [group for group in compared if group not in by_group]
+    if unknown and without:
+        warnings.warn(
+            f"target_genes= names {listed(unknown)}, which adata.obs[{groupby!r}] does not have, and no gene for "
+            f"{listed(without)}, whose units are read with all genes. Write the names as the column has them.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def _units(network: Network, sums: NDArray[Any]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modulae._utils.text import counted
 from modulae.core.checks import check_integer
 from modulae.core.sanity.compare import compare, compare_with_expression, explain
 from modulae.core.sanity.deletion import delete_genes
@@ -51,8 +52,8 @@ def check_sets(n_sets: int) -> None:
     """Refuse a comparison over a handful of sets."""
     if n_sets < MIN_SETS:
         msg = (
-            f"{n_sets} gene sets have enough genes in the model: a rank correlation over so few says nothing. "
-            f"Give {MIN_SETS} sets or more, for example a whole collection."
+            f"{counted(n_sets, 'gene set has', 'gene sets have')} enough genes in the model, and a rank "
+            f"correlation over so few says nothing. Give {MIN_SETS} sets or more, for example a whole collection."
         )
         raise ValueError(msg)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from modulae._adata.changeable import changeable
 from modulae._adata.columns.batches import in_batch
-from modulae._adata.columns.groups import plan_groups
+from modulae._adata.columns.groups import large_enough, plan_groups
 from modulae._adata.counts import read_cells
 from modulae._adata.found_sets import MIN_GENES, MIN_SHARE, Bounds, match_sets
 from modulae._adata.model_layer import counts_layer
@@ -20,7 +20,7 @@ from modulae._adata.stored.write_model import result_name
 from modulae._utils.progress import progress_bar
 from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.array_backend import pick_device
-from modulae.core.checks import check_seed
+from modulae.core.checks import check_integer, check_seed
 from modulae.core.sanity.compare import ExplanationSpec
 from modulae.core.sanity.verdict import judge
 from modulae.core.scores.explanation import resolve_explanation
@@ -51,6 +51,7 @@ def sanity(
     groupby: str | None = None,
     groups: Sequence[str] | None = None,
     reference: str = "rest",
+    min_cells: int = 10,
     explanation: ExplanationSettings | None = None,
     n_seeds: int = 2,
     n_cells: int | None = 1500,
@@ -86,6 +87,7 @@ def sanity(
     {groupby}
     {groups}
     {reference}
+    {min_cells_of_groups}
     {explanation}
     n_seeds
         Other seeds, and draws of the controls that take no training.
@@ -120,7 +122,8 @@ def sanity(
         - `"unit_agreement"`, `"unit_activity"` (`float32`, units × controls): rank correlation of the genes, and
           correlation of the activity over the cells.
         - `"unit_partner"` (integers, units × controls): which unit each is compared with; −1: none.
-        - `"groups"`, `"references"`, with `groupby`: what is compared with what.
+        - `"groups"`, `"references"`, with `groupby`: what is compared with what; `"groups_left_out"` (`object`): those
+          that are too small.
         - `"group_agreement"`, `"group_strength_agreement"` (`float32`, groups × controls), with `groupby`.
         - `"deletion"` (`dict`): `n_deleted` (steps); `top`, `random` (units × steps: activity relative to before,
           `random` a mean over draws); `score` (units: how much further it falls, a mean over steps); `beaten` (units:
@@ -132,13 +135,13 @@ def sanity(
     KeyError
         No such model, layer, `obs` column or group.
     ValueError
-        Fewer than five sets are left, or a number that makes no sense.
+        Fewer than five sets are left, every group is too small, or a number makes no sense.
 
     Warns
     -----
     {sets_left_out}
-        The explanation is no better than a control, at the levels that the message names; or units do not fall further
-        without their own top genes.
+        Groups are too small. The explanation is no better than a control, at the levels that the message names; or
+        units do not fall further without their own top genes.
 
     See Also
     --------
@@ -165,11 +168,12 @@ def sanity(
     how = resolve_explanation(explanation)
     method, signed, aggregate, difference = how["method"], how["signed"], how["aggregate"], how["difference"]
     check_seed(seed)
+    check_integer("min_cells", min_cells, minimum=1)
     check_numbers(n_seeds=n_seeds, n_draws=n_draws, n_cells=n_cells, max_epochs=max_epochs)
     fitted = read_model(adata, key)
     positions = match_sets(adata, gene_sets, fitted.genes, Bounds(min_genes, min_share)).positions
     check_sets(len(positions))
-    plan = plan_groups(adata, groupby, groups=groups, reference=reference)
+    plan, left_out = large_enough(plan_groups(adata, groupby, groups=groups, reference=reference), min_cells)
     epochs = fitted.config.max_epochs if max_epochs is None else max_epochs
     sides = sides_of(plan, adata.n_obs)
     chosen = choose_cells(sides, n_cells, np.random.default_rng([seed, 5]))
@@ -206,6 +210,7 @@ def sanity(
         "seed": seed,
         "verdict": np.array(sentences, dtype=object),
         **as_stored(levels, result, plan),
+        **({} if plan is None else {"min_cells": min_cells, "groups_left_out": left_out}),
     }
     _warn(levels, result, sentences)
     return adata if copy else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae._utils.text import listed
+from modulae._utils.text import listed, verb
 from modulae.core.sanity.controls import EXPRESSION, LAST_LAYER
 from modulae.core.sanity.verdict import (
     LEVELS,
@@ -41,20 +41,22 @@ def in_words(levels: Levels, found: ControlResults, *, groups: Sequence[str]) ->
     """One plain sentence or two a level, and one for the deletions."""
     sentences = [_level_words(levels, index) for index in range(len(levels.names))]
     r = np.abs(found.by_seeds("activity")).mean(axis=1)
+    same = int((r > SAME_UNIT).sum())
     sentences[0] += (
-        f" {int((r > SAME_UNIT).sum())} of {len(r)} units are active in the same cells with another seed "
-        f"(|r| > {SAME_UNIT})."
+        f" {same} of {len(r)} units {verb(same)} active in the same cells with another seed (|r| > {SAME_UNIT})."
     )
     if groups:
         passed = groups_passed(found.controls, found.agreements, "effect")
         weak = [name for name, ok in zip(groups, passed, strict=True) if not ok]
         if weak and len(groups) > 1:
-            sentences[3] += f" {len(weak)} of {len(groups)} groups are no better by themselves: {listed(weak)}."
+            sentences[3] += (
+                f" {len(weak)} of {len(groups)} groups {verb(len(weak))} no better by themselves: {listed(weak)}."
+            )
         sentences[3] += _notes(levels, _by_kind(found.controls, levels.agreement))
     deletion = found.deletion
     sentences.append(
-        f"deletion: {int((deletion.beaten() == 1).sum())} of {len(deletion.top)} units fall further without their own "
-        f"top genes than in every one of {deletion.random.shape[1]} draws of genes of the same expression."
+        f"deletion: of {len(deletion.top)} units, {int((deletion.beaten() == 1).sum())} lose more activity without "
+        f"their own top genes than in every one of {deletion.random.shape[1]} draws of genes of the same expression."
     )
     return sentences
 

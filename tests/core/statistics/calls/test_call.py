@@ -98,4 +98,3 @@ def test_as_active_as_usual_is_half_of_the_level_where_it_is_on():
     z = np.repeat([[0.0, 0.0, 0.0], [1.0, 0.4, 0.0]], 5, axis=0)
     assert as_active_as_usual(z, np.array([1.9, 0.9, 1.0])).tolist() == [True, False, False]
     assert as_active_as_usual(z, np.array([2.1, 0.7, -1.0])).tolist() == [False, True, True]
-    assert as_active_as_usual(z, np.zeros(0)).all()  # an older model

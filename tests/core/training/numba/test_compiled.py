@@ -176,7 +176,14 @@ print(*(str(one.message) for one in caught if "compile" in str(one.message)), se
     ("environment", "word", "expected"),
     [
         ({"NUMBA_DISABLE_JIT": "1"}, "", ["numba can't compile the training steps here (its compiler is off"]),
-        ({"NUMBA_CACHE_DIR": "cache"}, "full", ["the compiled training steps can't be kept on disk ([Errno 28] No "]),
+        pytest.param(
+            *(
+                {"NUMBA_CACHE_DIR": "cache"},
+                "full",
+                ["the compiled training steps can't be kept on disk ([Errno 28] No "],
+            ),
+            marks=pytest.mark.slow,  # it compiles all of it
+        ),
     ],
 )
 def test_a_whole_training(tmp_path, environment, word, expected):

@@ -13,6 +13,7 @@ from modulae.core.fallback import Fallback
 from modulae.core.scores.expression_bins import expression_bins, expression_of, shuffled_within
 
 from .evidence import ControlEvidence, Evidence, probes, rates_to_counts
+from .likeness import likeness
 from .threshold import threshold
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class UnitCalls:
     level_off: NDArray[np.float64]  # units: activity where it is off
     level_on: NDArray[np.float64]  # units: activity where it is on
     n_genes: NDArray[np.int64]  # units: genes that were looked at
+    likeness: NDArray[np.float64]  # units: how alike what cells with it on have more of, and its genes, are
     visible: NDArray[np.float64]  # units: share of the cells in which it would be seen where chance sets the threshold
 
 
@@ -111,5 +113,6 @@ def decide(
         level_off=np.array([probe.off for probe in asked]),
         level_on=np.array([probe.on for probe in asked]),
         n_genes=np.array([len(probe.genes) for probe in asked]),
+        likeness=likeness(cells, on, asked),
         visible=(surely >= np.array([limit.chance for limit in limits])).mean(axis=0),
     )

@@ -42,6 +42,7 @@ class Probe:
     on: float  # and where it is on
     genes: NDArray[np.intp]  # ascending: those that carry it
     network: Network  # decodes these genes only
+    rates: NDArray[np.float64]  # 2 × all genes: of a usual cell with the unit off, and on
 
 
 def levels(
@@ -62,13 +63,9 @@ def levels(
 
 
 def as_active_as_usual(units: NDArray[np.floating], usual: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Units: whether, in some cells, they are at least half as active as `usual`, where they were on in training.
-
-    An older model does not know: then `usual` is empty, and nothing speaks against any unit.
-    """
-    known = len(usual) == units.shape[1]
+    """Units: whether, in some cells, they are at least half as active as `usual`, where they were on in training."""
     on = np.array([_where_on(column.astype(np.float64)) for column in units.T])
-    return (usual <= 0) | (on >= LOW * usual) if known else np.ones(len(on), dtype=bool)
+    return (usual <= 0) | (on >= LOW * usual)
 
 
 def _where_on(z: NDArray[np.float64]) -> float:
@@ -90,7 +87,7 @@ def probes(network: Network, units: NDArray[np.floating], least_on: NDArray[np.f
         kept = np.zeros(network.n_genes, dtype=bool)
         kept[genes] = True
         alone = network.restricted(kept, weights[:, kept], np.zeros(len(weights), dtype=weights.dtype))
-        found.append(Probe(unit, float(off[unit]), float(on[unit]), genes, alone))
+        found.append(Probe(unit, float(off[unit]), float(on[unit]), genes, alone, np.stack([without, present])))
     return tuple(found)
 
 

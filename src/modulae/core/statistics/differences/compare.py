@@ -54,6 +54,7 @@ class Comparisons:
     groups: list[int] = field(default_factory=list)
     designs: list[Design] = field(default_factory=list)
     left_out: list[tuple[int, int, str]] = field(default_factory=list)
+    most_cells: int = 0  # of the smaller side, where that is too small
 
 
 class Parts:
@@ -106,6 +107,7 @@ def plan_comparisons(labels: Labels, parts: Parts, wanted: Sequence[int], *, min
     for (category, number), n, n_reference in zip(every.tolist(), group.n, reference.n, strict=True):
         if min(n, n_reference) < min_cells:
             plan.left_out.append((category, number, f"{n:.0f} and {n_reference:.0f} cells"))
+            plan.most_cells = max(plan.most_cells, int(min(n, n_reference)))
             continue
         if labels.donors is not None:
             design = design_of(*parts.sides(covariates, category, number))

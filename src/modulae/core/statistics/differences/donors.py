@@ -52,7 +52,7 @@ def compare_donors(
     Raises
     ------
     ValueError
-        Fewer than two donors a side.
+        Fewer than two donors on each side.
     """
     design = donor_design(group, reference, donors)
     part = np.where((group | reference) & (donors >= 0), 2 * donors + reference, -1)
@@ -72,7 +72,7 @@ def donor_design(group: NDArray[np.bool_], reference: NDArray[np.bool_], donors:
     Raises
     ------
     ValueError
-        Fewer than two donors a side.
+        Fewer than two donors on each side.
     """
     nothing, n_donors = np.zeros((len(donors), 0)), int(donors.max()) + 1
     sides = (moments_of(nothing, np.where(side, donors, -1), n_donors) for side in (group, reference))

@@ -18,8 +18,9 @@ FEWEST_DONORS = 4
 def check_donors(n_donors: int, where: str) -> None:
     """Raise unless there are enough of them; `where` says among which cells."""
     if n_donors < FEWEST_DONORS:
+        donors = "1 donor" if n_donors == 1 else f"{n_donors} donors"
         msg = (
-            f"replicate_over has {n_donors} donors{where}; halves of donors need {FEWEST_DONORS} or more. Leave out "
+            f"replicate_over has {donors}{where}; halves of donors need {FEWEST_DONORS} or more. Leave out "
             "replicate_over, and halves are made of cells."
         )
         raise ValueError(msg)

@@ -35,7 +35,7 @@ class Replay:
     """
 
     def __init__(self, size: int, device: str) -> None:
-        """Take `size` cells a step."""
+        """Take `size` cells per step."""
         self._size, self._device = size, device
         self._ahead = torch.arange(size, device=device)
         self._at = torch.zeros((), dtype=torch.int64, device=device)
