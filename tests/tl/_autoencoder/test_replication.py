@@ -23,7 +23,7 @@ pytestmark = [  # two epochs, on few cells
 SETTINGS = {"max_epochs": 2, "learning_rate": 2e-4, "device": "cpu"}
 ENTRIES = {
     "found", "similarity", "reproducibility", "held", "level", "sizes", "n_units", "explained", "min_likeness", "size",
-    "n_more", "n_few", "n_single", "n_splits", "n_latent", "max_cells",
+    "n_more", "few_cells", "n_single", "n_splits", "n_latent", "max_cells",
 }  # fmt: skip
 
 
@@ -220,7 +220,9 @@ def test_halves_of_donors(untrained, monkeypatch):
     entry = untrained.uns["ae"]["replication"]
     assert set(entry) == {*ENTRIES, "replicate_over"}
     assert entry["replicate_over"] == "donor"
-    np.testing.assert_allclose(entry["reproducibility"], reproducibility(entry["similarity"]), rtol=1e-5)
+    np.testing.assert_allclose(
+        entry["reproducibility"], reproducibility(entry["similarity"], few_cells=entry["few_cells"]), rtol=1e-5
+    )
 
 
 def few_donors(adata):

@@ -184,11 +184,11 @@ def in_order(
 
     effects = unit_effects(run.network, cells, units, n_cells=EFFECT_CELLS, seed=seed, device=device)
     order = np.argsort(-effects, kind="stable")
-    similarity = found.similarity[order]
+    similarity, few_cells = found.similarity[order], order >= len(order) - found.n_few
     replication = {
         "found": found.found[order],
         "similarity": similarity.astype(np.float32),
-        "reproducibility": reproducibility(similarity).astype(np.float32),
+        "reproducibility": reproducibility(similarity, few_cells=few_cells).astype(np.float32),
         "held": run.held[order],
         "level": LEVEL,
         "sizes": found.sizes,
@@ -197,7 +197,7 @@ def in_order(
         "min_likeness": found.min_likeness,
         "size": found.size,
         "n_more": found.n_more,
-        "n_few": found.n_few,
+        "few_cells": few_cells,
         "n_single": found.n_single,
         "n_splits": asked.n_splits,
         "n_latent": "auto" if asked.n_latent is None else asked.n_latent,

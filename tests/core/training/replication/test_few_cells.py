@@ -73,3 +73,10 @@ def test_halves_on_a_gpu_find_the_same(cells):
     for a, b in zip(one.find_few(cells.even, cells.known), other.find_few(cells.even, cells.known), strict=True):
         np.testing.assert_array_equal(a.loadings, b.loadings)
         np.testing.assert_array_equal(a.activity, b.activity)
+
+
+def test_what_runs_in_a_handful_of_cells_is_not_taken(cells):
+    known, one = cells.known, Agreed(cells.rare[None] * 1.0, np.zeros((1, 5, 2), dtype=np.intp), np.ones((1, 5)))
+    rows = np.concatenate([np.flatnonzero(cells.runs)[:3], np.flatnonzero(~cells.runs)])
+    assert of_few_cells(one, cells.inputs, known).all()
+    assert not of_few_cells(one, cells.inputs[rows], known).any()

@@ -24,3 +24,10 @@ def test_the_surer_the_more_alike_and_never_out_of_bounds():
 @pytest.mark.parametrize("n_units", [0, 1])
 def test_few_units(n_units):
     assert reproducibility(np.full((n_units, 5), 0.8)).shape == (n_units,)
+
+
+def test_units_of_few_cells_promise_less():
+    alike = np.full((2, 5), 0.8)
+    often, seldom = reproducibility(alike, few_cells=np.array([False, True]))
+    assert often == pytest.approx(1 / (1 + np.exp(2.377 - 6.101 * 0.8)))
+    assert seldom == pytest.approx(1 / (1 + np.exp(2.377 + 1.3 - 6.101 * 0.8)))

@@ -38,11 +38,12 @@ DEPTHS = 4.0
 NEIGHBOURS = 101
 """Genes of nearly the same mean whose median variance counts as noise."""
 
-MOST_CELLS = 0.05
-"""In which share of the cells a unit may run, by (Σa²)² / Σa⁴ of its activity."""
+LEAST_CELLS, MOST_CELLS = 8, 0.05
+"""In how many cells a unit must run, and in which share of them it may, by (Σa²)² / Σa⁴ of its activity. What runs in
+fewer does not come back in other cells."""
 
-MOST_ALIKE = 0.3
-"""How alike a new unit and a known one may be: what is more alike is a piece of it."""
+MOST_ALIKE = 0.2
+"""How alike a new unit and a known one may be: what is more alike is a piece of it, or where two of them meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def find_few(
 
 
 def of_few_cells(more: Agreed, inputs: sparse.csr_matrix, known: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of these units run in few cells, and are not pieces of known ones."""
+    """Which of these units run in few cells, but not in a handful, and are no pieces of known ones."""
     from sklearn.metrics.pairwise import cosine_similarity
 
     activity = read_parts(inputs, np.concatenate([known, more.loadings]))
@@ -112,4 +113,5 @@ def of_few_cells(more: Agreed, inputs: sparse.csr_matrix, known: NDArray[Any]) -
     fourth = np.maximum((new**4).sum(axis=0), np.finfo(np.float64).tiny)
     cells = (new**2).sum(axis=0) ** 2 / fourth
     alike = np.minimum(cosine_similarity(more.loadings, known), correlation(new, old))
-    return np.asarray((cells < MOST_CELLS * len(new)) & (alike.max(axis=1, initial=0) < MOST_ALIKE))
+    some = (cells >= LEAST_CELLS) & (cells < MOST_CELLS * len(new))
+    return np.asarray(some & (alike.max(axis=1, initial=0) < MOST_ALIKE))

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 INTERCEPT, SLOPE = -2.377, 6.101
 """Of a logistic curve; see :func:`reproducibility`."""
 
+FEW_CELLS = 1.3
+"""By how much the intercept is lower for units of few cells: other cells have other ones of these."""
+
 LEVEL = 0.7
 """Units with less are kept apart: they may be chance."""
 
 
-def reproducibility(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+def reproducibility(
+    similarity: NDArray[np.float64], *, few_cells: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
     """Units: the probability that a model of as many new cells has the unit again, with |r| > 0.8 over all cells.
 
     It follows from one number, the mean over splits of how alike the units of the two halves are (0 where one of them
@@ -28,6 +33,10 @@ def reproducibility(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
     ----------
     similarity
         Units × splits; NaN where a half does not have the unit.
+    few_cells
+        Units: those that were found beside the others, as they run in few cells. As alike as others in the two halves,
+        they return less often.
     """
     mean = np.where(np.isnan(similarity), 0, similarity).mean(axis=1)
-    return np.asarray(1 / (1 + np.exp(-(INTERCEPT + SLOPE * mean))))
+    intercept = INTERCEPT - FEW_CELLS * (np.zeros(len(mean)) if few_cells is None else few_cells)
+    return np.asarray(1 / (1 + np.exp(-intercept - SLOPE * mean)))
