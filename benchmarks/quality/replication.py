@@ -43,8 +43,8 @@ WORDS = (
     "read with both models, and a unit is *back* if one unit of the other model has |r| > 0.8 with it (Pearson, over "
     "all cells).\n\n"
     "The curve from the likeness of halves to `reproducibility` was fitted to other random halves of the same real "
-    "data sets (seeds 11 to 15), so this page shows that it holds for new halves, and for the simulated cells, which "
-    "it was not fitted to. The number is a promise about cells of the same kind, not about another laboratory.\n\n"
+    "data sets ({doc}`reproducibility_curve`), so this page shows that it holds for new halves, and for the simulated "
+    "cells, which it was not fitted to. The number is a promise about cells of the same kind, not about another laboratory.\n\n"
     "![Share of units that are back, against what they said](../images/replication.png)\n\n"
     "*Each point stands for the units that say about the same, all data sets together; bars are 95 % intervals "
     "(Wilson). On the dashed line what is said is what happens.*"
@@ -73,9 +73,8 @@ def model(
         warnings.simplefilter("ignore")
         mo.tl.autoencoder(half, replicate_over=replicate_over, seed=seed, device="cpu", progress=False)
     fitted, known = read_model(half, "ae"), half.uns["ae"]["replication"]
-    said = pd.DataFrame(
-        {"said": known["reproducibility"], "likeness": np.nan_to_num(known["similarity"]).mean(axis=1, dtype=float)}
-    )
+    likeness = np.nan_to_num(known["similarity"]).mean(axis=1, dtype=float)
+    said = pd.DataFrame({"said": known["reproducibility"], "likeness": likeness, "few_cells": known["few_cells"]})
     return encode(fitted.network, read_cells(adata, fitted, layer=None)), said
 
 

@@ -42,8 +42,11 @@ def test_one_row_a_unit(adata):
     assert table["replicates"].tolist() == [True, True, False]
     np.testing.assert_allclose(table["share"], [1, 0.75, 0.5])
     np.testing.assert_allclose(table["similarity"], [0.9, 0.6, 0.4], rtol=1e-6)
-    assert [str(kind) for kind in table.dtypes] == ["object", "float64", "bool", "float64", "float64"]
+    assert [str(kind) for kind in table.dtypes] == ["object", "float64", "bool", "float64", "float64", "bool"]
     assert table["name"].isna().all()
+    assert not table["few_cells"].any()  # the model that ships says nothing of them
+    adata.uns["ae"]["replication"]["few_cells"] = np.array([False, True, False])
+    assert mo.get.replication(adata)["few_cells"].tolist() == [False, True, False]
 
 
 def test_names_stand_in_the_table(adata):

@@ -56,6 +56,12 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back, 1 found later"]
 
 
+def test_units_of_few_cells_are_counted(halved):
+    halved.uns["ae"]["replication"] |= {"few_cells": np.array([True, False, True, False]), "n_more": 0}
+    (text,) = mo.pl.replication(halved)["explained"].texts
+    assert text.get_text() == "8 looked for: 2 come back, 2 of few cells"
+
+
 def test_all_units_are_counted_where_none_is_alike(halved):
     halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
     axes = mo.pl.replication(halved)

@@ -188,6 +188,7 @@ OTHERS = {
         '    - `"reproducibility"` (`float32`, units): probability that as many new cells (or donors) would show it;\n'
         '    - `"held"` (`bool`, units): whether the unit is read as at the start of the training, since it is silent\n'
         "      in most cells or training changed it too much.\n"
+        '    - `"few_cells"` (`bool`, units): whether it was found beside the others, as it runs in few cells.\n'
         '    - `"sizes"`, `"n_units"`, `"explained"` (sizes): how many units were looked for in each half, how many\n'
         '      are as alike in both as `"min_likeness"` (0: all that replicate), and the share of the variance of\n'
         "      held-out cells that these explain.\n"

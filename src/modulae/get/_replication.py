@@ -46,6 +46,9 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
             Share of the splits in which both halves have the unit.
         `similarity` : `float64`
             How alike the units of the two halves are, a mean over the splits (0 where a half has none).
+        `few_cells` : `bool`
+            Whether the unit was found beside the others, as it runs in few cells. Its `reproducibility` is less for the
+            same `similarity`.
 
     `"sizes"`: one row per number of programmes that was looked for (index `size`)
 
@@ -76,7 +79,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
     >>> mo.tl.autoencoder(adata)
     >>> units = mo.get.replication(adata)
     >>> units.columns.tolist(), units["replicates"].all().item()
-    (['name', 'reproducibility', 'replicates', 'share', 'similarity'], True)
+    (['name', 'reproducibility', 'replicates', 'share', 'similarity', 'few_cells'], True)
     >>> mo.get.replication(adata, of="sizes").index.tolist()[:3]
     [4, 8, 12]
     """
@@ -100,6 +103,7 @@ def _units(entry: dict[str, Any]) -> pd.DataFrame:
             "replicates": reproducibility >= float(entry["level"]),
             "share": np.where(merged, np.nan, share),
             "similarity": np.where(merged, np.nan, similarity),
+            "few_cells": np.asarray(entry.get("few_cells", np.zeros(len(share))), dtype=bool),
         },
         index=pd.Index(unit_names(len(share)), name="unit"),
     )

@@ -41,7 +41,7 @@ different programmes of one model at most 0.77 and 0.76 (pbmc3k, Kang)."""
 LEARN_FROM = 10_000
 """Training cells that the activity of merged units is learnt from, at most."""
 
-PER_UNIT = ("found", "similarity", "reproducibility", "held")
+PER_UNIT = ("found", "similarity", "reproducibility", "held", "few_cells")
 """What is known of how units replicate that has an entry for each unit."""
 
 
@@ -155,7 +155,7 @@ def replication_after(known: dict[str, Any], became: NDArray[np.intp]) -> dict[s
     merged |= np.asarray(known.get("merged", np.zeros(len(became), dtype=bool)))[kept]
     for name in ("similarity", "reproducibility"):
         result[name][merged] = np.nan
-    for name in ("found", "held"):
+    for name in ("found", "held", "few_cells"):
         if name in result:
             result[name][merged] = False
     return {**result, **({"merged": merged} if merged.any() else {})}
