@@ -99,13 +99,20 @@ def fit(found: pd.DataFrame) -> tuple[float, float, float]:
 
     Each data set counts alike.
     """
+    from scipy.optimize import brentq
     from sklearn.linear_model import LogisticRegression
 
+    few = found[found["few_cells"].astype(bool)]
+    found = found.drop(index=few.index)
     weights = 1 / found.groupby("data")["data"].transform("size")
     model = LogisticRegression(C=1e3)
-    known = found[["likeness", "few_cells"]].astype(float)
-    model.fit(known, found["r"] > BACK, sample_weight=weights * len(found) / weights.sum())
-    return float(model.intercept_[0]), float(model.coef_[0, 0]), -float(model.coef_[0, 1])
+    model.fit(found[["likeness"]], found["r"] > BACK, sample_weight=weights * len(found) / weights.sum())
+    intercept, slope, back = float(model.intercept_[0]), float(model.coef_[0, 0]), (few["r"] > BACK).mean()
+
+    def too_sure(less: float) -> float:
+        return float((1 / (1 + np.exp(less - intercept - slope * few["likeness"]))).mean() - back)
+
+    return intercept, slope, float(brentq(too_sure, -5, 10))
 
 
 def row(name: str, found: pd.DataFrame, said: NDArray[np.float64]) -> dict[str, object]:

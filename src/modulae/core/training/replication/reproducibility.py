@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 INTERCEPT, SLOPE = -2.377, 6.101
 """Of a logistic curve; see :func:`reproducibility`."""
 
-FEW_CELLS = 1.3
+FEW_CELLS = 2.4
 """By how much the intercept is lower for units of few cells: other cells have other ones of these."""
 
 LEVEL = 0.7
