@@ -85,7 +85,8 @@ def initial_parts(
 
 def quiet(network: PartsNetwork) -> NDArray[np.bool_]:
     """Units that start with a noise floor. They are read as at the start: learning would only read the noise again."""
-    return np.asarray((network.bias < 0) & (network.bias > MIN_PREACTIVATION))
+    bias = np.asarray(network.bias)
+    return np.asarray((bias < 0) & (bias > MIN_PREACTIVATION))
 
 
 def noise_floor(sums: NDArray[np.floating], silent: NDArray[np.float64]) -> NDArray[np.float32]:

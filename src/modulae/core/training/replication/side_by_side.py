@@ -35,9 +35,6 @@ class Finder(Protocol):
     def find_one_more(self, known: NDArray[Any]) -> list[HalfUnits]:
         """For each half, what it finds beside units that are known."""
 
-    def find_few(self, even: EvenNoise, known: NDArray[Any]) -> list[HalfUnits]:
-        """For each half, what it finds beside them where the noise is even."""
-
 
 class HalvesInThreads:
     """The work on a half is a call of its own; `run` says where calls are carried out."""
