@@ -80,3 +80,16 @@ def test_what_runs_in_a_handful_of_cells_is_not_taken(cells):
     rows = np.concatenate([np.flatnonzero(cells.runs)[:3], np.flatnonzero(~cells.runs)])
     assert of_few_cells(one, cells.inputs, known).all()
     assert not of_few_cells(one, cells.inputs[rows], known).any()
+
+
+@pytest.mark.parametrize(("where", "taken"), [("most active", False), ("anywhere", True)])
+def test_what_a_known_unit_makes_where_it_is_most_active_is_not_taken(where, taken):
+    """The same genes, in as many cells; only in which cells they run tells the two apart."""
+    rng = np.random.default_rng(3)
+    activity = rng.gamma(2.0, 1.0, N_CELLS)
+    cells = np.argsort(-activity)[:24] if where == "most active" else rng.permutation(N_CELLS)[:24]
+    known, extra = (np.arange(60) < n for n in (40, 10))
+    inputs = np.outer(activity, known) + np.outer(np.isin(np.arange(N_CELLS), cells) * 4.0, extra)
+    one = Agreed(extra[None] * 1.0, np.zeros((1, 5, 2), dtype=np.intp), np.ones((1, 5)))
+    known = known[None].astype(np.float32)
+    assert of_few_cells(one, sparse.csr_matrix(inputs, dtype=np.float32), known).tolist() == [taken]
