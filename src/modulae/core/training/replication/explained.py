@@ -62,8 +62,8 @@ def explained(errors: NDArray[np.float64]) -> float:
     return float(1 - errors.mean())
 
 
-def within_noise(errors: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Whether errors exceed the best ones by no more than the standard error of the difference, cell by cell."""
+def within_noise(errors: NDArray[np.float64], best: NDArray[np.float64], n_errors: float = 1) -> bool:
+    """Whether errors exceed the best ones by no more than so many standard errors of the difference, cell by cell."""
     difference = errors - best
     noise = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0
-    return bool(difference.mean() <= noise)
+    return bool(difference.mean() <= n_errors * noise)

@@ -11,10 +11,12 @@ from modulae.core.checks import SEEDS
 from modulae.core.model.ridge import RidgeReader
 
 from .agree import Agreed, agree
-from .explained import HeldOut, explained, within_noise
+from .explained import HeldOut, explained
 from .few_cells import EvenNoise, of_few_cells
 from .find import RANK
+from .larger_starts import from_larger
 from .side_by_side import HalvesInThreads, HalvesOnGpu
+from .tried import Tried, smallest_enough
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,37 +42,16 @@ models, so it can't choose them: what is found would change with each new fit, a
 SIZES = (4, 8, 12, 16, 24)
 """Numbers of parts to look for first; then they grow until more explain no more."""
 
-GROWTH = (32, 48, 64, 96, 128, RANK)
+GROWTH = (48, 64, 96, 128, RANK)
 
 PATIENCE = 2
 """Sizes in a row that explain no more of held-out cells than an earlier one, before the search ends."""
-
-ENOUGH = 0.99
-"""Share of the best explained variance that is as good as the best: where there is little noise, less still counts."""
 
 MAX_MORE = 4
 """Units that are looked for one by one beside those found together, at most."""
 
 FEWEST_GENES = 3.0
 """How many genes a unit has at least, counted by how even its loadings are: one gene alone is no programme."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What starts of one size gave."""
-
-    size: int  # parts that were looked for in each half
-    agreed: Agreed  # the units that replicate
-    counted: NDArray[np.bool_]  # units: those that the size is judged by
-    errors: NDArray[np.float64]  # held-out cells: squared errors with these alone
-    n_single: int  # units left out because they are hardly more than one gene
-
-
-def smallest_enough(tried: Sequence[Tried]) -> Tried:
-    """The smallest size that explains held-out cells as well as the best: within noise, or within a hundredth of it."""
-    best = min(tried, key=lambda each: each.errors.mean())
-    enough = 1 - ENOUGH * (1 - best.errors.mean())
-    return next(each for each in tried if each.errors.mean() <= enough or within_noise(each.errors, best.errors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +66,7 @@ class Replicated:
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
     min_likeness: float  # how alike these are at least; 0 where no size has a unit that reaches `MIN_LIKENESS`
     size: int  # the one that was taken
-    n_more: int  # units that were found one by one beside them
+    n_more: int  # units that were found one by one, or by starts of another size, beside them
     n_few: int  # units of few cells that were found beside all these
     n_single: int  # units that are hardly more than one gene, and left out
 
@@ -146,9 +127,11 @@ class Replication:
                 "and says nothing about reproducibility."
             )
             raise ValueError(msg)
-        chosen = smallest_enough(some)
-        together = self._one_by_one(chosen, n_latent, min_likeness)
-        agreed = self._of_few_cells(together, n_latent)
+        enough = self._one_by_one(smallest_enough(some), n_latent, min_likeness)
+        larger = [each for each in some if each.size > enough.size]
+        taken = from_larger(enough, larger, self._inputs, self._held_out)
+        n_own = next(len(each.agreed.loadings) for each in some if each.size == taken.size)
+        agreed = self._of_few_cells(taken.agreed, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
         return Replicated(
@@ -159,10 +142,10 @@ class Replication:
             np.array([each.counted.sum() for each in judged]),
             np.array([explained(each.errors) for each in judged]),
             min_likeness,
-            chosen.size,
-            len(together.loadings) - len(chosen.agreed.loadings),
-            len(agreed.loadings) - len(together.loadings),
-            chosen.n_single,
+            taken.size,
+            len(taken.agreed.loadings) - n_own,
+            len(agreed.loadings) - len(taken.agreed.loadings),
+            taken.n_single,
         )
 
     def _grow(self) -> list[Tried]:
@@ -196,21 +179,19 @@ class Replication:
             everything.append(replace(each, counted=counted, errors=self._held_out.errors(loadings)))
         return everything, 0.0
 
-    def _one_by_one(self, tried: Tried, most_units: int | None, min_likeness: float) -> Agreed:
+    def _one_by_one(self, tried: Tried, most_units: int | None, min_likeness: float) -> Tried:
         """Look for more units beside those that replicate, while there are any that count and they explain more."""
-        agreed, counted, errors = tried.agreed, tried.counted, tried.errors
-        room = MAX_MORE if most_units is None else min(MAX_MORE, most_units - len(agreed.loadings))
-        for _ in range(room):
-            more, _ = replicating(agree(self._halves.find_one_more(agreed.loadings)))
+        n = len(tried.agreed.loadings)
+        for _ in range(MAX_MORE if most_units is None else min(MAX_MORE, most_units - n)):
+            more, _ = replicating(agree(self._halves.find_one_more(tried.agreed.loadings)))
             more = more.take(more.likeness >= min_likeness)
             if not len(more.loadings):
                 break
-            joined, also = agreed.joined(more.take(np.array([0]))), np.append(counted, True)
-            now = self._held_out.errors(joined.loadings[also])
-            if explained(errors) >= ENOUGH * explained(now) or within_noise(errors, now):
+            now = tried.with_unit(more.take(np.array([0])), self._held_out)
+            if not tried.worth_it(now):
                 break
-            agreed, counted, errors = joined, also, now
-        return agreed
+            tried = now
+        return tried
 
     def _of_few_cells(self, agreed: Agreed, most_units: int | None) -> Agreed:
         """These and the units of few cells that replicate beside them."""
