@@ -121,6 +121,8 @@ def test_within_noise_is_the_standard_error_of_the_difference():
     assert within_noise(best - 1, best)
     assert within_noise(best + spread + 0.05, best)
     assert not within_noise(best + spread + 0.07, best)
+    assert within_noise(best + spread + 0.11, best, 2)
+    assert not within_noise(best + spread + 0.12, best, 2)
     assert not within_noise(best + 0.05, best)  # the same in every cell is no noise
 
 

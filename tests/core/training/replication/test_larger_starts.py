@@ -1,0 +1,105 @@
+"""What a start of more parts keeps apart, and what it lacks."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import modulae as mo
+from modulae.core.model.ridge import RidgeReader
+from modulae.core.training.replication.agree import Agreed
+from modulae.core.training.replication.explained import HeldOut, explained
+from modulae.core.training.replication.larger_starts import from_larger
+from modulae.core.training.replication.tried import Tried
+
+ALIKE = 0.9
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """Six programmes over 120 genes; the first two mostly run in the same cells."""
+    rng = np.random.default_rng(0)
+    loadings = np.kron(np.eye(6), np.ones(20)) * rng.uniform(0.5, 1.5, 120)
+    activity = rng.random((400, 6)) * (rng.random((400, 6)) < 0.4)
+    activity[:, 1] = np.where(rng.random(400) < 0.7, activity[:, 0], activity[:, 1])
+    inputs = sparse.csr_matrix(activity @ loadings + rng.random((400, 120)) * 0.3, dtype=np.float32)
+    depth = np.zeros(300), np.zeros(100)
+    return loadings, inputs[:300], HeldOut(inputs[:300], inputs[300:], depth, RidgeReader(inputs[:300]))
+
+
+def merged(loadings):
+    return np.concatenate([loadings[:2].sum(axis=0, keepdims=True), loadings[2:]])
+
+
+def tried(size, loadings, cells):
+    n = len(loadings)
+    agreed = Agreed(np.asarray(loadings), np.zeros((n, 5, 2), dtype=np.intp), np.full((n, 5), ALIKE))
+    return Tried(size, agreed, np.ones(n, dtype=bool), cells[2].errors(np.asarray(loadings)), 0)
+
+
+def test_a_start_that_keeps_two_programmes_apart_is_taken(cells):
+    loadings = cells[0]
+    small, large = tried(8, merged(loadings), cells), tried(16, loadings, cells)
+    assert explained(small.errors) < 0.99 * explained(large.errors)
+    taken = from_larger(small, [large], *cells[1:])
+    assert taken.size == 16
+    np.testing.assert_array_equal(taken.agreed.loadings, loadings)
+
+
+def test_what_the_larger_start_lacks_comes_along_from_the_small_one(cells):
+    """The larger one has both of the first two, but not the last: what all the others lack is added to it."""
+    loadings = cells[0]
+    taken = from_larger(
+        tried(8, merged(loadings), cells), [tried(16, loadings[:5], cells), tried(24, loadings[:3], cells)], *cells[1:]
+    )
+    assert taken.size == 16
+    np.testing.assert_array_equal(taken.agreed.loadings, loadings)  # and not the two merged ones, which add nothing
+    assert taken.counted.all()
+    assert taken.agreed.found.shape == (6, 5, 2)
+
+
+def test_a_larger_start_of_the_same_units_is_not_taken(cells):
+    loadings = cells[0]
+    rng = np.random.default_rng(1)
+    same = tried(8, loadings, cells)
+    worse = tried(16, loadings * rng.uniform(0.7, 1.3, loadings.shape), cells)
+    pieces = tried(
+        24, np.concatenate([loadings[:5], *(loadings[5:] * (rng.random(120) < 0.5) for _ in range(3))]), cells
+    )
+    assert from_larger(same, [same, worse, pieces], *cells[1:]) is same
+    assert from_larger(same, [], *cells[1:]) is same
+
+
+def test_more_units_must_explain_a_hundredth_more_and_as_many_must_explain_more_for_sure(cells):
+    """Errors are set by hand: three cells, which are better by the same amount, or by one that differs a lot."""
+    loadings = cells[0]
+
+    class Fixed:
+        def __init__(self, errors):
+            self._errors = np.asarray(errors)
+
+        def errors(self, _loadings):
+            return self._errors
+
+    def given(size, n, errors):
+        agreed = Agreed(loadings[:n], np.zeros((n, 5, 2), dtype=np.intp), np.full((n, 5), ALIKE))
+        return Tried(size, agreed, np.ones(n, dtype=bool), np.asarray(errors), 0)
+
+    small = given(8, 5, [0.5, 0.5, 0.5])
+
+    def size(n, errors):
+        return from_larger(small, [given(16, n, errors)], cells[1], Fixed(np.ones(3))).size
+
+    assert size(5, [0.499, 0.499, 0.499]) == 16
+    assert size(6, [0.499, 0.499, 0.499]) == 8
+    assert size(6, [0.49, 0.49, 0.49]) == 16
+    assert size(5, [0.4, 0.45, 0.5]) == 8  # better by 0.05, with a standard error of 0.029
+    assert size(5, [0.40, 0.41, 0.42]) == 16
+
+
+@pytest.mark.parametrize("seed", [2, 12])
+def test_pairs_that_run_together_get_units_of_their_own(seed):
+    adata = mo.datasets.simulated(difficulty="hard", rates="additive", seed=seed)
+    mo.tl.autoencoder(adata, progress=False, device="cpu", seed=seed)
+    units, truth = adata.obsm["X_ae"], adata.obsm["truth_activity"]
+    r = np.corrcoef(units.T, truth.T)[: units.shape[1], units.shape[1] :]
+    assert len(set(r[:, 3:7].argmax(axis=0))) == 4  # the pairs are programmes 3 and 4, 5 and 6
