@@ -61,4 +61,4 @@ def _alike(own: Agreed, others: Agreed, inputs: sparse.csr_matrix) -> NDArray[np
     from sklearn.metrics.pairwise import cosine_similarity
 
     first, second = (read_parts(inputs, units.loadings.astype(np.float32)) for units in (own, others))
-    return np.minimum(cosine_similarity(own.loadings, others.loadings), correlation(first, second))
+    return np.asarray(np.minimum(cosine_similarity(own.loadings, others.loadings), correlation(first, second)))
