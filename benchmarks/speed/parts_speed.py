@@ -19,6 +19,8 @@ from modulae.core.factorisation.low_rank import low_rank
 from modulae.core.model.config import Config
 from modulae.core.model.starts import initial_parts
 from modulae.core.training.engine import start_engine
+from modulae.core.training.replication.find import PASSES as OF_HALVES
+from modulae.core.training.replication.find import RANK
 
 from .engines import paper_sized
 from .rounds import median, ratio, take_turns
@@ -33,7 +35,11 @@ MIN_CELLS = 150
 
 N_PARTS = 32
 
-PASSES = {"scikit-learn": (200,), "modulae, compressed": (60,), "modulae, compressed and then all entries": (60,)}
+PASSES = {
+    "scikit-learn": (200,),
+    "modulae, compressed": (OF_HALVES["n_iterations"],),
+    "modulae, compressed and then all entries": (60,),
+}
 STEPS = 10
 """Of 128 cells, in a round."""
 
@@ -98,7 +104,7 @@ def factorisations(*, short: bool) -> list[dict[str, object]]:
         found["scikit-learn", n] = (model.fit_transform(inputs), model.components_)
 
     def compressed(n: int) -> None:
-        parts = factorise(low_rank(inputs, 200, seed=0), N_PARTS, n_iterations=n)
+        parts = factorise(low_rank(inputs, RANK, seed=0), N_PARTS, n_iterations=n, n_sweeps=OF_HALVES["n_sweeps"])
         found["modulae, compressed", n] = (parts.activity, parts.loadings)
 
     def refined(n: int) -> None:
@@ -135,10 +141,10 @@ def run(*, short: bool) -> str:
     )
     more = (
         f"One factorisation of pbmc3k into {N_PARTS} parts, of genes counted in {MIN_CELLS} cells or more, "
-        "2 threads: from the inputs to both factors. `compressed` is what the halves of the replication do: 200 "
-        "directions of the inputs, one sweep a pass. The last row starts with 100 directions, takes the last third of "
-        "its passes over all entries, and four sweeps a pass. scikit-learn starts from "
-        "`nndsvda`. Medians of two rounds."
+        "2 threads: from the inputs to both factors. `compressed` is what the halves of the replication do: "
+        f"{RANK} directions of the inputs, {OF_HALVES['n_sweeps']} sweeps a pass. The last row starts with 100 "
+        "directions, takes the last third of its passes over all entries, and four sweeps a pass. scikit-learn starts "
+        "from `nndsvda`. Medians of two rounds."
     )
     rows = epochs(short=short)
     return table.write(

@@ -16,7 +16,7 @@ from modulae.core.factorisation.start import nndsvda
 from modulae.core.factorisation.sweeps import sweep
 from modulae.core.scores.correlation import correlation
 
-from .find import ITERATIONS, HalfUnits, left_over, read_half
+from .find import PASSES, HalfUnits, left_over, read_half
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def find_few(
     rest = left_over(half, activity, fixed, min(N_PARTS, half.rank))
     extra_activity, extra = nndsvda(rest, rest.rank)
     both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
-    improve_in_turn(both, loadings, half, n_iterations=ITERATIONS, n_fixed=n)
+    improve_in_turn(both, loadings, half, **PASSES, n_fixed=n)
     size = np.sqrt((both[n:].astype(np.float64) ** 2).mean(axis=1, keepdims=True))
     new = np.asarray(both[n:] / np.where(size > 0, size, 1), dtype=np.float32)
     found = np.zeros((len(new), inputs.shape[1]), dtype=np.float32)

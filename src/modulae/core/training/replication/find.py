@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 RANK = 200
 """Directions that are kept of a half. Fewer lose programmes of few cells; more take longer and find the same."""
 
-ITERATIONS = 60
-"""Passes of a factorisation over both factors."""
+PASSES: dict[str, int] = {"n_iterations": 40, "n_sweeps": 3}
+"""Passes of a factorisation over both factors, and sweeps in each, which cost less than the products of a pass."""
+
+READ_SWEEPS = 60
+"""Sweeps over the activities of a half where the loadings stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def find(inputs: sparse.csr_matrix, half: LowRank, sizes: Sequence[int]) -> list
     """Factorise a half into so many parts, for each size on its own, and read all cells with each."""
     found = []
     for size in sizes:
-        loadings = factorise(half, min(size, half.rank), n_iterations=ITERATIONS).loadings
+        loadings = factorise(half, min(size, half.rank), **PASSES).loadings
         found.append(HalfUnits(loadings, read_parts(inputs, loadings)))
     return found
 
@@ -61,7 +64,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
     extra_activity, extra = nndsvda(left_over(half, activity, fixed), 1)
     both, loadings = np.concatenate([activity, extra_activity]), np.concatenate([fixed, extra])
     n = len(fixed)
-    improve_in_turn(both, loadings, half, n_iterations=ITERATIONS, n_fixed=n)
+    improve_in_turn(both, loadings, half, **PASSES, n_fixed=n)
     size = np.sqrt((both[n:].astype(np.float64) ** 2).mean(axis=1, keepdims=True))
     one = np.asarray(loadings[n:] * size, dtype=np.float32)
     if not one.any():
@@ -72,7 +75,7 @@ def find_one_more(inputs: sparse.csr_matrix, half: LowRank, known: NDArray[Any])
 def read_half(half: LowRank, loadings: Floats) -> Floats:
     """Units × cells of the half: the activity of known units."""
     activity = np.zeros((len(loadings), len(half.left)), dtype=np.float32)
-    improve_in_turn(activity, loadings, half, n_iterations=1, n_sweeps=ITERATIONS, n_fixed=len(loadings))
+    improve_in_turn(activity, loadings, half, n_iterations=1, n_sweeps=READ_SWEEPS, n_fixed=len(loadings))
     return activity
 
 

@@ -12,7 +12,7 @@ from modulae.core.factorisation.batched.passes import LowRanks, improve_all_in_t
 from modulae.core.factorisation.batched.sweeps import sweep_all
 from modulae.core.factorisation.start import nndsvda
 
-from .find import ITERATIONS, RANK, HalfUnits, left_over
+from .find import PASSES, RANK, READ_SWEEPS, HalfUnits, left_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
-READ_SWEEPS = 100
+CELL_SWEEPS = 100
+"""Sweeps over the activities of all cells."""
 
 TIMES = 2
 """As much room as the dense cells and halves take, for what is computed with them."""
@@ -46,7 +47,7 @@ class HalvesOnDevice:
 
     def _find(self, size: int) -> list[HalfUnits]:
         activity, loadings = (start[:, :size].clone() for start in self._start)
-        improve_all_in_turn(activity, loadings, self._all, n_iterations=ITERATIONS)
+        improve_all_in_turn(activity, loadings, self._all, **PASSES)
         return self._units(scaled(activity, loadings, self._all.n_cells), 0)
 
     def find_one_more(self, known: NDArray[Any]) -> list[HalfUnits]:
@@ -55,19 +56,19 @@ class HalvesOnDevice:
         fixed = fixed.expand(len(self.compressed), -1, -1).contiguous()
         n = fixed.shape[1]
         activity = self._all.left.new_zeros((len(fixed), n, self._all.left.shape[1]))
-        improve_all_in_turn(activity, fixed, self._all, n_iterations=1, n_sweeps=ITERATIONS, n_fixed=n)
+        improve_all_in_turn(activity, fixed, self._all, n_iterations=1, n_sweeps=READ_SWEEPS, n_fixed=n)
         of_halves = zip(self.compressed, activity.cpu().numpy(), fixed.cpu().numpy(), strict=True)
         starts = [nndsvda(left_over(half, a[:, : len(half.left)], b), 1) for half, a, b in of_halves]
         both = torch.cat([activity, padded([a for a, _ in starts], self._device)], dim=1)
         loadings = torch.cat([fixed, padded([b for _, b in starts], self._device)], dim=1)
-        improve_all_in_turn(both, loadings, self._all, n_iterations=ITERATIONS, n_fixed=n)
+        improve_all_in_turn(both, loadings, self._all, **PASSES, n_fixed=n)
         extra = scaled(both[:, n:], loadings[:, n:], self._all.n_cells)
         return self._units(torch.cat([fixed, extra], dim=1), n)
 
     def _units(self, loadings: torch.Tensor, first: int) -> list[HalfUnits]:
         """Read all cells with the parts of each half; units are those from `first` on that have any loadings."""
         activity = loadings.new_zeros((*loadings.shape[:2], len(self._cells)))
-        sweep_all(activity, loadings @ loadings.mT, loadings @ self._cells.T, n_sweeps=READ_SWEEPS)
+        sweep_all(activity, loadings @ loadings.mT, loadings @ self._cells.T, n_sweeps=CELL_SWEEPS)
         read, parts = activity.mT.contiguous().cpu().numpy(), loadings.cpu().numpy()
         kept = [first + np.flatnonzero(of_half[first:].any(axis=1)) for of_half in parts]
         return [HalfUnits(parts[i, units], read[i][:, units]) for i, units in enumerate(kept)]
