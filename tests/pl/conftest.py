@@ -133,7 +133,6 @@ def replication_by_hand(n_units):
         "n_units": np.minimum(sizes, n_units - 1),
         "explained": np.array([0.2, 0.3, 0.4, 0.45, 0.46, 0.455]),
         "size": 16,
-        "n_more": 1,
         "min_likeness": 0.5,
     }
 

@@ -21,7 +21,6 @@ def halved(adata):
         "explained": np.array([0.2, 0.5, 0.4, 0.3]),
         "size": 8,
         "min_likeness": 0.5,
-        "n_more": 1,
     }
     return adata
 
@@ -53,17 +52,17 @@ def test_sizes_with_the_one_that_was_taken(halved):
     assert [label.get_text() for label in axes["sizes"].get_xticklabels()] == ["4", "8", "12", "16"]
     for name in ("explained", "sizes"):
         assert upright(axes[name]) == [8]
-    assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back, 1 found later"]
+    assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back"]
 
 
 def test_units_of_few_cells_are_counted(halved):
-    halved.uns["ae"]["replication"] |= {"few_cells": np.array([True, False, True, False]), "n_more": 0}
+    halved.uns["ae"]["replication"] |= {"few_cells": np.array([True, False, True, False])}
     (text,) = mo.pl.replication(halved)["explained"].texts
     assert text.get_text() == "8 looked for: 2 come back, 2 of few cells"
 
 
 def test_all_units_are_counted_where_none_is_alike(halved):
-    halved.uns["ae"]["replication"] |= {"min_likeness": 0.0, "n_more": 0}
+    halved.uns["ae"]["replication"] |= {"min_likeness": 0.0}
     axes = mo.pl.replication(halved)
     assert axes["sizes"].get_ylabel() == "programmes that\nboth halves find"
     assert [text.get_text() for text in axes["explained"].texts] == ["8 looked for: 2 come back"]

@@ -54,11 +54,13 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
 
         `n_units` : `int64`
             How many units halves find alike: with a `similarity` of at least 0.5. Where there is none with any number
-            of parts, all that both halves find in most of the splits.
+            of parts, all that both halves find in most of the splits. From the smallest number that is enough on,
+            with those that were found beside them.
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`
-            Whether the model has these: the smallest that explains as much as any.
+            Whether the model has these: those of the smallest that is enough, or of a larger one that explains more
+            with hardly more units.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     units, sizes = get.replication(adata, key=key), get.replication(adata, key=key, of="sizes")
     entry = replication_entry(adata, key)
     level = float(entry["level"])
-    later = {"found later": int(entry["n_more"]), "of few cells": int(units["few_cells"].sum())}
+    n_few = int(units["few_cells"].sum())
     height = max(HEIGHT, ROW_HEIGHT * len(units) + MARGINS)
     labels = unit_labels(list(units.index), names_of_units(adata, key))
     figure = plt.figure(figsize=(8.4 * enlarged() + text_width(labels), height * enlarged()), layout="constrained")
@@ -79,7 +79,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     axes["sizes"] = figure.add_subplot(grid[1, 0], sharex=axes["explained"])
     axes["units"] = figure.add_subplot(grid[:, 1])
     counted = "halves find alike" if entry["min_likeness"] else "both halves find"
-    _draw_sizes(axes["explained"], axes["sizes"], sizes, counted=counted, later=later)
+    _draw_sizes(axes["explained"], axes["sizes"], sizes, counted=counted, n_few=n_few)
     _draw_units(axes["units"], units, names_of_units(adata, key), level=level)
     for ax in axes.values():
         ax.spines[["top", "right"]].set_visible(False)
@@ -87,7 +87,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY) -> dict[str, Axes]:
     return axes
 
 
-def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, later: dict[str, int]) -> None:
+def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, n_few: int) -> None:
     above.plot(sizes.index, 100 * sizes["explained"], color=EXPLAINED, marker="s", markersize=4)
     below.plot(sizes.index, sizes["n_units"], color=UNITS, marker="o", markersize=4)
     above.set(xscale="log", ylabel="held-out variance\nexplained, %")
@@ -100,12 +100,8 @@ def _draw_sizes(above: Axes, below: Axes, sizes: pd.DataFrame, *, counted: str, 
     size, together = int(sizes.index[sizes["taken"]][0]), int(sizes["n_units"][sizes["taken"]].iloc[0])
     for ax in (above, below):
         ax.axvline(size, color="0.2", linestyle="--", linewidth=1, zorder=0)
-    words = ", ".join(
-        [
-            f"{size} looked for: {together} {verb(together, 'comes', 'come')} back",
-            *(f"{n} {how}" for how, n in later.items() if n),
-        ]
-    )
+    few = f", {n_few} of few cells" if n_few else ""
+    words = f"{size} looked for: {together} {verb(together, 'comes', 'come')} back{few}"
     middle = np.sqrt(sizes.index[0] * sizes.index[-1])
     above.annotate(
         words,

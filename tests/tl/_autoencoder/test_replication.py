@@ -23,7 +23,7 @@ pytestmark = [  # two epochs, on few cells
 SETTINGS = {"max_epochs": 2, "learning_rate": 2e-4, "device": "cpu"}
 ENTRIES = {
     "found", "similarity", "reproducibility", "held", "level", "sizes", "n_units", "explained", "min_likeness", "size",
-    "n_more", "few_cells", "n_single", "n_splits", "n_latent", "max_cells",
+    "few_cells", "n_single", "n_splits", "n_latent", "max_cells",
 }  # fmt: skip
 
 

@@ -196,7 +196,6 @@ def in_order(
         "explained": found.explained,
         "min_likeness": found.min_likeness,
         "size": found.size,
-        "n_more": found.n_more,
         "few_cells": few_cells,
         "n_single": found.n_single,
         "n_splits": asked.n_splits,

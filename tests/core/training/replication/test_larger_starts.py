@@ -40,7 +40,8 @@ def test_a_start_that_keeps_two_programmes_apart_is_taken(cells):
     loadings = cells[0]
     small, large = tried(8, merged(loadings), cells), tried(16, loadings, cells)
     assert explained(small.errors) < 0.99 * explained(large.errors)
-    taken = from_larger(small, [large], *cells[1:])
+    taken, (whole,) = from_larger(small, [large], *cells[1:])
+    assert taken is whole
     assert taken.size == 16
     np.testing.assert_array_equal(taken.agreed.loadings, loadings)
 
@@ -48,12 +49,14 @@ def test_a_start_that_keeps_two_programmes_apart_is_taken(cells):
 def test_what_the_larger_start_lacks_comes_along_from_the_small_one(cells):
     """The larger one has both of the first two, but not the last: what all the others lack is added to it."""
     loadings = cells[0]
-    taken = from_larger(
+    taken, whole = from_larger(
         tried(8, merged(loadings), cells), [tried(16, loadings[:5], cells), tried(24, loadings[:3], cells)], *cells[1:]
     )
     assert taken.size == 16
     np.testing.assert_array_equal(taken.agreed.loadings, loadings)  # and not the two merged ones, which add nothing
     assert taken.counted.all()
+    assert [each.size for each in whole] == [16, 24]
+    assert len(whole[1].agreed.loadings) == 6  # with the last three of the taken ones
     assert taken.agreed.found.shape == (6, 5, 2)
 
 
@@ -65,8 +68,8 @@ def test_a_larger_start_of_the_same_units_is_not_taken(cells):
     pieces = tried(
         24, np.concatenate([loadings[:5], *(loadings[5:] * (rng.random(120) < 0.5) for _ in range(3))]), cells
     )
-    assert from_larger(same, [same, worse, pieces], *cells[1:]) is same
-    assert from_larger(same, [], *cells[1:]) is same
+    assert from_larger(same, [same, worse, pieces], *cells[1:])[0] is same
+    assert from_larger(same, [], *cells[1:]) == (same, [])
 
 
 def test_more_units_must_explain_a_hundredth_more_and_as_many_must_explain_more_for_sure(cells):
@@ -87,7 +90,7 @@ def test_more_units_must_explain_a_hundredth_more_and_as_many_must_explain_more_
     small = given(8, 5, [0.5, 0.5, 0.5])
 
     def size(n, errors):
-        return from_larger(small, [given(16, n, errors)], cells[1], Fixed(np.ones(3))).size
+        return from_larger(small, [given(16, n, errors)], cells[1], Fixed(np.ones(3)))[0].size
 
     assert size(5, [0.499, 0.499, 0.499]) == 16
     assert size(6, [0.499, 0.499, 0.499]) == 8

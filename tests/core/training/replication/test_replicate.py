@@ -87,7 +87,7 @@ def test_what_is_known_of_the_units_fits_together(found):
     assert len(result.sizes) == len(result.n_units) == len(result.explained)
     assert result.size in result.sizes
     known = len(result.loadings) - result.n_few
-    assert alike(result.similarity[:known]).sum() == result.n_units[result.sizes == result.size][0] + result.n_more
+    assert alike(result.similarity[:known]).sum() == result.n_units[result.sizes == result.size][0]
     assert (np.diff(result.sizes) > 0).all()
     taken = result.explained[result.sizes == result.size][0]
     assert 0.9 * result.explained.max() < taken < 1
@@ -97,11 +97,7 @@ def test_same_seed_same_numbers_in_any_number_of_threads(found):
     again = replication(found.adata.X, run=two_threads).search(None)
     for name in ("loadings", "found", "similarity", "sizes", "n_units", "explained"):
         np.testing.assert_array_equal(getattr(again, name), getattr(found.result, name), err_msg=name)
-    assert (again.size, again.n_more, again.n_single) == (
-        found.result.size,
-        found.result.n_more,
-        found.result.n_single,
-    )
+    assert (again.size, again.n_few, again.n_single) == (found.result.size, found.result.n_few, found.result.n_single)
 
 
 def test_another_seed_and_another_order_of_cells_find_the_same_programmes(found):
@@ -232,7 +228,7 @@ def test_a_size_is_judged_by_the_units_that_halves_find_alike(planted):
 def test_units_that_are_less_alike_come_with_the_size(planted):
     planted.finds |= {4: units(ALIKE, ALIKE), "else": units(ALIKE, ALIKE, ALIKE, UNLIKE)}
     result = planted.search.search(None)
-    assert (result.size, len(result.loadings), result.n_more) == (8, 4, 0)
+    assert (result.size, len(result.loadings)) == (8, 4)
     np.testing.assert_array_equal(result.similarity[:, 0], [ALIKE, ALIKE, ALIKE, UNLIKE])
     np.testing.assert_array_equal(result.n_units, [2, 3, 3, 3, 3])
 
@@ -254,13 +250,14 @@ def test_sizes_grow_on_while_units_that_are_less_alike_explain_more_and_there_ar
 def test_a_unit_beside_the_others_has_to_be_alike(planted, beside, n):
     planted.finds |= {"else": units(ALIKE, ALIKE, ALIKE), "beside": [(3, beside)]}
     result = planted.search.search(None)
-    assert result.n_more == n
+    assert len(result.loadings) == 3 + n
+    assert result.n_units[result.sizes == result.size] == 3 + n
     np.testing.assert_array_equal(result.similarity[3:, 0], [beside] * n)
 
 
 def test_a_unit_beside_others_of_which_none_is_alike_need_not_be_either(planted):
     planted.finds |= {"else": units(UNLIKE, UNLIKE, UNLIKE), "beside": [(3, UNLIKE)]}
-    assert planted.search.search(None).n_more == 1
+    assert len(planted.search.search(None).loadings) == 4
 
 
 def test_the_genes_that_vary_most_in_their_order():

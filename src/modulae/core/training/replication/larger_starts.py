@@ -30,17 +30,21 @@ SURE = 3.0
 """By how many standard errors a larger start must explain held-out cells better."""
 
 
-def from_larger(taken: Tried, larger: Sequence[Tried], inputs: sparse.csr_matrix, held_out: HeldOut) -> Tried:
+def from_larger(
+    taken: Tried, larger: Sequence[Tried], inputs: sparse.csr_matrix, held_out: HeldOut
+) -> tuple[Tried, list[Tried]]:
     """The units of a larger start, if these and those of the taken one that it lacks explain held-out cells better.
 
-    It must explain more for sure, and if it has more units, more than a hundredth more.
+    It must explain more for sure, and if it has more units, more than a hundredth more. Also returns all the larger
+    starts with what they lacked.
     """
+    whole = []
     for each in larger:
-        whole = _completed(each, taken.agreed, inputs, held_out)
-        better = not within_noise(taken.errors, whole.errors, SURE)
-        if better and (whole.counted.sum() <= taken.counted.sum() or taken.worth_it(whole)):
-            taken = whole
-    return taken
+        whole.append(_completed(each, taken.agreed, inputs, held_out))
+        better = not within_noise(taken.errors, whole[-1].errors, SURE)
+        if better and (whole[-1].counted.sum() <= taken.counted.sum() or taken.worth_it(whole[-1])):
+            taken = whole[-1]
+    return taken, whole
 
 
 def _completed(tried: Tried, others: Agreed, inputs: sparse.csr_matrix, held_out: HeldOut) -> Tried:

@@ -66,7 +66,6 @@ class Replicated:
     explained: NDArray[np.float64]  # sizes: share of the variance of held-out cells that these explain
     min_likeness: float  # how alike these are at least; 0 where no size has a unit that reaches `MIN_LIKENESS`
     size: int  # the one that was taken
-    n_more: int  # units that were found one by one, or by starts of another size, beside them
     n_few: int  # units of few cells that were found beside all these
     n_single: int  # units that are hardly more than one gene, and left out
 
@@ -129,8 +128,8 @@ class Replication:
             raise ValueError(msg)
         enough = self._one_by_one(smallest_enough(some), n_latent, min_likeness)
         larger = [each for each in some if each.size > enough.size]
-        taken = from_larger(enough, larger, self._inputs, self._held_out)
-        n_own = next(len(each.agreed.loadings) for each in some if each.size == taken.size)
+        taken, whole = from_larger(enough, larger, self._inputs, self._held_out)
+        judged = list(({each.size: each for each in (*judged, enough, *whole)}).values())
         agreed = self._of_few_cells(taken.agreed, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
@@ -143,7 +142,6 @@ class Replication:
             np.array([explained(each.errors) for each in judged]),
             min_likeness,
             taken.size,
-            len(taken.agreed.loadings) - n_own,
             len(agreed.loadings) - len(taken.agreed.loadings),
             taken.n_single,
         )
