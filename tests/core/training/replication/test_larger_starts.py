@@ -106,3 +106,21 @@ def test_pairs_that_run_together_get_units_of_their_own(seed):
     units, truth = adata.obsm["X_ae"], adata.obsm["truth_activity"]
     r = np.corrcoef(units.T, truth.T)[: units.shape[1], units.shape[1] :]
     assert len(set(r[:, 3:7].argmax(axis=0))) == 4  # the pairs are programmes 3 and 4, 5 and 6
+
+
+def test_what_does_not_count_is_replaced_by_what_does(cells):
+    """The last unit of the larger start is too unlike in two halves: that of the small one stands in."""
+    loadings = cells[0]
+    small, large = tried(8, merged(loadings), cells), tried(16, loadings, cells)
+    weak = np.array([True] * 5 + [False])
+    large = Tried(16, large.agreed, weak, cells[2].errors(loadings[weak]), 0)
+    taken, (whole,) = from_larger(small, [large], *cells[1:])
+    assert taken is whole
+    assert whole.counted.all()
+    np.testing.assert_array_equal(whole.agreed.loadings, loadings)
+    other = np.where(np.arange(120) % 7 == 0, 1.0, 0.0)[None]  # like none of them, and not counted either: it stays
+    both = Agreed(np.concatenate([loadings, other]), np.zeros((7, 5, 2), dtype=np.intp), np.full((7, 5), ALIKE))
+    large = Tried(16, both, np.append(weak, False), cells[2].errors(loadings[weak]), 0)
+    _, (whole,) = from_larger(small, [large], *cells[1:])
+    np.testing.assert_array_equal(whole.counted, [True] * 6 + [False])
+    np.testing.assert_array_equal(whole.agreed.loadings, both.loadings)

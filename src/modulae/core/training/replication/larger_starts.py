@@ -6,6 +6,7 @@ makes one unit of. They also cut what all cells share into other pieces in each 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ def from_larger(
     """
     whole = []
     for each in larger:
-        whole.append(_completed(each, taken.agreed, inputs, held_out))
+        whole.append(_completed(each, taken.agreed.take(taken.counted), inputs, held_out))
         better = not within_noise(taken.errors, whole[-1].errors, SURE)
         if better and (whole[-1].counted.sum() <= taken.counted.sum() or taken.worth_it(whole[-1])):
             taken = whole[-1]
@@ -48,21 +49,28 @@ def from_larger(
 
 
 def _completed(tried: Tried, others: Agreed, inputs: sparse.csr_matrix, held_out: HeldOut) -> Tried:
-    """With those of other units that are like none of its own, one by one, as long as they explain more."""
-    missing = np.flatnonzero(_alike(tried.agreed, others, inputs).max(axis=0, initial=0) < MIN_SIMILARITY).tolist()
+    """With those of other units that none that counts stands for, one by one, as long as they explain more."""
+    own, rest = tried.agreed.take(tried.counted), tried.agreed.take(~tried.counted)
+    whole = replace(tried, agreed=own, counted=np.ones(len(own.loadings), dtype=bool))
+    missing = np.flatnonzero(_new(others, own, inputs)).tolist()
     while missing:
-        each = [tried.with_unit(others.take(np.array([unit])), held_out) for unit in missing]
+        each = [whole.with_unit(others.take(np.array([unit])), held_out) for unit in missing]
         best = int(np.argmin([one.errors.mean() for one in each]))
-        if not tried.worth_it(each[best]):
+        if not whole.worth_it(each[best]):
             break
-        tried = each[best]
+        whole = each[best]
         del missing[best]
-    return tried
+    more = rest.take(_new(rest, whole.agreed, inputs))
+    none = np.zeros(len(more.loadings), dtype=bool)
+    return replace(whole, agreed=whole.agreed.joined(more), counted=np.append(whole.counted, none))
 
 
-def _alike(own: Agreed, others: Agreed, inputs: sparse.csr_matrix) -> NDArray[np.float64]:
-    """Own units × others: how alike their loadings are, or their activities if these are less alike."""
+def _new(units: Agreed, known: Agreed, inputs: sparse.csr_matrix) -> NDArray[np.bool_]:
+    """Which units are like none of the known: by their loadings, or their activities if these are less alike."""
     from sklearn.metrics.pairwise import cosine_similarity
 
-    first, second = (read_parts(inputs, units.loadings.astype(np.float32)) for units in (own, others))
-    return np.asarray(np.minimum(cosine_similarity(own.loadings, others.loadings), correlation(first, second)))
+    if not len(units.loadings) or not len(known.loadings):
+        return np.ones(len(units.loadings), dtype=bool)
+    first, second = (read_parts(inputs, each.loadings.astype(np.float32)) for each in (units, known))
+    alike = np.minimum(cosine_similarity(units.loadings, known.loadings), correlation(first, second))
+    return np.asarray(alike.max(axis=1) < MIN_SIMILARITY)
