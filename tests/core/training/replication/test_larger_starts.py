@@ -72,7 +72,7 @@ def test_a_larger_start_of_the_same_units_is_not_taken(cells):
     assert from_larger(same, [], *cells[1:]) == (same, [])
 
 
-def test_more_units_must_explain_a_hundredth_more_and_as_many_must_explain_more_for_sure(cells):
+def test_each_unit_more_must_explain_a_hundredth_more_and_as_many_must_explain_more_for_sure(cells):
     """Errors are set by hand: three cells, which are better by the same amount, or by one that differs a lot."""
     loadings = cells[0]
 
@@ -95,6 +95,10 @@ def test_more_units_must_explain_a_hundredth_more_and_as_many_must_explain_more_
     assert size(5, [0.499, 0.499, 0.499]) == 16
     assert size(6, [0.499, 0.499, 0.499]) == 8
     assert size(6, [0.49, 0.49, 0.49]) == 16
+    small = given(8, 4, [0.5, 0.5, 0.5])
+    assert size(6, [0.494, 0.494, 0.494]) == 8  # 1.2 % more, and two units more
+    assert size(6, [0.489, 0.489, 0.489]) == 16
+    small = given(8, 5, [0.5, 0.5, 0.5])
     assert size(5, [0.4, 0.45, 0.5]) == 8  # better by 0.05, with a standard error of 0.029
     assert size(5, [0.40, 0.41, 0.42]) == 16
 

@@ -15,7 +15,8 @@ from modulae.core.factorisation.read import read_parts
 from modulae.core.scores.correlation import correlation
 
 from .agree import MIN_SIMILARITY
-from .explained import within_noise
+from .explained import explained, within_noise
+from .tried import ENOUGH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +37,15 @@ def from_larger(
 ) -> tuple[Tried, list[Tried]]:
     """The units of a larger start, if these and those of the taken one that it lacks explain held-out cells better.
 
-    It must explain more for sure, and if it has more units, more than a hundredth more. Also returns all the larger
+    It must explain more for sure, and a hundredth more for each unit that it has more. Also returns all the larger
     starts with what they lacked.
     """
     whole = []
     for each in larger:
         whole.append(_completed(each, taken.agreed.take(taken.counted), inputs, held_out))
-        better = not within_noise(taken.errors, whole[-1].errors, SURE)
-        if better and (whole[-1].counted.sum() <= taken.counted.sum() or taken.worth_it(whole[-1])):
+        n_more = max(0, int(whole[-1].counted.sum() - taken.counted.sum()))
+        enough = explained(taken.errors) >= ENOUGH**n_more * explained(whole[-1].errors)
+        if not enough and not within_noise(taken.errors, whole[-1].errors, SURE):
             taken = whole[-1]
     return taken, whole
 
