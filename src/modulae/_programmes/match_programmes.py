@@ -130,8 +130,8 @@ def match_programmes(
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
     >>> mo.tl.autoencoder(adata)
     >>> table = mo.match_programmes(adata, adata.uns["gene_sets"])
-    >>> sorted(table["partner"]), table["found"].all().item()
-    (['programme_0', 'programme_1', 'programme_2', 'programme_3'], True)
+    >>> sorted(table.loc[table["found"], "partner"])
+    ['programme_0', 'programme_1', 'programme_2', 'programme_3']
     """
     check_choice("of", of, MatchTable)
     check_integer("n_permutations", n_permutations, minimum=1)

@@ -51,7 +51,7 @@ def edits(adata: AnnData, *, key: str = DEFAULT_KEY) -> pd.DataFrame:
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
-    >>> mo.tl.autoencoder(adata)
+    >>> mo.tl.autoencoder(adata, n_latent=4)
     >>> mo.tl.edit_units(adata, drop=["1"])
     >>> mo.get.edits(adata)[["what", "n_units"]].values.tolist()
     [['unit 1 is dropped', 3]]

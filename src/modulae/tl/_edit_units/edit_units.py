@@ -113,7 +113,7 @@ def edit_units(
     Examples
     --------
     >>> adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4)
-    >>> mo.tl.autoencoder(adata)
+    >>> mo.tl.autoencoder(adata, n_latent=4)
     >>> mo.tl.edit_units(adata, rename={"0": "Interferon"}, technical=["3"])
     >>> mo.tl.edit_units(adata, technical={"3": False})  # it is not, after all
     >>> mo.tl.edit_units(adata, drop=["Interferon"])
