@@ -59,7 +59,7 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`
-            Whether the model has these: those of the smallest that is enough, or of a larger one that explains more
+            Whether the model has these: those of the fewest units that are enough, or of a larger number that explains more
             with hardly more units.
 
     Raises

@@ -16,7 +16,7 @@ from .few_cells import EvenNoise, of_few_cells
 from .find import RANK
 from .larger_starts import from_larger
 from .side_by_side import HalvesInThreads, HalvesOnGpu
-from .tried import Tried, smallest_enough
+from .tried import Tried, fewest_enough
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ class Replication:
                 "and says nothing about reproducibility."
             )
             raise ValueError(msg)
-        enough = self._one_by_one(smallest_enough(some), n_latent, min_likeness)
+        enough = self._one_by_one(fewest_enough(some), n_latent, min_likeness)
         larger = [each for each in some if each.size > enough.size]
         taken, whole = from_larger(enough, larger, self._inputs, self._held_out)
         judged = list(({each.size: each for each in (*judged, enough, *whole)}).values())

@@ -42,8 +42,12 @@ class Tried:
         return not enough and not within_noise(self.errors, more.errors)
 
 
-def smallest_enough(tried: Sequence[Tried]) -> Tried:
-    """The smallest size that explains held-out cells as well as the best: within noise, or within a hundredth of it."""
+def fewest_enough(tried: Sequence[Tried]) -> Tried:
+    """The fewest units that explain held-out cells as well as the best: within noise, or within a hundredth of it.
+
+    Of sizes with as many units that count, the smallest.
+    """
     best = min(tried, key=lambda each: each.errors.mean())
     enough = 1 - ENOUGH * (1 - best.errors.mean())
-    return next(each for each in tried if each.errors.mean() <= enough or within_noise(each.errors, best.errors))
+    good = [each for each in tried if each.errors.mean() <= enough or within_noise(each.errors, best.errors)]
+    return min(good, key=lambda each: (each.counted.sum(), each.size))
