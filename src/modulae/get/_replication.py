@@ -54,13 +54,13 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
 
         `n_units` : `int64`
             How many units halves find alike: with a `similarity` of at least 0.5. Where there is none with any number
-            of parts, all that both halves find in most of the splits. From the smallest number that is enough on,
-            with those that were found beside them.
+            of parts, all that both halves find in most of the splits. From the number on whose
+            units are enough, with those that were found beside them.
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`
-            Whether the model has these: those of the fewest units that are enough, or of a larger number that explains more
-            with hardly more units.
+            Whether the model has these: the fewest units that are enough, or those of a larger number of parts that
+            explain more with hardly more units.
 
     Raises
     ------
