@@ -71,7 +71,7 @@ def main() -> None:
     mo.tl.embeddings(adata)
     for name, drawn in {
         "first_programmes": mo.pl.unit_summary(adata),
-        "first_units": mo.pl.units(adata, [3, 6, 7], color="bulk_labels"),
+        "first_units": mo.pl.units(adata, [2, 5, 10], color="bulk_labels"),
         "first_differences": mo.pl.rank_units(adata),
     }.items():
         ax = next(iter(drawn.values())) if isinstance(drawn, dict) else drawn
