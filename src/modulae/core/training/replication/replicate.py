@@ -105,7 +105,7 @@ class Replication:
         return max(1, min(smallest // 2, RANK))
 
     def search(self, n_latent: int | None) -> Replicated:
-        """Units of the smallest size of start that explains held-out cells as well as any; of one size if it is given.
+        """The fewest units that explain held-out cells as well as any; of starts of one size if it is given.
 
         A size is judged by its units that are alike in both halves, and brings the others with it: many parts cut
         units into pieces that replicate now and then, and these would always explain a little more. With `n_latent`
@@ -129,7 +129,7 @@ class Replication:
         enough = self._one_by_one(fewest_enough(some), n_latent, min_likeness)
         larger = [each for each in some if each.size > enough.size]
         taken, whole = from_larger(enough, larger, self._inputs, self._held_out)
-        judged = list(({each.size: each for each in (*judged, enough, *whole)}).values())
+        judged = list({each.size: each for each in (*judged, enough, *whole)}.values())
         agreed = self._of_few_cells(taken.agreed, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
         loadings[:, self._genes] = agreed.loadings
