@@ -128,3 +128,16 @@ def test_what_does_not_count_is_replaced_by_what_does(cells):
     _, (whole,) = from_larger(small, [large], *cells[1:])
     np.testing.assert_array_equal(whole.counted, [True] * 6 + [False])
     np.testing.assert_array_equal(whole.agreed.loadings, both.loadings)
+
+
+def test_only_units_that_count_and_explain_more_are_added(cells):
+    """The small start has a unit of genes that do not go together, or its last unit does not count."""
+    loadings = cells[0]
+    nothing = np.where(np.arange(120) % 7 == 0, 1.0, 0.0)[None]
+    large = tried(16, loadings, cells)
+    _, (whole,) = from_larger(tried(8, np.concatenate([merged(loadings), nothing]), cells), [large], *cells[1:])
+    np.testing.assert_array_equal(whole.agreed.loadings, loadings)
+    small = tried(8, merged(loadings), cells)
+    small = Tried(8, small.agreed, np.array([True] * 4 + [False]), small.errors, 0)
+    _, (whole,) = from_larger(small, [tried(16, loadings[:5], cells)], *cells[1:])
+    np.testing.assert_array_equal(whole.agreed.loadings, loadings[:5])
