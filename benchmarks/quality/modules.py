@@ -183,8 +183,8 @@ WORDS = (
 )
 OF_METHODS = (
     "Ours with their defaults; the paper preset is `presets.KINALIS_2019`. PCA, ICA and NMF "
-    "read the same log1p(x / s) as ours; units of NMF are scaled to mean square 1, as ours start; sparse NMF has the "
-    "L1 penalty of our start."
+    "read the same log1p(x / s) as ours; units of NMF are scaled to mean square 1, as ours start; sparse NMF has an "
+    "L1 penalty."
 )
 OF_PEERS = (
     "Peers have their authors' defaults and run in an environment of their own (`benchmarks/peers/requirements.txt`; "

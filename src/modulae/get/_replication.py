@@ -54,8 +54,8 @@ def replication(adata: AnnData, *, key: str = DEFAULT_KEY, of: ReplicationTable 
 
         `n_units` : `int64`
             How many units halves find alike: with a `similarity` of at least 0.5. Where there is none with any number
-            of parts, all that both halves find in most of the splits. From the number on whose
-            units are enough, with those that were found beside them.
+            of parts, all that both halves find in most of the splits. Programmes of a smaller number that a larger one
+            lacks are counted with it.
         `explained` : `float64`
             Share of the variance of held-out cells that these explain.
         `taken` : `bool`

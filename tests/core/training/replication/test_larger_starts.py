@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-import modulae as mo
 from modulae.core.model.ridge import RidgeReader
 from modulae.core.training.replication.agree import Agreed
 from modulae.core.training.replication.explained import HeldOut, explained
@@ -101,15 +100,6 @@ def test_each_unit_more_must_explain_a_hundredth_more_and_as_many_must_explain_m
     small = given(8, 5, [0.5, 0.5, 0.5])
     assert size(5, [0.4, 0.45, 0.5]) == 8  # better by 0.05, with a standard error of 0.029
     assert size(5, [0.40, 0.41, 0.42]) == 16
-
-
-@pytest.mark.parametrize("seed", [2, 12])
-def test_pairs_that_run_together_get_units_of_their_own(seed):
-    adata = mo.datasets.simulated(difficulty="hard", rates="additive", seed=seed)
-    mo.tl.autoencoder(adata, progress=False, device="cpu", seed=seed)
-    units, truth = adata.obsm["X_ae"], adata.obsm["truth_activity"]
-    r = np.corrcoef(units.T, truth.T)[: units.shape[1], units.shape[1] :]
-    assert len(set(r[:, 3:7].argmax(axis=0))) == 4  # the pairs are programmes 3 and 4, 5 and 6
 
 
 def test_what_does_not_count_is_replaced_by_what_does(cells):
