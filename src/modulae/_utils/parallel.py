@@ -29,26 +29,28 @@ def run_parallel(calls: Iterable[Any], *, n_jobs: int | None, in_order: bool) ->
 
 
 @contextmanager
-def limit_threads(n_threads: int) -> Iterator[None]:
+def limit_threads(n_threads: int, *, with_torch: bool = True) -> Iterator[None]:
     """While a training, or several of as many threads each, are running in this process.
 
     So many threads for everything; none of dask's, which would come on top of them; and no warnings of trainings, as
-    the results say what they would.
+    the results say what they would. What needs no torch need not wait for it to load.
     """
-    import torch
+    with ExitStack() as settings:
+        if with_torch:  # first, as to limit the process changes what torch says
+            settings.enter_context(_of_torch())
+        settings.enter_context(_of_process(n_threads))
+        if with_torch:
+            import torch
 
-    with _of_process(n_threads):
-        torch.set_num_threads(n_threads)  # partly a matter of each thread
+            torch.set_num_threads(n_threads)  # partly a matter of each thread
         yield
 
 
 @contextmanager
 def _process_settings(n_threads: int) -> Iterator[None]:
-    import torch
     from threadpoolctl import threadpool_limits
 
     with ExitStack() as before:
-        before.callback(torch.set_num_threads, torch.get_num_threads())
         before.enter_context(threadpool_limits(limits=n_threads))
         before.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", UserWarning)
@@ -59,4 +61,15 @@ def _process_settings(n_threads: int) -> Iterator[None]:
         yield
 
 
-_of_process = Shared(_process_settings)
+@contextmanager
+def _torch_settings() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_of_process, _of_torch = Shared(_process_settings), Shared(_torch_settings)

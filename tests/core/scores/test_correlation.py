@@ -5,12 +5,18 @@ import pytest
 from scipy.stats import spearmanr
 
 from modulae.core.scores import correlation as module
-from modulae.core.scores.correlation import column_correlation, correlation, rank_correlation, standardised
+from modulae.core.scores.correlation import (
+    column_correlation,
+    correlation,
+    correlation_of_all,
+    rank_correlation,
+    standardised,
+)
 
 
-@pytest.fixture(params=[7, 20, 65_536])
+@pytest.fixture(params=[1, 28, 80, 65_536])
 def values(request, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", request.param)
+    monkeypatch.setattr(module, "ENTRIES_AT_ONCE", request.param)
     rng = np.random.default_rng(0)
     one = rng.gamma(1, size=(40, 4)).astype(np.float32)
     other = (one[:, :3] + rng.normal(0, 1, (40, 3)) + 1000).astype(np.float32)
@@ -26,6 +32,14 @@ def test_pearson(values):
     assert (found[3] == 0).all()
     np.testing.assert_allclose(column_correlation(one[:, :3], other), np.diag(expected), atol=1e-10)
     np.testing.assert_allclose(standardised(one[:, :3]).T @ standardised(other), expected, atol=1e-10)
+
+
+def test_pearson_of_all_columns_of_some_matrices(values):
+    one, other = values
+    both = np.concatenate([one, other, one[:, :0]], axis=1)
+    found = correlation_of_all([one, other, one[:, :0]])
+    np.testing.assert_allclose(found, correlation(both, both), atol=1e-12)
+    np.testing.assert_allclose(found, found.T, atol=1e-15)
 
 
 def test_spearman_with_each_column_or_with_one(values):

@@ -9,24 +9,40 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-ROWS_AT_ONCE = 65_536
-"""Rows that are standardised together: a copy of a million in `float64` is never made."""
+ENTRIES_AT_ONCE = 2**21
+"""Entries that are standardised together: a copy of all in `float64` is never made."""
 
 
 def correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of every column of `one` with every column of `other`; 0 where one of them is constant."""
-    blocks = zip(_standardised_blocks(one), _standardised_blocks(other), strict=True)
-    return sum((a.T @ b for a, b in blocks), start=np.zeros((one.shape[1], other.shape[1])))
+    return sum((a.T @ b for a, b in _pairs(one, other)), start=np.zeros((one.shape[1], other.shape[1])))
+
+
+def correlation_of_all(matrices: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """:func:`correlation` of all columns of some matrices with each other. No copy of all of them is made."""
+    n_columns = sum(each.shape[1] for each in matrices)
+    result = np.zeros((n_columns, n_columns))
+    for blocks in zip(*(_blocks(each, _rows_at_once(n_columns)) for each in matrices), strict=True):
+        block = np.concatenate(blocks, axis=1)
+        result += block.T @ block  # of a matrix and itself, which takes half of the time
+    return result
 
 
 def column_correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation of each column of `one` with the same column of `other`; 0 where one is constant."""
-    blocks = zip(_standardised_blocks(one), _standardised_blocks(other), strict=True)
-    return sum(((a * b).sum(axis=0) for a, b in blocks), start=np.zeros(one.shape[1]))
+    return sum(((a * b).sum(axis=0) for a, b in _pairs(one, other)), start=np.zeros(one.shape[1]))
+
+
+def _pairs(
+    one: NDArray[np.floating], other: NDArray[np.floating]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The same rows of both, standardised."""
+    n_rows = _rows_at_once(max(one.shape[1], other.shape[1]))
+    return zip(_blocks(one, n_rows), _blocks(other, n_rows), strict=True)
 
 
 def rank_correlation(
@@ -86,15 +102,19 @@ def match_units(
 
 def standardised(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Columns of mean 0 and length 1; zeros where a column is constant."""
-    return np.concatenate(list(_standardised_blocks(values)))
+    return np.concatenate(list(_blocks(values, _rows_at_once(values.shape[1]))))
 
 
-def _standardised_blocks(values: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+def _rows_at_once(n_columns: int) -> int:
+    return max(ENTRIES_AT_ONCE // max(n_columns, 1), 1)
+
+
+def _blocks(values: NDArray[np.floating], n_rows: int) -> Iterator[NDArray[np.float64]]:
     """:func:`standardised`, a block of rows at a time."""
-    starts = range(0, max(len(values), 1), ROWS_AT_ONCE)
+    starts = range(0, max(len(values), 1), n_rows)
 
     def centred(start: int, mean: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        return np.asarray(values[start : start + ROWS_AT_ONCE].astype(np.float64) - mean)
+        return np.asarray(values[start : start + n_rows].astype(np.float64) - mean)
 
     mean = sum((centred(start, 0.0).sum(axis=0) for start in starts), start=np.zeros(values.shape[1])) / len(values)
     length = np.sqrt(sum(((centred(start, mean) ** 2).sum(axis=0) for start in starts), start=np.zeros_like(mean)))

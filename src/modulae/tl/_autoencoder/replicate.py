@@ -115,13 +115,14 @@ def _find(
         def run(calls: Sequence[Any]) -> Iterator[Any]:
             bar.total = (bar.total or 0) + len(calls)
             calls = calls if store is None else [store.remembered(*call) for call in calls]
-            with limit_threads(1):
-                for result in _side_by_side(calls, next(compiling, None)):
-                    bar.update()
-                    yield result
+            for result in _side_by_side(calls, next(compiling, None)):
+                bar.update()
+                yield result
 
-        replication = Replication(*inputs, depths, halves, seed=config.seed, run=run, device=device)
-        found = replication.search(asked.n_latent)
+        how: dict[str, Any] = {"seed": config.seed, "device": device, "run": run, "run_others": _side_by_side}
+        with limit_threads(1, with_torch=False):
+            replication = Replication(*inputs, depths, halves, **how)
+            found = replication.search(asked.n_latent)
     if replication.trouble:
         msg = (
             f"halves of the cells can't be factorised on {device!r}, and are on the CPU, which is slower: "

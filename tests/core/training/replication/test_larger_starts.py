@@ -25,6 +25,10 @@ def cells():
     return loadings, inputs[:300], HeldOut(inputs[:300], inputs[300:], depth, RidgeReader(inputs[:300]))
 
 
+def in_turn(calls):
+    return (function(*given) for function, given in calls)
+
+
 def merged(loadings):
     return np.concatenate([loadings[:2].sum(axis=0, keepdims=True), loadings[2:]])
 
@@ -39,7 +43,7 @@ def test_a_start_that_keeps_two_programmes_apart_is_taken(cells):
     loadings = cells[0]
     small, large = tried(8, merged(loadings), cells), tried(16, loadings, cells)
     assert explained(small.errors) < 0.99 * explained(large.errors)
-    taken, (whole,) = from_larger(small, [large], *cells[1:])
+    taken, (whole,) = from_larger(small, [large], *cells[1:], in_turn)
     assert taken is whole
     assert taken.size == 16
     np.testing.assert_array_equal(taken.agreed.loadings, loadings)
@@ -49,7 +53,10 @@ def test_what_the_larger_start_lacks_comes_along_from_the_small_one(cells):
     """The larger one has both of the first two, but not the last: what all the others lack is added to it."""
     loadings = cells[0]
     taken, whole = from_larger(
-        tried(8, merged(loadings), cells), [tried(16, loadings[:5], cells), tried(24, loadings[:3], cells)], *cells[1:]
+        tried(8, merged(loadings), cells),
+        [tried(16, loadings[:5], cells), tried(24, loadings[:3], cells)],
+        *cells[1:],
+        in_turn,
     )
     assert taken.size == 16
     np.testing.assert_array_equal(taken.agreed.loadings, loadings)  # and not the two merged ones, which add nothing
@@ -67,8 +74,8 @@ def test_a_larger_start_of_the_same_units_is_not_taken(cells):
     pieces = tried(
         24, np.concatenate([loadings[:5], *(loadings[5:] * (rng.random(120) < 0.5) for _ in range(3))]), cells
     )
-    assert from_larger(same, [same, worse, pieces], *cells[1:])[0] is same
-    assert from_larger(same, [], *cells[1:]) == (same, [])
+    assert from_larger(same, [same, worse, pieces], *cells[1:], in_turn)[0] is same
+    assert from_larger(same, [], *cells[1:], in_turn) == (same, [])
 
 
 def test_each_unit_more_must_explain_a_hundredth_more_and_as_many_must_explain_more_for_sure(cells):
@@ -89,7 +96,7 @@ def test_each_unit_more_must_explain_a_hundredth_more_and_as_many_must_explain_m
     small = given(8, 5, [0.5, 0.5, 0.5])
 
     def size(n, errors):
-        return from_larger(small, [given(16, n, errors)], cells[1], Fixed(np.ones(3)))[0].size
+        return from_larger(small, [given(16, n, errors)], cells[1], Fixed(np.ones(3)), in_turn)[0].size
 
     assert size(5, [0.499, 0.499, 0.499]) == 16
     assert size(6, [0.499, 0.499, 0.499]) == 8
@@ -108,14 +115,14 @@ def test_what_does_not_count_is_replaced_by_what_does(cells):
     small, large = tried(8, merged(loadings), cells), tried(16, loadings, cells)
     weak = np.array([True] * 5 + [False])
     large = Tried(16, large.agreed, weak, cells[2].errors(loadings[weak]), 0)
-    taken, (whole,) = from_larger(small, [large], *cells[1:])
+    taken, (whole,) = from_larger(small, [large], *cells[1:], in_turn)
     assert taken is whole
     assert whole.counted.all()
     np.testing.assert_array_equal(whole.agreed.loadings, loadings)
     other = np.where(np.arange(120) % 7 == 0, 1.0, 0.0)[None]  # like none of them, and not counted either: it stays
     both = Agreed(np.concatenate([loadings, other]), np.zeros((7, 5, 2), dtype=np.intp), np.full((7, 5), ALIKE))
     large = Tried(16, both, np.append(weak, False), cells[2].errors(loadings[weak]), 0)
-    _, (whole,) = from_larger(small, [large], *cells[1:])
+    _, (whole,) = from_larger(small, [large], *cells[1:], in_turn)
     np.testing.assert_array_equal(whole.counted, [True] * 6 + [False])
     np.testing.assert_array_equal(whole.agreed.loadings, both.loadings)
 
@@ -125,9 +132,11 @@ def test_only_units_that_count_and_explain_more_are_added(cells):
     loadings = cells[0]
     nothing = np.where(np.arange(120) % 7 == 0, 1.0, 0.0)[None]
     large = tried(16, loadings, cells)
-    _, (whole,) = from_larger(tried(8, np.concatenate([merged(loadings), nothing]), cells), [large], *cells[1:])
+    _, (whole,) = from_larger(
+        tried(8, np.concatenate([merged(loadings), nothing]), cells), [large], *cells[1:], in_turn
+    )
     np.testing.assert_array_equal(whole.agreed.loadings, loadings)
     small = tried(8, merged(loadings), cells)
     small = Tried(8, small.agreed, np.array([True] * 4 + [False]), small.errors, 0)
-    _, (whole,) = from_larger(small, [tried(16, loadings[:5], cells)], *cells[1:])
+    _, (whole,) = from_larger(small, [tried(16, loadings[:5], cells)], *cells[1:], in_turn)
     np.testing.assert_array_equal(whole.agreed.loadings, loadings[:5])

@@ -47,6 +47,7 @@ def replication(counts, *, seed=0, n_splits=5, run=one_by_one):
         draw_halves(n, n_splits, seed),
         seed=seed,
         run=run,
+        run_others=run,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modulae.core.scores.correlation import correlation
+from modulae.core.scores.correlation import correlation_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,13 +72,13 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
 
     of_half = np.repeat(np.arange(len(halves)), [len(half.loadings) for half in halves])
     in_half = np.concatenate([np.arange(len(half.loadings)) for half in halves])
-    loadings = np.concatenate([half.loadings for half in halves]).astype(np.float64)
+    loadings = np.concatenate([half.loadings for half in halves])
     shape = (len(halves) // 2, 2)
     if not len(loadings):
         none = np.zeros((0, *shape), dtype=np.intp)
-        return Agreed(loadings, none, np.zeros(none.shape[:2]))
-    activity = np.concatenate([half.activity for half in halves], axis=1)
-    similarity = np.minimum(cosine_similarity(loadings), correlation(activity, activity))
+        return Agreed(loadings.astype(np.float64), none, np.zeros(none.shape[:2]))
+    similarity = correlation_of_all([half.activity for half in halves])
+    np.minimum(similarity, cosine_similarity(loadings), out=similarity)
     groups = _linked(similarity)
     members, medians, alike = [], [], []
     for group in range(groups.max() + 1):
@@ -88,7 +88,7 @@ def agree(halves: Sequence[HalfUnits]) -> Agreed:
         for unit in units[np.argsort(central, kind="stable")]:
             best[of_half[unit]] = unit  # the most central comes last
         available = best[best >= 0]
-        medians.append(np.median(loadings[available], axis=0))
+        medians.append(np.median(loadings[available].astype(np.float64), axis=0))
         members.append(np.where(best >= 0, in_half[best], -1).reshape(shape))
         pairs = best.reshape(shape)
         alike.append(np.where((pairs >= 0).all(axis=1), similarity[pairs[:, 0], pairs[:, 1]], np.nan))
@@ -103,7 +103,6 @@ def _linked(similarity: NDArray[np.float64]) -> NDArray[np.intp]:
 
     if len(similarity) == 1:
         return np.zeros(1, dtype=np.intp)
-    distance = 1 - (similarity + similarity.T) / 2
-    np.fill_diagonal(distance, 0)
-    tree = linkage(squareform(np.clip(distance, 0, None), checks=False), method="average")
+    apart = 1 - squareform(similarity + similarity.T, checks=False) / 2
+    tree = linkage(np.clip(apart, 0, None), method="average")
     return np.asarray(fcluster(tree, 1 - MIN_SIMILARITY, criterion="distance") - 1, dtype=np.intp)

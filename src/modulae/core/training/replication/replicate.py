@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy import sparse
 
+    from .find import HalfUnits
     from .halves import Halves
     from .side_by_side import Run
 
@@ -82,15 +84,19 @@ class Replication:
         *,
         seed: int,
         run: Run,
+        run_others: Run,
         device: str = "cpu",
     ) -> None:
+        """`run` carries out the steps of halves, and may keep what they give; `run_others` what comes between them."""
         self._genes, self._n_genes = variable_genes(inputs), inputs.shape[1]
         inputs, unseen = inputs[:, self._genes], unseen[:, self._genes]
         rows = [half for split in halves for half in split]
         given = inputs, rows, [(seed + i) % SEEDS for i in range(len(rows))], run
-        self._halves = HalvesInThreads(*given) if device == "cpu" else HalvesOnGpu(*given, device)
-        self._inputs, self._log_depth = inputs, log_depth[0]
-        self._held_out = HeldOut(inputs, unseen, log_depth, RidgeReader(inputs))
+        with ThreadPoolExecutor(1) as beside:
+            reader = beside.submit(RidgeReader, inputs)
+            self._halves = HalvesInThreads(*given) if device == "cpu" else HalvesOnGpu(*given, device)
+        self._inputs, self._log_depth, self._run = inputs, log_depth[0], run_others
+        self._held_out = HeldOut(inputs, unseen, log_depth, reader.result())
 
     @property
     def trouble(self) -> str:
@@ -128,7 +134,7 @@ class Replication:
             raise ValueError(msg)
         enough = self._one_by_one(fewest_enough(some), n_latent, min_likeness)
         larger = [each for each in some if each.size > enough.size]
-        taken, whole = from_larger(enough, larger, self._inputs, self._held_out)
+        taken, whole = from_larger(enough, larger, self._inputs, self._held_out, self._run)
         judged = list({each.size: each for each in (*judged, enough, *whole)}.values())
         agreed = self._of_few_cells(taken.agreed, n_latent)
         loadings = np.zeros((len(agreed.loadings), self._n_genes))
@@ -158,13 +164,14 @@ class Replication:
         return tried
 
     def _try(self, sizes: Sequence[int], most_units: int | None = None) -> list[Tried]:
-        tried = []
-        for size, units in zip(sizes, zip(*self._halves.find(sizes), strict=True), strict=True):
-            agreed, n_single = replicating(agree(units))
-            agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
-            counted = agreed.likeness >= MIN_LIKENESS
-            tried.append(Tried(size, agreed, counted, self._held_out.errors(agreed.loadings[counted]), n_single))
-        return tried
+        found = zip(sizes, zip(*self._halves.find(sizes), strict=True), strict=True)
+        return list(self._run([(self._tried, (size, units, most_units)) for size, units in found]))
+
+    def _tried(self, size: int, units: Sequence[HalfUnits], most_units: int | None) -> Tried:
+        agreed, n_single = replicating(agree(units))
+        agreed = agreed.take(np.arange(len(agreed.loadings))[:most_units])
+        counted = agreed.likeness >= MIN_LIKENESS
+        return Tried(size, agreed, counted, self._held_out.errors(agreed.loadings[counted]), n_single)
 
     def _judged(self, tried: Sequence[Tried]) -> tuple[Sequence[Tried], float]:
         """Sizes judged by units that are this alike; by all of them where no size has one that is alike enough."""
