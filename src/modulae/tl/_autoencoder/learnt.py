@@ -50,10 +50,8 @@ def cells_to_learn(
         return (cells, test), asked
 
     def draw() -> NDArray[np.intp]:
-        with progress_bar(len(rows), "choosing cells", "cell", progress=progress, scaled=True) as bar:
-            drawn = draw_cells(cells, rows, most, config.seed, bar.update)
-            bar.update(len(rows) - bar.n)
-        return drawn
+        with progress_bar(len(cells), "choosing cells", "cell", progress=progress, scaled=True) as bar:
+            return draw_cells(cells, rows, most, config.seed, bar.update)
 
     learn = ranks.from_first(draw)
     unseen = random_cells(np.flatnonzero(test & counted), MOST_UNSEEN, config.seed, cells.batch)

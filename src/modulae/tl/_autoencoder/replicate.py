@@ -206,7 +206,7 @@ def in_order(
     }
     snapshots = {epoch: _ordered(network, order) for epoch, network in run.snapshots.items()}
     ordered = replace(run, network=_ordered(run.network, order), snapshots=snapshots, held=run.held[order])
-    return ordered, np.ascontiguousarray(units[:, order]), {"replication": replication}
+    return ordered, units.take(order, axis=1), {"replication": replication}
 
 
 def _ordered(network: Any, order: NDArray[np.intp]) -> Any:  # noqa: ANN401

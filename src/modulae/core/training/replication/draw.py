@@ -67,13 +67,14 @@ def draw_cells(
         return rows
     fair = random_cells(rows, most - most // 2, seed, cells.batch)
     others = np.setdiff1d(rows, fair)
-    seen, leverage = read_rows(cells.take(fair)), np.empty(len(others))
+    seen, leverage = read_rows(cells.take(fair)), np.empty(len(cells))
     rank = min(RANK, max(min(seen.counts.shape) // SHARE, 1))
-    for where, found in map_cells(cells.take(others), Leverage.of(seen, rank, seed), threads=True):
+    # of all cells: to take the others alone would make a copy of them
+    for where, found in map_cells(cells, Leverage.of(seen, rank, seed), threads=True):
         leverage[where] = found
         on_cells(len(found))
     # so that there are always enough that can be drawn
-    weights = np.maximum(leverage - np.median(leverage), 0) + LEAST_WEIGHT
+    weights = np.maximum(leverage[others] - np.median(leverage[others]), 0) + LEAST_WEIGHT
     unusual = np.random.default_rng([seed, 9]).choice(others, most // 2, replace=False, p=weights / weights.sum())
     return np.sort(np.concatenate([fair, unusual]))
 
