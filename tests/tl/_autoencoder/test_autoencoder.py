@@ -1,5 +1,7 @@
 """tl.autoencoder: what it writes, from which counts, and what it refuses before it writes."""
 
+import subprocess
+import sys
 import warnings
 
 import anndata as ad
@@ -319,3 +321,20 @@ def test_defaults_learn_from_thin_and_from_deep_data(architecture, mean_counts):
     saturated = (counts - counts * np.log(np.maximum(counts, 1e-8))).mean()
     gain = (of_means - mo.get.history(adata)["test_loss"].min()) / (of_means - saturated)
     assert gain > 0.03
+
+
+def test_on_a_cpu_nothing_of_the_whole_analysis_loads_torch():
+    """It takes a second and 200 MB."""
+    script = (
+        "import sys, modulae as mo\n"
+        "adata = mo.datasets.simulated(n_cells=300, n_genes=200, n_programmes=4, seed=0)\n"
+        "sets = {name: list(adata.var_names[at : at + 30]) for name, at in [('one', 0), ('two', 60)]}\n"
+        "mo.tl.autoencoder(adata, device='cpu', progress=False)\n"
+        "mo.tl.autoencoder(adata, architecture='orthogonal', max_epochs=2, device='cpu', key_added='paper')\n"
+        "mo.tl.unit_summary(adata, device='cpu', progress=False)\n"
+        "mo.tl.saliency(adata, device='cpu')\n"
+        "mo.tl.enrich_units(adata, sets, n_permutations=20, device='cpu', progress=False)\n"
+        "mo.tl.call_units(adata, device='cpu')\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=120)

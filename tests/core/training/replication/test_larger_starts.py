@@ -140,3 +140,32 @@ def test_only_units_that_count_and_explain_more_are_added(cells):
     small = Tried(8, small.agreed, np.array([True] * 4 + [False]), small.errors, 0)
     _, (whole,) = from_larger(small, [tried(16, loadings[:5], cells)], *cells[1:], in_turn)
     np.testing.assert_array_equal(whole.agreed.loadings, loadings[:5])
+
+
+def test_only_the_next_best_of_what_is_missing_is_tried_again(cells):
+    """The larger start has the first programme alone. The five others come along by what each explains, in turn."""
+    loadings, inputs, held_out = cells
+
+    class Counted:
+        n = 0
+
+        def errors(self, given):
+            self.n += 1
+            return held_out.errors(given)
+
+    counted, all_at_once = Counted(), []
+
+    def run(calls):
+        all_at_once.append(len(calls))
+        return in_turn(calls)
+
+    small, large = tried(8, loadings, cells), tried(16, loadings[:1], cells)
+    _, (whole,) = from_larger(small, [large], inputs, counted, run)
+    assert all_at_once == [5]
+    assert 5 + 4 <= counted.n < 5 + 4 + 3 + 2 + 1
+    rest = [loadings[i : i + 1] for i in range(1, 6)]
+    expected = loadings[:1]
+    while rest:  # by trying all that are left each time
+        errors = [held_out.errors(np.concatenate([expected, one])).mean() for one in rest]
+        expected = np.concatenate([expected, rest.pop(int(np.argmin(errors)))])
+    np.testing.assert_array_equal(whole.agreed.loadings, expected)
