@@ -18,7 +18,8 @@ def draw(seed, n_each, *, shift=0.0, means=MEANS, noise=0.4):
 
 
 def carry(reference, codes, cells, **settings):
-    settings = {"n_labels": 3, "method": "discriminant", "align": True, "unknown_rate": 0.05, "seed": 0} | settings
+    one = np.zeros(len(cells), dtype=np.intp)
+    settings = {"n_labels": 3, "method": "discriminant", "samples": one, "unknown_rate": 0.05, "seed": 0} | settings
     return transfer_labels(reference, codes, cells, **settings)
 
 
@@ -40,11 +41,34 @@ def test_a_shift_of_all_cells_is_taken_away_whatever_their_labels(n_each):
     np.testing.assert_allclose(moved, shift @ groups.whitening, atol=0.6)
 
 
+def test_each_sample_has_its_own_shift():
+    """Two samples moved in opposite ways: one shift of both fits neither. A small one, and cells of none, take that."""
+    shift = np.array([1.2, -0.6, 1.0, -0.8, 0.9, -0.7])
+    (first, of_first), (second, of_second) = draw(1, [60, 60, 60], shift=shift), draw(2, [60, 60, 60], shift=-shift)
+    cells, truth = np.concatenate([first, second]), np.concatenate([of_first, of_second])
+    reference, samples = draw(0, [80, 80, 80]), np.repeat([3, 0], 180)
+    found = carry(*reference, cells, samples=samples)
+    assert (found.code == truth).mean() > 0.95
+    assert (found.distance > 1).mean() < 0.2
+    assert (carry(*reference, cells).distance > 1).mean() > 0.5
+    alone = carry(*reference, second)
+    np.testing.assert_array_equal(found.code[180:], alone.code)
+    np.testing.assert_allclose(found.distance[180:], alone.distance)
+    few = np.where(np.arange(360) < 49, 1, np.where(np.arange(360) < 150, -1, 2))  # 49 cells, and some of no sample
+    mixed, whole = carry(*reference, cells, samples=few), carry(*reference, cells)
+    np.testing.assert_allclose(mixed.distance[:150], whole.distance[:150])
+    np.testing.assert_allclose(mixed.distance[150:], carry(*reference, cells[150:]).distance)
+    fifty = np.where(np.arange(360) < 50, 1, 2)
+    np.testing.assert_allclose(
+        carry(*reference, cells, samples=fifty).distance[:50], carry(*reference, cells[:50]).distance
+    )
+
+
 def test_without_alignment_a_cell_does_not_depend_on_the_others():
     cells, _ = draw(1, [20, 20, 20], shift=0.5)
     reference = draw(0, [80, 80, 80])
-    whole = carry(*reference, cells, align=False)
-    some = carry(*reference, cells[::3], align=False)
+    whole = carry(*reference, cells, samples=None)
+    some = carry(*reference, cells[::3], samples=None)
     np.testing.assert_array_equal(whole.code[::3], some.code)
     np.testing.assert_allclose(whole.distance[::3], some.distance)
 

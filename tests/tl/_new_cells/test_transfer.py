@@ -261,6 +261,8 @@ def test_colours_come_along(source, new):
         ({"labels": "group", "method": "svm"}, ValueError, "discriminant"),
         ({"labels": "group", "unknown_rate": "few"}, ValueError, r"0\.05"),
         ({"labels": "group", "unknown_rate": 1.0}, ValueError, r"0\.05"),
+        ({"labels": "group", "align": "nonsense"}, KeyError, r"adata\.obs"),
+        ({"labels": "group", "align": "measured"}, ValueError, "numbers"),
     ],
 )
 def test_labels_that_can_not_be_carried(source, new, options, error, words):
@@ -268,11 +270,24 @@ def test_labels_that_can_not_be_carried(source, new, options, error, words):
     reference.obs["number"], reference.obs["one"] = 0.5, "a"
     reference.obs["counted"] = np.arange(reference.n_obs)
     reference.obs["unknowns"] = np.where(np.arange(reference.n_obs) % 2, "unknown", "b")
+    new.obs["measured"] = np.linspace(0, 1, new.n_obs)
     mo.tl.transfer(new, reference)
     before = list(new.obs)
     with pytest.raises(error, match=words):
         mo.tl.classify(new, reference, **options)
     assert list(new.obs) == before
+
+
+def test_samples_have_a_shift_each_where_a_column_names_them(source, new):
+    new.obs["sample"] = pd.Categorical(np.where(np.arange(new.n_obs) < new.n_obs // 2, "first", "second"))
+    mo.tl.transfer(new, source)
+    mo.tl.classify(new, source, labels="group", align="sample")
+    assert new.uns["ae_label"]["align"] == "sample"
+    for sample in ("first", "second"):
+        alone = new[new.obs["sample"] == sample].copy()
+        mo.tl.classify(alone, source, labels="group")
+        together = new.obs.loc[alone.obs_names, "ae_label"]
+        assert together.astype(str).tolist() == alone.obs["ae_label"].astype(str).tolist()
 
 
 def test_two_models_do_not_mix(source, new):

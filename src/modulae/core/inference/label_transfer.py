@@ -20,6 +20,9 @@ PENALTY = 0.01
 """C of the logistic regression: whitened units need a strong one."""
 
 MAX_EM_ROUNDS = 50
+FEWEST_CELLS = 50
+"""Of a sample that has a shift of its own."""
+
 FOLDS = 5
 
 
@@ -84,6 +87,19 @@ class Groups:
                 break
         return moved
 
+    def aligned(self, places: NDArray[np.float64], samples: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Cells × directions without the shift of the cell's sample; of small samples, and of none (−1), that of all.
+
+        Where there is no small sample, nor a cell of none, the shift of all cells is not needed.
+        """
+        numbers, sizes = np.unique(samples[samples >= 0], return_counts=True)
+        own = numbers[sizes >= FEWEST_CELLS]
+        rest = ~np.isin(samples, own)
+        result = places - self.shift(places) if rest.any() else places.copy()
+        for sample in own:
+            result[samples == sample] = places[samples == sample] - self.shift(places[samples == sample])
+        return result
+
 
 def variance_stabilised(units: NDArray[np.floating]) -> NDArray[np.float64]:
     """Square roots of the activities: on this scale cell types are compact, and protocols differ by a shift."""
@@ -116,7 +132,7 @@ def transfer_labels(
     *,
     n_labels: int,
     method: LabelMethod,
-    align: bool,
+    samples: NDArray[np.integer] | None,
     unknown_rate: float,
     seed: int,
 ) -> Labelled:
@@ -134,8 +150,8 @@ def transfer_labels(
         How many labels there are.
     method
         What decides; see :func:`modulae.tl.classify`.
-    align
-        Whether to take away the shift between the two data sets.
+    samples
+        The sample of each cell, whose shift from the reference is taken away; −1: that of all. `None`: none is.
     unknown_rate
         Share of held-out reference cells beyond the distance from which cells are called unknown.
     seed
@@ -144,8 +160,8 @@ def transfer_labels(
     held_out, right, far = _held_out(reference, codes, n_labels, method, seed)
     groups = Groups.of(reference, codes, n_labels)
     places = groups.placed(cells)
-    if align:
-        places = places - groups.shift(places)
+    if samples is not None:
+        places = groups.aligned(places, samples)
     belongs = _probabilities(groups, (reference, codes), places, method)
     nearest = np.sqrt(groups.distances(places).min(axis=1))
     limit = np.quantile(far, 1 - unknown_rate) if unknown_rate > 0 else np.inf

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modulae._adata.changeable import changeable
+from modulae._adata.columns.labels import read_labels
 from modulae._adata.columns.reference_labels import UNKNOWN, reference_colours, reference_labels
 from modulae._adata.public import public
 from modulae._adata.stored.fields import DEFAULT_KEY, Fields
@@ -35,7 +36,7 @@ def classify(
     labels: str,
     min_cells: int = MIN_CELLS,
     method: LabelMethod = "discriminant",
-    align: bool = True,
+    align: bool | str = True,
     unknown_rate: float = 0.05,
     all_units: bool = False,
     key: str = DEFAULT_KEY,
@@ -69,7 +70,8 @@ def classify(
         What decides: `"discriminant"`, linear discriminant analysis; `"knn"`, 15 nearest neighbours; `"logistic"`,
         multinomial logistic regression; all on the same whitened, shifted square roots of the activities.
     align
-        Whether to take away the shift. `False` labels each cell by itself, whatever the others are.
+        Whether to take away the shift. With a column of `adata.obs`, of samples or conditions, each group of 50 cells
+        or more has a shift of its own, and the others that of all cells. `False` labels each cell by itself.
     unknown_rate
         Share of false alarms. A cell is `"unknown"` if it lies so far from every label (Mahalanobis distance) that only
         this share of held-out reference cells lies farther from the nearest one. 0 calls no cell unknown.
@@ -141,6 +143,7 @@ def classify(
     check_choice("method", method, LabelMethod)
     give = "a share from 0 up to, not including, 1, such as 0.05"
     check_number("unknown_rate", unknown_rate, minimum=0, below=1, give=give)
+    samples = _samples(adata, align)
     names, codes = _large_enough(*reference_labels(reference, labels), labels, min_cells)
     labelled = codes >= 0
     units, known = read_both(
@@ -160,7 +163,7 @@ def classify(
         units,
         n_labels=len(names),
         method=method,
-        align=align,
+        samples=samples,
         unknown_rate=unknown_rate,
         seed=seed,
     )
@@ -180,6 +183,12 @@ def classify(
     }
     _carry_colours(adata, reference, labels, names, name)
     return adata if copy else None
+
+
+def _samples(adata: AnnData, align: bool | str) -> NDArray[np.intp] | None:  # noqa: FBT001
+    if isinstance(align, str):
+        return read_labels(adata, align, "align", what="samples").codes
+    return np.zeros(adata.n_obs, dtype=np.intp) if align else None
 
 
 def _large_enough(
