@@ -7,7 +7,10 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from modulae.core.plain_torch import Shared
+from modulae.core.threads import blas_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +42,7 @@ def limit_threads(n_threads: int, *, with_torch: bool = True) -> Iterator[None]:
         if with_torch:  # first, as to limit the process changes what torch says
             settings.enter_context(_of_torch())
         settings.enter_context(_of_process(n_threads))
+        settings.enter_context(threadpool_limits(n_threads, user_api="openmp"))  # each thread has its own
         if with_torch:
             import torch
 
@@ -48,10 +52,8 @@ def limit_threads(n_threads: int, *, with_torch: bool = True) -> Iterator[None]:
 
 @contextmanager
 def _process_settings(n_threads: int) -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
-
     with ExitStack() as before:
-        before.enter_context(threadpool_limits(limits=n_threads))
+        before.enter_context(blas_threads(n_threads))
         before.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", UserWarning)
         if "dask" in sys.modules:

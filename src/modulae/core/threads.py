@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import threadpoolctl
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 if TYPE_CHECKING:
@@ -33,10 +34,63 @@ def n_threads() -> int:
     return min(max(used, default=1), MAX_THREADS)
 
 
+class BlasLimit:
+    """At most so many threads for a product of NumPy or SciPy, a setting of the whole process.
+
+    Several threads may be inside at a time: the lowest of their limits holds, and the last to go puts back what there
+    was before the first came. With threadpoolctl alone each would put back what it found, the limit of another; and
+    since its version 3.8 a thread changes nothing while another one has a limit.
+    """
+
+    def __init__(self) -> None:
+        """Nobody inside."""
+        self._lock = threading.Lock()
+        self._inside: list[int] = []
+        self._changes: list[Any] = []
+
+    @contextmanager
+    def __call__(self, most: int, *, known: bool = False) -> Iterator[None]:
+        """Inside, with so many.
+
+        To look for the libraries takes as long as some training steps; `known` takes those that were there when one was
+        looked for first.
+        """
+        with self._lock:
+            lowest = min(self._inside, default=most + 1)
+            self._inside.append(most)
+            if most < lowest:
+                self._set(most, known=known)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside.remove(most)
+                if not self._inside:
+                    _take_control()
+                    while self._changes:
+                        self._changes.pop().restore_original_limits()
+                elif most < (lowest := min(self._inside)):
+                    self._set(lowest, known=known)
+
+    def _set(self, most: int, *, known: bool) -> None:
+        _take_control()
+        libraries = _known_libraries() if known else ThreadpoolController()
+        self._changes.append(libraries.limit(limits=most, user_api="blas"))
+
+
+def _take_control() -> None:
+    """From now on this thread sets the limits of OpenBLAS, which threadpoolctl leaves to the first that did."""
+    clear = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+
+
 @cache
-def libraries() -> ThreadpoolController:
-    """The libraries that NumPy computes with, among others. To look for them takes as long as some training steps."""
+def _known_libraries() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+blas_threads = BlasLimit()
 
 
 @contextmanager
@@ -74,7 +128,7 @@ def side_by_side(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     running: deque[Future[T]] = deque()
     # some libraries (MKL) know the setting by thread, so that each thread makes its own as well
     alone = {"initializer": threadpool_limits, "initargs": (1, "blas")}
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_used, **alone) as pool:
+    with blas_threads(1), ThreadPoolExecutor(n_used, **alone) as pool:
         try:
             for task in tasks:
                 if len(running) > n_used:

@@ -119,14 +119,7 @@ def store_model(
         More to keep beside the model.
     """
     fields = Fields(key)
-    forget_results(adata, key)
-    adata.obsm[fields.representation] = representation
-    for epoch, units in (snapshots or {}).items():
-        adata.obsm[fields.snapshot(epoch)] = units
-    adata.var[fields.genes] = adata.var_names.isin(fitted.genes)
-    loadings = fitted.network.gene_loadings(representation)
-    adata.varm[fields.loadings] = place_by_name(adata, fitted.genes, loadings)
-    adata.uns[fields.loadings] = {"of_model": key}
+    loadings = place_by_name(adata, fitted.genes, fitted.network.gene_loadings(representation))
     entry = {
         "params": fitted.config.as_dict(),
         "history": fitted.history.as_dict(),
@@ -139,7 +132,15 @@ def store_model(
         COUNT_STAMPS: stored_stamps(counts.stamps, representation),
         ENTRY_STAMP: stamp_model(entry),
     }
+    # all that takes time is done: whoever stops it now and then finds either nothing or everything
+    forget_results(adata, key)
     adata.uns[fields.model] = {**entry, **stamps}
+    adata.uns[fields.loadings] = {"of_model": key}
+    adata.obsm[fields.representation] = representation
+    for epoch, units in (snapshots or {}).items():
+        adata.obsm[fields.snapshot(epoch)] = units
+    adata.var[fields.genes] = adata.var_names.isin(fitted.genes)
+    adata.varm[fields.loadings] = loadings
 
 
 def forget_results(adata: AnnData, key: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import numpy as np
 from scipy import sparse
 
+from modulae.core.threads import blas_threads
+
 from .csr import as_csr
 from .readers import InMemory
 from .stored_cells import StoredCells
@@ -130,12 +132,11 @@ def _compute(tasks: list[Any], n_threads: int) -> tuple[Any, ...]:
     import dask
     from dask.base import compute
     from dask.system import CPU_COUNT
-    from threadpoolctl import threadpool_limits
 
     asked = dask.config.get("num_workers", None) or CPU_COUNT
     n_threads = min(n_threads, int(asked))
     # threads that each start as many threads for a product of matrices wait for each other
-    alone = threadpool_limits(1, user_api="blas") if n_threads > 1 else nullcontext()
+    alone = blas_threads(1) if n_threads > 1 else nullcontext()
     # what is known of every cell is part of the graph, and may make it large: a warning would help nobody
     quiet = {"distributed.admin.large-graph-warning-threshold": "1PB"} if "distributed" in sys.modules else {}
     with alone, dask.config.set(quiet):

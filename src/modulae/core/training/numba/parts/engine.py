@@ -11,7 +11,7 @@ import numpy as np
 from modulae.core.model import batch_factors
 from modulae.core.model.losses import EPSILON
 from modulae.core.model.parts import BETA, MIN_PREACTIVATION, SILENT
-from modulae.core.threads import libraries, n_threads, sharing
+from modulae.core.threads import blas_threads, n_threads, sharing
 from modulae.core.training.adam import ADAM_EPS, BETAS, BIAS_SCALE, ENCODER_SHARE, RISING_STEPS
 from modulae.core.training.numba.numba_engine import LAST_TERMS, as_sparse, with_sorted_genes
 
@@ -207,5 +207,5 @@ class NumbaPartsEngine:
         worth_it = n_cells * self._network.n_genes * self._network.n_units >= ONE_THREAD_BELOW
         n = self._n_threads if worth_it else 1
         # products of the penalty are too small for more than one
-        with libraries().limit(limits=1, user_api="blas"), sharing(n) as share:
+        with blas_threads(1, known=True), sharing(n) as share:
             yield share
