@@ -165,8 +165,6 @@ def call_units(
         **of_controls,
     )
     adata = changeable(adata, copy=copy)
-    adata.obsm[name] = calls.on
-    adata.obsm[Fields.callable(name)] = calls.callable
     adata.uns[name] = {
         "of_model": key,
         "fdr": float(fdr),
@@ -179,6 +177,8 @@ def call_units(
         "likeness": calls.likeness,
         ROW_STAMPS: rows_stamp(calls.on),
     }
+    adata.obsm[name] = calls.on
+    adata.obsm[Fields.callable(name)] = calls.callable
     _warn_of_undecided(adata, calls, key, active=active, readable=readable)
     if transferred is not None:
         _warn_of_unlike(adata, calls, key)

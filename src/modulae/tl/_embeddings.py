@@ -119,9 +119,9 @@ def embeddings(
 
     adata = changeable(adata, copy=copy)
     for name, points in result.items():
-        adata.obsm[name] = points
         about = {"of_model": key, "n_neighbors": n_neighbors, "n_pcs": n_pcs, "seed": seed}
         adata.uns[name] = {**about, ROW_STAMPS: rows_stamp(points)}
+        adata.obsm[name] = points
     return adata if copy else None
 
 

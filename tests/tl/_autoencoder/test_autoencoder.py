@@ -275,6 +275,23 @@ def test_ctrl_c_keeps_the_best_so_far_and_says_so(untrained, monkeypatch):
     assert untrained.uns["ae"]["history"]["stopped"] == "interrupted"
 
 
+def test_ctrl_c_at_the_very_end_leaves_nothing_behind(untrained, monkeypatch):
+    """While checksums of the result are taken; otherwise the next call would refuse what is there."""
+    from modulae._adata.stored import write_model
+
+    def stop(_values):
+        raise KeyboardInterrupt
+
+    before = snapshot(untrained)
+    with monkeypatch.context() as patched:
+        patched.setattr(write_model, "rows_stamp", stop)
+        with pytest.raises(KeyboardInterrupt):
+            mo.tl.autoencoder(untrained, **SETTINGS)
+    assert snapshot(untrained) == before
+    mo.tl.autoencoder(untrained, **SETTINGS)
+    assert "X_ae" in untrained.obsm
+
+
 def test_a_training_that_never_helps_says_so(untrained):
     with pytest.warns(UserWarning, match="never fell below that of the untrained model.*learning_rate="):
         mo.tl.autoencoder(untrained, learning_rate=30.0, output_bias="gene_means", **ORTHOGONAL)

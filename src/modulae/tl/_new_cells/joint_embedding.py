@@ -140,7 +140,6 @@ def joint_embedding(
     points = umap_layout(np.concatenate(both).astype(np.float32), n_neighbors, seed)
 
     adata = changeable(adata, copy=copy)
-    adata.obsm[name] = points[reference.n_obs :]
     adata.uns[name] = {
         "of_model": key,
         "reference": points[: reference.n_obs],
@@ -152,6 +151,7 @@ def joint_embedding(
         "seed": seed,
         ROW_STAMPS: rows_stamp(points[reference.n_obs :]),
     }
+    adata.obsm[name] = points[reference.n_obs :]
     return adata if copy else None
 
 

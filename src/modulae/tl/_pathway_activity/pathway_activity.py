@@ -148,8 +148,6 @@ def pathway_activity(
     )
 
     adata = changeable(adata, copy=copy)
-    adata.obsm[name] = scores
-    adata.obsm[Fields.percentile(name)] = percentiles
     adata.uns[name] = {
         "of_model": key,
         **result.stored(),
@@ -160,6 +158,8 @@ def pathway_activity(
         "seed": seed,
         ROW_STAMPS: rows_stamp(scores),
     }
+    adata.obsm[name] = scores
+    adata.obsm[Fields.percentile(name)] = percentiles
     return adata if copy else None
 
 
