@@ -1,6 +1,7 @@
 """Limits that several threads set at a time."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -39,6 +40,20 @@ def test_the_last_of_two_threads_to_leave_puts_back_what_there_was():
         other.join(10)
         assert now() == {1}
     assert now() == {4}
+
+
+def test_a_limit_of_the_user_is_put_back_though_a_thread_that_lives_on_had_one():
+    blas = BlasLimit()
+
+    def work():
+        with blas(1):
+            return now()
+
+    with ThreadPoolExecutor(1) as pool:
+        with threadpool_limits(3, user_api="blas"):
+            assert pool.submit(work).result(10) == {1}
+            assert now() == {3}
+        assert now() == {4}
 
 
 @pytest.mark.parametrize("known", [False, True])

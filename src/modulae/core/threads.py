@@ -66,22 +66,26 @@ class BlasLimit:
             with self._lock:
                 self._inside.remove(most)
                 if not self._inside:
-                    _take_control()
-                    while self._changes:
-                        self._changes.pop().restore_original_limits()
+                    with _in_control():
+                        while self._changes:
+                            self._changes.pop().restore_original_limits()
                 elif most < (lowest := min(self._inside)):
                     self._set(lowest, known=known)
 
     def _set(self, most: int, *, known: bool) -> None:
-        _take_control()
         libraries = _known_libraries() if known else ThreadpoolController()
-        self._changes.append(libraries.limit(limits=most, user_api="blas"))
+        with _in_control():
+            self._changes.append(libraries.limit(limits=most, user_api="blas"))
 
 
-def _take_control() -> None:
-    """From now on this thread sets the limits of OpenBLAS, which threadpoolctl leaves to the first that did."""
-    clear = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", None)
-    if clear is not None:
+@contextmanager
+def _in_control() -> Iterator[None]:
+    """Inside, this thread sets the limits of OpenBLAS, which threadpoolctl leaves to the first that did; then any."""
+    clear = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", lambda **_: None)
+    clear(force=True)
+    try:
+        yield
+    finally:
         clear(force=True)
 
 

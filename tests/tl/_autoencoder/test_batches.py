@@ -289,7 +289,7 @@ def bad(adata, how):
     [
         ("missing", "1 cell has no batch in adata.obs.'sample'.. Give them one"),
         ("numbers", "holds numbers, not batches. Name another column"),
-        ("one", "all cells have the same batch .*Leave out batch_key="),
+        ("one", r"all cells have the same batch .*\('.*'\)\. Leave out batch_key="),
         ("a cell each", "has 150 values for 150 cells: these are no batches. Name the column"),
         ("many numbers", "holds 75 different numbers, which are hardly batches.*turn them into names first"),
         ("reserved", "can't be called 'own'.*Rename it"),

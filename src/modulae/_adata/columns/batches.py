@@ -56,7 +56,7 @@ def read_batches(adata: AnnData, batch_key: str) -> tuple[NDArray[np.str_], NDAr
 
 def _check(names: NDArray[np.str_], sizes: NDArray[np.intp], batch_key: str) -> None:
     if len(names) == 1:
-        msg = f"all cells have the same batch in adata.obs[{batch_key!r}] ({names[0]!r}). Leave out batch_key=."
+        msg = f"all cells have the same batch in adata.obs[{batch_key!r}] ({str(names[0])!r}). Leave out batch_key=."
         raise ValueError(msg)
     if len(names) > sizes.sum() / 2:
         msg = (
