@@ -23,9 +23,6 @@ N_PROGRAMMES = atlas.N_COMMON + atlas.N_RARE + atlas.N_GROUPS
 RUNS = 20
 PEERS = Path(__file__).parents[1] / "peers" / "peers.py"
 
-WITH_CNMF = (20_000,)
-"""Sizes at which cNMF is run too: at 100 000 cells it takes hours."""
-
 WORDS = (
     f"Others on the same cells, in memory. `NMF({N_PARTS})` is scikit-learn's with its defaults, of log-normalised "
     "counts. It is fitted to all cells, and peaks are of the whole process. `CPU, times train` is beside the "
@@ -97,7 +94,7 @@ def rows_of_others(folder: Path, sizes: Sequence[int]) -> Iterator[dict[str, obj
         code = f"from benchmarks.speed.scale_others import nmf; nmf({str(path)!r})"
         ours_file = folder / f"{n_cells}-memory.json"
         methods: dict[str, Any] = {f"NMF({N_PARTS})": partial(in_its_own_process, code)}
-        if python and n_cells in WITH_CNMF:
+        if python:
             methods[f"cNMF, {RUNS} runs"] = partial(cnmf, path, python)
         for name, measure in methods.items():
             found = kept(folder / f"{n_cells}-{name.partition('(')[0].partition(',')[0]}.json", measure)
