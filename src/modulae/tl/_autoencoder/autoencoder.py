@@ -19,7 +19,7 @@ from modulae.core.processes.ranks import current_ranks
 from modulae.core.training.distributed import resolve_settings
 
 from .asked import asked_replication
-from .data import model_genes, say_what_is_lost, training_cells
+from .data import model_genes, training_cells, warn_of_data
 from .given import given_loadings
 from .learnt import cells_to_learn, settings_for
 from .replicate import find_units, in_order
@@ -227,7 +227,7 @@ def autoencoder(
     ranks.check_same("cells, genes or settings", [adata.n_obs, *genes, config.as_dict(), limit, n_latent, of_halves])
     counts = open_counts(adata, genes=genes, layer=layer, limit=limit, ranks=ranks)
     cells, test, unit = training_cells(adata, counts, config)
-    say_what_is_lost(adata, genes, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
+    warn_of_data(adata, counts, genes, asked, layer=layer, but=(batch_key, replicate_over), ranks=ranks)
     shown: dict[str, Any] = {"progress": progress, "ranks": ranks}
     learnt, asked = cells_to_learn(cells, test, config, asked, most, **shown)
     found, start, config = find_units(*learnt, config, asked, genes, device=device, checkpoint=checkpoint, **shown)

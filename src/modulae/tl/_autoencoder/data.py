@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from modulae._adata.columns.columns import read_mask
 from modulae._adata.columns.size_factors import library_sizes, size_factors
 from modulae._adata.gene_names import gene_names
 from modulae._adata.lost_markers import warn_of_lost_markers
+from modulae._utils.stacklevel import user_stacklevel
 from modulae.core.data.cells import Cells
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from modulae.core.data.source import Source
     from modulae.core.model.config import Config
     from modulae.core.processes.ranks import Ranks
+
+    from .asked import Asked
+
+
+FEWEST_COUNTS, MOST_COPIES = 100, 0.02
+"""Cells of so many counts are the same by chance no more; and what share of them may be copies without a word."""
 
 
 def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
@@ -37,14 +45,37 @@ def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
     return np.asarray(names[mask])
 
 
-def say_what_is_lost(
-    adata: AnnData, genes: NDArray[np.str_], *, layer: str | None, but: Sequence[str | None], ranks: Ranks
+def warn_of_data(
+    adata: AnnData,
+    counts: Counts | StoredCounts,
+    genes: NDArray[np.str_],
+    asked: Asked | None,
+    *,
+    layer: str | None,
+    but: Sequence[str | None],
+    ranks: Ranks,
 ) -> None:
-    """Warn of groups of cells whose marker genes the model does not have."""
-    if len(genes) < adata.n_vars and ranks.first:
+    """Warn of groups of cells whose marker genes the model does not have, and of copies that halves would share."""
+    if not ranks.first:
+        return
+    if asked is not None:
+        _warn_of_copies(counts)
+    if len(genes) < adata.n_vars:
         mask = np.isin(gene_names(adata), genes)
         advice = "Train on all genes: leave out mask_var=. Gene sets can be tested afterwards all the same."
         warn_of_lost_markers(adata, mask, layer=layer, advice=advice, but=but)
+
+
+def _warn_of_copies(counts: Counts | StoredCounts) -> None:
+    stamps = counts.stamps[counts.totals >= FEWEST_COUNTS]
+    n_copies = len(stamps) - len(np.unique(stamps))
+    if n_copies > MOST_COPIES * len(stamps):
+        warnings.warn(
+            f"{n_copies} of {len(counts.totals)} cells are copies: other cells have the very same counts. Halves that "
+            "share copies agree on chance, and reproducibility says too much. Keep one cell of each.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def training_cells(
