@@ -564,3 +564,6 @@ def test_copies_of_cells_are_told_of_where_halves_would_share_them():
     mo.tl.autoencoder(twice, **few | {"n_splits": 0})
     mo.tl.autoencoder(cells, **few)
     mo.tl.autoencoder(once, **few)  # one in more than a hundred is let pass
+    twice.var["hardly"] = np.asarray(twice.X.mean(axis=0)).ravel() < 2  # of these genes a cell has some dozen counts
+    assert 30 <= twice.X[:, twice.var["hardly"].to_numpy()].sum() / twice.n_obs < 90
+    mo.tl.autoencoder(twice, mask_var="hardly", **few)

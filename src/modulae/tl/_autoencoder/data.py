@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .asked import Asked
 
 
-FEWEST_COUNTS, MOST_COPIES = 100, 0.02
-"""Cells of so many counts are the same by chance no more; and what share of them may be copies without a word."""
+FEWEST_COUNTS, FEWEST_GENES, MOST_COPIES = 100, 20, 0.02
+"""Cells of so many counts of so many genes are no more the same by chance; what share of them may be copies."""
 
 
 def model_genes(adata: AnnData, mask_var: str | None) -> NDArray[np.str_]:
@@ -58,18 +58,19 @@ def warn_of_data(
     """Warn of groups of cells whose marker genes the model does not have, and of copies that halves would share."""
     if not ranks.first:
         return
-    if asked is not None:
-        _warn_of_copies(counts)
+    if asked is not None and len(genes) >= FEWEST_GENES:
+        _warn_of_copies(counts, genes)
     if len(genes) < adata.n_vars:
         mask = np.isin(gene_names(adata), genes)
         advice = "Train on all genes: leave out mask_var=. Gene sets can be tested afterwards all the same."
         warn_of_lost_markers(adata, mask, layer=layer, advice=advice, but=but)
 
 
-def _warn_of_copies(counts: Counts | StoredCounts) -> None:
-    stamps = counts.stamps[counts.totals >= FEWEST_COUNTS]
+def _warn_of_copies(counts: Counts | StoredCounts, genes: NDArray[np.str_]) -> None:
+    of_model = counts.gene_totals[np.isin(counts.names, genes)].sum() / max(counts.gene_totals.sum(), 1)
+    stamps = counts.stamps[counts.totals * of_model >= FEWEST_COUNTS]
     n_copies = len(stamps) - len(np.unique(stamps))
-    if n_copies > MOST_COPIES * len(stamps):
+    if n_copies > MOST_COPIES * len(counts.totals):
         warnings.warn(
             f"{n_copies} of {len(counts.totals)} cells are copies: other cells have the very same counts. Halves that "
             "share copies agree on chance, and reproducibility says too much. Keep one cell of each.",
