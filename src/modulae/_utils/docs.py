@@ -22,7 +22,7 @@ PARAMETERS = {
         "Leave out sets of which `adata` has a smaller share of the genes, whether they are in the model or not.\n"
         "0 leaves out none. :doc:`/guide/settings` says what share to expect."
     ),
-    "seed": "Seed of every random step: same seed, same machine, as many threads, same numbers.",
+    "seed": "Seed of every random step. With the same machine and number of threads, it gives the same numbers.",
     "device": (
         '`"auto"` (a GPU if there is one), `"cpu"`, `"cuda"`, `"mps"` or any name PyTorch knows.\n'
         "Changes speed, never a result beyond rounding."

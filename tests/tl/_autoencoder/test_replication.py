@@ -567,3 +567,7 @@ def test_copies_of_cells_are_told_of_where_halves_would_share_them():
     twice.var["hardly"] = np.asarray(twice.X.mean(axis=0)).ravel() < 2  # of these genes a cell has some dozen counts
     assert 30 <= twice.X[:, twice.var["hardly"].to_numpy()].sum() / twice.n_obs < 90
     mo.tl.autoencoder(twice, mask_var="hardly", **few)
+    often = np.argsort(-np.asarray(twice.X.mean(axis=0)).ravel())[:12]  # so few genes are the same by chance
+    twice.var["often"] = np.isin(np.arange(twice.n_vars), often)
+    assert twice.X[:, often].sum() / twice.n_obs > 110
+    mo.tl.autoencoder(twice, mask_var="often", **few)

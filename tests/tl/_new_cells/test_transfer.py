@@ -262,6 +262,7 @@ def test_colours_come_along(source, new):
         ({"labels": "group", "unknown_rate": "few"}, ValueError, r"0\.05"),
         ({"labels": "group", "unknown_rate": 1.0}, ValueError, r"0\.05"),
         ({"labels": "group", "align": "nonsense"}, KeyError, r"adata\.obs"),
+        ({"labels": "group", "align": ["measured"]}, TypeError, "name one column"),
         ({"labels": "group", "align": "measured"}, ValueError, "numbers"),
     ],
 )

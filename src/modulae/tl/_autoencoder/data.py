@@ -73,7 +73,7 @@ def _warn_of_copies(counts: Counts | StoredCounts, genes: NDArray[np.str_]) -> N
     if n_copies > MOST_COPIES * len(counts.totals):
         warnings.warn(
             f"{n_copies} of {len(counts.totals)} cells are copies: other cells have the very same counts. Halves that "
-            "share copies agree on chance, and reproducibility says too much. Keep one cell of each.",
+            "share copies agree on noise as well, so reproducibility is too high. Keep one cell of each.",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -186,9 +186,9 @@ def classify(
 
 
 def _samples(adata: AnnData, align: bool | str) -> NDArray[np.intp] | None:  # noqa: FBT001
-    if isinstance(align, str):
-        return read_labels(adata, align, "align", what="samples").codes
-    return np.zeros(adata.n_obs, dtype=np.intp) if align else None
+    if isinstance(align, bool):
+        return np.zeros(adata.n_obs, dtype=np.intp) if align else None
+    return read_labels(adata, align, "align", what="samples").codes
 
 
 def _large_enough(
